@@ -1,0 +1,39 @@
+"""Exceptions that tell a user what was wrong, what is allowed, what was received and what to do.
+
+Every exception here is shown as one message without a traceback. `exit_code` is what the
+command line returns: 2 for what the user can mend before anything ran, 1 for a failure on the way.
+"""
+
+
+class TlKerasError(Exception):
+    """Base of every error that is shown to the user as a message."""
+
+    exit_code = 1
+
+
+class ConfigError(TlKerasError):
+    """The experiment file or an override is not valid."""
+
+    exit_code = 2
+
+
+class DataError(TlKerasError):
+    """The images or labels cannot be used as they are."""
+
+    exit_code = 2
+
+
+class WeightsError(TlKerasError):
+    """The pretrained weights are missing or do not fit the backbone."""
+
+    exit_code = 2
+
+
+class ResultsError(TlKerasError):
+    """The results folder holds something that must not be mixed with this experiment."""
+
+    exit_code = 2
+
+
+class ExportError(TlKerasError):
+    """An exported model is missing or does not answer as the trained model does."""
