@@ -1,0 +1,179 @@
+"""The blocks of a backbone: where it can be cut, and which of its layers train."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+
+from tl_keras.backbone_table import BackboneSpec, BlockRules
+from tl_keras.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of layers between two tensors that each separate the graph.
+
+    Attributes:
+        name: As in `BackboneSpec.blocks`.
+        output: The tensor that everything after the block is computed from,
+            `(batch, height, width, channels)`.
+        layers: The backbone's layers in the block, in the order of computation.
+    """
+
+    name: str
+    output: keras.KerasTensor
+    layers: tuple[keras.Layer, ...]
+
+
+def find_blocks(backbone: keras.Model, spec: BackboneSpec) -> tuple[Block, ...]:
+    """The blocks from input to output; together they hold every layer of the backbone once.
+
+    A segment (what lies between two neighbouring separators) belongs to the block that
+    `spec.block_rules` read from its layers' names; a segment without a known name continues the
+    block before it.
+
+    Raises:
+        ValueError: The backbone's graph has other blocks than the table says.
+    """
+    grouped: dict[str, list[keras.Operation]] = {}
+    current = spec.blocks[0]
+    for segment in _segments(backbone):
+        current = _segment_label(segment, spec.block_rules) or current
+        grouped.setdefault(current, []).extend(segment)
+    if tuple(grouped) != spec.blocks:
+        raise ValueError(
+            f"The graph of {spec.name} must have the blocks {', '.join(spec.blocks)}; "
+            f"got {', '.join(grouped)}. Is it a backbone built by build_backbone?"
+        )
+    return tuple(
+        Block(name, operations[-1].output, tuple(o for o in operations if _is_layer(o)))
+        for name, operations in grouped.items()
+    )
+
+
+def split_backbone(
+    backbone: keras.Model, blocks: Sequence[Block], unfrozen_blocks: int | Literal["all"]
+) -> tuple[keras.Model | None, keras.Model | None]:
+    """The (frozen lower part, trainable upper part), which share their layers with the backbone.
+
+    The upper part applied to the lower part's output equals the backbone exactly. A part without
+    blocks is None, and a part with all of them is the backbone itself. No trainable flag changes.
+
+    Raises:
+        ConfigError: `unfrozen_blocks` is out of range.
+    """
+    frozen = len(blocks) - count_unfrozen(blocks, unfrozen_blocks)
+    if frozen == len(blocks):
+        return backbone, None
+    if frozen == 0:
+        return None, backbone
+    cut = blocks[frozen - 1].output
+    return keras.Model(backbone.input, cut), keras.Model(cut, backbone.output)
+
+
+def set_trainable(
+    backbone: keras.Model, blocks: Sequence[Block], unfrozen_blocks: int | Literal["all"]
+) -> int:
+    """Make the last `unfrozen_blocks` blocks trainable and freeze the rest.
+
+    Changes the flag of every layer of the backbone. BatchNormalization layers are frozen in every
+    block: with few images their statistics would move, and `training=False` does not stop `fit`.
+    A model that was compiled before must be compiled again.
+
+    Returns:
+        How many layers that hold weights are trainable now.
+
+    Raises:
+        ConfigError: `unfrozen_blocks` is out of range.
+    """
+    frozen = len(blocks) - count_unfrozen(blocks, unfrozen_blocks)
+    # a container's flag is handed down to its children, so containers come before leaves
+    backbone.trainable = frozen < len(blocks)
+    unfrozen_layers = 0
+    for index, block in enumerate(blocks):
+        for leaf in _leaves(block.layers):
+            leaf.trainable = index >= frozen and not _is_batch_norm(leaf)
+            unfrozen_layers += bool(leaf.trainable_weights)
+    return unfrozen_layers
+
+
+def count_unfrozen(blocks: Sequence[Block], unfrozen_blocks: int | Literal["all"]) -> int:
+    """`unfrozen_blocks` as a number, 0 to the number of blocks.
+
+    Raises:
+        ConfigError: It is neither "all" nor within that range.
+    """
+    if unfrozen_blocks == "all":
+        return len(blocks)
+    if not 0 <= unfrozen_blocks <= len(blocks):
+        raise ConfigError(
+            f'unfrozen_blocks must be 0 to {len(blocks)} or "all": the backbone has '
+            f"{len(blocks)} blocks ({', '.join(block.name for block in blocks)}); "
+            f"got {unfrozen_blocks}. Ask for fewer blocks."
+        )
+    return unfrozen_blocks
+
+
+def _segments(backbone: keras.Model) -> Iterator[list[keras.Operation]]:
+    """The operations in the order of computation, parted wherever one tensor carries everything.
+
+    Every operation lies before or after a separating tensor, so any order of computation finds the
+    same separators.
+    """
+    needed = Counter(
+        id(tensor) for operation in backbone.operations for tensor in _inputs(operation)
+    )
+    needed.update(id(tensor) for tensor in backbone.outputs)
+    waiting: Counter[int] = Counter()
+    segment: list[keras.Operation] = []
+    for operation in backbone.operations:
+        segment.append(operation)
+        waiting.subtract(id(tensor) for tensor in _inputs(operation))
+        waiting.update({id(t): needed[id(t)] for t in keras.tree.flatten(operation.output)})
+        waiting = +waiting
+        if len(waiting) == 1:
+            yield segment
+            segment = []
+
+
+def _inputs(operation: keras.Operation) -> list[Any]:
+    if isinstance(operation, keras.layers.InputLayer):
+        return []
+    return list(keras.tree.flatten(operation.input))
+
+
+def _segment_label(segment: Sequence[keras.Operation], rules: BlockRules) -> str | None:
+    labels = {label for operation in segment if (label := _label(operation.name, rules))}
+    if len(labels) > 1:
+        raise ValueError(
+            f"No tensor separates the blocks {', '.join(sorted(labels))}: the rules of the "
+            "backbone's row must give them one name."
+        )
+    return labels.pop() if labels else None
+
+
+def _label(layer_name: str, rules: BlockRules) -> str | None:
+    for pattern, name in rules:
+        if match := re.match(pattern, layer_name):
+            return match.expand(name)
+    return None
+
+
+def _is_layer(operation: keras.Operation) -> bool:
+    return isinstance(operation, keras.Layer)
+
+
+def _is_batch_norm(layer: keras.Layer) -> bool:
+    return isinstance(layer, keras.layers.BatchNormalization)
+
+
+def _leaves(layers: Sequence[keras.Layer]) -> Iterator[keras.Layer]:
+    """The layers that hold weights themselves, those inside nested models included."""
+    for layer in layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer.layers)
+        else:
+            yield layer
