@@ -1,0 +1,162 @@
+"""A wrong export is refused; a right one is described."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tl_keras.data.decoding import load_pixels
+from tl_keras.errors import ExportError
+from tl_keras.serving import verify
+from tl_keras.serving.export import export_classifier
+from tl_keras.serving.verify import verify_export
+
+SIZE = 6
+LABELS = ["blue", "green", "red"]
+FILES = {
+    "red.png": (200, 20, 30),
+    "green.jpg": (30, 180, 40),
+    "blue.bmp": (10, 20, 220),
+    "red.gif": (250, 90, 80),
+    "green.png": (100, 140, 90),
+}
+
+
+class Colour(keras.layers.Layer):
+    """Answer with the shares of blue, green and red: known without training."""
+
+    def call(self, images: tf.Tensor) -> tf.Tensor:
+        means = keras.ops.mean(images, axis=(1, 2))
+        return keras.ops.flip(means / keras.ops.sum(means, axis=1, keepdims=True), axis=1)
+
+
+def colour_model() -> keras.Model:
+    return keras.Sequential([keras.Input((SIZE, SIZE, 3)), Colour()])
+
+
+def export_with(directory: Path, labels: list[str]) -> Path:
+    return export_classifier(
+        colour_model(), labels=labels, image_size=SIZE, resize="stretch", directory=directory
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_with(tmp_path_factory.mktemp("export"), LABELS)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("pictures")
+    for side, (name, colour) in enumerate(FILES.items(), start=5):
+        Image.new("RGB", (side, 2 * side), colour).save(folder / name)
+    return [folder / name for name in FILES]
+
+
+@pytest.fixture(scope="module")
+def expected(files: list[Path]) -> np.ndarray:
+    pixels = [load_pixels(tf.constant(file.read_bytes()), SIZE, "stretch") for file in files]
+    return np.asarray(colour_model()(np.stack(pixels).astype(np.float32)))
+
+
+def test_right_export_is_described(
+    exported: Path, files: list[Path], expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "_BATCH_IMAGES", 2)
+    found = verify_export(exported, files, expected, LABELS)
+    assert found.images == 5
+    assert found.largest_difference < 1e-6
+    assert found.labels_equal
+    assert found.seconds > 0
+
+
+def test_largest_difference_is_measured(
+    exported: Path, files: list[Path], expected: np.ndarray
+) -> None:
+    shifted = expected.copy()
+    shifted[2] += [0, 0.003, -0.003]
+    found = verify_export(exported, files, shifted, LABELS, tolerance=0.01)
+    assert found.largest_difference == pytest.approx(0.003, abs=1e-6)
+
+
+def test_worst_file_and_its_difference_are_named(
+    exported: Path, files: list[Path], expected: np.ndarray
+) -> None:
+    shifted = expected.copy()
+    shifted[1] += [0.1, -0.1, 0]
+    shifted[3] += [0.25, 0, -0.25]
+    with pytest.raises(ExportError, match=r"within 0.0001, got a difference of 0.25 on .*red.gif"):
+        verify_export(exported, files, shifted, LABELS)
+
+
+def test_permuted_probabilities_are_refused(
+    exported: Path, files: list[Path], expected: np.ndarray
+) -> None:
+    with pytest.raises(ExportError, match="must answer as the trained model does"):
+        verify_export(exported, files, expected[:, [1, 2, 0]], LABELS)
+
+
+def test_rows_of_other_files_are_refused(
+    exported: Path, files: list[Path], expected: np.ndarray
+) -> None:
+    with pytest.raises(ExportError, match="must answer as the trained model does"):
+        verify_export(exported, files, expected[::-1], LABELS)
+
+
+def test_value_that_is_no_number_is_refused(
+    exported: Path, files: list[Path], expected: np.ndarray
+) -> None:
+    broken = expected.copy()
+    broken[4, 0] = np.nan
+    with pytest.raises(ExportError, match=r"difference of nan on .*green.png"):
+        verify_export(exported, files, broken, LABELS)
+
+
+def test_labels_in_another_order_are_refused(
+    tmp_path: Path, files: list[Path], expected: np.ndarray
+) -> None:
+    wrong = export_with(tmp_path, ["green", "blue", "red"])
+    with pytest.raises(ExportError, match=r"'green' for .*green.jpg, got 'blue'"):
+        verify_export(wrong, files, expected, LABELS)
+
+
+def test_tie_within_the_tolerance_is_fine(exported: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "even.png"
+    Image.new("RGB", (SIZE, SIZE), (100, 100, 0)).save(picture)
+    slightly_red = np.array([[0, 0.5 - 5e-5, 0.5 + 5e-5]])
+    found = verify_export(exported, [picture], slightly_red, LABELS)
+    assert not found.labels_equal
+    assert found.largest_difference == pytest.approx(5e-5, abs=1e-7)
+
+
+def test_undecodable_file_is_refused(exported: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(ExportError, match=r"failed on one of 1 files from .*broken.png"):
+        verify_export(exported, [broken], np.array([[1.0, 0.0, 0.0]]), LABELS)
+
+
+def test_missing_model_is_refused(tmp_path: Path, files: list[Path], expected: np.ndarray) -> None:
+    with pytest.raises(ExportError, match="must be a SavedModel"):
+        verify_export(tmp_path / "7", files, expected, LABELS)
+
+
+def test_model_without_the_signature_is_refused(
+    tmp_path: Path, files: list[Path], expected: np.ndarray
+) -> None:
+    tf.saved_model.save(tf.Module(), str(tmp_path / "1"))
+    with pytest.raises(ExportError, match="with the signature 'serving_default'"):
+        verify_export(tmp_path / "1", files, expected, LABELS)
+
+
+def test_rows_must_match_files(exported: Path, files: list[Path], expected: np.ndarray) -> None:
+    with pytest.raises(ExportError, match=r"\(5, 3\), got \(4, 3\)"):
+        verify_export(exported, files, expected[:4], LABELS)
+
+
+def test_nothing_to_compare_is_refused(exported: Path) -> None:
+    with pytest.raises(ExportError, match="at least one"):
+        verify_export(exported, [], np.zeros((0, 3)), LABELS)
