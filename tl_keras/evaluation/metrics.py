@@ -1,0 +1,169 @@
+"""Predictions to numbers: the scores of one run, per class and as a confusion table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+    recall_score,
+)
+
+# Keras clips here too, so that this agrees with its validation loss
+SMALLEST_PROBABILITY = 1e-7
+# a softmax row in half precision sums to 1 within this
+SUM_TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Scores of one run on one split: fractions in 0..1, cross-entropy in nats.
+
+    Macro F1 averages over the classes that occur among labels or predictions, balanced accuracy
+    (the mean recall) over those among the labels.
+    """
+
+    accuracy: float
+    macro_f1: float
+    balanced_accuracy: float
+    cross_entropy: float
+    n: int
+
+
+def evaluate(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> Metrics:
+    """Scores the predictions of one run.
+
+    Args:
+        labels: `(n,)`, class indices 0..classes-1, n at least 1.
+        probabilities: `(n, classes)`, 0..1, rows sum to 1; the prediction is the class with the
+            largest (the first of equals).
+
+    Raises:
+        ValueError: The shapes do not fit, a label is out of range, or a row is no distribution.
+    """
+    labels = np.asarray(labels)
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    _check_probabilities(labels, probabilities)
+    predicted = probabilities.argmax(axis=1)
+    given = probabilities[np.arange(len(labels)), labels]
+    return Metrics(
+        accuracy=float(np.mean(labels == predicted)),
+        macro_f1=float(f1_score(labels, predicted, average="macro", zero_division=0)),
+        # scikit-learn's balanced accuracy warns when a predicted class has no label
+        balanced_accuracy=float(
+            recall_score(labels, predicted, labels=np.unique(labels), average="macro")
+        ),
+        cross_entropy=float(-np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean()),
+        n=len(labels),
+    )
+
+
+def per_class(
+    labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: Sequence[str]
+) -> pd.DataFrame:
+    """Scores per class, one row each in the order of `classes`.
+
+    Args:
+        labels: `(n,)`, class indices 0..len(classes)-1.
+        predicted: `(n,)`, class indices likewise.
+        classes: Names, by index.
+
+    Returns:
+        Columns `class, support, recall, precision, f1`; support counts images, the others are
+        fractions, NaN where undefined (recall without labels, precision without predictions,
+        F1 without either).
+
+    Raises:
+        ValueError: The shapes do not fit or an index is out of range.
+    """
+    labels, predicted = _checked_pair(labels, predicted, len(classes))
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=np.arange(len(classes)), zero_division=np.nan
+    )
+    return pd.DataFrame(
+        {
+            "class": list(classes),
+            "support": support.astype(np.int64),
+            "recall": recall,
+            "precision": precision,
+            "f1": f1,
+        }
+    )
+
+
+def confusion(
+    labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: Sequence[str]
+) -> pd.DataFrame:
+    """Counts every pair of true and predicted class.
+
+    Args:
+        labels: `(n,)`, class indices 0..len(classes)-1.
+        predicted: `(n,)`, class indices likewise.
+        classes: Names, by index.
+
+    Returns:
+        Columns `true_class, predicted_class, count` with len(classes)**2 rows, the predicted
+        class running fastest; pairs that never occur have count 0.
+
+    Raises:
+        ValueError: The shapes do not fit or an index is out of range.
+    """
+    labels, predicted = _checked_pair(labels, predicted, len(classes))
+    counts = confusion_matrix(labels, predicted, labels=np.arange(len(classes)))
+    return pd.DataFrame(
+        {
+            "true_class": np.repeat(list(classes), len(classes)),
+            "predicted_class": np.tile(list(classes), len(classes)),
+            "count": counts.ravel().astype(np.int64),
+        }
+    )
+
+
+def _check_probabilities(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> None:
+    if probabilities.ndim != 2:
+        raise ValueError(f"probabilities must be (n, classes), got shape {probabilities.shape}.")
+    _check_indices("labels", labels, probabilities.shape[1])
+    if len(labels) != len(probabilities):
+        raise ValueError(
+            "labels and probabilities must have one row per image, "
+            f"got {len(labels)} labels and {len(probabilities)} rows."
+        )
+    # written so that NaN fails it too
+    in_range = np.all((probabilities >= 0) & (probabilities <= 1 + SUM_TOLERANCE))
+    if not (in_range and np.allclose(probabilities.sum(axis=1), 1, atol=SUM_TOLERANCE)):
+        raise ValueError(
+            "each row of probabilities must lie in 0..1 and sum to 1, "
+            f"got values {probabilities.min():.3g}..{probabilities.max():.3g} and sums "
+            f"{probabilities.sum(axis=1).min():.3g}..{probabilities.sum(axis=1).max():.3g}; "
+            "pass softmax outputs, not logits."
+        )
+
+
+def _checked_pair(
+    labels: NDArray[np.integer], predicted: NDArray[np.integer], n_classes: int
+) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    labels, predicted = np.asarray(labels), np.asarray(predicted)
+    _check_indices("labels", labels, n_classes)
+    _check_indices("predicted", predicted, n_classes)
+    if len(labels) != len(predicted):
+        raise ValueError(
+            "labels and predicted must be of the same images, "
+            f"got {len(labels)} labels and {len(predicted)} predictions."
+        )
+    return labels, predicted
+
+
+def _check_indices(name: str, values: NDArray[np.integer], n_classes: int) -> None:
+    if values.ndim != 1 or len(values) == 0 or not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(
+            f"{name} must be whole numbers of shape (n,), n at least 1, "
+            f"got {values.dtype} of shape {values.shape}."
+        )
+    if values.min() < 0 or values.max() >= n_classes:
+        raise ValueError(
+            f"{name} must be in 0..{n_classes - 1}, got {values.min()}..{values.max()}."
+        )
