@@ -6,6 +6,7 @@ overrides and words the errors.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
@@ -21,6 +22,11 @@ SearchDepth = Annotated[int, Field(ge=0)] | Literal["all"]
 Augmentation = Literal["none", "light", "strong"]
 PositiveInt = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
+Text = Annotated[str, Field(min_length=1)]
+# NumPy and KerasTuner take seeds of 32 bits
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 # The one backbone that the package ships weights for.
 BUNDLED_BACKBONE, BUNDLED_ALPHA = "MobileNetV2", 1.0
@@ -30,56 +36,64 @@ class _Section(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _refuse(problems: Sequence[str]) -> None:
+    """Raise one ValueError with one problem per line, each starting with the key it is about."""
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
 class DataConfig(_Section):
     """Where the images come from and how they are divided. Exactly one source."""
 
-    folder: str | None = Field(
-        None,
+    folder: Text | None = Field(
+        default=None,
         description="Folder with one sub-folder per class, or with train/, validation/ and test/ "
         "that hold the classes.",
     )
-    table: str | None = Field(
-        None, description="CSV or Parquet file with columns path, label and optional group, split."
+    table: Text | None = Field(
+        default=None,
+        description="CSV or Parquet file with columns path, label and optional group, split.",
     )
-    tfds: str | None = Field(
-        None, description="Name of a TensorFlow Datasets data set, such as surface_defects."
+    tfds: Text | None = Field(
+        default=None, description="Name of a TensorFlow Datasets data set, such as surface_defects."
     )
-    data_dir: str | None = Field(
-        None, description="Where TensorFlow Datasets keeps its files (default: its own folder)."
+    data_dir: Text | None = Field(
+        default=None,
+        description="Where TensorFlow Datasets keeps its files (default: its own folder).",
     )
-    root: str | None = Field(
-        None,
+    root: Text | None = Field(
+        default=None,
         description="Folder that relative paths in the table start from (default: the working "
         "directory).",
     )
-    group_pattern: str | None = Field(
-        None,
+    group_pattern: Text | None = Field(
+        default=None,
         description="Regular expression searched in each image's path; images with the same match "
         "(its first group, where it has one) stay in the same split.",
     )
     resize: Literal["stretch", "pad", "crop"] = Field(
-        "stretch", description="How pictures that are not square reach the input size."
+        default="stretch", description="How pictures that are not square reach the input size."
     )
-    split_seed: int = Field(0, ge=0, description="Seed of the test split.")
+    split_seed: Seed = Field(default=0, description="Seed of the test split.")
     test_fraction: float = Field(
-        0.3, gt=0, lt=1, description="Share of each class's images in the test split."
+        default=0.3, gt=0, lt=1, description="Share of each class's images in the test split."
     )
     max_test_per_class: int | None = Field(
-        None, ge=2, description="At most this many test images per class."
+        default=None, ge=2, description="At most this many test images per class."
     )
     train_per_class: PositiveInt | tuple[PositiveInt, ...] | None = Field(
-        None,
+        default=None,
         description="Training images per class: a number, a list (a sweep), or null for all that "
         "are left.",
     )
     validation_per_class: int | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Validation images per class, on top of the training images (default: the "
         "smaller of 10 and train_per_class).",
     )
     skip_unreadable: bool = Field(
-        False, description="Leave unreadable files out instead of stopping."
+        default=False, description="Leave unreadable files out instead of stopping."
     )
 
     @field_validator("group_pattern")
@@ -102,14 +116,17 @@ class DataConfig(_Section):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         given = [key for key in ("folder", "table", "tfds") if getattr(self, key) is not None]
+        problems = []
         if len(given) != 1:
-            raise ValueError(
-                "must have exactly one of folder, table, tfds; got " + (", ".join(given) or "none")
+            problems.append(
+                "must have exactly one of folder, table, tfds; got "
+                + (" and ".join(given) or "none")
             )
         if self.data_dir is not None and self.tfds is None:
-            raise ValueError("data_dir goes with tfds only; remove it or set tfds")
+            problems.append(f'data_dir goes with tfds only; got "{self.data_dir}"; remove it')
         if self.root is not None and self.table is None:
-            raise ValueError("root goes with table only; remove it or set table")
+            problems.append(f'root goes with table only; got "{self.root}"; remove it')
+        _refuse(problems)
         return self
 
     @property
@@ -123,17 +140,22 @@ class DataConfig(_Section):
 class BackboneConfig(_Section):
     """The pretrained network."""
 
-    name: str = Field("MobileNetV2", description="A Keras Applications backbone.")
-    alpha: float | None = Field(
-        None, description="Width multiplier of MobileNet, MobileNetV2 and MobileNetV3."
+    name: str = Field(
+        default="MobileNetV2",
+        description="A Keras Applications backbone.",
+        json_schema_extra={"enum": list(BACKBONES)},
     )
-    weights: str | None = Field(
-        "imagenet",
+    alpha: float | None = Field(
+        default=None,
+        description="Width multiplier of MobileNet, MobileNetV2 and MobileNetV3 (null: 1.0).",
+    )
+    weights: Text | None = Field(
+        default="imagenet",
         description='"imagenet" (downloaded by Keras), "bundled" (ships with the package), a '
         "weights file, a source model's folder, or null for random initialisation.",
     )
     image_size: int = Field(
-        160, ge=32, le=1024, description="Height and width of the input, pixels."
+        default=160, ge=32, le=1024, description="Height and width of the input, pixels."
     )
 
     @field_validator("name")
@@ -146,22 +168,25 @@ class BackboneConfig(_Section):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         spec = BACKBONES[self.name]
+        problems = []
         if self.image_size < spec.minimum_image_size:
-            raise ValueError(
+            problems.append(
                 f"image_size must be at least {spec.minimum_image_size} for {self.name}; "
                 f"got {self.image_size}"
             )
         if self.alpha is not None and self.alpha not in spec.alphas:
             allowed = ", ".join(map(str, spec.alphas)) or "null (it has no width multiplier)"
-            raise ValueError(f"alpha of {self.name} must be one of {allowed}; got {self.alpha}")
+            problems.append(f"alpha must be one of {allowed} for {self.name}; got {self.alpha}")
         if self.weights == "bundled" and (self.name, self.alpha or 1.0) != (
             BUNDLED_BACKBONE,
             BUNDLED_ALPHA,
         ):
-            raise ValueError(
-                f'weights "bundled" exist for {BUNDLED_BACKBONE} with alpha {BUNDLED_ALPHA} only; '
-                f"got {self.name} with alpha {self.alpha}"
+            problems.append(
+                f'weights "bundled" are for {BUNDLED_BACKBONE} with alpha {BUNDLED_ALPHA} only; '
+                f'got {self.name} with alpha {self.alpha or 1.0}; use "imagenet", a weights file '
+                "or null"
             )
+        _refuse(problems)
         return self
 
 
@@ -169,102 +194,160 @@ class HeadConfig(_Section):
     """The new layers on top of the backbone: global average pooling, then Dense layers."""
 
     hidden_units: tuple[PositiveInt, ...] = Field(
-        (), description="Units of each hidden Dense layer; [] is one Dense layer only."
+        default=(), description="Units of each hidden Dense layer; [] is one Dense layer only."
     )
     dropout: float = Field(
-        0.2, ge=0, lt=1, description="Share of features dropped before each Dense layer."
+        default=0.2, ge=0, lt=1, description="Share of features dropped before each Dense layer."
     )
+
+
+Epochs = Annotated[int, Field(ge=1, description="At most this many epochs.")]
+LearningRate = Annotated[Rate, Field(description="Learning rate of the optimizer.")]
+Patience = Annotated[
+    int,
+    Field(
+        ge=1, description="Stop after this many epochs without a better validation cross-entropy."
+    ),
+]
 
 
 class PhaseConfig(_Section):
     """How long and how fast one phase trains."""
 
-    epochs: int = Field(ge=1, description="At most this many epochs.")
-    learning_rate: Rate
-    patience: int = Field(
-        ge=1, description="Stop after this many epochs without a better validation cross-entropy."
-    )
+    epochs: Epochs
+    learning_rate: LearningRate
+    patience: Patience
+
+
+class HeadPhaseConfig(PhaseConfig):
+    """Phase 1: the head, on the frozen backbone."""
+
+    epochs: Epochs = 200
+    learning_rate: LearningRate = 1e-3
+    patience: Patience = 20
+
+
+class FineTuningPhaseConfig(PhaseConfig):
+    """Phase 2: the head and the unfrozen blocks, from the head of phase 1."""
+
+    epochs: Epochs = 40
+    learning_rate: LearningRate = 1e-4
+    patience: Patience = 8
+
+
+class FromScratchPhaseConfig(PhaseConfig):
+    """The whole network from random initialisation."""
+
+    epochs: Epochs = 100
+    learning_rate: LearningRate = 1e-3
+    patience: Patience = 15
 
 
 class TrainingConfig(_Section):
     """Training, the same for every strategy unless a phase says otherwise."""
 
-    batch_size: int = Field(32, ge=1, le=4096)
-    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
-    weight_decay: float = Field(
-        0.0, ge=0, le=1, description="Decoupled weight decay, as a multiple of the learning rate."
+    batch_size: int = Field(default=32, ge=1, le=4096, description="Images per training step.")
+    optimizer: Literal["adam", "adamw", "sgd", "rmsprop"] = Field(
+        default="adam", description="A Keras optimizer; each phase starts a new one."
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    weight_decay: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Decoupled weight decay, as a multiple of the learning rate.",
+    )
+    label_smoothing: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the probability that the training targets spread over all classes.",
+    )
     class_weights: Literal["balanced", "none"] = Field(
-        "balanced", description="Whether rarer classes weigh more in the training loss."
+        default="balanced", description="Whether rarer classes weigh more in the training loss."
     )
     augmentation: Literal["none", "light", "strong", "search"] = Field(
-        "none",
+        default="none",
         description="Random changes of the training images, drawn anew each epoch. search: each "
         "run is trained with none, light and strong, and validation chooses.",
     )
-    phase_1: PhaseConfig = Field(
-        PhaseConfig(epochs=200, learning_rate=1e-3, patience=20),
-        description="The head, on the frozen backbone.",
-    )
-    phase_2: PhaseConfig = Field(
-        PhaseConfig(epochs=40, learning_rate=1e-4, patience=8),
-        description="The head and the unfrozen blocks, from the head of phase 1.",
-    )
-    from_scratch: PhaseConfig = Field(
-        PhaseConfig(epochs=100, learning_rate=1e-3, patience=15),
-        description="The whole network from random initialisation.",
-    )
+    phase_1: HeadPhaseConfig = HeadPhaseConfig()
+    phase_2: FineTuningPhaseConfig = FineTuningPhaseConfig()
+    from_scratch: FromScratchPhaseConfig = FromScratchPhaseConfig()
 
 
 class FineTuningConfig(_Section):
     """The depths that the strategy fine_tuning trains."""
 
     unfrozen_blocks: tuple[Depth, ...] = Field(
-        (2, "all"), min_length=1, description="Blocks to unfreeze, counted from the head."
+        default=(2, "all"), min_length=1, description="Blocks to unfreeze, counted from the head."
     )
 
 
 class SearchConfig(_Section):
     """The KerasTuner search behind the strategy searched."""
 
-    oracle: Literal["random", "bayesian", "hyperband", "grid"] = "random"
-    max_trials: int = Field(8, ge=1, description="Trials (hyperband decides by itself).")
-    unfrozen_blocks: tuple[SearchDepth, ...] = Field((0, 1, 2, 4, "all"), min_length=1)
+    oracle: Literal["random", "bayesian", "hyperband", "grid"] = Field(
+        default="random", description="How KerasTuner chooses the next trial."
+    )
+    max_trials: int = Field(default=8, ge=1, description="Trials (hyperband decides by itself).")
+    unfrozen_blocks: tuple[SearchDepth, ...] = Field(
+        default=(0, 1, 2, 4, "all"),
+        min_length=1,
+        description="Depths to choose from: blocks to unfreeze, counted from the head.",
+    )
     learning_rates: tuple[Rate, ...] = Field(
-        (3e-5, 1e-4, 3e-4), min_length=1, description="Learning rates of phase 2."
+        default=(3e-5, 1e-4, 3e-4), min_length=1, description="Learning rates of phase 2."
     )
     hidden_units: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        (0,), min_length=1, description="Units of a hidden layer in the head; 0 is none."
+        default=(0,), min_length=1, description="Units of a hidden layer in the head; 0 is none."
     )
-    augmentations: tuple[Augmentation, ...] = Field(("none",), min_length=1)
-    seed: int = Field(0, ge=0)
+    augmentations: tuple[Augmentation, ...] = Field(
+        default=("none",), min_length=1, description="Random changes of the training images."
+    )
+    seed: Seed = Field(default=0, description="Seed of the order of the trials.")
+
+    @field_validator("learning_rates", "hidden_units", "augmentations")
+    @classmethod
+    def _once(cls, choices: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(choices)) != len(choices):
+            raise ValueError("must name each choice once")
+        return choices
 
 
 class ExperimentConfig(_Section):
     """One experiment: only `name` and `data` are required."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        pattern=NAME_PATTERN,
         description="Name of the folder for the results.",
     )
-    description: str = Field("", description="For people; not read by the package.")
+    description: str = Field(default="", description="For people; not read by the package.")
     data: DataConfig
     backbone: BackboneConfig = BackboneConfig()
     head: HeadConfig = HeadConfig()
     training: TrainingConfig = TrainingConfig()
     strategies: tuple[Strategy, ...] = Field(
-        ("majority_class", "from_scratch", "feature_extraction", "fine_tuning"), min_length=1
+        default=("majority_class", "from_scratch", "feature_extraction", "fine_tuning"),
+        min_length=1,
+        description="What to compare. majority_class always answers the commonest class; searched "
+        "is fine-tuning as a search on validation images chose it.",
     )
     fine_tuning: FineTuningConfig = FineTuningConfig()
     search: SearchConfig = SearchConfig()
     seeds: int = Field(
-        3, ge=1, le=100, description="Runs of each strategy, each with its own draw of images."
+        default=3,
+        ge=1,
+        le=100,
+        description="Runs of each strategy, each with its own draw of images.",
     )
-    results_dir: str = Field("results", description="Folder that holds the experiments' folders.")
-    export: bool = Field(True, description="Whether to export the best strategy as a SavedModel.")
+    results_dir: Text = Field(
+        default="results", description="Folder that holds the experiments' folders."
+    )
+    export: bool = Field(
+        default=True, description="Whether to export the best strategy as a SavedModel."
+    )
     deterministic: bool = Field(
-        True, description="Same file, seed and machine give the same numbers, bit for bit."
+        default=True, description="Same file, seed and machine give the same numbers, bit for bit."
     )
 
     @field_validator("strategies")
@@ -277,19 +360,28 @@ class ExperimentConfig(_Section):
     @model_validator(mode="after")
     def _depths_exist(self) -> Self:
         blocks = len(BACKBONES[self.backbone.name].blocks)
-        for key, depths in (
-            ("fine_tuning.unfrozen_blocks", self.fine_tuning.unfrozen_blocks),
-            ("search.unfrozen_blocks", self.search.unfrozen_blocks),
-        ):
-            for depth in depths:
-                if depth != "all" and depth > blocks:
-                    raise ValueError(
-                        f'{key} must be at most {blocks} or "all" for {self.backbone.name}; '
-                        f"got {depth}"
-                    )
-            if len(set(depths)) != len(depths):
-                raise ValueError(f"{key} must name each depth once")
+        _refuse(
+            [
+                problem
+                for section in ("fine_tuning", "search")
+                for problem in self._depth_problems(section, blocks)
+            ]
+        )
         return self
+
+    def _depth_problems(self, section: str, blocks: int) -> Iterator[str]:
+        key, settings = f"{section}.unfrozen_blocks", getattr(self, section)
+        depths = settings.unfrozen_blocks
+        deepest = max((depth for depth in depths if depth != "all"), default=0)
+        if deepest > blocks and "unfrozen_blocks" not in settings.model_fields_set:
+            # a default must suit every backbone, also one of few blocks
+            fitting = tuple(depth for depth in depths if depth == "all" or depth <= blocks)
+            fitted = settings.model_copy(update={"unfrozen_blocks": fitting})
+            object.__setattr__(self, section, fitted)
+        elif deepest > blocks:
+            yield f'{key} must be at most {blocks} or "all" for {self.backbone.name}; got {deepest}'
+        if len(set(depths)) != len(depths):
+            yield f"{key} must name each depth once"
 
     @property
     def results_folder(self) -> PurePath:
