@@ -175,8 +175,8 @@ class BackboneConfig(_Section):
                 f"got {self.image_size}"
             )
         if self.alpha is not None and self.alpha not in spec.alphas:
-            allowed = ", ".join(map(str, spec.alphas)) or "null (it has no width multiplier)"
-            problems.append(f"alpha must be one of {allowed} for {self.name}; got {self.alpha}")
+            allowed = f"one of {', '.join(map(str, spec.alphas))}" if spec.alphas else "null"
+            problems.append(f"alpha must be {allowed} for {self.name}; got {self.alpha}")
         if self.weights == "bundled" and (self.name, self.alpha or 1.0) != (
             BUNDLED_BACKBONE,
             BUNDLED_ALPHA,

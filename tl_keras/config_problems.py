@@ -1,0 +1,225 @@
+"""What is wrong with a configuration, in words: the key, what is allowed, what was received.
+
+Pydantic finds the errors; what is allowed is read from the JSON Schema of the key, so that a key of
+several types gets one message and not one per type.
+"""
+
+import difflib
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from tl_keras.config import NAME_PATTERN, ExperimentConfig
+from tl_keras.json_text import KeyPath, dotted
+
+Schema = Mapping[str, Any]
+
+_LONGEST_SHOWN = 80
+_PATTERNS = {
+    NAME_PATTERN: 'a string of at most 100 letters, digits, ".", "_" and "-" that starts with a '
+    "letter or digit"
+}
+_SIMPLE = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        path: The key it is about, for finding its place in the file.
+        text: The message, without the place.
+    """
+
+    path: KeyPath
+    text: str
+
+
+def problems_of(error: ValidationError, raw: Any) -> list[Problem]:
+    """Word what pydantic found.
+
+    Args:
+        error: What validating `raw` raised.
+        raw: The configuration as it was read from JSON.
+    """
+    found = [(_path_in(raw, details), details) for details in error.errors(include_url=False)]
+    paths = {path for path, _ in found}
+    worded: dict[KeyPath, list[Problem]] = {}
+    for path, details in found:
+        # of the branches of a union, the one that came furthest is the one that was meant
+        came_further = any(other[: len(path)] == path and other != path for other in paths)
+        if path not in worded and not (came_further and details["type"] != "value_error"):
+            worded[path] = list(_worded(path, details, raw))
+    return [problem for problems in worded.values() for problem in problems]
+
+
+def unknown_key(path: KeyPath) -> Problem:
+    """Word that a key does not exist, with the key that was most likely meant."""
+    parent = path[:-1]
+    siblings = schema_at(parent).get("properties", {})
+    if not siblings:
+        return Problem(path, f"unknown key {dotted(path)}; {dotted(parent)} has no keys of its own")
+    meant = _meant_key(str(path[-1]), parent, list(siblings))
+    if meant:
+        return Problem(path, f"unknown key {dotted(path)}; {meant}")
+    where = dotted(parent) or "an experiment"
+    return Problem(
+        path, f"unknown key {dotted(path)}; the keys of {where} are {', '.join(siblings)}"
+    )
+
+
+def schema_at(path: KeyPath) -> Schema:
+    """JSON Schema of a key or list element, references resolved; empty where there is none."""
+    node: Schema = schema()
+    for part in path:
+        branches = node.get("anyOf", [node])
+        if isinstance(part, int):
+            node = next((branch["items"] for branch in branches if "items" in branch), {})
+        else:
+            node = node.get("properties", {}).get(part, {})
+        if "$ref" in node:
+            node = schema()["$defs"][node["$ref"].rpartition("/")[2]] | node
+    return node
+
+
+@functools.cache
+def schema() -> Schema:
+    """JSON Schema of an experiment file."""
+    return ExperimentConfig.model_json_schema()
+
+
+def describe(node: Schema) -> str:
+    """Say in words what a JSON Schema allows.
+
+    >>> describe({"type": "integer", "minimum": 1, "maximum": 9})
+    'a whole number from 1 to 9'
+    """
+    if "anyOf" in node:
+        return ", or ".join(describe(branch) for branch in node["anyOf"])
+    if "enum" in node:
+        return "one of " + ", ".join(json.dumps(choice) for choice in node["enum"])
+    if "const" in node:
+        return json.dumps(node["const"])
+    kind = node.get("type", "object")
+    if kind == "array":
+        items = describe(node["items"])
+        return (
+            f"a list of {'one or more values' if node.get('minItems') else 'values'}, each {items}"
+        )
+    if kind == "object":
+        return f"an object {{...}} with keys among {', '.join(node.get('properties', ()))}"
+    if kind == "string":
+        return _PATTERNS.get(
+            node.get("pattern", ""), "a string" + " (not empty)" * ("minLength" in node)
+        )
+    return _SIMPLE[kind] + _range(node)
+
+
+def shown(value: Any) -> str:
+    """A value as JSON, shortened."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+
+
+def nearest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The choice most like a word, whatever its case."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(word.lower().replace("-", "_"), by_lower, 1, cutoff)
+    return by_lower[near[0]] if near else None
+
+
+def _range(node: Schema) -> str:
+    low, above = node.get("minimum"), node.get("exclusiveMinimum")
+    high, below = node.get("maximum"), node.get("exclusiveMaximum")
+    if low is not None and high is not None:
+        return f" from {low} to {high}"
+    bounds = ((low, "of at least"), (above, "above"), (high, "at most"), (below, "below"))
+    words = [f"{name} {bound}" for bound, name in bounds if bound is not None]
+    return f" {' and '.join(words)}" if words else ""
+
+
+def _path_in(raw: Any, details: ErrorDetails) -> KeyPath:
+    """Pydantic's location without the names of union branches."""
+    path: KeyPath = ()
+    value = raw
+    for part in details["loc"]:
+        if isinstance(value, dict) and part in schema_at(path).get("properties", {}):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int):
+            value = value[part]
+        elif details["type"] == "extra_forbidden" and isinstance(value, dict):
+            value = value.get(part)
+        else:
+            continue
+        path = (*path, part)
+    return path
+
+
+def _worded(path: KeyPath, details: ErrorDetails, raw: Any) -> Iterator[Problem]:
+    allowed = schema_at(path)
+    if details["type"] == "extra_forbidden":
+        yield unknown_key(path)
+    elif details["type"] == "missing":
+        yield Problem(path, f"{dotted(path)} is missing; it must be {describe(allowed)}")
+    elif details["type"] == "value_error" and "enum" not in allowed:
+        for line in str(details["ctx"]["error"]).split("\n"):
+            yield _rule_broken(path, line, raw)
+    else:
+        yield Problem(path, _not_allowed(path, allowed, details["input"]))
+
+
+def _rule_broken(path: KeyPath, message: str, raw: Any) -> Problem:
+    """Word a broken rule of `tl_keras.config`, which may start with a key below `path`."""
+    first, _, rest = message.partition(" ")
+    below = (*path, *first.split("."))
+    if schema_at(below):
+        path, message = below, rest
+    if "got " not in message:
+        for part in path:
+            raw = raw[part]
+        message += f"; got {shown(raw)}"
+    return Problem(path, f"{dotted(path)} {message}")
+
+
+def _not_allowed(path: KeyPath, allowed: Schema, received: Any) -> str:
+    message = f"{dotted(path) or 'it'} must be {describe(allowed)}; got {shown(received)}"
+    if isinstance(received, int | float) or received in _choices(allowed.get("items", {})):
+        return f"{message}; write [{shown(received)}]" if "items" in allowed else message
+    near = nearest(received, _choices(allowed)) if isinstance(received, str) else None
+    return f'{message}; did you mean "{near}"?' if near else message
+
+
+def _choices(node: Schema) -> list[str]:
+    own = [*node.get("enum", []), *([node["const"]] if "const" in node else [])]
+    return own + [choice for branch in node.get("anyOf", []) for choice in _choices(branch)]
+
+
+def _meant_key(word: str, parent: KeyPath, siblings: Sequence[str]) -> str | None:
+    """Where a misspelt or misplaced key belongs, as the end of a sentence."""
+    everywhere = [path for path in _key_paths((), schema()) if path[:-1] != parent]
+    placed = [dotted(path) for path in everywhere if path[-1] == word]
+    near = nearest(word, siblings, cutoff=0.8 if placed else 0.6)
+    if placed and not near:
+        return f"it belongs at {' or '.join(placed)}"
+    if near:
+        return f"did you mean {dotted((*parent, near))}?"
+    far = nearest(word, (str(path[-1]) for path in everywhere), cutoff=0.75)
+    meant = [dotted(path) for path in everywhere if path[-1] == far]
+    return f"did you mean {' or '.join(meant)}?" if meant else None
+
+
+def _key_paths(parent: KeyPath, node: Schema) -> Iterator[KeyPath]:
+    for key in node.get("properties", {}):
+        path = (*parent, key)
+        yield path
+        yield from _key_paths(path, schema_at(path))
