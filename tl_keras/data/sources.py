@@ -1,0 +1,123 @@
+"""Where images come from: one table of paths and labels, whatever the source."""
+
+import re
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tl_keras.config import DataConfig
+from tl_keras.data.folder_source import list_folder
+from tl_keras.data.listing import ListedImage, Listing, some_of
+from tl_keras.data.table_source import list_table
+from tl_keras.data.tfds_source import list_tfds
+from tl_keras.errors import DataError
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """All images of an experiment.
+
+    Attributes:
+        frame: One row per image, sorted by image_id: image_id (unique, relative to the source,
+            separated by /), path (absolute), label, class_index (0..classes-1), group (the
+            image_id where nothing is grouped), split ("train", "validation" or "test" where the
+            source says it, else None).
+        classes: Labels in natural order (class 2 before class 10).
+        notice: A sentence to show beside every figure of this source, or None.
+        ignored: Files that are not used: path, reason.
+    """
+
+    frame: pd.DataFrame
+    classes: tuple[str, ...]
+    notice: str | None
+    ignored: pd.DataFrame
+
+
+def load_images(data: DataConfig) -> ImageTable:
+    """List the images of the configured source; nothing is decoded.
+
+    Raises:
+        DataError: if the source is missing, empty or malformed, has fewer than two classes, has a
+            class that is missing from its training images, or `group_pattern` does not fit.
+    """
+    if data.folder is not None:
+        listing = list_folder(data.folder)
+    elif data.table is not None:
+        listing = list_table(data.table, data.root)
+    elif data.tfds is not None:
+        listing = list_tfds(data.tfds, data.data_dir)
+    else:
+        raise DataError("data must have one of folder, table, tfds; got none.")
+    images = sorted(listing.images, key=lambda image: image.image_id)
+    classes = tuple(sorted({image.label for image in images}, key=_natural_order))
+    _check_classes(images, classes)
+    return _table(images, classes, _groups(images, data.group_pattern), listing)
+
+
+def _table(
+    images: list[ListedImage], classes: tuple[str, ...], groups: list[str], listing: Listing
+) -> ImageTable:
+    index = {label: number for number, label in enumerate(classes)}
+    frame = pd.DataFrame(
+        {
+            "image_id": [image.image_id for image in images],
+            "path": [image.path for image in images],
+            "label": [image.label for image in images],
+            "class_index": [index[image.label] for image in images],
+            "group": groups,
+            "split": pd.Series([image.split for image in images], dtype=object),
+        }
+    )
+    ignored = pd.DataFrame(
+        {
+            "path": [file.path for file in listing.ignored],
+            "reason": [file.reason for file in listing.ignored],
+        }
+    )
+    return ImageTable(frame, classes, listing.notice, ignored)
+
+
+def _natural_order(label: str) -> tuple[list[tuple[int, int, str]], str]:
+    parts = re.findall(r"[0-9]+|[^0-9]+", label)
+    return [(0, int(p), "") if p[0] in "0123456789" else (1, 0, p) for p in parts], label
+
+
+def _check_classes(images: list[ListedImage], classes: tuple[str, ...]) -> None:
+    if len(classes) < 2:
+        raise DataError(
+            f"the images must belong to at least two classes; got {len(images)} images of "
+            f"{len(classes)} ({some_of(classes) or 'none'}). Add the images of another class."
+        )
+    if any(image.split for image in images):
+        trained = {image.label for image in images if image.split == "train"}
+        missing = [label for label in classes if label not in trained]
+        if missing:
+            raise DataError(
+                f"every class must have images in train; {some_of(missing)} has images in "
+                "validation or test only. Add training images or remove the class."
+            )
+
+
+def _groups(images: list[ListedImage], pattern: str | None) -> list[str]:
+    if pattern is None:
+        return [image.group or image.image_id for image in images]
+    if any(image.group for image in images):
+        raise DataError(
+            "data.group_pattern and the table's group column must not both be given. Remove one."
+        )
+    groups = [_matched(pattern, image.image_id) for image in images]
+    others = [image.image_id for image, g in zip(images, groups, strict=True) if g is None]
+    if others:
+        raise DataError(
+            f'data.group_pattern "{pattern}" must match every image\'s path; it does not match '
+            f"{len(others)} of {len(images)}: {some_of(others)}. Widen the pattern."
+        )
+    return [group for group in groups if group is not None]
+
+
+def _matched(pattern: str, image_id: str) -> str | None:
+    match = re.search(pattern, image_id)
+    if match is None:
+        return None
+    found: str | None = match.group(1) if match.re.groups else match.group()
+    return found
