@@ -2,12 +2,14 @@
 
 import io
 import struct
+from typing import get_args
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tl_keras.config import DataConfig
 from tl_keras.data.decoding import ResizeMode, decode_image, load_pixels, resize_image
 
 HEIGHT, WIDTH = 37, 53
@@ -244,3 +246,8 @@ def test_resizing_equals_pillow_on_a_smooth_picture() -> None:
 def test_unknown_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="got 'squeeze'"):
         resize_image(np.zeros((4, 4, 3), np.uint8), 4, "squeeze")  # type: ignore[arg-type]
+
+
+def test_every_mode_of_the_configuration_is_known() -> None:
+    configured = get_args(DataConfig.model_fields["resize"].annotation)
+    assert set(configured) == set(get_args(ResizeMode))

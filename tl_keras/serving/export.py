@@ -143,6 +143,8 @@ def _answer_probe(model: keras.Model, image_size: int) -> np.ndarray:
 def _signatures(
     model: keras.Model, labels: Sequence[str], image_size: int, resize: ResizeMode
 ) -> dict[str, tf.types.experimental.GenericFunction]:
+    # One function in both signatures: the model is traced and stored once.
+    @tf.function(input_signature=[tf.TensorSpec((None, image_size, image_size, 3), tf.uint8)])
     def classify(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = tf.cast(model(tf.cast(pixels, tf.float32), training=False), tf.float32)
         return {
