@@ -1,0 +1,105 @@
+"""Build a backbone of the table, and the layer that scales pixels as it wants them."""
+
+import warnings
+from typing import Any, Literal
+
+import keras
+
+from tl_keras.backbone_table import BACKBONES, BackboneSpec
+from tl_keras.errors import ConfigError
+
+# of RGB pixels in 0..1, as `preprocess_input` of Keras Applications has them
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STDDEV = (0.229, 0.224, 0.225)
+# of BGR pixels in 0..255, in that order
+IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
+
+
+@keras.saving.register_keras_serializable(package="tl_keras")
+class CaffeScaling(keras.layers.Layer):
+    """RGB pixels 0..255 to BGR less the ImageNet mean, `(..., 3)` to `(..., 3)`."""
+
+    def call(self, images: Any) -> Any:
+        images = keras.ops.cast(images, self.compute_dtype)
+        return keras.ops.flip(images, axis=-1) - keras.ops.convert_to_tensor(
+            IMAGENET_MEAN_BGR, dtype=self.compute_dtype
+        )
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+
+def build_backbone(
+    name: str,
+    *,
+    image_size: int,
+    alpha: float | None = None,
+    weights: Literal["imagenet"] | None = None,
+) -> keras.Model:
+    """A backbone without its classifier: scaled images in, the last block's activations out.
+
+    Takes `(batch, image_size, image_size, 3)`, scaled by `scaling_layer`, and gives
+    `(batch, height, width, channels)`.
+
+    Args:
+        name: A key of `BACKBONES`.
+        image_size: Pixels, at least the backbone's smallest.
+        alpha: Width multiplier; None is 1.0, and the only choice where the table lists none.
+        weights: None is random initialisation. For "imagenet" Keras downloads a file, or takes it
+            from its cache folder.
+
+    Raises:
+        ConfigError: A name, size or multiplier that the table does not allow.
+    """
+    spec = find_spec(name)
+    if image_size < spec.minimum_image_size:
+        raise ConfigError(
+            f"image_size must be at least {spec.minimum_image_size} for {name}; got {image_size}. "
+            "Enlarge image_size or choose another backbone."
+        )
+    options: dict[str, Any] = {} if alpha is None else {"alpha": _allowed_alpha(spec, alpha)}
+    with warnings.catch_warnings():
+        # what the warning tells is in the table: `BackboneSpec.imagenet_sizes`
+        warnings.filterwarnings("ignore", message=".*will be loaded as the default")
+        return getattr(keras.applications, name)(
+            include_top=False,
+            weights=weights,
+            input_shape=(image_size, image_size, 3),
+            **options,
+        )
+
+
+def scaling_layer(spec: BackboneSpec) -> keras.Layer:
+    """A layer without trainable weights that maps RGB pixels 0..255 to what the backbone wants.
+
+    Equals the family's `preprocess_input`, and is a part of the graph that can be saved.
+    """
+    if spec.scaling == "tf":
+        return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")
+    if spec.scaling == "caffe":
+        return CaffeScaling(name="scaling")
+    if spec.scaling == "torch":
+        return keras.layers.Normalization(
+            mean=[255 * mean for mean in IMAGENET_MEAN],
+            variance=[(255 * stddev) ** 2 for stddev in IMAGENET_STDDEV],
+            name="scaling",
+        )
+    return keras.layers.Rescaling(1.0, name="scaling")
+
+
+def find_spec(name: str) -> BackboneSpec:
+    """The row of a backbone.
+
+    Raises:
+        ConfigError: The table has no such row.
+    """
+    if name not in BACKBONES:
+        raise ConfigError(f"backbone must be one of {', '.join(BACKBONES)}; got {name!r}.")
+    return BACKBONES[name]
+
+
+def _allowed_alpha(spec: BackboneSpec, alpha: float) -> float:
+    if alpha not in spec.alphas:
+        allowed = ", ".join(map(str, spec.alphas)) or "left out (it has no width multiplier)"
+        raise ConfigError(f"alpha of {spec.name} must be {allowed}; got {alpha}.")
+    return alpha
