@@ -1,6 +1,7 @@
 """Load a weights file into a backbone completely, or say what is wrong with the file."""
 
 import io
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,10 @@ def load_weight_file(backbone: keras.Model, path: Path, architecture: str) -> No
         raise _mismatch(path, architecture, expected, contents)
     _fill_with_nan(backbone)
     try:
-        backbone.load_weights(path)
+        with warnings.catch_warnings():
+            # Keras warns of layers that it left out: the check below finds them and is an error
+            warnings.filterwarnings("ignore", message="Skipping nested container")
+            backbone.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
         raise _mismatch(path, architecture, expected, contents) from error
     missing = [w.path for w in _float_weights(backbone) if not np.isfinite(w.numpy()).all()]

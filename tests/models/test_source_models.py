@@ -1,0 +1,387 @@
+"""Where source weights come from, and what is said when they cannot be had."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from tl_keras.errors import ConfigError, WeightsError
+from tl_keras.models import source_models
+from tl_keras.models.backbones import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone
+from tl_keras.models.source_models import SourceCard, load_source
+
+WEIGHTS = Path(__file__).parents[2].parent / "shared" / "weights"
+MOBILENET_V2 = WEIGHTS / "mobilenetv2_1.0_imagenet_no_top.weights.h5"
+MOBILENET = WEIGHTS / "mobilenet_0.25_imagenet_no_top.h5"
+BUNDLED = Path(source_models.__file__).parent / "bundled" / source_models.BUNDLED
+
+# Keras and NumPy disagree on a keyword where a variable is written to a file
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't:DeprecationWarning"
+)
+
+needs_mobilenet_v2 = pytest.mark.skipif(
+    not MOBILENET_V2.is_file(), reason="shared/weights has no MobileNetV2 file"
+)
+needs_mobilenet = pytest.mark.skipif(
+    not MOBILENET.is_file(), reason="shared/weights has no MobileNet file"
+)
+
+
+def save_older_h5(model: keras.Model, path: Path) -> None:
+    """Write the layout of the files of Keras Applications."""
+    layers = [layer for layer in model.layers if layer.weights]
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
+        for layer in layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{weight.name}:{i}" for i, weight in enumerate(layer.weights)]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group.create_dataset(name, data=value)
+
+
+def small(seed: int = 1) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    return build_backbone("MobileNet", image_size=32, alpha=0.25)
+
+
+def load_small(weights: Path | str | None) -> tuple[keras.Model, SourceCard | None]:
+    return load_source(
+        "MobileNet",
+        image_size=32,
+        alpha=0.25,
+        weights=str(weights) if weights is not None else None,
+    )
+
+
+def assert_same_weights(first: keras.Model, second: keras.Model) -> None:
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the weights of `small()` in every format."""
+    folder = tmp_path_factory.mktemp("weights")
+    model = small()
+    model.save_weights(folder / "small.weights.h5")
+    model.save(folder / "small.keras")
+    save_older_h5(model, folder / "small.h5")
+    return folder
+
+
+@pytest.fixture
+def card() -> dict[str, Any]:
+    return {
+        "name": "tiny_source",
+        "backbone": "MobileNet",
+        "alpha": 0.25,
+        "images": 1200,
+        "classes": 12,
+        "image_size": 32,
+        "channels": 3,
+        "scaling": "tf",
+        "licence": "Apache-2.0",
+        "generated": True,
+        "description": "Made for a test.",
+    }
+
+
+@pytest.fixture
+def folder(files: Path, tmp_path: Path, card: dict[str, Any]) -> Path:
+    weights = shutil.copy(files / "small.weights.h5", tmp_path / "model.weights.h5")
+    card["weights_sha256"] = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    return tmp_path
+
+
+def test_random_initialisation_has_no_card() -> None:
+    _, card = load_small(None)
+    assert card is None
+
+
+@pytest.mark.parametrize("name", ["small.weights.h5", "small.keras", "small.h5"])
+def test_file_sets_every_weight(files: Path, name: str) -> None:
+    backbone, _ = load_small(files / name)
+    assert_same_weights(backbone, small())
+
+
+def test_file_without_a_card_is_of_unknown_origin(files: Path) -> None:
+    _, card = load_small(files / "small.weights.h5")
+    assert card is not None
+    assert (card.name, card.images, card.classes) == ("small.weights.h5", None, None)
+
+
+def test_weights_fit_another_image_size(files: Path) -> None:
+    backbone, _ = load_source(
+        "MobileNet", image_size=48, alpha=0.25, weights=str(files / "small.weights.h5")
+    )
+    assert_same_weights(backbone, small())
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"no weights file .*absent\.h5 .*\"bundled\", null or"):
+        load_small(tmp_path / "absent.h5")
+
+
+def test_misspelt_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(WeightsError, match=r'got "imagnet"\. Did you mean "imagenet"'):
+        load_small("imagnet")
+
+
+def test_unknown_file_format(tmp_path: Path) -> None:
+    (tmp_path / "model.pth").write_bytes(b"x")
+    with pytest.raises(WeightsError, match=r'ends in "\.weights\.h5".*got .*model\.pth'):
+        load_small(tmp_path / "model.pth")
+
+
+@pytest.mark.parametrize("name", ["broken.weights.h5", "broken.h5", "broken.keras"])
+def test_file_that_is_something_else(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"no weights at all")
+    with pytest.raises(WeightsError, match=r"broken.* \(17 bytes\) is not .*fetch it again"):
+        load_small(tmp_path / name)
+
+
+def test_truncated_file(files: Path, tmp_path: Path) -> None:
+    whole = (files / "small.weights.h5").read_bytes()
+    (tmp_path / "half.weights.h5").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match="interrupted download"):
+        load_small(tmp_path / "half.weights.h5")
+
+
+def test_hdf5_file_without_weights(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "table.weights.h5", "w") as file:
+        file["numbers"] = [1, 2]
+    with pytest.raises(WeightsError, match=r"without Keras weights \(it holds numbers\)"):
+        load_small(tmp_path / "table.weights.h5")
+
+
+@pytest.mark.parametrize(
+    ("written", "named", "advice"),
+    [
+        ("small.weights.h5", "renamed.h5", r'Rename it to "renamed\.weights\.h5"'),
+        ("small.h5", "renamed.weights.h5", r'Rename it to "renamed\.h5"'),
+    ],
+)
+def test_file_named_against_its_format(
+    files: Path, tmp_path: Path, written: str, named: str, advice: str
+) -> None:
+    shutil.copy(files / written, tmp_path / named)
+    with pytest.raises(WeightsError, match=advice):
+        load_small(tmp_path / named)
+
+
+@pytest.mark.parametrize("name", ["small.weights.h5", "small.keras", "small.h5"])
+def test_other_width(files: Path, name: str) -> None:
+    message = r"does not hold the weights of MobileNet with alpha 0\.5: .*file has 135 with 218,544"
+    with pytest.raises(WeightsError, match=message):
+        load_source("MobileNet", image_size=32, alpha=0.5, weights=str(files / name))
+
+
+@pytest.mark.parametrize("name", ["small.weights.h5", "small.keras", "small.h5"])
+def test_other_backbone(files: Path, name: str) -> None:
+    with pytest.raises(
+        WeightsError, match="does not hold the weights of VGG16: expected 26 arrays"
+    ):
+        load_source("VGG16", image_size=32, weights=str(files / name))
+
+
+@pytest.mark.parametrize("save", [keras.Model.save_weights, save_older_h5])
+def test_file_with_more_layers_than_the_backbone(
+    tmp_path: Path, save: Callable[[keras.Model, Path], None]
+) -> None:
+    backbone = small()
+    extra = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(backbone.output))
+    path = tmp_path / ("more.weights.h5" if save is not save_older_h5 else "more.h5")
+    save(keras.Model(backbone.input, extra), path)
+    with pytest.raises(WeightsError, match="without a classifier"):
+        load_small(path)
+
+
+def test_same_number_of_parameters_in_other_shapes(files: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(files / "small.weights.h5", tmp_path / "shapes.weights.h5"))
+    with h5py.File(path, "r+") as file:
+        kernel = np.asarray(file["layers/conv2d/vars/0"])
+        del file["layers/conv2d/vars/0"]
+        file["layers/conv2d/vars/0"] = kernel.reshape(-1)
+    with pytest.raises(WeightsError, match="order and shapes"):
+        load_small(path)
+
+
+def test_weights_that_are_not_finite(tmp_path: Path) -> None:
+    backbone = small()
+    backbone.layers[1].kernel.assign(np.full(backbone.layers[1].kernel.shape, np.nan))
+    backbone.save_weights(tmp_path / "nan.weights.h5")
+    with pytest.raises(WeightsError, match=r"left 1 weights .* unset or not finite"):
+        load_small(tmp_path / "nan.weights.h5")
+
+
+def test_a_loader_that_sets_nothing_is_noticed(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras.Model, "load_weights", lambda self, path: None)
+    with pytest.raises(WeightsError, match="left 135 weights"):
+        load_small(files / "small.weights.h5")
+
+
+def test_folder_gives_weights_and_card(folder: Path) -> None:
+    backbone, card = load_small(folder)
+    assert_same_weights(backbone, small())
+    assert card == SourceCard(
+        "tiny_source", 1200, 12, 32, "tf", "Apache-2.0", "Made for a test.", generated=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("backbone", "VGG16", r"is a VGG16 with alpha 0\.25"),
+        ("alpha", 0.5, r"is a MobileNet with alpha 0\.5 .* got MobileNet with alpha 0\.25"),
+        ("scaling", "caffe", 'scaling "caffe".*wants scaling "tf"'),
+        ("weights_sha256", "0" * 64, "its SHA-256 must be 0000"),
+    ],
+)
+def test_folder_with_a_card_that_disagrees(
+    folder: Path, card: dict[str, Any], key: str, value: object, message: str
+) -> None:
+    (folder / "card.json").write_text(json.dumps({**card, key: value}))
+    with pytest.raises(WeightsError, match=message):
+        load_small(folder)
+
+
+def test_folder_without_a_card(folder: Path) -> None:
+    (folder / "card.json").unlink()
+    with pytest.raises(WeightsError, match=r"must hold model\.weights\.h5 and a readable card"):
+        load_small(folder)
+
+
+def test_folder_with_a_card_that_lacks_keys(folder: Path, card: dict[str, Any]) -> None:
+    del card["classes"], card["alpha"]
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(WeightsError, match="must have the keys alpha, classes"):
+        load_small(folder)
+
+
+def test_folder_without_weights(folder: Path) -> None:
+    (folder / "model.weights.h5").unlink()
+    with pytest.raises(WeightsError, match=r"no weights file .*model\.weights\.h5"):
+        load_small(folder)
+
+
+def test_bundled_of_another_backbone_names_the_one_that_exists(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_models, "_bundled_folder", lambda: folder)
+    with pytest.raises(WeightsError, match=r"is a MobileNet with alpha 0\.25 .*got VGG16"):
+        load_source("VGG16", image_size=32, weights="bundled")
+
+
+def test_bundled_missing_from_the_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_models, "BUNDLED", "absent")
+    with pytest.raises(WeightsError, match="missing from this installation"):
+        load_small("bundled")
+
+
+@pytest.mark.skipif(not BUNDLED.is_dir(), reason="the package has no bundled source model yet")
+def test_bundled_weights_and_card_agree() -> None:
+    backbone, card = load_source("MobileNetV2", image_size=96, alpha=1.0, weights="bundled")
+    assert card is not None
+    assert card.generated
+    assert card.scaling == "tf"
+    assert card.images
+    assert card.classes
+    assert (BUNDLED / "model.weights.h5").stat().st_size <= 10_000_000
+    pixels = np.random.default_rng(0).uniform(-1, 1, (1, 96, 96, 3))
+    assert np.isfinite(np.asarray(backbone(pixels, training=False))).all()
+
+
+def fail_download(monkeypatch: pytest.MonkeyPatch, message: str) -> None:
+    def get_file(*args: object, **kwargs: object) -> str:
+        raise Exception(message)
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+
+
+def test_imagenet_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_download(monkeypatch, "URL fetch failure on https://host/vgg16.h5: None -- not known")
+    with pytest.raises(WeightsError) as caught:
+        load_source("VGG16", image_size=32, weights="imagenet")
+    for part in (
+        "from https://host/vgg16.h5 (None -- not known)",
+        "into ~/.keras/models",
+        "set weights to the file's path",
+        '"bundled" (MobileNetV2 with alpha 1.0 only)',
+    ):
+        assert part in str(caught.value)
+
+
+def test_other_failures_of_keras_pass_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_download(monkeypatch, "disk full")
+    with pytest.raises(Exception, match=r"^disk full$"):
+        load_source("VGG16", image_size=32, weights="imagenet")
+
+
+def test_imagenet_from_the_cache_folder(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "keras.src.utils.file_utils.get_file", lambda *args, **kwargs: str(files / "small.h5")
+    )
+    backbone, card = load_small("imagenet")
+    assert_same_weights(backbone, small())
+    assert card is not None
+    assert (card.images, card.classes, card.image_size) == (1_281_167, 1000, 224)
+
+
+def test_official_efficientnet_file_answers_as_under_imagenet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    official = build_backbone("EfficientNetB0", image_size=32)
+    normalization = next(
+        layer for layer in official.layers if isinstance(layer, keras.layers.Normalization)
+    )
+    normalization.set_weights([np.array(v) for v in (IMAGENET_MEAN, IMAGENET_STDDEV, 0)])
+    path = tmp_path / "efficientnetb0_notop.h5"
+    save_older_h5(official, path)
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *args, **kwargs: str(path))
+    downloaded, _ = load_source("EfficientNetB0", image_size=32, weights="imagenet")
+    from_file, _ = load_source("EfficientNetB0", image_size=32, weights=str(path))
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    expected = np.asarray(downloaded(pixels, training=False))
+    answer = np.asarray(from_file(pixels, training=False))
+    np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_too_small_an_image() -> None:
+    with pytest.raises(ConfigError, match="image_size must be at least 71 for Xception"):
+        load_source("Xception", image_size=64, weights=None)
+
+
+@needs_mobilenet_v2
+def test_real_mobilenet_v2_file() -> None:
+    backbone, card = load_source("MobileNetV2", image_size=96, weights=str(MOBILENET_V2))
+    assert card is not None
+    assert card.name == MOBILENET_V2.name
+    # trained kernels differ in scale from the initialiser's, and the statistics from 0 and 1
+    variance = backbone.get_layer("bn_Conv1").moving_variance
+    assert not np.allclose(variance, 1)
+
+
+@needs_mobilenet
+def test_real_older_mobilenet_file() -> None:
+    backbone, _ = load_source("MobileNet", image_size=96, alpha=0.25, weights=str(MOBILENET))
+    with h5py.File(MOBILENET) as file:
+        kernel = np.asarray(file["conv1/conv1/kernel:0"])
+    np.testing.assert_array_equal(backbone.get_layer("conv1").kernel, kernel)
+
+
+@needs_mobilenet
+def test_real_file_of_another_width() -> None:
+    with pytest.raises(WeightsError, match="file has 135 with 218,544"):
+        load_source("MobileNet", image_size=96, alpha=0.5, weights=str(MOBILENET))
