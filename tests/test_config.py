@@ -1,0 +1,254 @@
+"""Every key of an experiment: one other value that is accepted and one that is refused."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from tl_keras.config import ExperimentConfig
+from tl_keras.config_file import json_schema, parse_config
+from tl_keras.errors import ConfigError
+
+ANY_TEXT = "a string (not empty)"
+STRATEGIES = '"majority_class", "from_scratch", "feature_extraction", "fine_tuning", "searched"'
+RATE = "a number above 0 and at most 1"
+AT_LEAST_1 = "a whole number of at least 1"
+SEED = "a whole number from 0 to 4294967295"
+
+# key: (another valid value, an invalid value, what the message says is allowed)
+KEYS: dict[str, tuple[Any, Any, str]] = {
+    "name": ("other-1.0", "a b", 'letters, digits, ".", "_" and "-"'),
+    "description": ("For people.", 3, "a string"),
+    "data.folder": ("elsewhere", "", f"{ANY_TEXT}, or null"),
+    "data.table": ("images.csv", 1, f"{ANY_TEXT}, or null"),
+    "data.tfds": ("cats_vs_dogs", ["a"], f"{ANY_TEXT}, or null"),
+    "data.data_dir": ("datasets", True, f"{ANY_TEXT}, or null"),
+    "data.root": ("photos", {}, f"{ANY_TEXT}, or null"),
+    "data.group_pattern": (r"part(\d+)", "(", "a regular expression"),
+    "data.resize": ("pad", "squash", 'one of "stretch", "pad", "crop"'),
+    "data.split_seed": (7, -1, SEED),
+    "data.test_fraction": (0.5, 1, "a number above 0 and below 1"),
+    "data.max_test_per_class": (50, 1, "a whole number of at least 2, or null"),
+    "data.train_per_class": ([5, 10], "ten", f"{AT_LEAST_1}, or a list of values"),
+    "data.validation_per_class": (5, 0, f"{AT_LEAST_1}, or null"),
+    "data.skip_unreadable": (True, "yes", "true or false"),
+    "backbone.name": ("VGG16", "VGG17", 'one of "MobileNet", "MobileNetV2"'),
+    "backbone.alpha": (0.35, "wide", "a number, or null"),
+    "backbone.weights": (None, 1, f"{ANY_TEXT}, or null"),
+    "backbone.image_size": (96, 31, "a whole number from 32 to 1024"),
+    "head.hidden_units": ([64], 64, f"a list of values, each {AT_LEAST_1}"),
+    "head.dropout": (0, 1, "a number of at least 0 and below 1"),
+    "training.batch_size": (4096, 4097, "a whole number from 1 to 4096"),
+    "training.optimizer": ("sgd", "SGD", 'one of "adam", "adamw", "sgd", "rmsprop"'),
+    "training.weight_decay": (0.01, -0.01, "a number from 0 to 1"),
+    "training.label_smoothing": (0.1, 1.0, "a number of at least 0 and below 1"),
+    "training.class_weights": ("none", None, 'one of "balanced", "none"'),
+    "training.augmentation": ("search", "heavy", 'one of "none", "light", "strong", "search"'),
+    **{
+        f"training.{phase}.{key}": row
+        for phase in ("phase_1", "phase_2", "from_scratch")
+        for key, row in {
+            "epochs": (7, 0, AT_LEAST_1),
+            "learning_rate": (0.5, 0, RATE),
+            "patience": (3, 2.5, AT_LEAST_1),
+        }.items()
+    },
+    "strategies": (["searched"], [], f"a list of one or more values, each one of {STRATEGIES}"),
+    "fine_tuning.unfrozen_blocks": (
+        [1],
+        [],
+        f'a list of one or more values, each {AT_LEAST_1}, or "all"',
+    ),
+    "search.oracle": ("grid", "bayes", 'one of "random", "bayesian", "hyperband", "grid"'),
+    "search.max_trials": (20, 0, AT_LEAST_1),
+    "search.unfrozen_blocks": ([0, "all"], "all", 'each a whole number of at least 0, or "all"'),
+    "search.learning_rates": ([1e-3], [], f"a list of one or more values, each {RATE}"),
+    "search.hidden_units": (
+        [0, 64],
+        0,
+        "a list of one or more values, each a whole number of at least 0",
+    ),
+    "search.augmentations": (["light"], "light", 'each one of "none", "light", "strong"'),
+    "search.seed": (2**32 - 1, 2**32, SEED),
+    "seeds": (100, 101, "a whole number from 1 to 100"),
+    "results_dir": ("elsewhere", "", ANY_TEXT),
+    "export": (False, 0, "true or false"),
+    "deterministic": (False, None, "true or false"),
+}
+# keys that are valid beside others only
+SOURCES: dict[str, dict[str, Any]] = {
+    "data.table": {"table": "t.csv"},
+    "data.tfds": {"tfds": "surface_defects"},
+    "data.data_dir": {"tfds": "surface_defects"},
+    "data.root": {"table": "t.csv"},
+}
+
+
+def leaf_keys(node: Mapping[str, Any], schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    if "properties" not in node:
+        yield path
+    for key, child in node.get("properties", {}).items():
+        yield from leaf_keys(child, schema, f"{path}.{key}".lstrip("."))
+
+
+def experiment(key: str, value: Any) -> dict[str, Any]:
+    """A valid experiment in which one key, given as a dotted path, has another value."""
+    raw: dict[str, Any] = {"name": "parts", "data": SOURCES.get(key, {"folder": "photos"}).copy()}
+    *sections, last = key.split(".")
+    section = raw
+    for part in sections:
+        section = section.setdefault(part, {})
+    section[last] = value
+    return raw
+
+
+def value_of(config: ExperimentConfig, key: str) -> Any:
+    value: Any = config.as_dict()
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+def refusal(raw: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as refused:
+        parse_config(raw)
+    return str(refused.value)
+
+
+def test_table_covers_every_key() -> None:
+    schema = json_schema()
+    assert set(KEYS) == set(leaf_keys(schema, schema))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_another_value_is_accepted(key: str) -> None:
+    value = KEYS[key][0]
+    config = parse_config(experiment(key, value))
+    assert value_of(config, key) == value
+    default = parse_config({"name": "parts", "data": {"folder": "photos"}})
+    assert value_of(default, key) != value
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_invalid_value_is_refused_with_key_allowed_and_received(key: str) -> None:
+    _, value, allowed = KEYS[key]
+    message = refusal(experiment(key, value))
+    assert message.startswith(f"configuration: {key} must be ")
+    assert allowed in message
+    assert f"; got {json.dumps(value)}" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("sources", "received"),
+    [
+        ({}, "none"),
+        ({"folder": "a", "tfds": "b"}, "folder and tfds"),
+        ({"folder": None}, "none"),
+    ],
+)
+def test_exactly_one_source_of_images(sources: dict[str, Any], received: str) -> None:
+    message = refusal({"name": "parts", "data": sources})
+    assert message == (
+        f"configuration: data must have exactly one of folder, table, tfds; got {received}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "owner"),
+    [("data_dir", "tfds"), ("root", "table")],
+)
+def test_companion_of_another_source_is_refused(key: str, owner: str) -> None:
+    message = refusal({"name": "parts", "data": {"folder": "a", key: "b"}})
+    assert message == f'configuration: data.{key} goes with {owner} only; got "b"; remove it'
+
+
+@pytest.mark.parametrize("sizes", [[10, 5], [5, 5], []])
+def test_training_sizes_must_rise(sizes: list[int]) -> None:
+    message = refusal({"name": "parts", "data": {"folder": "a", "train_per_class": sizes}})
+    assert message == (
+        "configuration: data.train_per_class must be a list of rising numbers without repeats, "
+        f"such as [5, 10]; got {json.dumps(sizes)}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        (
+            {"name": "Xception", "image_size": 70},
+            "backbone.image_size must be at least 71 for Xception; got 70",
+        ),
+        (
+            {"alpha": 0.3},
+            "backbone.alpha must be one of 0.35, 0.5, 0.75, 1.0, 1.3, 1.4 for MobileNetV2; got 0.3",
+        ),
+        ({"name": "VGG16", "alpha": 1}, "backbone.alpha must be null for VGG16; got 1.0"),
+        (
+            {"name": "ResNet50", "weights": "bundled"},
+            'backbone.weights "bundled" are for MobileNetV2 with alpha 1.0 only; got ResNet50 with '
+            'alpha 1.0; use "imagenet", a weights file or null',
+        ),
+    ],
+)
+def test_impossible_backbone_is_refused(backbone: dict[str, Any], message: str) -> None:
+    raw = {"name": "parts", "data": {"folder": "a"}, "backbone": backbone}
+    assert refusal(raw) == f"configuration: {message}"
+
+
+@pytest.mark.parametrize("section", ["fine_tuning", "search"])
+@pytest.mark.parametrize(
+    ("depths", "message"),
+    [
+        ([1, 6], 'must be at most 5 or "all" for VGG16; got 6'),
+        ([1, 1], "must name each depth once; got [1, 1]"),
+    ],
+)
+def test_impossible_depth_is_refused(section: str, depths: list[int], message: str) -> None:
+    raw = {"name": "parts", "data": {"folder": "a"}, "backbone": {"name": "VGG16"}}
+    assert refusal({**raw, section: {"unfrozen_blocks": depths}}) == (
+        f"configuration: {section}.unfrozen_blocks {message}"
+    )
+
+
+def test_default_depths_fit_a_backbone_of_few_blocks() -> None:
+    raw = {"name": "parts", "data": {"folder": "a"}, "backbone": {"name": "NASNetMobile"}}
+    assert parse_config(raw).search.unfrozen_blocks == (0, 1, 2, "all")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("strategies", ["searched", "searched"]),
+        ("search.learning_rates", [0.1, 0.1]),
+        ("search.hidden_units", [0, 0]),
+        ("search.augmentations", ["none", "none"]),
+    ],
+)
+def test_repeated_choice_is_refused(key: str, value: list[Any]) -> None:
+    message = refusal(experiment(key, value))
+    assert message.startswith(f"configuration: {key} must name each ")
+    assert message.endswith(f"once; got {json.dumps(value)}")
+
+
+def test_part_of_a_phase_keeps_the_other_defaults() -> None:
+    raw = experiment("training.phase_2.epochs", 5)
+    phase = parse_config(raw).training.phase_2
+    assert (phase.epochs, phase.learning_rate, phase.patience) == (5, 1e-4, 8)
+
+
+def test_as_dict_is_read_back_as_the_same_configuration() -> None:
+    config = parse_config(experiment("data.train_per_class", [5, 10]))
+    assert parse_config(json.loads(json.dumps(config.as_dict()))) == config
+
+
+@pytest.mark.parametrize(("given", "sizes"), [(None, (None,)), (7, (7,)), ([5, 10], (5, 10))])
+def test_training_sizes(given: Any, sizes: tuple[int | None, ...]) -> None:
+    assert parse_config(experiment("data.train_per_class", given)).data.training_sizes == sizes
+
+
+def test_results_folder_is_the_name_below_results_dir() -> None:
+    assert parse_config(experiment("results_dir", "out")).results_folder.parts == ("out", "parts")

@@ -1,0 +1,149 @@
+from typing import Any
+
+import pytest
+
+from tl_keras.config_file import parse_config
+from tl_keras.config_problems import describe, schema_at, unknown_key
+from tl_keras.errors import ConfigError
+from tl_keras.json_text import KeyPath
+
+
+def refusal(**keys: Any) -> str:
+    with pytest.raises(ConfigError) as refused:
+        parse_config({"name": "parts", "data": {"folder": "photos"}, **keys})
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        (("data", "foldr"), "did you mean data.folder?"),
+        (("data", "Folder"), "did you mean data.folder?"),
+        (("data", "train-per-class"), "did you mean data.train_per_class?"),
+        (("training", "phase_1", "epoch"), "did you mean training.phase_1.epochs?"),
+        (("seed",), "did you mean seeds?"),
+        (("train_per_class",), "it belongs at data.train_per_class"),
+        (("training", "weights"), "it belongs at backbone.weights"),
+        (("optimiser",), "did you mean training.optimizer?"),
+        (("image_sizes",), "did you mean backbone.image_size?"),
+        (
+            ("training", "epochs"),
+            "it belongs at training.phase_1.epochs or training.phase_2.epochs or "
+            "training.from_scratch.epochs",
+        ),
+        (("head", "zzz"), "the keys of head are hidden_units, dropout"),
+    ],
+)
+def test_unknown_key_gets_the_nearest_known_one(path: KeyPath, meant: str) -> None:
+    assert unknown_key(path).text.endswith(f"; {meant}")
+
+
+def test_unknown_key_without_a_likeness_gets_all_keys() -> None:
+    text = unknown_key(("zzz",)).text
+    assert text.startswith("unknown key zzz; the keys of an experiment are name, description, data")
+
+
+@pytest.mark.parametrize(
+    ("keys", "near"),
+    [
+        ({"backbone": {"name": "mobilenetv2"}}, "MobileNetV2"),
+        ({"training": {"optimizer": "Adam"}}, "adam"),
+        ({"strategies": ["finetuning"]}, "fine_tuning"),
+        ({"fine_tuning": {"unfrozen_blocks": ["All"]}}, "all"),
+    ],
+)
+def test_misspelt_value_gets_the_nearest_known_one(keys: dict[str, Any], near: str) -> None:
+    assert refusal(**keys).endswith(f'; did you mean "{near}"?')
+
+
+def test_every_problem_is_listed() -> None:
+    message = refusal(
+        training={"phase_1": {"epochs": 0, "lr": 1}, "batch_size": "32"},
+        strategies=["fine_tuning", "magic"],
+        seeds=True,
+        head=3,
+    )
+    assert message.split("\n") == [
+        "configuration: head must be an object {...} with keys among hidden_units, dropout; got 3",
+        "configuration: seeds must be a whole number from 1 to 100; got true",
+        'configuration: strategies[1] must be one of "majority_class", "from_scratch", '
+        '"feature_extraction", "fine_tuning", "searched"; got "magic"',
+        'configuration: training.batch_size must be a whole number from 1 to 4096; got "32"',
+        "configuration: training.phase_1.epochs must be a whole number of at least 1; got 0",
+        "configuration: unknown key training.phase_1.lr; the keys of training.phase_1 are epochs, "
+        "learning_rate, patience",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("received", "message"),
+    [
+        (
+            "x",
+            "data.train_per_class must be a whole number of at least 1, or a list of values, each "
+            'a whole number of at least 1, or null; got "x"',
+        ),
+        ([5, 0], "data.train_per_class[1] must be a whole number of at least 1; got 0"),
+        ([5, "x"], 'data.train_per_class[1] must be a whole number of at least 1; got "x"'),
+    ],
+)
+def test_key_of_several_types_gets_one_message(received: Any, message: str) -> None:
+    data = {"folder": "photos", "train_per_class": received}
+    assert refusal(data=data) == f"configuration: {message}"
+
+
+def test_all_problems_of_one_section_are_told_at_once() -> None:
+    message = refusal(backbone={"name": "Xception", "image_size": 64, "weights": "bundled"})
+    assert [line.split()[1] for line in message.split("\n")] == [
+        "backbone.image_size",
+        "backbone.weights",
+    ]
+
+
+def test_one_value_for_a_list_is_told_how_to_write_it() -> None:
+    assert refusal(strategies="searched").endswith('got "searched"; write ["searched"]')
+    assert refusal(head={"hidden_units": 64}).endswith("got 64; write [64]")
+
+
+def test_received_values_are_shortened() -> None:
+    message = refusal(seeds=list(range(1000)))
+    assert message.endswith("...")
+    assert len(message) < 200
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"data": {"folder": "a", "train_per_class": [[1]]}},
+        {"search": {"unfrozen_blocks": [None, {}], "learning_rates": ["a"]}},
+        {"data": {"folder": {"a": 1}, "max_test_per_class": 0.5}},
+        {"training": {"phase_1": [], "weight_decay": float("inf")}},
+        {"name": "../up"},
+    ],
+)
+def test_words_of_pydantic_do_not_show(keys: dict[str, Any]) -> None:
+    message = refusal(**keys)
+    jargon = ("Input should", "input_value", "pydantic", "tuple", "int,", "constrained", "literal")
+    assert not [word for word in (*jargon, "Value error", "http") if word in message]
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "integer"}, "a whole number"),
+        (
+            {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+            "a number of at least 0 and below 1",
+        ),
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "a number above 0 and at most 1"),
+        ({"anyOf": [{"type": "boolean"}, {"type": "null"}]}, "true or false, or null"),
+        ({"type": "string", "enum": ["a", "b"]}, 'one of "a", "b"'),
+    ],
+)
+def test_describe(schema: dict[str, Any], words: str) -> None:
+    assert describe(schema) == words
+
+
+def test_schema_of_a_key_that_is_not_there_is_empty() -> None:
+    assert schema_at(("data", "folder", "x")) == {}
+    assert schema_at(("seeds", 0)) == {}
