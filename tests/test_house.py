@@ -1,0 +1,143 @@
+"""The package is built as its plan says: stages that import one way, light imports, docstrings."""
+
+import ast
+import importlib.resources
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import tl_keras
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "tl_keras"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*.json"))
+
+# Modules that every stage may use; none of them needs TensorFlow.
+FIRST = (
+    "errors",
+    "backbone_table",
+    "json_text",
+    "config",
+    "config_problems",
+    "config_overrides",
+    "config_file",
+)
+# In the order in which data passes them. Any other module belongs to the top, which may use all.
+FOLDERS = ("data", "models", "transfer", "evaluation", "reporting", "serving")
+TOP = len(FOLDERS) + 1
+
+
+def dotted(path: Path) -> str:
+    """Name a module as an import statement does."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {dotted(path) for path in MODULES}
+
+
+def stage(module: str) -> int:
+    """Return the stage of a module: 0 for the first modules, then one for each folder."""
+    parts = module.split(".")
+    if len(parts) == 1 or parts[1] in FIRST:
+        return 0
+    return FOLDERS.index(parts[1]) + 1 if parts[1] in FOLDERS else TOP
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Yield every dotted name that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: write imports from tl_keras in full"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(path: Path) -> set[str]:
+    """Return the modules of the package that a file imports."""
+    found = set()
+    for name in imported_names(path):
+        if name.split(".")[0] == "tl_keras":
+            found.add(name if name in NAMES else name.rpartition(".")[0])
+    return found
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Return the top-level packages that a new process holds after one statement."""
+    code = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return set(answer.stdout.split())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_a_module_imports_only_its_own_and_earlier_stages(path: Path) -> None:
+    name = dotted(path)
+    late = {other for other in own_imports(path) if stage(other) > stage(name)}
+    assert not late, f"{name} imports {sorted(late)}, which come after it"
+
+
+def test_no_import_cycles() -> None:
+    graph = {dotted(path): own_imports(path) - {dotted(path)} for path in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+def test_the_first_modules_exist() -> None:
+    assert {f"tl_keras.{name}" for name in FIRST} <= NAMES
+
+
+def test_every_folder_is_a_stage() -> None:
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders == set(FOLDERS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_a_module_has_a_docstring(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
+    drawers = {"common", "helper", "helpers", "misc", "util", "utils"}
+    words = {word for path in MODULES for word in path.stem.split("_")}
+    assert not words & drawers
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = {"keras", "numpy", "pandas", "pydantic", "sklearn", "tensorflow"}
+    assert not loaded_after("import tl_keras") & heavy
+
+
+def test_the_first_modules_load_no_tensorflow() -> None:
+    imports = ", ".join(f"tl_keras.{name}" for name in FIRST)
+    heavy = {"keras", "pandas", "sklearn", "tensorflow", "tensorflow_datasets"}
+    assert not loaded_after(f"import {imports}") & heavy
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)
+def test_a_shipped_experiment_is_a_json_object(path: Path) -> None:
+    assert isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+
+
+def test_the_experiment_of_the_readme_is_shipped() -> None:
+    assert "defects.json" in {path.name for path in EXPERIMENTS}
+
+
+@pytest.mark.skipif("TOX_ENV_NAME" not in os.environ, reason="tox installs the package")
+def test_tox_tests_the_installed_package_and_it_lacks_no_file() -> None:
+    installed = Path(str(importlib.resources.files(tl_keras)))
+    assert installed != PACKAGE, "the tests see the checkout, not the installed package"
+    shipped = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    missing = [path for path in shipped if not (installed / path.relative_to(PACKAGE)).is_file()]
+    assert not missing
