@@ -1,0 +1,223 @@
+"""Intervals against known formulas, and their coverage on simulated strategies."""
+
+import time
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import beta, norm
+
+from tl_keras.evaluation.intervals import accuracy_interval, paired_difference
+
+Correct = NDArray[np.bool_]
+
+
+def hits(n_right: int, n_images: int, n_seeds: int = 1) -> Correct:
+    return np.tile(np.arange(n_images) < n_right, (n_seeds, 1))
+
+
+class Simulation:
+    """Strategies whose score per seed and image is a probit of seed, image and chance."""
+
+    def __init__(self, n_seeds: int, n_images: int, seed: int) -> None:
+        self.generator = np.random.default_rng(seed)
+        self.shape = (n_seeds, n_images)
+
+    def images(self) -> NDArray[np.float64]:
+        """Difficulties of new test images; they make half the variance of a score."""
+        return self.generator.standard_normal(self.shape[1]) * 0.5**0.5
+
+    def strategy(self, accuracy: float, seed_sd: float, images: NDArray[np.float64]) -> Correct:
+        """What new seeds answer correctly; `seed_sd` is that of a seed's accuracy."""
+        spread = seed_sd / norm.pdf(norm.ppf(accuracy))
+        level = norm.ppf(accuracy) * np.sqrt(1 + spread**2)
+        seeds = spread * self.generator.standard_normal((self.shape[0], 1))
+        chance = self.generator.standard_normal(self.shape) * 0.5**0.5
+        return level + seeds + images + chance > 0
+
+
+def test_one_seed_gives_the_wilson_interval() -> None:
+    interval = accuracy_interval(hits(8, 10))
+    # centre (8 + 1.9207) / (10 + 3.8415), half-width 1.95996 / 13.8415 * sqrt(1.6 + 0.9604)
+    assert interval.estimate == pytest.approx(0.8)
+    assert interval.low == pytest.approx(0.49016, abs=1e-5)
+    assert interval.high == pytest.approx(0.94331, abs=1e-5)
+    assert (interval.n_seeds, interval.n_images, interval.method) == (1, 10, "Wilson score")
+    assert interval.about == "what was trained here, on new test images"
+
+
+def test_seeds_that_agree_on_every_image_give_the_jeffreys_interval() -> None:
+    interval = accuracy_interval(hits(45, 60, n_seeds=3), resamples=100_000)
+    assert interval.low == pytest.approx(beta.ppf(0.025, 45.5, 15.5), abs=0.002)
+    assert interval.high == pytest.approx(beta.ppf(0.975, 45.5, 15.5), abs=0.002)
+    assert interval.method == "bootstrap over seeds and test images"
+    assert interval.about == "the method, on a new draw of training images and new test images"
+
+
+def test_seeds_that_differ_widen_the_interval_by_more_than_resampling_them_can() -> None:
+    correct = np.vstack([hits(6000, 10_000), hits(7000, 10_000), hits(8000, 10_000)])
+    interval = accuracy_interval(correct)
+    # Student t with 2 degrees of freedom on seed means: 0.7 +- 4.303 * 0.1 / sqrt(3) = 0.248
+    assert interval.low == pytest.approx(0.7 - 0.248, abs=0.03)
+    # narrower on the upper side, where accuracy runs out
+    assert 0.85 < interval.high < 0.7 + 0.248
+
+
+@pytest.mark.parametrize("n_right", [0, 20])
+@pytest.mark.parametrize("n_seeds", [1, 3])
+def test_interval_does_not_collapse_when_all_answers_agree(n_right: int, n_seeds: int) -> None:
+    interval = accuracy_interval(hits(n_right, 20, n_seeds))
+    assert interval.low <= interval.estimate <= interval.high
+    assert interval.high - interval.low > 0.08
+    assert interval.low >= 0 and interval.high <= 1
+
+
+def test_identical_answers_differ_by_nothing_but_not_for_certain() -> None:
+    interval = paired_difference(hits(40, 60, 3), hits(40, 60, 3))
+    assert interval.estimate == 0
+    assert -0.05 < interval.low < -0.005
+    assert 0.005 < interval.high < 0.05
+
+
+def test_paired_difference_of_one_seed_is_near_bonett_and_price() -> None:
+    # 12 images only a gets right, 3 only b, 60 in all: (12 - 3) / 60
+    a, b = hits(40, 60), hits(40, 60)
+    b[0, :12] = False
+    a[0, 37:40] = False
+    interval = paired_difference(a, b)
+    # p1 = 13/62, p2 = 4/62: 9/62 +- 1.96 * sqrt((p1 + p2 - (p1 - p2)**2) / 62)
+    assert interval.estimate == pytest.approx(0.15)
+    assert interval.low == pytest.approx(0.0198, abs=0.01)
+    assert interval.high == pytest.approx(0.2705, abs=0.01)
+    assert interval.method == "bootstrap over test images"
+
+
+def test_pairing_by_image_narrows_the_interval() -> None:
+    simulation = Simulation(3, 300, seed=0)
+    a = simulation.strategy(0.8, 0.0, simulation.images())
+    b = a.copy()
+    b[:, :15] = ~a[:, :15]
+    shuffled = simulation.generator.permuted(np.arange(300))
+    paired, unpaired = paired_difference(a, b), paired_difference(a, b[:, shuffled])
+    assert paired.estimate == pytest.approx(unpaired.estimate)
+    assert paired.high - paired.low < 0.7 * (unpaired.high - unpaired.low)
+
+
+def test_swapping_the_strategies_turns_the_difference_round() -> None:
+    simulation = Simulation(3, 100, seed=1)
+    images = simulation.images()
+    a, b = (simulation.strategy(p, 0.02, images) for p in (0.9, 0.7))
+    there = paired_difference(a, b, resamples=100_000)
+    back = paired_difference(b, a, resamples=100_000)
+    assert back.estimate == pytest.approx(-there.estimate)
+    assert back.low == pytest.approx(-there.high, abs=0.004)
+    assert back.high == pytest.approx(-there.low, abs=0.004)
+
+
+def test_higher_level_is_wider() -> None:
+    simulation = Simulation(3, 100, seed=2)
+    correct = simulation.strategy(0.8, 0.02, simulation.images())
+    narrow, wide = accuracy_interval(correct, level=0.8), accuracy_interval(correct, level=0.99)
+    assert wide.low < narrow.low < narrow.high < wide.high
+    assert (narrow.level, wide.level) == (0.8, 0.99)
+
+
+def test_same_seed_gives_the_same_interval() -> None:
+    simulation = Simulation(3, 100, seed=3)
+    correct = simulation.strategy(0.8, 0.02, simulation.images())
+    assert accuracy_interval(correct, seed=4) == accuracy_interval(correct, seed=4)
+    assert accuracy_interval(correct, seed=4) != accuracy_interval(correct, seed=5)
+
+
+def test_large_tables_take_little_time() -> None:
+    simulation = Simulation(10, 10_000, seed=4)
+    images = simulation.images()
+    a, b = (simulation.strategy(0.9, 0.02, images) for _ in range(2))
+    start = time.perf_counter()
+    paired_difference(a, b)
+    # measured at 0.05 s; one array (resamples, seeds, images) would hold 10**9 values
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "n_images", "accuracy", "seed_sd"),
+    [(3, 60, 0.95, 0.02), (3, 300, 0.8, 0.04), (5, 300, 0.9, 0.0), (10, 60, 0.6, 0.02)],
+)
+def test_accuracy_interval_covers(
+    n_seeds: int, n_images: int, accuracy: float, seed_sd: float
+) -> None:
+    simulation = Simulation(n_seeds, n_images, seed=5)
+    covered = 0
+    for _ in range(300):
+        correct = simulation.strategy(accuracy, seed_sd, simulation.images())
+        interval = accuracy_interval(correct, resamples=1_000)
+        covered += interval.low <= accuracy <= interval.high
+    # 93% less two standard errors of 300 repeats
+    assert covered / 300 >= 0.90
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "n_images", "accuracy", "better_by", "seed_sd"),
+    [(3, 60, 0.9, 0.05, 0.0), (3, 300, 0.8, 0.05, 0.04), (10, 60, 0.6, 0.2, 0.02)],
+)
+def test_paired_difference_covers(
+    n_seeds: int, n_images: int, accuracy: float, better_by: float, seed_sd: float
+) -> None:
+    simulation = Simulation(n_seeds, n_images, seed=6)
+    covered = 0
+    for _ in range(300):
+        images = simulation.images()
+        a = simulation.strategy(accuracy + better_by, seed_sd, images)
+        b = simulation.strategy(accuracy, seed_sd, images)
+        interval = paired_difference(a, b, resamples=1_000)
+        covered += interval.low <= better_by <= interval.high
+    assert covered / 300 >= 0.90
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "n_images", "seed_sd"), [(1, 60, 0.0), (3, 60, 0.0), (3, 300, 0.04), (5, 300, 0.02)]
+)
+def test_identical_strategies_are_seldom_told_apart(
+    n_seeds: int, n_images: int, seed_sd: float
+) -> None:
+    simulation = Simulation(n_seeds, n_images, seed=7)
+    told_apart = 0
+    for _ in range(300):
+        images = simulation.images()
+        a, b = (simulation.strategy(0.9, seed_sd, images) for _ in range(2))
+        interval = paired_difference(a, b, resamples=1_000)
+        told_apart += interval.low > 0 or interval.high < 0
+    # 6% and two standard errors of 300 repeats
+    assert told_apart / 300 <= 0.087
+
+
+def test_a_hundred_times_the_images_make_the_interval_ten_times_narrower() -> None:
+    few = accuracy_interval(hits(80, 100, 3))
+    many = accuracy_interval(hits(8_000, 10_000, 3))
+    assert (many.high - many.low) / (few.high - few.low) == pytest.approx(0.1, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("correct", "message"),
+    [
+        (np.ones((3, 5), dtype=int), r"must be boolean .* got int64 of shape \(3, 5\)"),
+        (np.ones(5, dtype=bool), r"shape \(seeds, images\), got bool of shape \(5,\)"),
+        (np.ones((0, 5), dtype=bool), "at least 1 seed and 2 test images, got 0 and 5"),
+        (np.ones((3, 1), dtype=bool), "at least 1 seed and 2 test images, got 3 and 1"),
+    ],
+)
+def test_bad_answers_are_refused(correct: Correct, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        accuracy_interval(correct)
+    with pytest.raises(ValueError, match=message):
+        paired_difference(correct, correct)
+
+
+def test_bad_level_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"level must be between 0 and 1 .* got 95"):
+        accuracy_interval(hits(8, 10), level=95)
+
+
+def test_unpaired_strategies_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"got \(seeds, images\) \(3, 10\) and \(2, 10\)"):
+        paired_difference(hits(8, 10, 3), hits(8, 10, 2))

@@ -1,0 +1,118 @@
+"""Is one strategy better than another, and what it would take to tell."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student_t
+
+from tl_keras.evaluation.intervals import Interval, paired_values
+from tl_keras.evaluation.variation import Variation, decompose
+
+MOST_IMAGES = 1_000_000
+MOST_SEEDS = 1_000
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the interval of a difference says; `sentence` has no full stop."""
+
+    outcome: Literal["better", "worse", "not distinguishable"]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Needed:
+    """About how many would tell two strategies apart, the other number staying as it is.
+
+    None: not within 1,000,000 test images or 1,000 seeds, or not to be said from this data
+    (no difference was measured; seeds: there was only one).
+    """
+
+    images: int | None
+    seeds: int | None
+
+
+def verdict(difference: Interval, name_a: str, name_b: str) -> Verdict:
+    """Says in words what the interval of accuracy(a) - accuracy(b) tells.
+
+    Better or worse: the interval lies on one side of 0. Numbers are in points (hundredths).
+    """
+    estimate, low, high = difference.estimate, difference.low, difference.high
+    counts = f"{_count(difference.n_seeds, 'seed')} and {_count(difference.n_images, 'test image')}"
+    if low <= 0 <= high:
+        numbers = f"difference {_points(estimate)} points [{_points(low)}, {_points(high)}]"
+        return Verdict(
+            "not distinguishable",
+            f"{name_a} and {name_b} are not distinguishable with {counts} ({numbers})",
+        )
+    # with one seed the training images and the initialisation may have made the difference
+    caution = f" with {counts}, for these trained models only" if difference.n_seeds == 1 else ""
+    if low > 0:
+        numbers = f"{_points(estimate)} points [{_points(low)}, {_points(high)}]"
+        return Verdict("better", f"{name_a} is better than {name_b} by {numbers}{caution}")
+    numbers = f"{_points(-estimate)} points [{_points(-high)}, {_points(-low)}]"
+    return Verdict("worse", f"{name_a} is worse than {name_b} by {numbers}{caution}")
+
+
+def images_needed(
+    correct_a: NDArray[np.bool_],
+    correct_b: NDArray[np.bool_],
+    level: float = 0.95,
+    power: float = 0.8,
+) -> Needed:
+    """About how many test images or seeds in all would tell the two strategies apart.
+
+    Takes the measured difference and variances as true, which they are not: an order of magnitude
+    for planning. The smallest number with `(t_level + t_power) * standard error` within the
+    difference, t with the degrees of freedom of Satterthwaite (1946).
+
+    Args:
+        correct_a: `(seeds, images)`, paired as for `paired_difference`.
+        correct_b: Same shape.
+        level: Of the interval that is to exclude 0, between 0 and 1.
+        power: Chance that it does, between 0.5 and 1.
+
+    Raises:
+        ValueError: The arrays are not boolean, not `(seeds, images)`, too small or of different
+            shapes.
+    """
+    variation = decompose(paired_values(correct_a, correct_b))
+
+    def tells(n_seeds: int, n_images: int) -> bool:
+        error, freedom = _planned_error(variation, n_seeds, n_images)
+        quantiles = np.asarray(student_t.ppf([(1 + level) / 2, power], freedom))
+        return bool(quantiles.sum() * error <= abs(variation.mean))
+
+    n_seeds, n_images = variation.n_seeds, variation.n_images
+    if variation.mean == 0:
+        return Needed(None, None)
+    images = next((n for n in _grid(n_images, MOST_IMAGES) if tells(n_seeds, n)), None)
+    seeds = next((s for s in _grid(n_seeds, MOST_SEEDS) if tells(s, n_images)), None)
+    return Needed(images, None if n_seeds == 1 else seeds)
+
+
+def _planned_error(variation: Variation, n_seeds: int, n_images: int) -> tuple[float, float]:
+    """Standard error of the mean, and its degrees of freedom, with other numbers of both."""
+    from_seeds = variation.seed_variance / n_seeds
+    from_images = variation.image_variance / n_images
+    residual = variation.residual / (n_seeds * n_images)
+    total = from_seeds + from_images + residual
+    spread = from_seeds**2 / max(n_seeds - 1, 1) + (from_images + residual) ** 2 / (n_images - 1)
+    return total**0.5, total**2 / spread if spread > 0 else float(n_images - 1)
+
+
+def _grid(start: int, stop: int) -> list[int]:
+    """Whole numbers from start to stop, a twentieth apart: this is about an order of magnitude."""
+    steps = int(np.ceil(np.log(stop / start) / np.log(1.05))) + 1
+    return sorted({min(stop, int(np.ceil(start * 1.05**step))) for step in range(max(steps, 1))})
+
+
+def _points(fraction: float) -> str:
+    # adding 0 turns -0.0 into 0.0
+    return f"{round(100 * fraction, 1) + 0.0:.1f}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,165 @@
+"""Intervals for the accuracy of a strategy and for the difference of two.
+
+Input is which test images were answered correctly, `(seeds, images)`. With one seed an interval
+is about that trained model on new test images; with several it is about the method: a new draw
+of training images (from the same source), a new initialisation and new test images.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from tl_keras.evaluation.variation import decompose, resample_images, resample_seed_shifts
+
+WILSON = "Wilson score"
+BOOTSTRAP_SEEDS_AND_IMAGES = "bootstrap over seeds and test images"
+BOOTSTRAP_IMAGES = "bootstrap over test images"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval, as fractions (0.061 is 6.1 points).
+
+    `low <= estimate <= high`; `level` is the chance, before the data are seen, that such an
+    interval holds the true value.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    n_seeds: int
+    n_images: int
+    method: str
+    level: float = 0.95
+
+    @property
+    def about(self) -> str:
+        """What would have to be new for the interval to be tested."""
+        if self.n_seeds == 1:
+            return "what was trained here, on new test images"
+        return "the method, on a new draw of training images and new test images"
+
+
+def accuracy_interval(
+    correct: NDArray[np.bool_], level: float = 0.95, seed: int = 0, resamples: int = 10_000
+) -> Interval:
+    """The accuracy of a strategy: of the trained model (one seed) or of the method (several).
+
+    One seed: the score interval of Wilson (1927). Several: a bootstrap over seeds and test images
+    together (`tl_keras.evaluation.variation`), with the seeds' part added on the arcsine scale,
+    because accuracies near 1 vary more downwards than upwards.
+
+    Args:
+        correct: `(seeds, images)`, the same images in every row, at least 2.
+        level: Between 0 and 1.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap.
+
+    Raises:
+        ValueError: `correct` is not boolean, not `(seeds, images)` or too small; `level` is not
+            between 0 and 1.
+    """
+    _check(correct, level)
+    n_seeds, n_images = correct.shape
+    if n_seeds == 1:
+        hits = int(correct.sum())
+        wilson = binomtest(hits, n_images).proportion_ci(level, method="wilson")
+        low, high = float(wilson.low), float(wilson.high)
+        return Interval(hits / n_images, low, high, 1, n_images, WILSON, level)
+    values = correct.astype(np.float64)
+    variation = decompose(values)
+    generator = np.random.default_rng(seed)
+    image_draws = resample_images(values, (0.0, 1.0), 0.5, resamples, generator)
+    shifts = resample_seed_shifts(variation, resamples, generator)
+    # half an unseen image either way, as above, so that the scale is finite at 0 and 1
+    centre = (variation.mean * n_images + 0.5) / (n_images + 1)
+    angles = np.arcsin(np.sqrt(image_draws)) + shifts / (2 * np.sqrt(centre * (1 - centre)))
+    draws = np.sin(np.clip(angles, 0, np.pi / 2)) ** 2
+    return _from_draws(variation.mean, draws, correct, BOOTSTRAP_SEEDS_AND_IMAGES, level)
+
+
+def paired_difference(
+    correct_a: NDArray[np.bool_],
+    correct_b: NDArray[np.bool_],
+    level: float = 0.95,
+    seed: int = 0,
+    resamples: int = 10_000,
+) -> Interval:
+    """Accuracy of strategy a minus accuracy of strategy b, in -1..1.
+
+    Paired: row i of both was trained on the same draw of training images, column j is the same
+    test image. A bootstrap over seeds and test images together (`tl_keras.evaluation.variation`),
+    with one seed over test images only. An unseen image weighs one prediction of one seed: with
+    one seed as in Bonett and Price (2012), "Adjusted Wald confidence interval for a difference
+    of binomial proportions based on paired data".
+
+    Args:
+        correct_a: `(seeds, images)`, at least 2 images.
+        correct_b: Same shape, same seeds and images in the same order.
+        level: Between 0 and 1.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap.
+
+    Raises:
+        ValueError: The arrays are not boolean, not `(seeds, images)`, too small or of different
+            shapes; `level` is not between 0 and 1.
+    """
+    values = paired_values(correct_a, correct_b)
+    _check(correct_a, level)
+    n_seeds = len(values)
+    generator = np.random.default_rng(seed)
+    variation = decompose(values)
+    image_draws = resample_images(values, (-1.0, 1.0), 1 / n_seeds, resamples, generator)
+    draws = image_draws + resample_seed_shifts(variation, resamples, generator)
+    method = BOOTSTRAP_IMAGES if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_IMAGES
+    return _from_draws(variation.mean, np.clip(draws, -1, 1), correct_a, method, level)
+
+
+def paired_values(
+    correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """`correct_a - correct_b` per seed and image: -1, 0 or 1, `(seeds, images)`.
+
+    Raises:
+        ValueError: The arrays are not boolean, not `(seeds, images)`, too small or of different
+            shapes.
+    """
+    _check(correct_a)
+    _check(correct_b)
+    if correct_a.shape != correct_b.shape:
+        raise ValueError(
+            "paired strategies must have the same seeds and test images, got (seeds, images) "
+            f"{correct_a.shape} and {correct_b.shape}; pass the seeds that both finished."
+        )
+    return correct_a.astype(np.float64) - correct_b
+
+
+def _from_draws(
+    estimate: float,
+    draws: NDArray[np.float64],
+    correct: NDArray[np.bool_],
+    method: str,
+    level: float,
+) -> Interval:
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    n_seeds, n_images = correct.shape
+    # an estimate of exactly 0 or 1 lies outside the quantiles of draws that never reach it
+    low, high = min(float(low), estimate), max(float(high), estimate)
+    return Interval(estimate, low, high, n_seeds, n_images, method, level)
+
+
+def _check(correct: NDArray[np.bool_], level: float = 0.95) -> None:
+    if correct.dtype != np.bool_ or correct.ndim != 2:
+        raise ValueError(
+            "correct must be boolean of shape (seeds, images), "
+            f"got {correct.dtype} of shape {correct.shape}."
+        )
+    if correct.shape[0] < 1 or correct.shape[1] < 2:
+        raise ValueError(
+            "correct must hold at least 1 seed and 2 test images, "
+            f"got {correct.shape[0]} and {correct.shape[1]}."
+        )
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1 (such as 0.95), got {level}.")
