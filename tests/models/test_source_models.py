@@ -315,7 +315,7 @@ def test_imagenet_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPa
     with pytest.raises(WeightsError) as caught:
         load_source("VGG16", image_size=32, weights="imagenet")
     for part in (
-        "from https://host/vgg16.h5 (None -- not known)",
+        "from https://host/vgg16.h5 (not known)",
         "into ~/.keras/models",
         "set weights to the file's path",
         '"bundled" (MobileNetV2 with alpha 1.0 only)',

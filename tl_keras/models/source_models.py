@@ -124,7 +124,8 @@ def _load_imagenet(
 
 
 def _offline_message(backbone_name: str, failure: str) -> str:
-    url, _, reason = failure.partition("URL fetch failure on ")[2].partition(": ")
+    failed = failure.partition("URL fetch failure on ")[2]
+    url, _, reason = failed.replace("None -- ", "").partition(": ")
     cache = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
     return (
         f'The weights "imagenet" of {backbone_name} could not be downloaded from {url} '
