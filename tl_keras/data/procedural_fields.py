@@ -102,7 +102,7 @@ class Cells:
         jitter = rng.uniform(-0.5, 0.5, lattice.shape) * (1.2 - self.order) + rng.random(2)
         seeds = ((lattice + jitter) / side).reshape(-1, 2)
         query = np.stack([x.ravel() * self.stretch, y.ravel()], -1)
-        distance, index = cKDTree(seeds).query(query, k=2)
+        distance, index = map(np.asarray, cKDTree(seeds).query(query, k=2))
         wall = np.clip((distance[:, 1] - distance[:, 0]) * side * 2.0, 0, 1)
         tone = rng.random(len(seeds))[index[:, 0]]
         values = {"bump": distance[:, 0], "wall": wall, "tone": tone, "pane": tone * (wall > 0.2)}
@@ -135,7 +135,7 @@ class Strokes:
         width = max(1, round(self.width * scale * OVERSAMPLING * size / 96))
         for line, tone in zip(lines, rng.choice((20, 235), count), strict=True):
             brush.line([(float(x), float(y)) for x, y in line], fill=int(tone), width=width)
-        return np.asarray(image.reduce(OVERSAMPLING), np.float32) / 255
+        return np.asarray(np.asarray(image.reduce(OVERSAMPLING)) / np.float32(255), np.float32)
 
 
 @dataclass(frozen=True, eq=False)

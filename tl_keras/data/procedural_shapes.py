@@ -7,6 +7,7 @@ Fractals are attractors of iterated function systems, as in FractalDB (Kataoka e
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -58,7 +59,7 @@ def random_glyph(rng: Generator) -> Outline:
     count = int(rng.integers(1, 5))
     nodes = np.stack([rng.integers(-1, 2, (count, 4)), rng.integers(-1, 3, (count, 4)) / 1.5], -1)
     controls = nodes.astype(np.float64) - (0.0, 0.33)
-    for previous, stroke in zip(controls, controls[1:], strict=False):
+    for previous, stroke in pairwise(controls):
         if rng.random() < 0.7:
             stroke[0] = previous[rng.integers(4)]
     return Outline("glyph", controls, float(rng.uniform(0.6, 1.1)), (0, 0.0), "line")
@@ -232,4 +233,4 @@ def _stroke(
 
 
 def _reduced(image: Image.Image) -> Gray:
-    return np.asarray(image.reduce(OVERSAMPLING), np.float32) / 255
+    return np.asarray(np.asarray(image.reduce(OVERSAMPLING)) / np.float32(255), np.float32)

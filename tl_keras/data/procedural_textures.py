@@ -28,7 +28,6 @@ from tl_keras.data.procedural_shapes import (
     Gray,
     Outline,
     Points,
-    Pose,
     draw_fractal,
     draw_outlines,
     random_glyph,
@@ -170,7 +169,7 @@ def _texture_layers(plan: Recipe, size: int, rng: Generator) -> tuple[Gray, Gray
 
 def _mixture_layers(plan: Recipe, size: int, rng: Generator) -> tuple[Gray, Gray, Gray]:
     """Two textures, one of them in patches with soft or hard borders."""
-    ground, empty, _ = _texture_layers(plan, size, rng)
+    ground = _texture_layers(plan, size, rng)[0]
     scale = float(np.exp(rng.uniform(-0.35, 0.35)))
     inside = plan.textures[1].render(size, rng, rng.uniform(-np.pi, np.pi), scale)
     mask = SMOOTH.render(size, rng, 0.0, rng.uniform(0.6, 1.5))
@@ -198,7 +197,7 @@ def _scene_layers(plan: Recipe, size: int, rng: Generator) -> tuple[Gray, Gray, 
     count = int(rng.integers(plan.count[0], plan.count[1] + 1))
     poses = [random_pose(rng, plan.radius) for _ in range(count)]
     cover, inside = draw_outlines(plan.outlines[0], poses, size, rng)
-    others: list[Pose] = [random_pose(rng, plan.radius) for _ in range(int(rng.integers(0, 3)))]
+    others = [random_pose(rng, plan.radius) for _ in range(int(rng.integers(0, 3)))]
     second, _ = draw_outlines(plan.outlines[1], others, size, rng)
     return ground, np.maximum(cover, second), np.maximum(inside, second * 0.5)
 
