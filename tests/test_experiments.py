@@ -1,10 +1,12 @@
 """The experiment files that are shipped."""
 
+import importlib.util
+import json
 from pathlib import Path
 
 import pytest
 
-from tl_keras.config_file import load_config
+from tl_keras.config_file import json_schema, load_config
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 FILES = sorted(path for path in FOLDER.glob("*.json") if path.name != "source_textures.json")
@@ -26,6 +28,16 @@ def test_experiment_loads_under_the_name_of_its_file(path: Path) -> None:
     config = load_config(path)
     assert config.name == path.stem
     assert config.description
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("jsonschema") is None, reason="jsonschema is not installed"
+)
+def test_experiments_agree_with_the_json_schema() -> None:
+    validator = importlib.import_module("jsonschema").Draft202012Validator
+    validator.check_schema(json_schema())
+    for path in FILES:
+        validator(json_schema()).validate(json.loads(path.read_text()))
 
 
 def test_defects_compares_everything_offline() -> None:

@@ -106,10 +106,10 @@ def describe(node: Schema) -> str:
     """
     if "anyOf" in node:
         return ", or ".join(describe(branch) for branch in node["anyOf"])
-    if "enum" in node:
-        return "one of " + ", ".join(json.dumps(choice) for choice in node["enum"])
     if "const" in node:
         return json.dumps(node["const"])
+    if "enum" in node:
+        return "one of " + ", ".join(json.dumps(choice) for choice in node["enum"])
     kind = node.get("type", "object")
     if kind == "array":
         items = describe(node["items"])
@@ -139,13 +139,21 @@ def nearest(word: str, choices: Iterable[str], cutoff: float = 0.6) -> str | Non
 
 
 def _range(node: Schema) -> str:
-    low, above = node.get("minimum"), node.get("exclusiveMinimum")
-    high, below = node.get("maximum"), node.get("exclusiveMaximum")
+    low, high = node.get("minimum"), node.get("maximum")
     if low is not None and high is not None:
-        return f" from {low} to {high}"
-    bounds = ((low, "of at least"), (above, "above"), (high, "at most"), (below, "below"))
-    words = [f"{name} {bound}" for bound, name in bounds if bound is not None]
+        return f" from {_number(low)} to {_number(high)}"
+    bounds = {
+        "of at least": low,
+        "above": node.get("exclusiveMinimum"),
+        "at most": high,
+        "below": node.get("exclusiveMaximum"),
+    }
+    words = [f"{name} {_number(bound)}" for name, bound in bounds.items() if bound is not None]
     return f" {' and '.join(words)}" if words else ""
+
+
+def _number(bound: float) -> str:
+    return str(int(bound) if bound == int(bound) else bound)
 
 
 def _path_in(raw: Any, details: ErrorDetails) -> KeyPath:
@@ -200,7 +208,7 @@ def _not_allowed(path: KeyPath, allowed: Schema, received: Any) -> str:
 
 
 def _choices(node: Schema) -> list[str]:
-    own = [*node.get("enum", []), *([node["const"]] if "const" in node else [])]
+    own = [node["const"]] if "const" in node else node.get("enum", [])
     return own + [choice for branch in node.get("anyOf", []) for choice in _choices(branch)]
 
 
