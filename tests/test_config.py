@@ -14,7 +14,7 @@ ANY_TEXT = "a string (not empty)"
 STRATEGIES = '"majority_class", "from_scratch", "feature_extraction", "fine_tuning", "searched"'
 RATE = "a number above 0 and at most 1"
 AT_LEAST_1 = "a whole number of at least 1"
-SEED = "a whole number from 0 to 4294967295"
+SEED = "a whole number from 0 to 2147483647"
 
 # key: (another valid value, an invalid value, what the message says is allowed)
 KEYS: dict[str, tuple[Any, Any, str]] = {
@@ -70,7 +70,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
         "a list of one or more values, each a whole number of at least 0",
     ),
     "search.augmentations": (["light"], "light", 'each one of "none", "light", "strong"'),
-    "search.seed": (2**32 - 1, 2**32, SEED),
+    "search.seed": (2**31 - 1, 2**31, SEED),
     "seeds": (100, 101, "a whole number from 1 to 100"),
     "results_dir": ("elsewhere", "", ANY_TEXT),
     "export": (False, 0, "true or false"),
