@@ -1,0 +1,57 @@
+"""Pictures decoded once to the input size, held in memory or, beyond a budget, in a file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.data.decoding import ResizeMode, load_pixels
+from tl_keras.errors import DataError
+
+MEMORY_BUDGET_BYTES = 2**30
+
+
+def allocate(shape: tuple[int, ...], dtype: type, budget: int = MEMORY_BUDGET_BYTES) -> np.ndarray:
+    """An array of this shape: in memory up to `budget` bytes, else mapped to an unnamed file.
+
+    The file is on the disk of the system's temporary folder and goes with the array.
+    """
+    if int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize <= budget:
+        return np.empty(shape, dtype)
+    with TemporaryFile() as file:
+        return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
+
+
+def load_all(paths: Sequence[str | Path], *, image_size: int, resize: ResizeMode) -> np.ndarray:
+    """Decode and resize every picture.
+
+    Args:
+        paths: n image files.
+        image_size: height and width of the result, pixels.
+        resize: "stretch", "pad" or "crop".
+
+    Returns:
+        uint8 (n, image_size, image_size, 3), RGB 0..255, in the order of `paths`.
+
+    Raises:
+        DataError: a file cannot be decoded.
+    """
+    pixels = allocate((len(paths), image_size, image_size, 3), np.uint8)
+    names = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
+    decoded = names.map(
+        lambda path: load_pixels(tf.io.read_file(path), image_size, resize),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    ).prefetch(tf.data.AUTOTUNE)
+    position = -1
+    try:
+        for position, image in enumerate(decoded.as_numpy_iterator()):
+            pixels[position] = image
+    except tf.errors.OpError as error:
+        raise DataError(
+            f"{paths[position + 1]} or one of the next files cannot be decoded; allowed are JPEG, "
+            f"PNG, BMP and GIF: {error.message}. Replace it, or set data.skip_unreadable"
+        ) from error
+    return pixels

@@ -1,0 +1,117 @@
+"""A backbone with a new head, in the pieces that training, caching and serving need."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import keras
+import numpy as np
+
+from tl_keras.backbone_table import BACKBONES, BackboneSpec
+from tl_keras.data.augmentation import augmentation_layers
+from tl_keras.models.backbones import scaling_layer
+from tl_keras.models.blocks import Block, find_blocks, split_backbone
+
+Depth = int | Literal["all"]
+
+
+class Frozen(keras.layers.Layer):
+    """A model that runs in inference mode whatever the mode of the model around it.
+
+    `fit` overrides `model(x, training=False)` in a functional graph, so that dropout and
+    stochastic depth of a frozen backbone would stay active without this layer.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(trainable=False)
+        self.model = model
+
+    def call(self, inputs: Any) -> Any:
+        return self.model(inputs, training=False)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A Keras Applications network with its blocks and the weights that it was loaded with.
+
+    Attributes:
+        spec: its row in the table.
+        alpha: width multiplier; None where the family has none or for the default.
+        model: from scaled images to activations.
+        blocks: of the model, from input to output.
+        source_weights: what `restore_source` puts back.
+    """
+
+    spec: BackboneSpec
+    alpha: float | None
+    model: keras.Model
+    blocks: tuple[Block, ...]
+    source_weights: tuple[np.ndarray, ...] = field(repr=False)
+
+    @classmethod
+    def wrap(cls, name: str, alpha: float | None, model: keras.Model) -> "Backbone":
+        """The backbone `model`, built by `build_backbone(name, ...)`; freezes it."""
+        spec = BACKBONES[name]
+        model.trainable = False
+        return cls(spec, alpha, model, find_blocks(model, spec), tuple(model.get_weights()))
+
+    @property
+    def image_size(self) -> int:
+        return int(self.model.input.shape[1])
+
+    @property
+    def channels(self) -> int:
+        return int(self.model.output.shape[-1])
+
+    def restore_source(self) -> None:
+        """Undo every change of the weights since the backbone was wrapped."""
+        self.model.set_weights(list(self.source_weights))
+
+    def frozen_part(self, unfrozen_blocks: Depth) -> keras.Model | None:
+        """From images, 0..255 (batch, size, size, 3), to what the unfrozen blocks take.
+
+        With no block unfrozen these are the pooled features, (batch, channels). With all of them
+        there is no frozen part: None.
+        """
+        prefix, suffix = split_backbone(self.model, self.blocks, unfrozen_blocks)
+        if prefix is None:
+            return None
+        images = keras.Input(self.model.input.shape[1:])
+        outputs = Frozen(prefix)(scaling_layer(self.spec)(images))
+        if suffix is None:
+            outputs = keras.layers.GlobalAveragePooling2D()(outputs)
+        return keras.Model(images, outputs)
+
+    def trained_part(self, unfrozen_blocks: Depth, head: keras.Model) -> keras.Model:
+        """From the output of `frozen_part`, or images where it is None, to logits."""
+        prefix, suffix = split_backbone(self.model, self.blocks, unfrozen_blocks)
+        if suffix is None:
+            return head
+        inputs = outputs = keras.Input(suffix.input.shape[1:])
+        if prefix is None:
+            outputs = scaling_layer(self.spec)(outputs)
+        return keras.Model(inputs, head(keras.layers.GlobalAveragePooling2D()(suffix(outputs))))
+
+    def augmented(self, unfrozen_blocks: Depth, head: keras.Model, level: str) -> keras.Model:
+        """From images, 0..255, to logits, with random changes of the images while training."""
+        images = outputs = keras.Input(self.model.input.shape[1:])
+        parts = (self.frozen_part(unfrozen_blocks), self.trained_part(unfrozen_blocks, head))
+        for layer in (*augmentation_layers(level), *(part for part in parts if part is not None)):
+            outputs = layer(outputs)
+        return keras.Model(images, outputs)
+
+    def inference_model(self, head: keras.Model) -> keras.Model:
+        """From images, 0..255 (batch, size, size, 3), to probabilities, in inference mode."""
+        images = keras.Input(self.model.input.shape[1:])
+        outputs = scaling_layer(self.spec)(images)
+        outputs = keras.layers.GlobalAveragePooling2D()(Frozen(self.model)(outputs))
+        return keras.Model(images, keras.layers.Softmax()(Frozen(head)(outputs)))
+
+
+def seed_random_layers(model: keras.Model, seed: int) -> None:
+    """Start every random layer (dropout, augmentation) of `model` from `seed`."""
+    sequence = np.random.SeedSequence(seed)
+    for layer in model._flatten_layers(include_self=False):
+        for generator in vars(layer).values():
+            if isinstance(generator, keras.random.SeedGenerator):
+                (value,) = sequence.spawn(1)
+                generator.state.assign(value.generate_state(2, np.uint32))

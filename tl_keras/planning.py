@@ -1,0 +1,120 @@
+"""What an experiment would do, and about how long it would take, before it does it."""
+
+import json
+
+from tl_keras.backbone_table import BACKBONES
+from tl_keras.config import ExperimentConfig
+from tl_keras.experiment import Silent, prepare_images
+from tl_keras.transfer.strategies import AUGMENTATIONS, Run, plan_runs
+
+# Measured with MobileNetV2 (0.3 G multiply-adds at 224 px) at 96 px on two cores: 500 images a
+# second forwards, three times that work for a training step, 15 s to trace a whole network.
+_GFLOPS_PER_SECOND = 500 * 0.3 * (96 / 224) ** 2
+_TRACE_SECONDS = 15.0
+_HEAD_SECONDS = 3.0
+_START_SECONDS = 25.0
+# Early stopping ends most trainings before the last epoch allowed.
+_SHARE_OF_EPOCHS = 0.5
+
+
+def describe_plan(config: ExperimentConfig) -> str:
+    """The resolved configuration, the images, the runs, and a rough time on two cores.
+
+    Raises:
+        DataError: the images cannot be used.
+    """
+    warnings = _Warnings()
+    images = prepare_images(config, warnings)
+    table, splits = images.audit.table, images.splits
+    counts = table.frame["label"].value_counts().reindex(table.classes)
+    runs = plan_runs(config)
+    trained = [len(splits.draws[run.seed, run.train_per_class].train) for run in runs]
+    validated = [len(splits.draws[run.seed, run.train_per_class].validation) for run in runs]
+    seconds = _START_SECONDS + sum(
+        _run_seconds(run, config, train, validation)
+        for run, train, validation in zip(runs, trained, validated, strict=True)
+    )
+    if "searched" in config.strategies:
+        seconds += _search_seconds(config, max(trained), max(validated))
+    return "\n".join(
+        [
+            json.dumps(config.as_dict(), indent=2),
+            "",
+            f"Images: {len(table.frame)} in {len(counts)} classes ("
+            + ", ".join(f"{label} {count}" for label, count in counts.items())
+            + f"), {len(splits.test)} of them in the test split"
+            + (f"; {images.audit.left_out} unreadable left out" if images.audit.left_out else ""),
+            *(f"warning {text}" for text in warnings.texts),
+            *([table.notice] if table.notice else []),
+            f"Runs: {len(runs)}",
+            *(f"  {run.run_id}" for run in runs),
+            *_search_lines(config),
+            f"About {_rounded(seconds)} on two cores (a rough guess; early stopping decides).",
+            f"Results: {config.results_folder}",
+        ]
+    )
+
+
+class _Warnings(Silent):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def _search_lines(config: ExperimentConfig) -> list[str]:
+    if "searched" not in config.strategies:
+        return []
+    sizes = len(config.data.training_sizes)
+    per_size = f"{config.search.max_trials} trials ({config.search.oracle})"
+    return [f"Search: {per_size}" + (f" for each of {sizes} training sizes" if sizes > 1 else "")]
+
+
+def _run_seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
+    if run.strategy == "majority_class":
+        return 0.0
+    depth = {"from_scratch": "all", "searched": "all"}.get(run.strategy, run.unfrozen_blocks or 0)
+    training = config.training
+    phase = training.from_scratch if run.strategy == "from_scratch" else training.phase_2
+    candidates = len(AUGMENTATIONS) if training.augmentation == "search" else 1
+    return candidates * _training_seconds(config, depth, phase.epochs, train, validation)
+
+
+def _search_seconds(config: ExperimentConfig, train: int, validation: int) -> float:
+    depths = config.search.unfrozen_blocks
+    per_trial = [
+        _training_seconds(config, depth, config.training.phase_2.epochs, train, validation)
+        for depth in depths
+    ]
+    traces = sum(_TRACE_SECONDS * _share(config, depth) for depth in depths)
+    sizes = len(config.data.training_sizes)
+    return sizes * config.search.max_trials * sum(per_trial) / len(depths) + traces
+
+
+def _training_seconds(
+    config: ExperimentConfig, depth: int | str, epochs: int, train: int, validation: int
+) -> float:
+    """Phase 1 and, if anything is unfrozen, phase 2, whose cost is that of the unfrozen share."""
+    backbone = config.backbone
+    spec = BACKBONES[backbone.name]
+    forward = spec.gflops * (backbone.image_size / 224) ** 2 / _GFLOPS_PER_SECOND
+    share = _share(config, depth)
+    through_frozen = 0.0 if config.training.augmentation == "none" else 1 - share
+    per_epoch = forward * (
+        train * (3 * share + through_frozen) + validation * (share + through_frozen)
+    )
+    frozen_pass = forward * (train + validation)
+    return _HEAD_SECONDS + frozen_pass + _SHARE_OF_EPOCHS * epochs * per_epoch
+
+
+def _share(config: ExperimentConfig, depth: int | str) -> float:
+    blocks = len(BACKBONES[config.backbone.name].blocks)
+    return (blocks if depth == "all" else int(depth)) / blocks
+
+
+def _rounded(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes < 1.5:
+        return "a minute"
+    return f"{minutes:.0f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"

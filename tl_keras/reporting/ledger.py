@@ -1,0 +1,175 @@
+"""Finished runs on disk, and the tables made of them.
+
+<results_dir>/<experiment>/
+    config.json           the configuration, defaults included
+    runs/<run_id>/        one finished run: row.json, history.csv, probabilities.npz, weights.npz
+    search/n<size>/       one file per finished trial
+    *.csv, runs.parquet   tables over all finished runs
+
+A run's folder appears under its name only when it is complete, so a killed experiment goes on
+where it was.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tl_keras.config import ExperimentConfig
+from tl_keras.config_file import differences
+from tl_keras.errors import ResultsError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run leaves.
+
+    Attributes:
+        row: of `runs.csv`.
+        history: a row per epoch.
+        validation_probabilities: float32 (validation images, classes).
+        test_probabilities: float32 (test images, classes).
+        weights: name to array; empty for the majority class.
+    """
+
+    row: dict[str, Any]
+    history: pd.DataFrame
+    validation_probabilities: np.ndarray
+    test_probabilities: np.ndarray
+    weights: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The folder of one experiment."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, config: ExperimentConfig, *, fresh: bool = False) -> "Ledger":
+        """The experiment's folder, created or continued.
+
+        Args:
+            config: the experiment.
+            fresh: move an existing folder aside first.
+
+        Raises:
+            ResultsError: the folder holds results of another configuration.
+        """
+        folder = Path(config.results_folder)
+        stored = folder / "config.json"
+        if fresh and folder.exists():
+            folder.rename(folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}"))
+        if stored.exists():
+            _refuse_changes(folder, json.loads(stored.read_text()), config.as_dict())
+        elif folder.exists() and any(folder.iterdir()):
+            raise ResultsError(
+                f"{folder} must be empty or hold results of this package; got other files. Choose "
+                "another name, or use --fresh to move the folder aside."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(stored, config.as_dict())
+        return cls(folder)
+
+    def is_finished(self, run_id: str) -> bool:
+        return self._run(run_id).is_dir()
+
+    def add(self, run_id: str, outcome: Outcome) -> None:
+        """Keep a finished run; it is there completely or not at all."""
+        half = self._run(f".{run_id}")
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(parents=True)
+        write_json(half / "row.json", outcome.row)
+        outcome.history.to_csv(half / "history.csv", index=False)
+        np.savez(
+            half / "probabilities.npz",
+            validation=outcome.validation_probabilities,
+            test=outcome.test_probabilities,
+        )
+        np.savez(half / "weights.npz", allow_pickle=False, **outcome.weights)
+        half.replace(self._run(run_id))
+
+    def row(self, run_id: str) -> dict[str, Any]:
+        row: dict[str, Any] = json.loads((self._run(run_id) / "row.json").read_text())
+        return row
+
+    def history(self, run_id: str) -> pd.DataFrame:
+        return pd.read_csv(self._run(run_id) / "history.csv")
+
+    def test_probabilities(self, run_id: str) -> np.ndarray:
+        with np.load(self._run(run_id) / "probabilities.npz") as stored:
+            return np.asarray(stored["test"])
+
+    def weights(self, run_id: str) -> dict[str, np.ndarray]:
+        with np.load(self._run(run_id) / "weights.npz") as stored:
+            return dict(stored)
+
+    def keep_weights_of(self, run_id: str) -> None:
+        """Remove the weights of every other run: they were kept for the export's choice alone."""
+        for weights in self.folder.glob("runs/*/weights.npz"):
+            if weights.parent.name != run_id:
+                weights.unlink()
+
+    def write(self, name: str, table: pd.DataFrame) -> Path:
+        """Write a table of raw numbers as `<name>.csv`; a reader never sees half of it."""
+        path = self.folder / f"{name}.csv"
+        half = path.with_suffix(".part")
+        table.to_csv(half, index=False)
+        half.replace(path)
+        return path
+
+    def read(self, name: str) -> pd.DataFrame:
+        return pd.read_csv(self.folder / f"{name}.csv")
+
+    def _run(self, run_id: str) -> Path:
+        return self.folder / "runs" / run_id
+
+
+def runs_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per finished run with the columns' types, whatever values occur."""
+    table = pd.DataFrame(list(rows))
+    texts = ["unfrozen_blocks", "augmentation", "hidden_units", "weights"]
+    whole = ["train_per_class"]
+    present = [name for name in texts if name in table]
+    table[present] = table[present].astype("string")
+    return table.astype({name: "Int64" for name in whole if name in table})
+
+
+def load_runs(results_dir: str | Path) -> pd.DataFrame:
+    """The finished runs of all experiments in a results folder, one row each.
+
+    Args:
+        results_dir: the folder that holds the experiments' folders.
+
+    Raises:
+        ResultsError: no experiment there has a finished run.
+    """
+    tables = [pd.read_parquet(path) for path in sorted(Path(results_dir).glob("*/runs.parquet"))]
+    if not tables:
+        raise ResultsError(
+            f"{results_dir} must hold folders of experiments with runs.parquet; found none. Run "
+            "an experiment first, or name the folder that holds its folder."
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    half = path.with_name(path.name + ".part")
+    half.write_text(json.dumps(content, indent=2) + "\n")
+    half.replace(path)
+
+
+def _refuse_changes(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    if changes := differences(old, new):
+        raise ResultsError(
+            f"{folder} holds results of another configuration:\n  "
+            + "\n  ".join(changes)
+            + "\nGive this experiment another name, undo the change, or use --fresh to move the "
+            "old folder aside."
+        )

@@ -1,0 +1,168 @@
+"""Tables over finished runs: per class, per strategy, and strategies compared."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tl_keras.evaluation.comparison import Verdict, verdict
+from tl_keras.evaluation.intervals import Interval, accuracy_interval, paired_difference
+from tl_keras.evaluation.metrics import confusion, per_class
+
+REFERENCE = "feature_extraction"
+# What makes runs the same but for the seed.
+KEYS = ["strategy", "unfrozen_blocks", "train_per_class"]
+_MEASURES = (
+    "validation_loss",
+    "validation_accuracy",
+    "test_accuracy",
+    "test_macro_f1",
+    "test_balanced_accuracy",
+)
+
+
+@dataclass(frozen=True)
+class TestResults:
+    """Test predictions of all finished runs.
+
+    Attributes:
+        labels: int (test images,), the true class indices.
+        predicted: run_id to int (test images,).
+        classes: names in the order of the indices.
+    """
+
+    labels: np.ndarray
+    predicted: Mapping[str, np.ndarray]
+    classes: Sequence[str]
+
+    def correct(self, run_ids: Sequence[str]) -> np.ndarray:
+        """Boolean (runs, test images)."""
+        return np.stack([self.predicted[run_id] == self.labels for run_id in run_ids])
+
+
+def strategy_name(row: Mapping[Any, Any]) -> str:
+    """A strategy for people: "fine-tuning (2 blocks)"."""
+    name = str(row["strategy"]).replace("fine_tuning", "fine-tuning").replace("_", " ")
+    if row["strategy"] not in ("fine_tuning", "searched"):
+        return name
+    depth = row["unfrozen_blocks"]
+    return f"{name} ({depth} block{'' if depth == '1' else 's'})"
+
+
+def summary_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
+    """One row per strategy, depth and training size.
+
+    Args:
+        runs: as `runs.csv`.
+        results: predictions of the same runs.
+
+    Returns:
+        The keys, n (seeds), mean and sample standard deviation of each measure, seconds and the
+        95% interval of test accuracy (`test_accuracy_low`, `_high`, `_interval_method`), and
+        against feature extraction of the same size, paired by seed and test image:
+        `difference`, `difference_low`, `difference_high`, `verdict` and `sentence`.
+    """
+    groups = runs.groupby(KEYS, dropna=False, sort=False)
+    return pd.DataFrame(
+        [
+            {
+                **dict(zip(KEYS, key, strict=True)),
+                **_spread(group),
+                **_interval_columns(accuracy_interval(_correct(group, results))),
+                **_against_reference(group, runs, results),
+            }
+            for key, group in groups
+        ]
+    )
+
+
+def per_class_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
+    """Support, recall, precision and F1 on the test split, per run and class."""
+    return _per_run(
+        runs, lambda predicted: per_class(results.labels, predicted, results.classes), results
+    )
+
+
+def confusion_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
+    """Test images by true and predicted class, per run."""
+    return _per_run(
+        runs, lambda predicted: confusion(results.labels, predicted, results.classes), results
+    )
+
+
+def best_run(runs: pd.DataFrame) -> str:
+    """The run to export: chosen on validation, never on test.
+
+    Of the strategy, depth and size with the lowest mean validation loss over seeds, the run whose
+    validation loss is in the middle. The majority class is no candidate unless it is alone.
+    """
+    learned = runs[runs["strategy"] != "majority_class"]
+    candidates = learned if len(learned) else runs
+    means = candidates.groupby(KEYS, dropna=False)["validation_loss"].transform("mean")
+    best = candidates[means == means.min()].sort_values(["validation_loss", "seed"])
+    return str(best["run_id"].iloc[(len(best) - 1) // 2])
+
+
+def _per_run(
+    runs: pd.DataFrame, table_of: Callable[[np.ndarray], pd.DataFrame], results: TestResults
+) -> pd.DataFrame:
+    parts = []
+    for row in runs.to_dict("records"):
+        table = table_of(results.predicted[row["run_id"]])
+        for position, key in enumerate(("run_id", *KEYS, "seed")):
+            table.insert(position, key, row[key])
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _spread(group: pd.DataFrame) -> dict[str, float]:
+    columns: dict[str, float] = {"n": len(group)}
+    for measure in _MEASURES:
+        columns[f"{measure}_mean"] = group[measure].mean()
+        columns[f"{measure}_sd"] = group[measure].std(ddof=1)
+    seconds = group["phase_1_seconds"] + group["phase_2_seconds"]
+    return columns | {
+        "test_images": int(group["test_images"].iloc[0]),
+        "training_seconds_mean": seconds.mean(),
+    }
+
+
+def _interval_columns(interval: Interval) -> dict[str, object]:
+    return {
+        "test_accuracy_low": interval.low,
+        "test_accuracy_high": interval.high,
+        "interval_method": interval.method,
+    }
+
+
+def _correct(group: pd.DataFrame, results: TestResults) -> np.ndarray:
+    return results.correct(group.sort_values("seed")["run_id"].tolist())
+
+
+def _against_reference(
+    group: pd.DataFrame, runs: pd.DataFrame, results: TestResults
+) -> dict[str, object]:
+    size = group["train_per_class"].iloc[0]
+    same_size = runs["train_per_class"].isna() if pd.isna(size) else runs["train_per_class"] == size
+    reference = runs[(runs["strategy"] == REFERENCE) & same_size]
+    paired = set(reference["seed"]) & set(group["seed"])
+    if not paired or group["strategy"].iloc[0] == REFERENCE:
+        return dict.fromkeys(
+            ("difference", "difference_low", "difference_high", "verdict", "sentence")
+        )
+    ours, theirs = (table[table["seed"].isin(paired)] for table in (group, reference))
+    difference = paired_difference(_correct(ours, results), _correct(theirs, results))
+    found: Verdict = verdict(
+        difference,
+        strategy_name(group.iloc[0].to_dict()),
+        strategy_name(reference.iloc[0].to_dict()),
+    )
+    return {
+        "difference": difference.estimate,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+        "verdict": found.outcome,
+        "sentence": found.sentence,
+    }

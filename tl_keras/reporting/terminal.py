@@ -1,0 +1,104 @@
+"""What a person sees: warnings, progress with the time left, and the results."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from tl_keras.reporting.tables import strategy_name
+from tl_keras.transfer.search import Trial
+from tl_keras.transfer.strategies import Run
+
+
+class TerminalMonitor:
+    """Shows an experiment's progress; use it as a context."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("runs"),
+            TimeElapsedColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            console=console,
+            speed_estimate_period=3600,
+        )
+        self._task = self._bar.add_task("Starting", total=None)
+
+    def __enter__(self) -> "TerminalMonitor":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def stage(self, text: str) -> None:
+        self._bar.update(self._task, description=text)
+
+    def warn(self, text: str) -> None:
+        self._console.print(f"[yellow]warning[/yellow] {text}", highlight=False)
+
+    def plan(self, runs: tuple[Run, ...], finished: int) -> None:
+        if finished:
+            self._console.print(f"{finished} of {len(runs)} runs were finished before.")
+        self._bar.update(self._task, total=len(runs), completed=finished)
+
+    def trial(self, trial: Trial) -> None:
+        rate = "" if trial.learning_rate is None else f" at {trial.learning_rate:g}"
+        self._console.print(
+            f"  trial: {trial.unfrozen_blocks} unfrozen blocks{rate}, augmentation "
+            f"{trial.augmentation}: validation loss {trial.validation_loss:.3f}",
+            highlight=False,
+        )
+
+    def run(self, run: Run, row: Mapping[str, Any]) -> None:
+        seconds = row["phase_1_seconds"] + row["phase_2_seconds"]
+        size = "" if run.train_per_class is None else f", {run.train_per_class} per class"
+        self._console.print(
+            f"  {strategy_name(row)}{size}, seed {run.seed}: validation "
+            f"{row['validation_accuracy']:.3f}, test {row['test_accuracy']:.3f} ({seconds:.0f} s)",
+            highlight=False,
+        )
+        self._bar.update(self._task, description="Training")
+        self._bar.advance(self._task)
+
+
+def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) -> None:
+    """The summary as a table, and one sentence per comparison with feature extraction."""
+    swept = summary["train_per_class"].nunique() > 1
+    table = Table(title="Accuracy on the test split: mean over seeds and 95% interval")
+    table.add_column("strategy")
+    if swept:
+        table.add_column("images per class", justify="right")
+    for name in ("test accuracy", "95% interval", "sd", "validation", "seconds"):
+        table.add_column(name, justify="right")
+    for row in summary.to_dict("records"):
+        size = row["train_per_class"]
+        table.add_row(
+            strategy_name(row),
+            *([str(size)] if swept else []),
+            f"{row['test_accuracy_mean']:.3f}",
+            f"{row['test_accuracy_low']:.3f} to {row['test_accuracy_high']:.3f}",
+            "" if pd.isna(row["test_accuracy_sd"]) else f"{row['test_accuracy_sd']:.3f}",
+            f"{row['validation_accuracy_mean']:.3f}",
+            f"{row['training_seconds_mean']:.0f}",
+        )
+    console.print(table)
+    if notice:
+        console.print(f"[yellow]note[/yellow] {notice}", highlight=False)
+    for row in summary.dropna(subset=["sentence"]).to_dict("records"):
+        size = f"With {row['train_per_class']} images per class: " if swept else ""
+        console.print(f"{size}{row['sentence']}.", highlight=False)

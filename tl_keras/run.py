@@ -1,0 +1,95 @@
+"""`python -m tl_keras.run EXPERIMENT`: one experiment from the command line."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tl_keras.config import ExperimentConfig
+from tl_keras.config_file import json_schema, load_config
+from tl_keras.errors import TlKerasError
+
+DESCRIPTION = """\
+Compare how much to borrow from a pretrained network on your images: from scratch, feature
+extraction, fine-tuning. Writes tables and a SavedModel to results/<name>/."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    if options.schema:
+        print(json.dumps(json_schema(), indent=2))
+        return 0
+    if options.experiment is None:
+        _parser().error("an experiment is needed: a JSON file or a folder of images")
+    try:
+        config = load_config(options.experiment, options.set)
+        return _dry_run(config) if options.dry_run else _run(config, options.fresh)
+    except TlKerasError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m tl_keras.run", description=DESCRIPTION)
+    parser.add_argument(
+        "experiment", nargs="?", type=Path, help="a JSON file, or a folder of images"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key, such as data.train_per_class=10; may be repeated",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="move earlier results of this name aside first"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would run, and about how long"
+    )
+    parser.add_argument(
+        "--schema", action="store_true", help="print the JSON Schema of experiment files"
+    )
+    return parser
+
+
+def _quiet_tensorflow() -> None:
+    # Its start-up messages are about its own build and would bury ours.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def _run(config: ExperimentConfig, fresh: bool) -> int:
+    _quiet_tensorflow()
+    from rich.console import Console
+
+    console = Console()
+    console.print("Loading TensorFlow ...")
+    from tl_keras.experiment import run_experiment
+    from tl_keras.reporting.terminal import TerminalMonitor, show_summary
+
+    with TerminalMonitor(console) as monitor:
+        result = run_experiment(config, fresh=fresh, monitor=monitor)
+    show_summary(console, result.summary, result.notice)
+    console.print(f"Tables and configuration: {result.folder}", highlight=False, soft_wrap=True)
+    if result.export is not None:
+        console.print(f"SavedModel, checked: {result.export}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def _dry_run(config: ExperimentConfig) -> int:
+    _quiet_tensorflow()
+    from tl_keras.planning import describe_plan
+
+    print(describe_plan(config))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
