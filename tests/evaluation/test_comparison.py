@@ -68,7 +68,7 @@ def test_seeds_that_disagree_cannot_be_outweighed_by_images() -> None:
     b = np.vstack([np.tile(np.arange(50) < right, 600) for right in (20, 40, 27)])
     needed = images_needed(a, b)
     assert needed.images is None
-    # (1.96 + 0.84)**2 * 0.0412 / 0.02**2 = 808, a hundredth for the images, rounded up by a twentieth
+    # (1.96 + 0.84)**2 * 0.0412 / 0.02**2 = 808, a little for the images, rounded up by a twentieth
     assert needed.seeds is not None
     assert 808 <= needed.seeds <= 808 * 1.07
 
