@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -193,7 +193,8 @@ class _Experiment:
         self._ledger.write("splits", self._splits.manifest)
         self._ledger.write("images", self._audit.images)
         self._ledger.write("ignored_files", self._audit.table.ignored)
-        write_json(self._ledger.folder / "environment.json", _environment())
+        source = None if self._card is None else asdict(self._card)
+        write_json(self._ledger.folder / "environment.json", {**_environment(), "source": source})
 
     def _make(self, run: Run) -> Outcome:
         draw = self._splits.draws[run.seed, run.train_per_class]

@@ -4,7 +4,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tl_keras.config import ExperimentConfig
@@ -59,20 +60,29 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _quiet_tensorflow() -> None:
-    # Its start-up messages are about its own build and would bury ours.
+@contextmanager
+def _without_startup_messages() -> Iterator[None]:
+    """TensorFlow writes notes on its own build to the process's standard error when it loads."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    stderr = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def _run(config: ExperimentConfig, fresh: bool) -> int:
-    _quiet_tensorflow()
     from rich.console import Console
 
     console = Console()
     console.print("Loading TensorFlow ...")
-    from tl_keras.experiment import run_experiment
-    from tl_keras.reporting.terminal import TerminalMonitor, show_summary
+    with _without_startup_messages():
+        from tl_keras.experiment import run_experiment
+        from tl_keras.reporting.terminal import TerminalMonitor, show_summary
 
     with TerminalMonitor(console) as monitor:
         result = run_experiment(config, fresh=fresh, monitor=monitor)
@@ -84,8 +94,8 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
 
 
 def _dry_run(config: ExperimentConfig) -> int:
-    _quiet_tensorflow()
-    from tl_keras.planning import describe_plan
+    with _without_startup_messages():
+        from tl_keras.planning import describe_plan
 
     print(describe_plan(config))
     return 0

@@ -80,10 +80,10 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
     """The summary as a table, and one sentence per comparison with feature extraction."""
     swept = summary["train_per_class"].nunique() > 1
     table = Table(title="Accuracy on the test split: mean over seeds and 95% interval")
-    table.add_column("strategy")
+    table.add_column("strategy", no_wrap=True)
     if swept:
-        table.add_column("images per class", justify="right")
-    for name in ("test accuracy", "95% interval", "sd", "validation", "seconds"):
+        table.add_column("per class", justify="right")
+    for name in ("test", "95% interval", "sd", "validation", "seconds"):
         table.add_column(name, justify="right")
     for row in summary.to_dict("records"):
         size = row["train_per_class"]
@@ -91,7 +91,7 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
             strategy_name(row),
             *([str(size)] if swept else []),
             f"{row['test_accuracy_mean']:.3f}",
-            f"{row['test_accuracy_low']:.3f} to {row['test_accuracy_high']:.3f}",
+            f"{row['test_accuracy_low']:.3f}-{row['test_accuracy_high']:.3f}",
             "" if pd.isna(row["test_accuracy_sd"]) else f"{row['test_accuracy_sd']:.3f}",
             f"{row['validation_accuracy_mean']:.3f}",
             f"{row['training_seconds_mean']:.0f}",
