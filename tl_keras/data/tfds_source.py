@@ -5,7 +5,10 @@ import difflib
 import os
 import re
 import shutil
+import socket
 import sys
+import urllib.parse
+import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -54,7 +57,8 @@ def list_tfds(name: str, data_dir: str | None = None) -> Listing:
 def _builder(name: str, data_dir: str | None) -> Any:
     import tensorflow_datasets as tfds
 
-    # Importing the module registers the package's own data set under its name.
+    # Importing a module registers the package's own data set under its name.
+    import tl_keras.data.handwritten_digits
     import tl_keras.data.surface_defects  # noqa: F401
 
     try:
@@ -69,7 +73,7 @@ def _builder(name: str, data_dir: str | None) -> Any:
         ) from error
     except Exception as error:
         raise DataError(
-            f'data.tfds "{name}" cannot be opened: {_first_line(error)}. Check its configuration '
+            f'data.tfds "{name}" cannot be opened: {_in_short(error)}. Check its configuration '
             "and version."
         ) from error
 
@@ -78,23 +82,44 @@ def _folder_of(data_dir: str | None) -> str:
     return data_dir or "the default folder of TensorFlow Datasets"
 
 
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().split("\n")[0].rstrip(".")
-    return f"{type(error).__name__}: {text[:300]}"
+def _in_short(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500].rstrip('.')}"
 
 
 def _prepare(name: str, builder: Any) -> None:
+    if Path(builder.data_dir).is_dir():
+        return
     try:
+        _check_reachable(builder)
         builder.download_and_prepare()
     # What it raises offline depends on the data set: requests, urllib3, OSError, its own classes.
     except Exception as error:
         raise DataError(
             f'data.tfds "{name}" is not in {builder.data_dir} and could not be prepared '
-            f"({_first_line(error)}). Its first use needs a network: connect this machine, or "
+            f"({_in_short(error)}). Its first use needs a network: connect this machine, or "
             "prepare it on one that is connected with "
             f"`tfds.builder('{name}', data_dir='FOLDER').download_and_prepare()`, copy FOLDER "
             "here and set data.data_dir to it."
         ) from error
+
+
+def _check_reachable(builder: Any) -> None:
+    """Fail at once offline: TensorFlow Datasets itself retries for more than three minutes."""
+    above = 2 if builder.builder_config else 1
+    downloaded = Path(builder.data_dir).parents[above] / "downloads"
+    if urllib.request.getproxies() or any(downloaded.rglob("*.INFO")):
+        return
+    urls = builder.url_infos or ()
+    hosts = sorted({urllib.parse.urlsplit(url).hostname or "" for url in urls} - {""})
+    failures: list[OSError] = []
+    for host in hosts:
+        try:
+            socket.create_connection((host, 443), timeout=5).close()
+            return
+        except OSError as error:
+            failures.append(error)
+    if failures:
+        raise ConnectionError(f"{some_of(hosts)} cannot be reached, {failures[0]}")
 
 
 @dataclass(frozen=True)
@@ -117,7 +142,7 @@ def _features(name: str, features: Any) -> _Features:
     labels = [key for key, value in features.items() if isinstance(value, tfds.features.ClassLabel)]
     image, label = _preferred("image", images), _preferred("label", labels)
     if image is None or label is None:
-        found = some_of(f"{key} ({type(value).__name__})" for key, value in features.items())
+        found = some_of(f"{key} ({type(features[key]).__name__})" for key in sorted(features))
         raise DataError(
             f'data.tfds "{name}" must have one Image and one ClassLabel feature (called image and '
             f"label where there are several); it has {found}. Choose another data set, or "
