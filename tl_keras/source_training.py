@@ -119,11 +119,11 @@ def augmented(
     edge = config.shift
     padded = np.pad(pixels, ((0, 0), (edge, edge), (edge, edge), (0, 0)), mode="reflect")
     shifts = rng.integers(0, 2 * edge + 1, (count, 2))
-    mirrored = rng.random(count) < (0.5 if config.flip else 0.0)
+    mirrored = np.less(rng.random(count), 0.5 if config.flip else 0.0)
     moved = np.empty((count, size, size, 3), np.float32)
-    for k, ((top, left), mirror) in enumerate(zip(shifts, mirrored, strict=True)):
+    for k, (top, left) in enumerate(shifts):
         crop = padded[k, top : top + size, left : left + size]
-        moved[k] = crop[:, ::-1] if mirror else crop
+        moved[k] = crop[:, ::-1] if mirrored[k] else crop
     gain = 1 + rng.uniform(-config.contrast, config.contrast, (count, 1, 1, 1))
     offset = 127.5 + 255 * rng.uniform(-config.brightness, config.brightness, (count, 1, 1, 1))
     moved = (moved - 127.5) * gain.astype(np.float32) + offset.astype(np.float32)
@@ -174,6 +174,7 @@ def train(
         ConfigError: If the checkpoint belongs to another configuration.
     """
     folder = Path(config.work)
+    folder.mkdir(parents=True, exist_ok=True)
     progress = _restored(classifier, config, folder)
     side = 0
     while progress.rounds < progress.total:
