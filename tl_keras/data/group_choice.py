@@ -73,10 +73,14 @@ def _attempt(counts: Counts, wish: Wish, order: NDArray[np.intp]) -> NDArray[np.
         chosen[order] = np.any((rank > 0) & (rank <= wish.images), axis=1)
         return chosen
     taken = np.zeros(counts.shape[1], np.int64)
+    left, groups_left = counts.sum(axis=0), np.count_nonzero(counts, axis=0)
     for group in order:
         nearer = _distance(taken + counts[group], wish) < _distance(taken, wish)
-        chosen[group] = nearer
-        taken += counts[group] * nearer
+        if nearer and _leaves_enough(counts[group], left, groups_left, wish):
+            chosen[group] = True
+            taken += counts[group]
+            left -= counts[group]
+            groups_left -= counts[group] > 0
     for group in order:
         lacking = taken < wish.at_least
         if not chosen[group] and np.any(counts[group][lacking]):
@@ -89,6 +93,13 @@ def _attempt(counts: Counts, wish: Wish, order: NDArray[np.intp]) -> NDArray[np.
             chosen[group] = False
             taken = rest
     return chosen
+
+
+def _leaves_enough(group: Counts, left: Counts, groups_left: Counts, wish: Wish) -> bool:
+    touched = group > 0
+    images = left - group >= wish.leave_images
+    groups = groups_left - 1 >= wish.leave_groups
+    return bool(np.all((images & groups)[touched]))
 
 
 def _distance(taken: Counts, wish: Wish) -> float:

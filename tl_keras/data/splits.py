@@ -91,14 +91,15 @@ class _Need:
 
 def _need(pools: Pools, data: DataConfig, size: int | None) -> _Need:
     available = pools.count(pools.train)
+    most = min(_DEFAULT_VALIDATION, size or _DEFAULT_VALIDATION)
     if data.validation_per_class is not None:
         validation = np.full_like(available, data.validation_per_class)
-    elif size is not None:
-        validation = np.full_like(available, min(_DEFAULT_VALIDATION, size))
     elif pools.validation is not None:
-        validation = np.clip(pools.count(pools.validation), 1, _DEFAULT_VALIDATION)
+        validation = np.clip(pools.count(pools.validation), 1, most)
+    elif size is not None:
+        validation = np.full_like(available, most)
     else:
-        validation = np.clip(available // 4, 1, _DEFAULT_VALIDATION)
+        validation = np.clip(available // 4, 1, most)
     need = _Need(None if size is None else np.full_like(available, size), validation)
     _check_enough(pools, need, data)
     return need
@@ -124,12 +125,18 @@ def _check_enough(pools: Pools, need: _Need, data: DataConfig) -> None:
             for c in np.flatnonzero(short)
         ]
     if lines:
-        raise DataError(f"too few images: {_first(lines)}. Add images, or lower {_keys(data)}.")
+        raise DataError(
+            f"too few images: {_first(lines)}. Add images, or lower {_keys(pools, data)}."
+        )
 
 
-def _keys(data: DataConfig) -> str:
-    size = "data.train_per_class, " if data.train_per_class is not None else ""
-    return f"{size}data.validation_per_class or data.test_fraction"
+def _keys(pools: Pools, data: DataConfig) -> str:
+    keys = ["data.validation_per_class"]
+    if data.train_per_class is not None:
+        keys.insert(0, "data.train_per_class")
+    if pools.validation is None:
+        keys.append("data.test_fraction")
+    return " or ".join([", ".join(keys[:-1]), keys[-1]] if len(keys) > 1 else keys)
 
 
 def _first(lines: list[str], limit: int = 10) -> str:

@@ -1,0 +1,58 @@
+"""Choosing whole groups: near the wish, never against what must stay behind."""
+
+import numpy as np
+
+from tl_keras.data.group_choice import Wish, choose_groups, random_order
+
+
+def wish(images: list[int], at_least: int = 0, leave: int = 0, leave_groups: int = 0) -> Wish:
+    wanted = np.array(images)
+    return Wish(wanted, np.full_like(wanted, at_least), np.full_like(wanted, leave), leave_groups)
+
+
+def test_random_order_is_a_permutation() -> None:
+    assert sorted(random_order(50, 3, 1)) == list(range(50))
+
+
+def test_random_order_is_this_one_with_every_version() -> None:
+    assert random_order(6, 0, 1, 2).tolist() == [3, 4, 1, 5, 2, 0]
+
+
+def test_random_order_depends_on_every_seed() -> None:
+    orders = {tuple(random_order(50, *seeds)) for seeds in [(0, 1), (1, 0), (1, 1), (0, 1, 1)]}
+    assert len(orders) == 4
+
+
+def test_groups_of_one_image_are_met_exactly() -> None:
+    counts = np.eye(3, dtype=np.int64)[np.arange(60) % 3]
+    chosen = choose_groups(counts, wish([4, 0, 20]), 0)
+    assert counts[chosen].sum(axis=0).tolist() == [4, 0, 20]
+
+
+def test_sum_that_exists_is_found() -> None:
+    # 7 = 4 + 3 or 5 + 2 in the first class; the groups of both classes are apart.
+    counts = np.array([[4, 0], [3, 0], [5, 0], [2, 0], [9, 0], [0, 6], [0, 8]])
+    chosen = choose_groups(counts, wish([7, 6]), 0)
+    assert counts[chosen].sum(axis=0).tolist() == [7, 6]
+
+
+def test_at_least_goes_before_nearness() -> None:
+    counts = np.array([[10], [10], [10]])
+    chosen = choose_groups(counts, wish([1], at_least=1, leave=1), 0)
+    assert np.count_nonzero(chosen) == 1
+
+
+def test_groups_are_left_behind() -> None:
+    counts = np.array([[10], [1], [1]])
+    chosen = choose_groups(counts, wish([11], at_least=1, leave_groups=2), 0)
+    assert np.count_nonzero(chosen) == 1
+
+
+def test_impossible_wish_gives_what_lacks_least() -> None:
+    counts = np.array([[5], [3]])
+    chosen = choose_groups(counts, wish([4], at_least=4, leave=4), 0)
+    assert counts[chosen].sum() == 5
+
+
+def test_no_groups() -> None:
+    assert choose_groups(np.zeros((0, 2), np.int64), wish([1, 1]), 0).shape == (0,)
