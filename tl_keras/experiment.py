@@ -18,7 +18,7 @@ from tl_keras import __version__
 from tl_keras.config import ExperimentConfig
 from tl_keras.config_file import fingerprint, load_config, parse_config
 from tl_keras.data.audit import Audit, audit, duplicates_across_splits
-from tl_keras.data.pixels import load_all
+from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import Draw, Splits, labelled_images_per_class, make_splits
 from tl_keras.evaluation.metrics import evaluate
@@ -284,8 +284,11 @@ class _Experiment:
         if self._trainer is None:
             self._monitor.stage("Decoding the images")
             table, backbone = self._audit.table, self._config.backbone
-            pixels = load_all(
+            draws = self._splits.draws.values()
+            used = [self._splits.test, *(rows for d in draws for rows in (d.train, d.validation))]
+            pixels = load_pictures(
                 table.frame["path"].tolist(),
+                np.unique(np.concatenate(used)),
                 image_size=backbone.image_size,
                 resize=self._config.data.resize,
             )

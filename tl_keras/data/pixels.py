@@ -24,34 +24,43 @@ def allocate(shape: tuple[int, ...], dtype: type, budget: int = MEMORY_BUDGET_BY
         return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
 
 
-def load_all(paths: Sequence[str | Path], *, image_size: int, resize: ResizeMode) -> np.ndarray:
-    """Decode and resize every picture.
+def load_pictures(
+    paths: Sequence[str | Path],
+    rows: np.ndarray,
+    *,
+    image_size: int,
+    resize: ResizeMode,
+) -> np.ndarray:
+    """Decode and resize the pictures that are used.
 
     Args:
         paths: n image files.
+        rows: positions of those to decode, each once.
         image_size: height and width of the result, pixels.
         resize: "stretch", "pad" or "crop".
 
     Returns:
-        uint8 (n, image_size, image_size, 3), RGB 0..255, in the order of `paths`.
+        uint8 (n, image_size, image_size, 3), RGB 0..255, in the order of `paths`; what is not in
+        `rows` is undefined and takes no memory.
 
     Raises:
         DataError: a file cannot be decoded.
     """
     pixels = allocate((len(paths), image_size, image_size, 3), np.uint8)
-    names = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
+    names = tf.data.Dataset.from_tensor_slices([str(paths[row]) for row in rows])
     decoded = names.map(
         lambda path: load_pixels(tf.io.read_file(path), image_size, resize),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     ).prefetch(tf.data.AUTOTUNE)
-    position = -1
+    done = 0
     try:
-        for position, image in enumerate(decoded.as_numpy_iterator()):
-            pixels[position] = image
+        for image in decoded.as_numpy_iterator():
+            pixels[rows[done]] = image
+            done += 1
     except tf.errors.OpError as error:
         raise DataError(
-            f"{paths[position + 1]} or one of the next files cannot be decoded; allowed are JPEG, "
+            f"{paths[rows[done]]} or one of the next files cannot be decoded; allowed are JPEG, "
             f"PNG, BMP and GIF: {error.message}. Replace it, or set data.skip_unreadable"
         ) from error
     return pixels
