@@ -96,13 +96,13 @@ def _held_out_accuracy(features: NDArray[np.float64]) -> float:
 
 def test_brightness_and_contrast_do_not_give_the_class_away(pictures: NDArray[np.uint8]) -> None:
     statistics = np.stack([pictures.mean((2, 3)), pictures.std((2, 3))], axis=-1)
-    assert _held_out_accuracy(statistics) < 0.40
+    assert _held_out_accuracy(statistics) < 0.35
 
 
 def test_thumbnails_do_not_give_the_class_away(pictures: NDArray[np.uint8]) -> None:
     classes, images = pictures.shape[:2]
     thumbnails = pictures.reshape(classes, images, 16, 8, 16, 8).mean((3, 5))
-    assert _held_out_accuracy(thumbnails.reshape(classes, images, -1)) < 0.40
+    assert _held_out_accuracy(thumbnails.reshape(classes, images, -1)) < 0.35
 
 
 def test_the_shape_of_the_gray_values_says_more_than_chance(pictures: NDArray[np.uint8]) -> None:

@@ -1,8 +1,9 @@
 """Drawn pictures of six kinds of steel surface defect, in the manner of the NEU set.
 
 A picture is drawn in the frame of the plate (first axis along the rolling direction), turned,
-lit, blurred, exposed and given sensor noise. Everything but the defect itself comes from the same
-distributions for all classes, so that neither brightness nor contrast names the class.
+lit, blurred, exposed and given sensor noise. Light, neutral marks, blur, exposure and noise come
+from the same distributions for all classes and the roughness of the surface from distributions
+that overlap widely, so that neither brightness nor contrast names the class.
 
 The classes follow K. Song and Y. Yan, "A noise robust method based on completed local binary
 patterns for hot-rolled steel strip surface defects", Applied Surface Science 285, 2013. No pixel
@@ -11,16 +12,25 @@ of that set is used.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import ndimage
 
+from tl_keras.data.surface_defect_plate import (
+    REFERENCE_SIZE,
+    Field,
+    Plate,
+    ramp,
+    smooth,
+    unit_spread,
+)
 from tl_keras.errors import DataError
 
-Field = NDArray[np.float64]
+GENERATED_NOTICE = (
+    "Generated images: figures on them show that the package works and "
+    "are no evidence that transfer works on photos."
+)
 
 CLASS_NAMES = (
     "crazing",
@@ -30,105 +40,7 @@ CLASS_NAMES = (
     "rolled_in_scale",
     "scratches",
 )
-REFERENCE_SIZE = 128
 SMALLEST_SIZE = 32
-
-
-@dataclass(frozen=True)
-class Plate:
-    """A square piece of plate to draw on, with its own random numbers.
-
-    Lengths are given in pixels of a picture of `REFERENCE_SIZE`; `unit` turns them into pixels.
-    Only `random` and `standard_normal` of the generator are used: their streams are the same in
-    all supported versions of numpy.
-    """
-
-    side: int
-    unit: float
-    rng: np.random.Generator
-
-    @property
-    def along(self) -> Field:
-        """Position in the rolling direction, `(side, 1)`, 0 in the middle."""
-        return _positions(self.side)[:, None] / self.unit
-
-    @property
-    def across(self) -> Field:
-        """Position across the rolling direction, `(1, side)`, 0 in the middle."""
-        return _positions(self.side)[None, :] / self.unit
-
-    def uniform(self, low: float, high: float) -> float:
-        """One number in [low, high)."""
-        return low + (high - low) * float(self.rng.random())
-
-    def log_uniform(self, low: float, high: float) -> float:
-        """One number in [low, high), as many in each octave."""
-        return math.exp(self.uniform(math.log(low), math.log(high)))
-
-    def count(self, low: int, high: int) -> int:
-        """One whole number from low to high, both included."""
-        return low + int((high - low + 1) * self.rng.random())
-
-    def chance(self, probability: float) -> bool:
-        """True with the given probability."""
-        return bool(self.rng.random() < probability)
-
-    def spot(self, reach: float = 0.42) -> tuple[float, float]:
-        """A place (along, across) at most `reach` of a picture's side from the middle."""
-        half = reach * REFERENCE_SIZE
-        return self.uniform(-half, half), self.uniform(-half, half)
-
-    def noise(self, along: float, across: float) -> Field:
-        """Smooth noise `(side, side)`, mean 0, standard deviation 1, with correlation lengths."""
-        rows = _waves_kept(along * self.unit, self.side)
-        columns = _waves_kept(across * self.unit, self.side)
-        real, imaginary = self.rng.standard_normal((2, 2 * rows, columns))
-        spectrum = np.zeros((self.side, self.side // 2 + 1), dtype=np.complex128)
-        spectrum[:rows, :columns] = real[:rows] + 1j * imaginary[:rows]
-        spectrum[-rows:, :columns] = real[rows:] + 1j * imaginary[rows:]
-        spectrum *= _blur_gain(self.side, along * self.unit, across * self.unit)
-        return _unit_spread(np.asarray(fft.irfft2(spectrum, s=(self.side, self.side))))
-
-
-@cache
-def _positions(side: int) -> Field:
-    positions = np.arange(side, dtype=np.float64) - (side - 1) / 2
-    positions.flags.writeable = False
-    return positions
-
-
-@cache
-def _frequencies(side: int) -> tuple[Field, Field]:
-    """Squared angular frequencies of the two axes of a real transform."""
-    down = (2 * np.pi * fft.fftfreq(side)) ** 2
-    right = (2 * np.pi * fft.rfftfreq(side)) ** 2
-    return down[:, None], right[None, :]
-
-
-def _blur_gain(side: int, along: float, across: float) -> Field:
-    """What a Gaussian blur of these widths (pixels) leaves of each wave."""
-    down, right = _frequencies(side)
-    return np.exp(-0.5 * along**2 * down) * np.exp(-0.5 * across**2 * right)
-
-
-def _waves_kept(width: float, side: int) -> int:
-    """How many of the longest waves outlast a blur of `width` pixels by more than 0.1%."""
-    return min(side // 2, 2 + math.ceil(3.7 * side / (2 * math.pi * width)))
-
-
-def _smooth(field: Field, width: float) -> Field:
-    """Periodic Gaussian blur of `width` pixels."""
-    gain = _blur_gain(field.shape[0], width, width)
-    return np.asarray(fft.irfft2(fft.rfft2(field) * gain, s=field.shape))
-
-
-def _unit_spread(field: Field) -> Field:
-    return (field - field.mean()) / (field.std() + 1e-9)
-
-
-def _ramp(field: Field, width: float) -> Field:
-    """0 where the field is far below zero, 1 where far above, a smooth step of `width` between."""
-    return 0.5 + 0.5 * np.tanh(field / width)
 
 
 def _crazing(plate: Plate) -> Field:
@@ -141,8 +53,8 @@ def _crazing(plate: Plate) -> Field:
         slope = np.hypot(*np.gradient(height)) + 0.02
         width = plate.uniform(0.5, 0.95) * plate.unit
         crack = np.exp(-((height / (slope * width)) ** 2))
-        gaps = _ramp(plate.noise(4, 4) + plate.uniform(-0.9, 0.0), 0.35)
-        region = _ramp(plate.noise(22, 18) + plate.uniform(0.0, 1.6), 0.5)
+        gaps = ramp(plate.noise(4, 4) + plate.uniform(-0.9, 0.0), 0.35)
+        region = ramp(plate.noise(22, 18) + plate.uniform(0.0, 1.6), 0.5)
         relief -= crack * gaps * region
     return 0.7 * relief
 
@@ -160,7 +72,7 @@ def _inclusion(plate: Plate) -> Field:
             x = (plate.across - left - plate.uniform(-9, 9)) / half_width
             body = np.maximum(body, 1 - y**2 - x**2 + 0.45 * ragged)
     depth = 1 + 0.25 * plate.noise(8, 2)
-    return -_ramp(body, plate.uniform(0.15, 0.7)) * depth
+    return -ramp(body, plate.uniform(0.15, 0.7)) * depth
 
 
 def _patches(plate: Plate) -> Field:
@@ -175,7 +87,7 @@ def _patches(plate: Plate) -> Field:
         body = np.maximum(body, 1 - np.hypot(y, x) + ragged)
     rim = np.exp(-((body / 0.22) ** 2)) * plate.uniform(0.0, 0.5)
     mottle = 1 + 0.2 * plate.noise(2.5, 1.5)
-    return -(_ramp(body, plate.uniform(0.12, 0.45)) + rim) * mottle
+    return -(ramp(body, plate.uniform(0.12, 0.45)) + rim) * mottle
 
 
 def _pitted_surface(plate: Plate) -> Field:
@@ -189,8 +101,8 @@ def _pitted_surface(plate: Plate) -> Field:
         places = np.searchsorted(weights, plate.rng.random(pits) * weights[-1])
         marks = np.bincount(np.minimum(places, density.size - 1), minlength=density.size)
         radius = smallest * growth * plate.unit
-        hills = _smooth(marks.reshape(density.shape).astype(float), radius)
-        relief -= _ramp(hills * 2 * np.pi * radius**2 - 0.5, 0.22) - _ramp(np.array(-0.5), 0.22)
+        hills = smooth(marks.reshape(density.shape).astype(float), radius)
+        relief -= ramp(hills * 2 * np.pi * radius**2 - 0.5, 0.22) - ramp(np.array(-0.5), 0.22)
     return relief + 0.35 * np.roll(np.clip(-relief, 0, 1), max(1, round(plate.unit)), axis=0)
 
 
@@ -199,7 +111,7 @@ def _rolled_in_scale(plate: Plate) -> Field:
     length = plate.uniform(1.1, 2.0)
     flakes = plate.noise(length, length * plate.uniform(1.3, 2.2))
     band = plate.noise(30, plate.uniform(10, 18)) + 0.4 * plate.noise(7, 7)
-    body = _ramp(flakes - plate.uniform(1.3, 1.7) + 0.75 * np.clip(band, -1.5, 1.2), 0.22)
+    body = ramp(flakes - plate.uniform(1.3, 1.7) + 0.75 * np.clip(band, -1.5, 1.2), 0.22)
     step = max(1, round(plate.uniform(1.0, 2.2) * plate.unit))
     lit = np.roll(body, step if plate.chance(0.5) else -step, axis=0)
     return plate.uniform(0.35, 0.7) * lit - body
@@ -216,8 +128,8 @@ def _scratches(plate: Plate) -> Field:
         offset = offset - bend * plate.along**2
         width = plate.log_uniform(0.7, 2.4)
         half_length = plate.log_uniform(20, 120)
-        ends = _ramp(half_length - np.abs(plate.along - top), plate.uniform(2, 10))
-        wear = _ramp(plate.noise(9, 30) + plate.uniform(0.0, 1.6), 0.4)
+        ends = ramp(half_length - np.abs(plate.along - top), plate.uniform(2, 10))
+        wear = ramp(plate.noise(9, 30) + plate.uniform(0.0, 1.6), 0.4)
         line = np.exp(-((offset / width) ** 2))
         shadow = 0.4 * np.exp(-(((offset - 2 * width) / width) ** 2))
         sign = 1.0 if plate.chance(0.85) else -0.8
@@ -252,7 +164,7 @@ def _rolled_metal(plate: Plate) -> Field:
     mottle = plate.noise(plate.log_uniform(2, 12), plate.log_uniform(2, 6))
     lines = plate.noise(plate.uniform(60, 200), plate.log_uniform(0.6, 3))
     texture = grain + plate.uniform(0.05, 0.5) * mottle + plate.uniform(0.0, 0.5) * lines
-    return _unit_spread(texture)
+    return unit_spread(texture)
 
 
 def _neutral_marks(plate: Plate) -> Field:
@@ -268,10 +180,10 @@ def _neutral_marks(plate: Plate) -> Field:
         width = plate.log_uniform(0.6, 3)
         marks += plate.uniform(-0.5, 0.5) * np.exp(-((offset / width) ** 2))
     if plate.chance(0.5):
-        marks += plate.uniform(-0.6, 0.6) * _ramp(plate.noise(20, 20) - 0.6, 0.4)
+        marks += plate.uniform(-0.6, 0.6) * ramp(plate.noise(20, 20) - 0.6, 0.4)
     if plate.chance(0.2):
         offset = plate.across - plate.spot(0.5)[1] + 2.5 * plate.noise(14, 14)
-        marks += plate.uniform(-0.5, 0.5) * _ramp(offset, 1.2)
+        marks += plate.uniform(-0.5, 0.5) * ramp(offset, 1.2)
     return marks
 
 
@@ -295,7 +207,7 @@ def _expose(plate: Plate, picture: Field) -> NDArray[np.uint8]:
     level = plate.uniform(85, 170)
     contrast = plate.log_uniform(6, 12) * float(blurred.std()) ** 0.6
     noise = plate.log_uniform(1.0, 3.5) * plate.rng.standard_normal(picture.shape)
-    gray = level + contrast * _unit_spread(blurred) + noise
+    gray = level + contrast * unit_spread(blurred) + noise
     return np.asarray(np.rint(np.clip(gray, 0, 255)), dtype=np.uint8)
 
 

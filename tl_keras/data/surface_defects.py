@@ -13,13 +13,11 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from tl_keras.data.surface_defect_drawing import CLASS_NAMES, REFERENCE_SIZE, draw
+from tl_keras.data.surface_defect_drawing import CLASS_NAMES, GENERATED_NOTICE, draw
+from tl_keras.data.surface_defect_plate import REFERENCE_SIZE
 from tl_keras.errors import DataError
 
-GENERATED_NOTICE = (
-    "Generated images: figures on them show that the package works and "
-    "are no evidence that transfer works on photos."
-)
+__all__ = ["GENERATED_NOTICE", "SurfaceDefects", "SurfaceDefectsConfig"]
 
 _CITATION = """\
 @article{song2013noise,
