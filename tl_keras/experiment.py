@@ -1,30 +1,25 @@
 """One experiment, end to end: images, splits, runs, tables, and the model to serve."""
 
 import os
-import platform
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tl_keras import __version__
 from tl_keras.config import ExperimentConfig
-from tl_keras.config_file import fingerprint, load_config, parse_config
+from tl_keras.config_file import load_config, parse_config
 from tl_keras.data.audit import Audit, audit, duplicates_across_splits
-from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
-from tl_keras.data.splits import Draw, Splits, labelled_images_per_class, make_splits
-from tl_keras.evaluation.metrics import evaluate
+from tl_keras.data.splits import Splits, make_splits
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.source_models import SourceCard, load_source
-from tl_keras.reporting.ledger import Ledger, Outcome, runs_table, write_json
+from tl_keras.monitor import Monitor, Silent
+from tl_keras.reporting.environment import environment
+from tl_keras.reporting.ledger import Ledger, runs_table, write_json
 from tl_keras.reporting.tables import (
     TestResults,
     best_run,
@@ -32,42 +27,12 @@ from tl_keras.reporting.tables import (
     per_class_table,
     summary_table,
 )
+from tl_keras.runs import RunMaker, unpack
 from tl_keras.serving.export import export_classifier, latest_version
 from tl_keras.serving.verify import verify_export
-from tl_keras.transfer.search import Study, Trial, search
-from tl_keras.transfer.strategies import Run, plan_runs, recipes_for
-from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
+from tl_keras.transfer.strategies import Run, plan_runs
 
 VERIFIED_IMAGES = 64
-
-
-class Monitor(Protocol):
-    """Hears how an experiment goes on."""
-
-    def stage(self, text: str) -> None:
-        """Something starts that is not a run."""
-
-    def warn(self, text: str) -> None:
-        """Something that the user should know about the images."""
-
-    def plan(self, runs: tuple[Run, ...], finished: int) -> None:
-        """Which runs there are, and how many of them a former start has finished."""
-
-    def trial(self, trial: Trial) -> None:
-        """A trial of the search is finished."""
-
-    def run(self, run: Run, row: Mapping[str, Any]) -> None:
-        """A run is finished."""
-
-
-class Silent:
-    """A monitor that ignores everything."""
-
-    def stage(self, text: str) -> None: ...
-    def warn(self, text: str) -> None: ...
-    def plan(self, runs: tuple[Run, ...], finished: int) -> None: ...
-    def trial(self, trial: Trial) -> None: ...
-    def run(self, run: Run, row: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -174,9 +139,9 @@ class _Experiment:
         images = prepare_images(config, monitor)
         self._audit, self._splits = images.audit, images.splits
         self._ledger = Ledger.open(config, fresh=fresh)
-        self._trainer: Trainer | None = None
-        self._studies: dict[int | None, Study] = {}
-        self._labels = self._audit.table.frame["class_index"].to_numpy(np.int64)
+        self._maker = RunMaker(
+            config, self._backbone, self._audit, self._splits, self._ledger, monitor
+        )
 
     def run(self) -> ExperimentResult:
         self._write_inputs()
@@ -184,7 +149,7 @@ class _Experiment:
         left = [run for run in planned if not self._ledger.is_finished(run.run_id)]
         self._monitor.plan(planned, len(planned) - len(left))
         for run in left:
-            self._ledger.add(run.run_id, self._make(run))
+            self._ledger.add(run.run_id, self._maker.make(run))
             self._monitor.run(run, self._ledger.row(run.run_id))
             self._write_runs(planned)
         return self._finish(planned)
@@ -194,133 +159,7 @@ class _Experiment:
         self._ledger.write("images", self._audit.images)
         self._ledger.write("ignored_files", self._audit.table.ignored)
         source = None if self._card is None else asdict(self._card)
-        write_json(self._ledger.folder / "environment.json", {**_environment(), "source": source})
-
-    def _make(self, run: Run) -> Outcome:
-        draw = self._splits.draws[run.seed, run.train_per_class]
-        if run.strategy == "majority_class":
-            return self._majority(run, draw)
-        trainer = self._ready_trainer()
-        winner = self._study(run.train_per_class).winner if run.strategy == "searched" else None
-        candidates = [
-            trainer.train(recipe, draw, run.seed)
-            for recipe in recipes_for(run, self._config, winner)
-        ]
-        trained = min(candidates, key=lambda candidate: candidate.validation_loss)
-        validation, test = (
-            trainer.probabilities(trained, rows) for rows in (draw.validation, self._splits.test)
-        )
-        row = self._row(run, draw, validation, test) | {
-            "unfrozen_blocks": str(trained.recipe.unfrozen_blocks),
-            "unfrozen_layers": trained.unfrozen_layers,
-            "trainable_parameters": trained.trainable_parameters,
-            "augmentation": trained.recipe.augmentation,
-            "hidden_units": " ".join(map(str, trained.recipe.hidden_units)),
-            "learning_rate": trained.recipe.last_phase.learning_rate,
-            "epochs": len(trained.history),
-            "validation_loss": trained.validation_loss,
-            "phase_1_seconds": sum(candidate.phase_1_seconds for candidate in candidates),
-            "phase_2_seconds": sum(candidate.phase_2_seconds for candidate in candidates),
-            "peak_memory_megabytes": _peak_memory_megabytes(),
-        }
-        history = trained.history.assign(run_id=run.run_id)
-        return Outcome(row, history, validation, test, _pack(trained))
-
-    def _majority(self, run: Run, draw: Draw) -> Outcome:
-        """Answer every image with the class shares of the training images."""
-        counts = np.bincount(self._labels[draw.train], minlength=len(self._audit.table.classes))
-        shares = (counts / counts.sum()).astype(np.float32)
-        validation, test = (
-            np.tile(shares, (len(rows), 1)) for rows in (draw.validation, self._splits.test)
-        )
-        row = self._row(run, draw, validation, test) | {
-            "validation_loss": evaluate(self._labels[draw.validation], validation).cross_entropy,
-            "peak_memory_megabytes": _peak_memory_megabytes(),
-        }
-        return Outcome(row, pd.DataFrame({"run_id": []}), validation, test, {})
-
-    def _row(
-        self, run: Run, draw: Draw, validation: np.ndarray, test: np.ndarray
-    ) -> dict[str, Any]:
-        held_out = evaluate(self._labels[draw.validation], validation)
-        tested = evaluate(self._labels[self._splits.test], test)
-        table = self._audit.table
-        return {
-            "experiment": self._config.name,
-            "run_id": run.run_id,
-            "strategy": run.strategy,
-            "seed": run.seed,
-            "train_per_class": run.train_per_class,
-            "labelled_images_per_class": labelled_images_per_class(draw, len(table.classes)),
-            "unfrozen_blocks": None,
-            "unfrozen_layers": 0,
-            "trainable_parameters": 0,
-            "augmentation": None,
-            "hidden_units": None,
-            "learning_rate": None,
-            "epochs": 0,
-            "validation_loss": held_out.cross_entropy,
-            "validation_accuracy": held_out.accuracy,
-            "test_loss": tested.cross_entropy,
-            "test_accuracy": tested.accuracy,
-            "test_macro_f1": tested.macro_f1,
-            "test_balanced_accuracy": tested.balanced_accuracy,
-            "classes": len(table.classes),
-            "training_images": len(draw.train),
-            "validation_images": len(draw.validation),
-            "test_images": len(self._splits.test),
-            "images_left_out": self._audit.left_out,
-            "generated_images": table.notice is not None,
-            "backbone": self._config.backbone.name,
-            "weights": self._config.backbone.weights,
-            "image_size": self._config.backbone.image_size,
-            "phase_1_seconds": 0.0,
-            "phase_2_seconds": 0.0,
-            "configuration_hash": fingerprint(self._config),
-            **{f"{name}_version": number for name, number in _versions().items()},
-        }
-
-    def _ready_trainer(self) -> Trainer:
-        if self._trainer is None:
-            self._monitor.stage("Decoding the images")
-            table, backbone = self._audit.table, self._config.backbone
-            draws = self._splits.draws.values()
-            used = [self._splits.test, *(rows for d in draws for rows in (d.train, d.validation))]
-            pixels = load_pictures(
-                table.frame["path"].tolist(),
-                np.unique(np.concatenate(used)),
-                image_size=backbone.image_size,
-                resize=self._config.data.resize,
-            )
-            self._trainer = Trainer(
-                self._backbone,
-                LabelledImages(pixels, self._labels, len(table.classes)),
-                self._config.head,
-                self._config.training,
-            )
-        return self._trainer
-
-    def _study(self, size: int | None) -> Study:
-        """The search of a training size, on the draw of the first seed."""
-        if size not in self._studies:
-            name = "all" if size is None else size
-            self._monitor.stage(f"Searching with {name} training images per class")
-            self._studies[size] = search(
-                self._ready_trainer(),
-                self._splits.draws[0, size],
-                self._config.search,
-                self._config.training.phase_2,
-                self._ledger.folder / "search" / f"n{name}",
-                self._monitor.trial,
-            )
-            self._ledger.write("trials", self._trials())
-        return self._studies[size]
-
-    def _trials(self) -> pd.DataFrame:
-        return pd.concat(
-            [study.trials.assign(train_per_class=size) for size, study in self._studies.items()],
-            ignore_index=True,
-        )
+        write_json(self._ledger.folder / "environment.json", {**environment(), "source": source})
 
     def _write_runs(self, planned: tuple[Run, ...]) -> pd.DataFrame:
         """The table of the runs finished so far, in the planned order."""
@@ -333,7 +172,7 @@ class _Experiment:
     def _finish(self, planned: tuple[Run, ...]) -> ExperimentResult:
         runs = self._write_runs(planned)
         results = TestResults(
-            self._labels[self._splits.test],
+            self._audit.table.frame["class_index"].to_numpy(np.int64)[self._splits.test],
             {
                 run_id: self._ledger.test_probabilities(run_id).argmax(axis=1)
                 for run_id in runs["run_id"]
@@ -350,13 +189,12 @@ class _Experiment:
         }
         for name, table in tables.items():
             self._ledger.write(name, table)
-        searched = (self._ledger.folder / "trials.csv").exists()
         return ExperimentResult(
             config=self._config,
             folder=self._ledger.folder,
             notice=self._audit.table.notice,
             runs=runs,
-            trials=self._ledger.read("trials") if searched else None,
+            trials=self._ledger.trials(),
             splits=self._splits.manifest,
             export=self._export(runs) if self._config.export else None,
             **tables,
@@ -374,8 +212,8 @@ class _Experiment:
             return None
         self._monitor.stage("Exporting the model")
         config, table = self._config, self._audit.table
-        trained = _unpack(self._ledger.weights(str(chosen["run_id"])), chosen, config)
-        trainer = self._ready_trainer()
+        trained = unpack(self._ledger.weights(str(chosen["run_id"])), chosen, config)
+        trainer = self._maker.trainer()
         path = export_classifier(
             trainer.inference_model(trained),
             labels=table.classes,
@@ -414,70 +252,3 @@ def _load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | Non
         weights=settings.weights,
     )
     return Backbone.wrap(settings.name, settings.alpha, model), card
-
-
-def _pack(trained: Trained) -> dict[str, np.ndarray]:
-    parts = {"head": trained.head_weights, "backbone": trained.backbone_weights or []}
-    return {
-        f"{part}_{position:04d}": weight
-        for part, weights in parts.items()
-        for position, weight in enumerate(weights)
-    }
-
-
-def _unpack(stored: Mapping[str, np.ndarray], row: pd.Series, config: ExperimentConfig) -> Trained:
-    """A trained classifier with what is needed to use it; its history stays in its tables."""
-    head, backbone = (
-        [stored[name] for name in sorted(stored) if name.startswith(part)]
-        for part in ("head_", "backbone_")
-    )
-    depth = row["unfrozen_blocks"]
-    recipe = Recipe(
-        unfrozen_blocks="all" if depth == "all" else int(depth),
-        augmentation=row["augmentation"],
-        hidden_units=tuple(int(units) for units in str(row["hidden_units"]).split()),
-        last_phase=config.training.phase_2,
-        from_scratch=row["strategy"] == "from_scratch",
-    )
-    return Trained(
-        recipe,
-        head,
-        backbone or None,
-        pd.DataFrame(),
-        row["validation_loss"],
-        row["phase_1_seconds"],
-        row["phase_2_seconds"],
-        row["unfrozen_layers"],
-        row["trainable_parameters"],
-    )
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "tl_keras": __version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "keras_tuner": version("keras-tuner"),
-    }
-
-
-def _environment() -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processors": os.cpu_count(),
-        "accelerators": [device.name for device in tf.config.list_physical_devices("GPU")],
-        **_versions(),
-        "numpy": np.__version__,
-        "pandas": pd.__version__,
-    }
-
-
-def _peak_memory_megabytes() -> float:
-    """Largest memory of this process so far; not a number where the system does not say."""
-    try:
-        import resource
-    except ImportError:
-        return float("nan")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)

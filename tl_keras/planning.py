@@ -4,7 +4,8 @@ import json
 
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config import ExperimentConfig
-from tl_keras.experiment import Silent, prepare_images
+from tl_keras.experiment import prepare_images
+from tl_keras.monitor import Silent
 from tl_keras.transfer.strategies import AUGMENTATIONS, Run, plan_runs
 
 # Measured with MobileNetV2 (0.3 G multiply-adds at 224 px) at 96 px on two cores: 500 images a

@@ -1,0 +1,1 @@
+"""The network: backbones with their blocks and source weights, heads, the whole classifier."""

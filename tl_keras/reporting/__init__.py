@@ -1,0 +1,1 @@
+"""Rows, tables and what the terminal shows."""

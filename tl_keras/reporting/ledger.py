@@ -116,6 +116,24 @@ class Ledger:
             if weights.parent.name != run_id:
                 weights.unlink()
 
+    def search_folder(self, train_per_class: int | None) -> Path:
+        """Where the search of a training size keeps its trials."""
+        size = "all" if train_per_class is None else train_per_class
+        return self.folder / "search" / f"n{size}"
+
+    def add_trials(self, train_per_class: int | None, trials: pd.DataFrame) -> None:
+        """Keep the table of a finished search, and write those of all sizes as `trials.csv`."""
+        size = pd.array([train_per_class] * len(trials), dtype="Int64")
+        table = trials.assign(train_per_class=size)
+        table.to_csv(self.search_folder(train_per_class) / "trials.csv", index=False)
+        finished = sorted(self.folder.glob("search/*/trials.csv"))
+        tables = [pd.read_csv(path) for path in finished]
+        self.write("trials", pd.concat(tables).sort_values(["train_per_class", "trial"]))
+
+    def trials(self) -> pd.DataFrame | None:
+        """Trials of all finished searches; None without any."""
+        return self.read("trials") if (self.folder / "trials.csv").exists() else None
+
     def write(self, name: str, table: pd.DataFrame) -> Path:
         """Write a table of raw numbers as `<name>.csv`; a reader never sees half of it."""
         path = self.folder / f"{name}.csv"

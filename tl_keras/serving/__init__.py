@@ -1,0 +1,1 @@
+"""SavedModels, and the proof that they answer as the trained model does."""

@@ -1,0 +1,36 @@
+"""Who hears how an experiment goes on."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from tl_keras.transfer.search import Trial
+from tl_keras.transfer.strategies import Run
+
+
+class Monitor(Protocol):
+    """Hears how an experiment goes on."""
+
+    def stage(self, text: str) -> None:
+        """Something starts that is not a run."""
+
+    def warn(self, text: str) -> None:
+        """Something that the user should know about the images."""
+
+    def plan(self, runs: tuple[Run, ...], finished: int) -> None:
+        """Which runs there are, and how many of them a former start has finished."""
+
+    def trial(self, trial: Trial) -> None:
+        """A trial of the search is finished."""
+
+    def run(self, run: Run, row: Mapping[str, Any]) -> None:
+        """A run is finished."""
+
+
+class Silent:
+    """A monitor that ignores everything."""
+
+    def stage(self, text: str) -> None: ...
+    def warn(self, text: str) -> None: ...
+    def plan(self, runs: tuple[Run, ...], finished: int) -> None: ...
+    def trial(self, trial: Trial) -> None: ...
+    def run(self, run: Run, row: Mapping[str, Any]) -> None: ...

@@ -1,0 +1,199 @@
+"""Making the runs of an experiment: from a strategy, a seed and a size to what the ledger keeps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tl_keras.config import ExperimentConfig
+from tl_keras.config_file import fingerprint
+from tl_keras.data.audit import Audit
+from tl_keras.data.pixels import load_pictures
+from tl_keras.data.splits import Draw, Splits, labelled_images_per_class
+from tl_keras.evaluation.metrics import evaluate
+from tl_keras.models.classifier import Backbone
+from tl_keras.monitor import Monitor
+from tl_keras.reporting.environment import peak_memory_megabytes, versions
+from tl_keras.reporting.ledger import Ledger, Outcome
+from tl_keras.transfer.search import Study, search
+from tl_keras.transfer.strategies import Run, recipes_for
+from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
+
+
+class RunMaker:
+    """Makes the runs of one experiment, sharing images, features and searches between them."""
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        backbone: Backbone,
+        audit: Audit,
+        splits: Splits,
+        ledger: Ledger,
+        monitor: Monitor,
+    ) -> None:
+        self._config, self._backbone, self._ledger = config, backbone, ledger
+        self._audit, self._splits, self._monitor = audit, splits, monitor
+        self._trainer: Trainer | None = None
+        self._studies: dict[int | None, Study] = {}
+        self._labels = audit.table.frame["class_index"].to_numpy(np.int64)
+
+    def make(self, run: Run) -> Outcome:
+        """Train and evaluate one run; nothing is written but the search's trials."""
+        draw = self._splits.draws[run.seed, run.train_per_class]
+        if run.strategy == "majority_class":
+            return self._majority(run, draw)
+        trainer = self.trainer()
+        winner = self._study(run.train_per_class).winner if run.strategy == "searched" else None
+        candidates = [
+            trainer.train(recipe, draw, run.seed)
+            for recipe in recipes_for(run, self._config, winner)
+        ]
+        trained = min(candidates, key=lambda candidate: candidate.validation_loss)
+        validation, test = (
+            trainer.probabilities(trained, rows) for rows in (draw.validation, self._splits.test)
+        )
+        row = self._row(run, draw, validation, test) | {
+            "unfrozen_blocks": str(trained.recipe.unfrozen_blocks),
+            "unfrozen_layers": trained.unfrozen_layers,
+            "trainable_parameters": trained.trainable_parameters,
+            "augmentation": trained.recipe.augmentation,
+            "hidden_units": " ".join(map(str, trained.recipe.hidden_units)),
+            "learning_rate": trained.recipe.last_phase.learning_rate,
+            "epochs": len(trained.history),
+            "validation_loss": trained.validation_loss,
+            "phase_1_seconds": sum(candidate.phase_1_seconds for candidate in candidates),
+            "phase_2_seconds": sum(candidate.phase_2_seconds for candidate in candidates),
+            "peak_memory_megabytes": peak_memory_megabytes(),
+        }
+        history = trained.history.assign(run_id=run.run_id)
+        return Outcome(row, history, validation, test, pack(trained))
+
+    def _majority(self, run: Run, draw: Draw) -> Outcome:
+        """Answer every image with the class shares of the training images."""
+        counts = np.bincount(self._labels[draw.train], minlength=len(self._audit.table.classes))
+        shares = (counts / counts.sum()).astype(np.float32)
+        validation, test = (
+            np.tile(shares, (len(rows), 1)) for rows in (draw.validation, self._splits.test)
+        )
+        row = self._row(run, draw, validation, test) | {
+            "validation_loss": evaluate(self._labels[draw.validation], validation).cross_entropy,
+            "peak_memory_megabytes": peak_memory_megabytes(),
+        }
+        return Outcome(row, pd.DataFrame({"run_id": []}), validation, test, {})
+
+    def _row(
+        self, run: Run, draw: Draw, validation: np.ndarray, test: np.ndarray
+    ) -> dict[str, Any]:
+        held_out = evaluate(self._labels[draw.validation], validation)
+        tested = evaluate(self._labels[self._splits.test], test)
+        table = self._audit.table
+        return {
+            "experiment": self._config.name,
+            "run_id": run.run_id,
+            "strategy": run.strategy,
+            "seed": run.seed,
+            "train_per_class": run.train_per_class,
+            "labelled_images_per_class": labelled_images_per_class(draw, len(table.classes)),
+            "unfrozen_blocks": None,
+            "unfrozen_layers": 0,
+            "trainable_parameters": 0,
+            "augmentation": None,
+            "hidden_units": None,
+            "learning_rate": None,
+            "epochs": 0,
+            "validation_loss": held_out.cross_entropy,
+            "validation_accuracy": held_out.accuracy,
+            "test_loss": tested.cross_entropy,
+            "test_accuracy": tested.accuracy,
+            "test_macro_f1": tested.macro_f1,
+            "test_balanced_accuracy": tested.balanced_accuracy,
+            "classes": len(table.classes),
+            "training_images": len(draw.train),
+            "validation_images": len(draw.validation),
+            "test_images": len(self._splits.test),
+            "images_left_out": self._audit.left_out,
+            "generated_images": table.notice is not None,
+            "backbone": self._config.backbone.name,
+            "weights": self._config.backbone.weights,
+            "image_size": self._config.backbone.image_size,
+            "phase_1_seconds": 0.0,
+            "phase_2_seconds": 0.0,
+            "configuration_hash": fingerprint(self._config),
+            **{f"{name}_version": number for name, number in versions().items()},
+        }
+
+    def trainer(self) -> Trainer:
+        """The trainer of all runs; the first call decodes the images."""
+        if self._trainer is None:
+            self._monitor.stage("Decoding the images")
+            table, backbone = self._audit.table, self._config.backbone
+            draws = self._splits.draws.values()
+            used = [self._splits.test, *(rows for d in draws for rows in (d.train, d.validation))]
+            pixels = load_pictures(
+                table.frame["path"].tolist(),
+                np.unique(np.concatenate(used)),
+                image_size=backbone.image_size,
+                resize=self._config.data.resize,
+            )
+            self._trainer = Trainer(
+                self._backbone,
+                LabelledImages(pixels, self._labels, len(table.classes)),
+                self._config.head,
+                self._config.training,
+            )
+        return self._trainer
+
+    def _study(self, size: int | None) -> Study:
+        """The search of a training size, on the draw of the first seed."""
+        if size not in self._studies:
+            name = "all" if size is None else size
+            self._monitor.stage(f"Searching with {name} training images per class")
+            study = self._studies[size] = search(
+                self.trainer(),
+                self._splits.draws[0, size],
+                self._config.search,
+                self._config.training.phase_2,
+                self._ledger.search_folder(size),
+                self._monitor.trial,
+            )
+            self._ledger.add_trials(size, study.trials)
+        return self._studies[size]
+
+
+def pack(trained: Trained) -> dict[str, np.ndarray]:
+    """The weights of a trained classifier by name, for the ledger."""
+    parts = {"head": trained.head_weights, "backbone": trained.backbone_weights or []}
+    return {
+        f"{part}_{position:04d}": weight
+        for part, weights in parts.items()
+        for position, weight in enumerate(weights)
+    }
+
+
+def unpack(stored: Mapping[str, np.ndarray], row: pd.Series, config: ExperimentConfig) -> Trained:
+    """A trained classifier with what is needed to use it; its history stays in its tables."""
+    head, backbone = (
+        [stored[name] for name in sorted(stored) if name.startswith(part)]
+        for part in ("head_", "backbone_")
+    )
+    depth = row["unfrozen_blocks"]
+    recipe = Recipe(
+        unfrozen_blocks="all" if depth == "all" else int(depth),
+        augmentation=row["augmentation"],
+        hidden_units=tuple(int(units) for units in str(row["hidden_units"]).split()),
+        last_phase=config.training.phase_2,
+        from_scratch=row["strategy"] == "from_scratch",
+    )
+    return Trained(
+        recipe,
+        head,
+        backbone or None,
+        pd.DataFrame(),
+        row["validation_loss"],
+        row["phase_1_seconds"],
+        row["phase_2_seconds"],
+        row["unfrozen_layers"],
+        row["trainable_parameters"],
+    )
