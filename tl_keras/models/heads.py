@@ -24,5 +24,7 @@ def build_head(
         outputs = keras.layers.Dropout(dropout)(outputs)
         outputs = keras.layers.Dense(units, activation="relu")(outputs)
     outputs = keras.layers.Dropout(dropout)(outputs)
-    outputs = keras.layers.Dense(classes, dtype="float32")(outputs)
+    # From random weights, large pooled features make confident wrong answers, which training on a
+    # few images never undoes; zeros begin with equal probabilities, as in Kolesnikov et al. 2020.
+    outputs = keras.layers.Dense(classes, kernel_initializer="zeros", dtype="float32")(outputs)
     return keras.Model(features, outputs, name="head")
