@@ -167,6 +167,12 @@ def test_sixteen_bits_and_gray(plain: Path, save: Save) -> None:
     assert finding(checked, "gray").image_ids == ("a/deep.png", "a/gray.png")
 
 
+def test_gray_alone_is_no_finding(save: Save) -> None:
+    for name in ("a/0.png", "a/1.png", "b/0.png", "b/1.png"):
+        path = save(name, mode="L")
+    assert check(path.parents[1]).findings == ()
+
+
 def test_wrong_extension(plain: Path, save: Save) -> None:
     save("a/really.jpg").rename(plain / "a/other.png")
     assert finding(check(plain), "wrong_extension").image_ids == ("a/other.png",)

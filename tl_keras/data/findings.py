@@ -137,7 +137,9 @@ def _converted(facts: pd.DataFrame) -> Iterator[Finding]:
         "{n} images of 16 bits are reduced to 8 bits (65535 becomes 255)",
     )
     gray = facts["mode"].isin(["1", "L", "LA", "I", "I;16", "I;16B"])
-    yield from _finding("gray", facts[gray], "{n} gray images are used as RGB with equal channels")
+    if not gray.all():
+        # Gray pictures among coloured ones may give a class away.
+        yield from _finding("gray", facts[gray], "{n} images are gray, the others are not")
 
 
 def _misnamed(facts: pd.DataFrame) -> Iterator[Finding]:
