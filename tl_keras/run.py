@@ -61,14 +61,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _without_startup_messages() -> Iterator[None]:
-    """TensorFlow writes notes on its own build to the process's standard error when it loads."""
+def _quiet_tensorflow() -> Iterator[None]:
+    """Keep TensorFlow's notes on itself, which would bury ours, out of the terminal.
+
+    When it loads, it writes to the process's standard error, past Python; later it warns of
+    several networks being traced, which is what an experiment does.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     stderr = os.dup(2)
     try:
         with open(os.devnull, "w") as nowhere:  # noqa: PTH123
             os.dup2(nowhere.fileno(), 2)
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")
         yield
     finally:
         os.dup2(stderr, 2)
@@ -80,7 +87,7 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
 
     console = Console()
     console.print("Loading TensorFlow ...")
-    with _without_startup_messages():
+    with _quiet_tensorflow():
         from tl_keras.experiment import run_experiment
         from tl_keras.reporting.terminal import TerminalMonitor, show_summary
 
@@ -94,7 +101,7 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
 
 
 def _dry_run(config: ExperimentConfig) -> int:
-    with _without_startup_messages():
+    with _quiet_tensorflow():
         from tl_keras.planning import describe_plan
 
     print(describe_plan(config))
