@@ -194,6 +194,8 @@ class Trainer:
     def _train_from_scratch(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
         started = time.perf_counter()
         backbone = self._scratch_backbone()
+        # The seed is set again so that the weights do not depend on what was built before.
+        keras.utils.set_random_seed(seed)
         backbone.model.set_weights(self._random_network().get_weights())
         self._initialise_head(recipe, seed)
         result = self._fit(recipe, draw, seed, recipe.last_phase, "from_scratch")
