@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -155,8 +156,7 @@ class _Experiment:
         return self._finish(planned)
 
     def _write_inputs(self) -> None:
-        self._ledger.write("splits", self._splits.manifest)
-        self._ledger.write("images", self._audit.images)
+        self._ledger.keep_inputs(self._audit.images, self._splits.manifest)
         self._ledger.write("ignored_files", self._audit.table.ignored)
         source = None if self._card is None else asdict(self._card)
         write_json(self._ledger.folder / "environment.json", {**environment(), "source": source})
@@ -183,9 +183,7 @@ class _Experiment:
             "summary": summary_table(runs, results),
             "per_class": per_class_table(runs, results),
             "confusion": confusion_table(runs, results),
-            "history": pd.concat(
-                [self._ledger.history(run_id) for run_id in runs["run_id"]], ignore_index=True
-            ),
+            "history": self._ledger.histories(runs["run_id"]),
         }
         for name, table in tables.items():
             self._ledger.write(name, table)
@@ -213,20 +211,20 @@ class _Experiment:
         self._monitor.stage("Exporting the model")
         config, table = self._config, self._audit.table
         trained = unpack(self._ledger.weights(str(chosen["run_id"])), chosen, config)
-        trainer = self._maker.trainer()
         path = export_classifier(
-            trainer.inference_model(trained),
+            self._maker.trainer().inference_model(trained),
             labels=table.classes,
             image_size=config.backbone.image_size,
             resize=config.data.resize,
             directory=directory,
         )
-        rows = np.linspace(0, len(self._splits.test) - 1, VERIFIED_IMAGES).round().astype(int)
-        sample = self._splits.test[np.unique(rows)]
+        test = self._splits.test
+        rows = np.unique(np.linspace(0, len(test) - 1, VERIFIED_IMAGES).round().astype(int))
         check = verify_export(
             path,
-            [Path(name) for name in table.frame["path"].iloc[sample]],
-            trainer.probabilities(trained, sample),
+            [Path(name) for name in table.frame["path"].iloc[test[rows]]],
+            # what was measured when the run finished, maybe before a restart
+            self._ledger.test_probabilities(str(chosen["run_id"]))[rows],
             table.classes,
         )
         write_json(
@@ -245,6 +243,8 @@ class _Experiment:
 
 def _load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None]:
     settings = config.backbone
+    # random source weights (`weights` null) must be the same when the experiment is started again
+    keras.utils.set_random_seed(0)
     model, card = load_source(
         settings.name,
         image_size=settings.image_size,

@@ -67,7 +67,8 @@ class RunMaker:
             "phase_2_seconds": sum(candidate.phase_2_seconds for candidate in candidates),
             "peak_memory_megabytes": peak_memory_megabytes(),
         }
-        history = trained.history.assign(run_id=run.run_id)
+        history = trained.history.copy()
+        history.insert(0, "run_id", run.run_id)
         return Outcome(row, history, validation, test, pack(trained))
 
     def _majority(self, run: Run, draw: Draw) -> Outcome:

@@ -12,7 +12,7 @@ where it was.
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -99,8 +99,11 @@ class Ledger:
         row: dict[str, Any] = json.loads((self._run(run_id) / "row.json").read_text())
         return row
 
-    def history(self, run_id: str) -> pd.DataFrame:
-        return pd.read_csv(self._run(run_id) / "history.csv")
+    def histories(self, run_ids: Iterable[str]) -> pd.DataFrame:
+        """The epochs of several runs in one table."""
+        tables = [pd.read_csv(self._run(run_id) / "history.csv") for run_id in run_ids]
+        # the majority class has no epochs; beside an empty table whole numbers become fractions
+        return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
 
     def test_probabilities(self, run_id: str) -> np.ndarray:
         with np.load(self._run(run_id) / "probabilities.npz") as stored:
@@ -115,6 +118,21 @@ class Ledger:
         for weights in self.folder.glob("runs/*/weights.npz"):
             if weights.parent.name != run_id:
                 weights.unlink()
+
+    def keep_inputs(self, images: pd.DataFrame, splits: pd.DataFrame) -> None:
+        """Write `images.csv` and `splits.csv`, which all runs of the experiment share.
+
+        Args:
+            images: one row per image, with image_id and sha256.
+            splits: the manifest of the splits.
+
+        Raises:
+            ResultsError: the finished runs used other images or another division.
+        """
+        self._refuse_other("images", images[["image_id", "sha256"]])
+        self._refuse_other("splits", splits)
+        self.write("images", images)
+        self.write("splits", splits)
 
     def search_folder(self, train_per_class: int | None) -> Path:
         """Where the search of a training size keeps its trials."""
@@ -144,6 +162,22 @@ class Ledger:
 
     def read(self, name: str) -> pd.DataFrame:
         return pd.read_csv(self.folder / f"{name}.csv")
+
+    def _refuse_other(self, name: str, table: pd.DataFrame) -> None:
+        """Raise where a table is on disk with other values in these columns."""
+        path = self.folder / f"{name}.csv"
+        if not path.exists():
+            return
+        old = pd.read_csv(path, dtype=str)[list(table)].to_csv(index=False).splitlines()
+        new = table.to_csv(index=False).splitlines()
+        gone, come = set(old) - set(new), set(new) - set(old)
+        changed = [line for line in (*old, *new) if line in gone | come]
+        if changed:
+            raise ResultsError(
+                f"The images are not those of the results in {self.folder}: {name}.csv differs in "
+                f"{len(changed)} lines, such as {changed[0]}. Restore the images, give this "
+                "experiment another name, or use --fresh to move the old folder aside."
+            )
 
     def _run(self, run_id: str) -> Path:
         return self.folder / "runs" / run_id
