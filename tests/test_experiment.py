@@ -1,0 +1,613 @@
+"""An experiment end to end, on photos of three colours and a network of three blocks."""
+
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import tl_keras.experiment
+from tl_keras.backbone_table import BACKBONES, BackboneSpec
+from tl_keras.errors import ConfigError, DataError, ResultsError
+from tl_keras.experiment import ExperimentResult, Images, run_experiment
+from tl_keras.monitor import Silent
+from tl_keras.reporting.ledger import load_runs
+from tl_keras.serving.verify import verify_export
+from tl_keras.transfer.search import Trial
+from tl_keras.transfer.strategies import Run
+
+# KerasTuner asks for the current thread by its old name.
+pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
+
+COLOURS = {"amber": (200, 150, 90), "blue": (110, 110, 200), "green": (110, 190, 110)}
+PROMISED_COLUMNS = {
+    "experiment",
+    "run_id",
+    "strategy",
+    "seed",
+    "train_per_class",
+    "labelled_images_per_class",
+    "unfrozen_blocks",
+    "unfrozen_layers",
+    "trainable_parameters",
+    "validation_loss",
+    "validation_accuracy",
+    "test_accuracy",
+    "test_macro_f1",
+    "test_balanced_accuracy",
+    "phase_1_seconds",
+    "phase_2_seconds",
+    "peak_memory_megabytes",
+    "configuration_hash",
+    "tl_keras_version",
+    "tensorflow_version",
+    "keras_version",
+}
+TABLES = ("runs", "summary", "per_class", "confusion", "history", "trials", "splits")
+
+
+def tiny_network(
+    include_top: bool, weights: None, input_shape: tuple[int, int, int]
+) -> keras.Model:
+    """Three convolutions in the place of a Keras application."""
+    layers = keras.layers
+    images = outputs = keras.Input(input_shape)
+    for block in ("stem", "block1", "top"):
+        outputs = layers.Conv2D(6, 3, strides=2, name=f"{block}_conv")(outputs)
+        outputs = layers.BatchNormalization(name=f"{block}_bn")(outputs)
+        outputs = layers.ReLU(name=f"{block}_relu")(outputs)
+    return keras.Model(images, outputs)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_backbone() -> Iterator[None]:
+    """Let the table of backbones and Keras know the network."""
+    spec = BackboneSpec(
+        name="Tiny",
+        scaling="tf",
+        minimum_image_size=32,
+        imagenet_size=32,
+        gflops=1e-3,
+        blocks=("stem", "block1", "top"),
+        block_rules=((r"(stem|block1|top)_", r"\1"),),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "Tiny", spec)
+        patch.setattr(keras.applications, "Tiny", tiny_network, raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fourteen noisy pictures of each colour."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for label, colour in COLOURS.items():
+        (folder / label).mkdir()
+        for number in range(14):
+            shade = np.array(colour) + rng.normal(0, 30, 3)
+            pixels = shade + rng.normal(0, 40, (36, 40, 3))
+            picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+            picture.save(folder / label / f"{number}.png")
+    return folder
+
+
+Configure = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def configure(photos: Path) -> Configure:
+    """`configure(results, **keys)`: all strategies, two seeds, two sizes, short training."""
+
+    def configured(results: Path, **keys: Any) -> dict[str, Any]:
+        training = {
+            "batch_size": 8,
+            "phase_1": {"epochs": 3, "learning_rate": 0.1},
+            "phase_2": {"epochs": 2, "learning_rate": 0.01},
+            "from_scratch": {"epochs": 2, "learning_rate": 0.01},
+        }
+        return {
+            "name": "colours",
+            "data": {
+                "folder": photos,
+                "train_per_class": [3, 5],
+                "validation_per_class": 3,
+                "test_fraction": 0.4,
+            },
+            "backbone": {"name": "Tiny", "weights": None, "image_size": 32},
+            "training": training,
+            "strategies": [
+                "majority_class",
+                "from_scratch",
+                "feature_extraction",
+                "fine_tuning",
+                "searched",
+            ],
+            "fine_tuning": {"unfrozen_blocks": [1]},
+            "search": {"max_trials": 2, "unfrozen_blocks": [1, 2], "learning_rates": [0.01]},
+            "seeds": 2,
+            "results_dir": results,
+        } | keys
+
+    return configured
+
+
+class Listener(Silent):
+    """Keeps what it hears; `stop_after` runs it raises KeyboardInterrupt."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.stop_after = stop_after
+        self.warnings: list[str] = []
+        self.finished_before = 0
+        self.runs: list[str] = []
+        self.trials: list[Trial] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def plan(self, runs: tuple[Run, ...], finished: int) -> None:
+        self.finished_before = finished
+
+    def trial(self, trial: Trial) -> None:
+        self.trials.append(trial)
+
+    def run(self, run: Run, row: Mapping[str, Any]) -> None:
+        self.runs.append(run.run_id)
+        if len(self.runs) == self.stop_after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture(scope="module")
+def result(
+    configure: Configure, listener: Listener, tmp_path_factory: pytest.TempPathFactory
+) -> ExperimentResult:
+    """The one experiment that most tests look at."""
+    results = tmp_path_factory.mktemp("results")
+    return run_experiment(configure(results), monitor=listener)
+
+
+def without_measurements(table: pd.DataFrame) -> pd.DataFrame:
+    """A table without its columns of time and memory."""
+    return table.drop(columns=list(table.filter(regex="seconds|memory")))
+
+
+def read(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder / f"{name}.csv")
+
+
+def assert_same_tables(folder: Path, other: Path) -> None:
+    """Every table is the same in both folders, bit for bit, time and memory aside."""
+    for name in TABLES:
+        pd.testing.assert_frame_equal(
+            without_measurements(read(folder, name)),
+            without_measurements(read(other, name)),
+            check_exact=True,
+            obj=name,
+        )
+
+
+def test_the_runs_are_all_that_were_planned(result: ExperimentResult, listener: Listener) -> None:
+    sizes, strategies, seeds = 2, 5, 2
+    assert len(result.runs) == sizes * strategies * seeds
+    assert result.runs["run_id"].tolist() == listener.runs
+    assert result.runs["run_id"].is_unique
+
+
+def test_runs_have_the_promised_columns(result: ExperimentResult) -> None:
+    assert set(result.runs) >= PROMISED_COLUMNS
+
+
+def test_every_score_of_a_run_is_a_number(result: ExperimentResult) -> None:
+    scores = ["validation_loss", "test_loss"]
+    fractions = [
+        "validation_accuracy",
+        "test_accuracy",
+        "test_macro_f1",
+        "test_balanced_accuracy",
+    ]
+    assert np.isfinite(result.runs[scores]).all(axis=None)
+    assert result.runs[fractions].ge(0).all(axis=None)
+    assert result.runs[fractions].le(1).all(axis=None)
+
+
+def test_labelled_images_are_training_and_validation_images(result: ExperimentResult) -> None:
+    runs = result.runs
+    assert (runs["labelled_images_per_class"] == runs["train_per_class"] + 3).all()
+    assert (runs["training_images"] == 3 * runs["train_per_class"]).all()
+
+
+def test_depth_and_trained_layers_follow_the_strategy(result: ExperimentResult) -> None:
+    runs = result.runs.drop_duplicates("strategy").set_index("strategy")
+    # convolution and BatchNorm of three blocks; a head of 6 x 3 weights and 3 biases
+    assert runs.loc["from_scratch", "unfrozen_layers"] == 6
+    assert runs.loc["feature_extraction", "unfrozen_layers"] == 0
+    assert runs.loc["feature_extraction", "trainable_parameters"] == 21
+    assert runs.loc["feature_extraction", "unfrozen_blocks"] == "0"
+    # one convolution of 3 x 3 x 6 x 6 weights and 6 biases; its BatchNorm stays frozen
+    assert runs.loc["fine_tuning", "unfrozen_layers"] == 1
+    assert runs.loc["fine_tuning", "trainable_parameters"] == 21 + 330
+    assert runs.loc["majority_class", "trainable_parameters"] == 0
+
+
+def test_runs_say_what_the_images_cost_to_train_and_how_long(result: ExperimentResult) -> None:
+    trained = result.runs[result.runs["strategy"] != "majority_class"]
+    assert (trained["phase_1_seconds"] + trained["phase_2_seconds"] > 0).all()
+    assert (result.runs["peak_memory_megabytes"] > 50).all()
+
+
+@pytest.mark.parametrize("name", [*TABLES, "images", "ignored_files"])
+def test_every_table_is_a_file(result: ExperimentResult, name: str) -> None:
+    assert (result.folder / f"{name}.csv").is_file()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_in_memory_are_those_on_disk(result: ExperimentResult, name: str) -> None:
+    in_memory = getattr(result, name)
+    pd.testing.assert_frame_equal(
+        read(result.folder, name), pd.read_csv(io.StringIO(in_memory.to_csv(index=False)))
+    )
+
+
+def test_the_parquet_file_holds_the_runs(result: ExperimentResult) -> None:
+    stored = pd.read_parquet(result.folder / "runs.parquet")
+    pd.testing.assert_frame_equal(stored, result.runs, check_exact=True)
+
+
+def test_the_configuration_is_written_with_its_defaults(result: ExperimentResult) -> None:
+    stored = json.loads((result.folder / "config.json").read_text())
+    assert stored == result.config.as_dict()
+    assert stored["training"]["optimizer"] == "adam"
+
+
+def test_the_environment_is_written(result: ExperimentResult) -> None:
+    stored = json.loads((result.folder / "environment.json").read_text())
+    assert stored["tensorflow"] == result.runs["tensorflow_version"].iloc[0]
+    assert stored["source"] is None, "random weights saw no images"
+
+
+def test_history_joins_the_phases_of_each_run(result: ExperimentResult) -> None:
+    phases = result.history.groupby("run_id")["phase"].unique()
+    assert list(phases["feature_extraction-n3-s0"]) == ["head"]
+    assert list(phases["fine_tuning-1-n3-s0"]) == ["head", "fine_tuning"]
+    assert list(phases["from_scratch-n3-s0"]) == ["from_scratch"]
+    epochs = result.runs.set_index("run_id")["epochs"]
+    counted = result.history["run_id"].value_counts()
+    assert epochs[epochs > 0].to_dict() == counted.to_dict()
+
+
+def test_epochs_are_whole_numbers(result: ExperimentResult) -> None:
+    assert pd.api.types.is_integer_dtype(result.history["epoch"])
+
+
+def test_fine_tuning_is_never_worse_than_its_head_on_validation(result: ExperimentResult) -> None:
+    losses = result.runs.set_index(["strategy", "train_per_class", "seed"])["validation_loss"]
+    assert (losses["fine_tuning"] <= losses["feature_extraction"]).all()
+
+
+def test_summary_has_a_row_per_strategy_and_size(result: ExperimentResult) -> None:
+    summary = result.summary
+    assert len(summary) == 10
+    assert summary["n"].eq(2).all()
+    accuracy = result.runs.groupby(["strategy", "train_per_class"])["test_accuracy"]
+    found = summary.set_index(["strategy", "train_per_class"]).sort_index()
+    assert np.allclose(found["test_accuracy_mean"], accuracy.mean())
+    assert np.allclose(found["test_accuracy_sd"], accuracy.std(ddof=1))
+    assert (found["test_accuracy_low"] <= found["test_accuracy_mean"]).all()
+    assert (found["test_accuracy_mean"] <= found["test_accuracy_high"]).all()
+
+
+def test_every_strategy_is_compared_with_feature_extraction(result: ExperimentResult) -> None:
+    summary = result.summary.set_index("strategy")
+    assert summary.loc["feature_extraction", "difference"].isna().all()
+    others = summary.drop(index="feature_extraction")
+    assert others["sentence"].str.contains("feature extraction").all()
+    # the difference is that of the means over the same seeds and test images
+    for size, rows in summary.groupby("train_per_class"):
+        means = rows["test_accuracy_mean"]
+        difference = means.drop("feature_extraction") - means["feature_extraction"]
+        found = rows["difference"].drop("feature_extraction")
+        assert np.allclose(difference, found), f"{size} images per class"
+
+
+def test_tables_on_the_test_split_agree_with_the_runs(result: ExperimentResult) -> None:
+    confusion = result.confusion
+    right = confusion["true_class"] == confusion["predicted_class"]
+    accuracy = (
+        confusion[right].groupby("run_id")["count"].sum()
+        / confusion.groupby("run_id")["count"].sum()
+    )
+    runs = result.runs.set_index("run_id")
+    assert np.allclose(accuracy[runs.index], runs["test_accuracy"])
+    recall = result.per_class.groupby("run_id")["recall"].mean()
+    assert np.allclose(recall[runs.index], runs["test_balanced_accuracy"])
+
+
+def test_trials_of_every_size_are_kept_with_one_winner_each(result: ExperimentResult) -> None:
+    assert result.trials is not None
+    by_size = result.trials.groupby("train_per_class")
+    assert by_size.size().to_dict() == {3: 2, 5: 2}
+    assert by_size["chosen"].sum().eq(1).all()
+    chosen = result.trials[result.trials["chosen"]].set_index("train_per_class")
+    assert (chosen["validation_loss"] == by_size["validation_loss"].min()).all()
+    searched = result.runs[result.runs["strategy"] == "searched"]
+    depth = searched.groupby("train_per_class")["unfrozen_blocks"].unique()
+    assert [list(depths) for depths in depth] == [
+        [str(blocks)] for blocks in chosen["unfrozen_blocks"]
+    ]
+
+
+def test_the_monitor_hears_of_every_trial(result: ExperimentResult, listener: Listener) -> None:
+    assert result.trials is not None
+    assert [trial.validation_loss for trial in listener.trials] == result.trials[
+        "validation_loss"
+    ].tolist()
+
+
+def test_splits_are_disjoint_and_share_one_test_split(result: ExperimentResult) -> None:
+    splits = result.splits
+    test = set(splits.loc[splits["part"] == "test", "image_id"])
+    assert len(test) == result.runs["test_images"].iloc[0] == 18
+    for _, draw in splits[splits["part"] != "test"].groupby(["seed", "train_per_class"]):
+        assert draw["image_id"].is_unique
+        assert not test & set(draw["image_id"])
+
+
+def test_the_exported_run_has_the_best_mean_validation_loss(result: ExperimentResult) -> None:
+    record = json.loads((result.folder / "export.json").read_text())
+    learned = result.runs[result.runs["strategy"] != "majority_class"]
+    means = learned.groupby(["strategy", "train_per_class"])["validation_loss"].mean()
+    chosen = learned.set_index("run_id").loc[record["run_id"]]
+    assert (chosen["strategy"], chosen["train_per_class"]) == means.idxmin()
+    assert record["labels"] == list(COLOURS)
+
+
+def test_the_export_is_verified_and_lies_where_a_server_looks(result: ExperimentResult) -> None:
+    assert result.export == result.folder / "export" / "1"
+    assert (result.folder / "export" / "1" / "saved_model.pb").is_file()
+    record = json.loads((result.folder / "export.json").read_text())
+    assert record["verified_images"] == 18
+    assert record["largest_probability_difference"] <= 1e-4
+
+
+def test_weights_are_kept_for_the_exported_run_only(result: ExperimentResult) -> None:
+    kept = [path.parent.name for path in result.folder.glob("runs/*/weights.npz")]
+    assert kept == [json.loads((result.folder / "export.json").read_text())["run_id"]]
+
+
+def test_a_finished_experiment_started_again_trains_nothing(
+    result: ExperimentResult, configure: Configure
+) -> None:
+    before = (result.folder / "runs.csv").read_bytes()
+    listener = Listener()
+    again = run_experiment(configure(result.folder.parent), monitor=listener)
+    assert (listener.finished_before, listener.runs) == (20, [])
+    assert (result.folder / "runs.csv").read_bytes() == before
+    assert again.export == result.export
+
+
+def test_a_killed_experiment_goes_on_where_it_was(
+    result: ExperimentResult, configure: Configure, tmp_path: Path
+) -> None:
+    config = configure(tmp_path)
+    # between the two runs that follow the search of the first size
+    killed = Listener(stop_after=9)
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(config, monitor=killed)
+    folder = tmp_path / "colours"
+    assert len(read(folder, "runs")) >= 8
+    half_written = folder / "runs" / ".searched-n3-s1"
+    half_written.mkdir()
+    (half_written / "row.json").write_text("{")
+
+    resumed = Listener()
+    run_experiment(config, monitor=resumed)
+
+    assert resumed.finished_before == 9
+    assert killed.runs + resumed.runs == result.runs["run_id"].tolist()
+    assert_same_tables(folder, result.folder)
+    assert (folder / "export.json").read_text() == (result.folder / "export.json").read_text()
+
+
+def test_the_test_labels_change_nothing_but_the_figures_on_the_test_split(
+    result: ExperimentResult,
+    configure: Configure,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepare = tl_keras.experiment.prepare_images
+
+    def relabelled(*arguments: Any) -> Images:
+        images = prepare(*arguments)
+        frame, test = images.audit.table.frame, images.splits.test
+        frame.loc[test, "class_index"] = (frame.loc[test, "class_index"] + 1) % 3
+        return images
+
+    monkeypatch.setattr(tl_keras.experiment, "prepare_images", relabelled)
+    other = run_experiment(configure(tmp_path))
+
+    def without_test(runs: pd.DataFrame) -> pd.DataFrame:
+        return without_measurements(runs.drop(columns=list(runs.filter(regex="^test_(?!images)"))))
+
+    pd.testing.assert_frame_equal(without_test(other.runs), without_test(result.runs))
+    assert not np.allclose(other.runs["test_accuracy"], result.runs["test_accuracy"])
+    for name in ("history", "trials"):
+        pd.testing.assert_frame_equal(
+            without_measurements(getattr(other, name)), without_measurements(getattr(result, name))
+        )
+    records = [json.loads((r.folder / "export.json").read_text()) for r in (other, result)]
+    assert records[0]["run_id"] == records[1]["run_id"]
+    weights = [
+        np.load(r.folder / "runs" / records[0]["run_id"] / "weights.npz") for r in (other, result)
+    ]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+@pytest.fixture
+def quick(configure: Configure, tmp_path: Path) -> Configure:
+    """`quick(**keys)`: the majority class alone, which trains nothing."""
+    return lambda **keys: configure(tmp_path / "results", strategies=["majority_class"]) | keys
+
+
+def test_a_file_a_dict_and_a_configuration_give_the_same(quick: Configure, tmp_path: Path) -> None:
+    file = tmp_path / "colours.json"
+    file.write_text(json.dumps(quick(), default=str))
+    from_dict = run_experiment(quick())
+    assert run_experiment(file).runs.equals(from_dict.runs)
+    assert run_experiment(str(file)).runs.equals(from_dict.runs)
+    assert run_experiment(from_dict.config).runs.equals(from_dict.runs)
+
+
+def test_a_folder_of_images_is_run_under_its_name(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked: list[Any] = []
+
+    class ReachedError(Exception):
+        pass
+
+    def load_source(*arguments: Any, **settings: Any) -> None:
+        asked.append((arguments, settings))
+        raise ReachedError
+
+    monkeypatch.setattr(tl_keras.experiment, "load_source", load_source)
+    with pytest.raises(ReachedError):
+        run_experiment(photos)
+    assert asked == [(("MobileNetV2",), {"image_size": 160, "alpha": None, "weights": "imagenet"})]
+
+
+def test_the_majority_class_alone_exports_nothing_and_says_so(quick: Configure) -> None:
+    listener = Listener()
+    result = run_experiment(quick(), monitor=listener)
+    assert result.export is None
+    assert any("Nothing was exported" in text for text in listener.warnings)
+    assert not (result.folder / "export").exists()
+
+
+def test_the_majority_class_has_the_loss_of_the_class_shares(quick: Configure) -> None:
+    runs = run_experiment(quick()).runs
+    assert np.allclose(runs["validation_loss"], np.log(3))
+    assert np.allclose(runs["test_accuracy"], 1 / 3)
+
+
+def test_export_false_exports_nothing(configure: Configure, tmp_path: Path) -> None:
+    config = configure(tmp_path, strategies=["feature_extraction"], seeds=1, export=False)
+    assert run_experiment(config).export is None
+    assert not (tmp_path / "colours" / "export").exists()
+
+
+def test_the_export_answers_as_measured_before_a_restart(
+    configure: Configure, photos: Path, tmp_path: Path
+) -> None:
+    config = configure(tmp_path, strategies=["feature_extraction"], seeds=1)
+    keras.utils.set_random_seed(1)
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(config, monitor=Listener(stop_after=2))
+    keras.utils.set_random_seed(2)
+    result = run_experiment(config)
+    run_id = json.loads((result.folder / "export.json").read_text())["run_id"]
+    measured = np.load(result.folder / "runs" / run_id / "probabilities.npz")["test"]
+    test = result.splits.loc[result.splits["part"] == "test", "image_id"]
+    assert result.export is not None
+    verify_export(result.export, [photos / name for name in test], measured, list(COLOURS))
+
+
+def test_a_changed_configuration_is_refused_with_the_difference(quick: Configure) -> None:
+    folder = run_experiment(quick()).folder
+    before = (folder / "runs.csv").read_bytes()
+    with pytest.raises(ResultsError, match=r"(?s)another configuration.*seeds: 2 -> 3.*--fresh"):
+        run_experiment(quick(seeds=3))
+    assert (folder / "runs.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("keys", [{"description": "other"}, {"export": False}])
+def test_what_changes_no_number_may_change(quick: Configure, keys: dict[str, Any]) -> None:
+    first = run_experiment(quick())
+    again = run_experiment(quick(**keys))
+    assert again.runs.equals(first.runs)
+
+
+def test_results_that_were_moved_go_on_elsewhere(quick: Configure, tmp_path: Path) -> None:
+    first = run_experiment(quick())
+    first.folder.parent.rename(tmp_path / "moved")
+    listener = Listener()
+    run_experiment(quick(results_dir=tmp_path / "moved"), monitor=listener)
+    assert listener.runs == []
+
+
+def test_fresh_moves_the_old_results_aside(quick: Configure) -> None:
+    first = run_experiment(quick())
+    old = first.runs
+    run_experiment(quick(seeds=3), fresh=True)
+    aside = [path for path in first.folder.parent.iterdir() if path != first.folder]
+    assert [path.name.startswith("colours.") for path in aside] == [True]
+    assert len(read(aside[0], "runs")) == len(old)
+
+
+def test_a_folder_with_other_files_is_refused(quick: Configure, tmp_path: Path) -> None:
+    mine = tmp_path / "results" / "colours" / "thesis.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(ResultsError, match=r"colours must be empty or hold results"):
+        run_experiment(quick())
+    assert [path.name for path in mine.parent.iterdir()] == ["thesis.txt"]
+
+
+def test_images_that_changed_since_are_refused(
+    quick: Configure, photos: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(photos, own)
+    data = quick()["data"] | {"folder": own}
+    run_experiment(quick(data=data))
+    (own / "blue" / "0.png").unlink()
+    with pytest.raises(ResultsError, match=r"(?s)images.*blue/0\.png.*--fresh"):
+        run_experiment(quick(data=data))
+
+
+def test_nothing_is_written_when_the_images_cannot_be_used(
+    quick: Configure, tmp_path: Path
+) -> None:
+    data = {"folder": tmp_path / "absent"}
+    with pytest.raises(DataError, match="absent"):
+        run_experiment(quick(data=data))
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_wrong_key_is_refused_before_anything(quick: Configure, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="sedes"):
+        run_experiment(quick(sedes=2))
+    assert not (tmp_path / "results").exists()
+
+
+def test_findings_about_the_images_reach_the_monitor(
+    quick: Configure, photos: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(photos, own)
+    (own / "blue" / "notes.txt").write_text("taken in May")
+    listener = Listener()
+    run_experiment(quick(data=quick()["data"] | {"folder": own}), monitor=listener)
+    assert any("blue/notes.txt" in text for text in listener.warnings)
+
+
+def test_runs_of_several_experiments_load_into_one_table(
+    result: ExperimentResult, quick: Configure
+) -> None:
+    results = result.folder.parent
+    run_experiment(quick(name="other", results_dir=results))
+    runs = load_runs(results)
+    assert runs["experiment"].value_counts().to_dict() == {"colours": 20, "other": 4}
+    assert set(runs) >= PROMISED_COLUMNS
