@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tl_keras.config_file import json_schema, load_config
+from tl_keras.config.files import json_schema, load_config
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 FILES = sorted(path for path in FOLDER.glob("*.json") if path.name != "source_textures.json")

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tl_keras.config import ExperimentConfig
-from tl_keras.config_file import load_config, parse_config
+from tl_keras.config.files import load_config, parse_config
+from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.audit import Audit, audit, duplicates_across_splits
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import Splits, make_splits

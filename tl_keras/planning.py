@@ -3,7 +3,7 @@
 import json
 
 from tl_keras.backbone_table import BACKBONES
-from tl_keras.config import ExperimentConfig
+from tl_keras.config.schema import ExperimentConfig
 from tl_keras.experiment import prepare_images
 from tl_keras.monitor import Silent
 from tl_keras.transfer.strategies import AUGMENTATIONS, Run, plan_runs

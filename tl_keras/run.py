@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tl_keras.config import ExperimentConfig
-from tl_keras.config_file import json_schema, load_config
+from tl_keras.config.files import json_schema, load_config
+from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import TlKerasError
 
 DESCRIPTION = """\

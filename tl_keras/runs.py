@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tl_keras.config import ExperimentConfig
-from tl_keras.config_file import fingerprint
+from tl_keras.config.files import fingerprint
+from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.audit import Audit
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.splits import Draw, Splits, labelled_images_per_class

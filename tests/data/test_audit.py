@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tl_keras.config import DataConfig
+from tl_keras.config.schema import DataConfig
 from tl_keras.data.audit import Audit, audit, duplicates_across_splits
 from tl_keras.data.findings import Finding
 from tl_keras.data.sources import load_images

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tl_keras.config import DataConfig
+from tl_keras.config.schema import DataConfig
 from tl_keras.data.decoding import ResizeMode, decode_image, load_pixels, resize_image
 
 HEIGHT, WIDTH = 37, 53

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tl_keras.config import DataConfig
+from tl_keras.config.schema import DataConfig
 from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.errors import DataError
 

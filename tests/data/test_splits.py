@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tl_keras.config import DataConfig
+from tl_keras.config.schema import DataConfig
 from tl_keras.data.sources import ImageTable
 from tl_keras.data.splits import Draw, Splits, labelled_images_per_class, make_splits
 from tl_keras.errors import DataError

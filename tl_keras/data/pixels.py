@@ -60,7 +60,7 @@ def load_pictures(
             done += 1
     except tf.errors.OpError as error:
         raise DataError(
-            f"{paths[rows[done]]} or one of the next files cannot be decoded; allowed are JPEG, "
-            f"PNG, BMP and GIF: {error.message}. Replace it, or set data.skip_unreadable"
+            f"{paths[rows[done]]} cannot be decoded; allowed are JPEG, PNG, BMP and GIF. Replace "
+            "it, or set data.skip_unreadable"
         ) from error
     return pixels

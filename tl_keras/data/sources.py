@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tl_keras.config import DataConfig
+from tl_keras.config.schema import DataConfig
 from tl_keras.data.folder_source import list_folder
 from tl_keras.data.listing import ListedImage, Listing, some_of
 from tl_keras.data.table_source import list_table

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tl_keras.config import DataConfig
+from tl_keras.config.schema import DataConfig
 from tl_keras.data.group_choice import Counts, Wish, choose_groups, random_order
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable

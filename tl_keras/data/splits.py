@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tl_keras.config import DataConfig
+from tl_keras.config.schema import DataConfig
 from tl_keras.data.group_choice import Counts, Wish, choose_groups
 from tl_keras.data.sources import ImageTable
 from tl_keras.data.split_pools import Pools, Positions, make_pools

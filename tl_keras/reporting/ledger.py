@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tl_keras.config import ExperimentConfig
-from tl_keras.config_file import differences
+from tl_keras.config.files import differences
+from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
 
 

@@ -43,20 +43,24 @@ class BatchNormStatistics:
         """Set the statistics to those of `pixels`, (n, size, size, 3), 0..255."""
         if not self._layers:
             return
-        pixels = pixels[:MAX_IMAGES]
         means: list[list[np.ndarray]] = []
-        squares: list[list[np.ndarray]] = []
-        for chunk in np.array_split(pixels, -(-len(pixels) // BATCH)):
-            self._forward(tf.cast(chunk, tf.float32))
-            mean = [layer.moving_mean.numpy() for layer in self._layers]
-            variance = [layer.moving_variance.numpy() for layer in self._layers]
-            means.append(mean)
-            squares.append([v + m**2 for m, v in zip(mean, variance, strict=True)])
-        averages = zip(self._layers, _average(means), _average(squares), strict=True)
-        for layer, average, square in averages:
-            layer.moving_mean.assign(average)
-            layer.moving_variance.assign(square - average**2)
+        variances: list[list[np.ndarray]] = []
+        for rows in _chunks(len(pixels)):
+            self._forward(tf.cast(pixels[rows], tf.float32))
+            means.append([layer.moving_mean.numpy() for layer in self._layers])
+            variances.append([layer.moving_variance.numpy() for layer in self._layers])
+        for layer, mean, variance in zip(
+            self._layers, zip(*means, strict=True), zip(*variances, strict=True), strict=True
+        ):
+            layer.moving_mean.assign(np.mean(mean, axis=0))
+            layer.moving_variance.assign(np.mean(variance, axis=0) + np.var(mean, axis=0))
 
 
-def _average(per_chunk: list[list[np.ndarray]]) -> list[np.ndarray]:
-    return [np.mean(values, axis=0) for values in zip(*per_chunk, strict=True)]
+def _chunks(images: int) -> list[np.ndarray]:
+    """Positions in batches, each with images from all over the set, which may be sorted by class.
+
+    Images of one class alone would be normalised with statistics that no training batch has.
+    """
+    used = np.linspace(0, images - 1, min(images, MAX_IMAGES)).round().astype(int)
+    count = -(-len(used) // BATCH)
+    return [used[start::count] for start in range(count)]

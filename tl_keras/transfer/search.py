@@ -11,7 +11,7 @@ from typing import Any, cast
 import keras_tuner
 import pandas as pd
 
-from tl_keras.config import PhaseConfig, SearchConfig
+from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.data.splits import Draw
 from tl_keras.models.classifier import Depth
 from tl_keras.transfer.training import Recipe, Trainer

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from tl_keras.config import ExperimentConfig
+from tl_keras.config.schema import ExperimentConfig
 from tl_keras.models.classifier import Depth
 from tl_keras.transfer.training import Recipe
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from tl_keras.config import HeadConfig, PhaseConfig, TrainingConfig
+from tl_keras.config.schema import HeadConfig, PhaseConfig, TrainingConfig
 from tl_keras.data.batches import Batches
 from tl_keras.data.splits import Draw
 from tl_keras.models.backbones import build_backbone

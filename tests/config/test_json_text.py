@@ -1,7 +1,7 @@
 import pytest
 
+from tl_keras.config.json_text import read_json
 from tl_keras.errors import ConfigError
-from tl_keras.json_text import read_json
 
 
 def refusal(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tl_keras.config_file import (
+from tl_keras.config.files import (
     differences,
     fingerprint,
     json_schema,
@@ -18,7 +18,7 @@ from tl_keras.config_file import (
 )
 from tl_keras.errors import ConfigError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MINIMAL = {"name": "parts", "data": {"folder": "photos"}}
 
 
@@ -306,7 +306,7 @@ def test_bad_file_is_refused_before_heavy_imports() -> None:
     source = written({**MINIMAL, "seeds": 0})
     program = (
         "import sys\n"
-        "from tl_keras.config_file import load_config\n"
+        "from tl_keras.config.files import load_config\n"
         "from tl_keras.errors import ConfigError\n"
         "try:\n"
         f"    load_config({source!r})\n"

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tl_keras.config import NAME_PATTERN, ExperimentConfig
-from tl_keras.json_text import KeyPath, dotted
+from tl_keras.config.json_text import KeyPath, dotted
+from tl_keras.config.schema import NAME_PATTERN, ExperimentConfig
 
 Schema = Mapping[str, Any]
 
@@ -187,7 +187,7 @@ def _worded(path: KeyPath, details: ErrorDetails, raw: Any) -> Iterator[Problem]
 
 
 def _rule_broken(path: KeyPath, message: str, raw: Any) -> Problem:
-    """Word a broken rule of `tl_keras.config`, which may start with a key below `path`."""
+    """Word a broken rule of `tl_keras.config.schema`, which may start with a key below `path`."""
     first, _, rest = message.partition(" ")
     below = (*path, *first.split("."))
     if schema_at(below):

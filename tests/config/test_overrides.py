@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tl_keras.config_overrides import read_overrides, with_overrides
+from tl_keras.config.overrides import read_overrides, with_overrides
 
 
 def read(text: str) -> Any:

@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from tl_keras.config_file import parse_config
-from tl_keras.config_problems import describe, schema_at, unknown_key
+from tl_keras.config.files import parse_config
+from tl_keras.config.json_text import KeyPath
+from tl_keras.config.problems import describe, schema_at, unknown_key
 from tl_keras.errors import ConfigError
-from tl_keras.json_text import KeyPath
 
 
 def refusal(**keys: Any) -> str:

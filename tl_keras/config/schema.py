@@ -1,7 +1,7 @@
 """The experiment file: its keys, their types, ranges and defaults.
 
 The models are strict (no silent conversion), frozen, and refuse unknown keys. Nothing here
-imports TensorFlow, so a bad file is refused at once. `tl_keras.config_file` reads files and
+imports TensorFlow, so a bad file is refused at once. `tl_keras.config.files` reads files and
 overrides and words the errors.
 """
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tl_keras.config_problems import Schema, schema_at, unknown_key
-from tl_keras.json_text import KeyPath
+from tl_keras.config.json_text import KeyPath
+from tl_keras.config.problems import Schema, schema_at, unknown_key
 
 # what each source of images takes with it when another one replaces it
 _SOURCES = {"folder": (), "table": ("root",), "tfds": ("data_dir",)}

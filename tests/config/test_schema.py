@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tl_keras.config import ExperimentConfig
-from tl_keras.config_file import json_schema, parse_config
+from tl_keras.config.files import json_schema, parse_config
+from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
 
 ANY_TEXT = "a string (not empty)"

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tl_keras.config import ExperimentConfig
-from tl_keras.config_overrides import Override, read_overrides, with_overrides
-from tl_keras.config_problems import Problem, nearest, problems_of, schema, shown
+from tl_keras.config.json_text import KeyPath, dotted, read_json
+from tl_keras.config.overrides import Override, read_overrides, with_overrides
+from tl_keras.config.problems import Problem, nearest, problems_of, schema, shown
+from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
-from tl_keras.json_text import KeyPath, dotted, read_json
 
 # Keys that change no number in the results.
 _WITHOUT_EFFECT = ("description", "results_dir", "export")

@@ -1,0 +1,1 @@
+"""The experiment file: its keys, how it is read, and what is said of its mistakes."""
