@@ -94,9 +94,13 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     with TerminalMonitor(console) as monitor:
         result = run_experiment(config, fresh=fresh, monitor=monitor)
     show_summary(console, result.summary, result.notice)
-    console.print(f"Tables and configuration: {result.folder}", highlight=False, soft_wrap=True)
+    console.print(
+        f"Tables and configuration: {result.folder}", markup=False, highlight=False, soft_wrap=True
+    )
     if result.export is not None:
-        console.print(f"SavedModel, checked: {result.export}", highlight=False, soft_wrap=True)
+        console.print(
+            f"SavedModel, checked: {result.export}", markup=False, highlight=False, soft_wrap=True
+        )
     return 0
 
 

@@ -60,9 +60,21 @@ class Ledger:
             fresh: move an existing folder aside first.
 
         Raises:
-            ResultsError: the folder holds results of another configuration.
+            ResultsError: the folder holds results of another configuration or other files, or
+                cannot be written.
         """
         folder = Path(config.results_folder)
+        try:
+            return cls._open(folder, config, fresh)
+        except (OSError, ValueError) as error:
+            raise ResultsError(
+                f"{folder} must be a folder that can be written, new or with results of this "
+                f"package; got: {error}. Choose another results_dir or name, or use --fresh to "
+                "move the folder aside."
+            ) from error
+
+    @classmethod
+    def _open(cls, folder: Path, config: ExperimentConfig, fresh: bool) -> "Ledger":
         stored = folder / "config.json"
         if fresh and folder.exists():
             folder.rename(folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}"))

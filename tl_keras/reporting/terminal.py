@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -34,6 +35,7 @@ class TerminalMonitor:
             TextColumn("left:"),
             TimeRemainingColumn(elapsed_when_finished=False),
             console=console,
+            transient=True,
             speed_estimate_period=3600,
         )
         self._task = self._bar.add_task("Starting", total=None)
@@ -46,10 +48,13 @@ class TerminalMonitor:
         self._bar.stop()
 
     def stage(self, text: str) -> None:
+        if not self._console.is_terminal:
+            # a log file shows no bar
+            self._console.print(f"{text} ...")
         self._bar.update(self._task, description=text)
 
     def warn(self, text: str) -> None:
-        self._console.print(f"[yellow]warning[/yellow] {text}", highlight=False)
+        _print_marked(self._console, "warning", text)
 
     def plan(self, runs: tuple[Run, ...], finished: int) -> None:
         if finished:
@@ -62,6 +67,7 @@ class TerminalMonitor:
             f"  trial: {trial.unfrozen_blocks} unfrozen blocks{rate}, augmentation "
             f"{trial.augmentation}: validation loss {trial.validation_loss:.3f}",
             highlight=False,
+            soft_wrap=True,
         )
 
     def run(self, run: Run, row: Mapping[str, Any]) -> None:
@@ -71,6 +77,7 @@ class TerminalMonitor:
             f"  {strategy_name(row)}{size}, seed {run.seed}: validation "
             f"{row['validation_accuracy']:.3f}, test {row['test_accuracy']:.3f} ({seconds:.0f} s)",
             highlight=False,
+            soft_wrap=True,
         )
         self._bar.update(self._task, description="Training")
         self._bar.advance(self._task)
@@ -80,11 +87,11 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
     """The summary as a table, and one sentence per comparison with feature extraction."""
     swept = summary["train_per_class"].nunique() > 1
     table = Table(title="Accuracy on the test split: mean over seeds and 95% interval")
-    table.add_column("strategy", no_wrap=True)
-    if swept:
-        table.add_column("per class", justify="right")
-    for name in ("test", "95% interval", "sd", "validation", "seconds"):
-        table.add_column(name, justify="right")
+    table.add_column("strategy")
+    numbers = ("test", "95% interval", "sd", "validation", "seconds")
+    for name in (*(["per class"] if swept else []), *numbers):
+        # in a narrow terminal the names give way, not the numbers
+        table.add_column(name, justify="right", no_wrap=True)
     for row in summary.to_dict("records"):
         size = row["train_per_class"]
         table.add_row(
@@ -98,7 +105,12 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
         )
     console.print(table)
     if notice:
-        console.print(f"[yellow]note[/yellow] {notice}", highlight=False)
+        _print_marked(console, "note", notice)
     for row in summary.dropna(subset=["sentence"]).to_dict("records"):
         size = f"With {row['train_per_class']} images per class: " if swept else ""
         console.print(f"{size}{row['sentence']}.", highlight=False)
+
+
+def _print_marked(console: Console, mark: str, text: str) -> None:
+    # names of files may look like the console's own markup
+    console.print(f"[yellow]{mark}[/yellow] {escape(text)}", highlight=False, soft_wrap=True)
