@@ -86,7 +86,9 @@ class TerminalMonitor:
 def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) -> None:
     """The summary as a table, and one sentence per comparison with feature extraction."""
     swept = summary["train_per_class"].nunique() > 1
-    table = Table(title="Accuracy on the test split: mean over seeds and 95% interval")
+    table = Table(
+        title="Accuracy on the test split: mean over seeds and 95% interval", show_edge=False
+    )
     table.add_column("strategy")
     numbers = ("test", "95% interval", "sd", "validation", "seconds")
     for name in (*(["per class"] if swept else []), *numbers):

@@ -1,0 +1,220 @@
+"""The folder of an experiment: what is kept, what is refused, what loads again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.errors import ResultsError
+from tl_keras.reporting.ledger import Ledger, Outcome, load_runs, runs_table
+
+PROBABILITIES = np.array([[0.25, 0.75], [1.0, 0.0]], np.float32)
+
+
+def config(results: Path, **keys: Any) -> ExperimentConfig:
+    return ExperimentConfig.model_validate(
+        {"name": "parts", "data": {"folder": "photos"}, "results_dir": str(results)} | keys
+    )
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger.open(config(tmp_path))
+
+
+def outcome(**values: Any) -> Outcome:
+    history = pd.DataFrame({"run_id": ["a"], "phase": ["head"], "epoch": [1], "loss": [0.1]})
+    return Outcome(
+        {"run_id": "a", "test_accuracy": 0.1 + 0.2, "unfrozen_blocks": None} | values,
+        history,
+        PROBABILITIES[:1],
+        PROBABILITIES,
+        {"head_0000": np.array([[1.5]], np.float32)},
+    )
+
+
+def test_a_run_is_read_as_it_was_written(ledger: Ledger) -> None:
+    ledger.add("a", outcome())
+    assert ledger.is_finished("a")
+    assert ledger.row("a") == outcome().row
+    assert np.array_equal(ledger.test_probabilities("a"), PROBABILITIES)
+    weights = ledger.weights("a")["head_0000"]
+    assert weights.dtype == np.float32
+    assert weights.tolist() == [[1.5]]
+
+
+def test_a_run_is_not_finished_before_it_is_complete(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*arguments: Any, **arrays: Any) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full_disk)
+        with pytest.raises(OSError, match="No space"):
+            ledger.add("a", outcome())
+    assert not ledger.is_finished("a")
+    ledger.add("a", outcome())
+    assert ledger.is_finished("a")
+
+
+def test_histories_are_joined_without_turning_epochs_into_fractions(ledger: Ledger) -> None:
+    nothing = Outcome({}, pd.DataFrame({"run_id": []}), PROBABILITIES, PROBABILITIES, {})
+    ledger.add("majority", nothing)
+    ledger.add("a", outcome())
+    joined = ledger.histories(["majority", "a"])
+    assert joined["epoch"].tolist() == [1]
+    assert pd.api.types.is_integer_dtype(joined["epoch"])
+    assert ledger.histories(["majority"]).empty
+
+
+def test_only_the_exported_weights_are_kept(ledger: Ledger) -> None:
+    for run_id in ("a", "b", "c"):
+        ledger.add(run_id, outcome())
+    ledger.keep_weights_of("b")
+    assert [path.parent.name for path in ledger.folder.glob("runs/*/weights.npz")] == ["b"]
+    assert ledger.is_finished("a")
+
+
+def test_a_table_is_read_as_it_was_written(ledger: Ledger) -> None:
+    table = pd.DataFrame({"run_id": ["a", "b"], "loss": [0.1 + 0.2, 1 / 3]})
+    path = ledger.write("losses", table)
+    assert path == ledger.folder / "losses.csv"
+    pd.testing.assert_frame_equal(ledger.read("losses"), table, check_exact=True)
+    assert [p.name for p in ledger.folder.iterdir() if "part" in p.name] == []
+
+
+def test_trials_of_several_sizes_are_one_table(ledger: Ledger) -> None:
+    assert ledger.trials() is None
+    # the later size first, as after a restart
+    for size in (10, 5):
+        ledger.search_folder(size).mkdir(parents=True)
+        ledger.add_trials(size, pd.DataFrame({"trial": [1, 2], "validation_loss": [0.5, 0.25]}))
+    trials = ledger.trials()
+    assert trials is not None
+    assert trials["train_per_class"].tolist() == [5, 5, 10, 10]
+
+
+def test_trials_with_all_images(ledger: Ledger) -> None:
+    ledger.search_folder(None).mkdir(parents=True)
+    ledger.add_trials(None, pd.DataFrame({"trial": [1], "validation_loss": [0.5]}))
+    trials = ledger.trials()
+    assert trials is not None
+    assert trials["train_per_class"].isna().all()
+
+
+def test_the_configuration_is_written_with_defaults(ledger: Ledger) -> None:
+    stored = json.loads((ledger.folder / "config.json").read_text())
+    assert stored == config(ledger.folder.parent).as_dict()
+
+
+def test_the_same_configuration_goes_on(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.add("a", outcome())
+    assert Ledger.open(config(tmp_path)).is_finished("a")
+
+
+def test_a_changed_configuration_is_refused_with_every_difference(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    changed = config(tmp_path, seeds=5, training={"batch_size": 8})
+    with pytest.raises(ResultsError) as error:
+        Ledger.open(changed)
+    message = str(error.value)
+    assert "seeds: 3 -> 5" in message
+    assert "training.batch_size: 32 -> 8" in message
+    assert "--fresh" in message
+    assert json.loads((ledger.folder / "config.json").read_text())["seeds"] == 3
+
+
+def test_fresh_moves_the_folder_aside(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.add("a", outcome())
+    fresh = Ledger.open(config(tmp_path, seeds=5), fresh=True)
+    assert not fresh.is_finished("a")
+    (aside,) = [path for path in tmp_path.iterdir() if path != fresh.folder]
+    assert (aside / "runs" / "a" / "row.json").is_file()
+
+
+def test_fresh_without_earlier_results_is_no_error(tmp_path: Path) -> None:
+    assert Ledger.open(config(tmp_path), fresh=True).folder == tmp_path / "parts"
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "thesis.txt").touch()
+    with pytest.raises(ResultsError, match=r"parts must be empty.*--fresh"):
+        Ledger.open(config(tmp_path))
+
+
+@pytest.mark.parametrize("path", ["results", "results/parts"])
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path, path: str) -> None:
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text("a file")
+    with pytest.raises(ResultsError, match="must be a folder that can be written"):
+        Ledger.open(config(tmp_path / "results"))
+
+
+def test_a_damaged_configuration_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+    (ledger.folder / "config.json").write_text('{"name": ')
+    with pytest.raises(ResultsError, match=r"parts must be a folder.*--fresh"):
+        Ledger.open(config(tmp_path))
+
+
+def inputs(sha256: str = "f00d", part: str = "train") -> tuple[pd.DataFrame, pd.DataFrame]:
+    images = pd.DataFrame(
+        {"image_id": ["a/1.png", "b/2.png"], "width": [8, 8], "sha256": ["beef", sha256]}
+    )
+    splits = pd.DataFrame(
+        {
+            "seed": pd.array([None, 0], dtype="Int64"),
+            "part": ["test", part],
+            "image_id": images["image_id"],
+        }
+    )
+    return images, splits
+
+
+def test_the_same_inputs_are_accepted_again(ledger: Ledger) -> None:
+    ledger.keep_inputs(*inputs())
+    ledger.keep_inputs(*inputs())
+    assert list(ledger.read("images")["sha256"]) == ["beef", "f00d"]
+
+
+def test_an_image_that_changed_is_refused_by_name(ledger: Ledger) -> None:
+    ledger.keep_inputs(*inputs())
+    with pytest.raises(ResultsError, match=r"images\.csv differs .* b/2\.png.*--fresh"):
+        ledger.keep_inputs(*inputs(sha256="cafe"))
+    assert list(ledger.read("images")["sha256"]) == ["beef", "f00d"]
+
+
+def test_another_division_is_refused(ledger: Ledger) -> None:
+    ledger.keep_inputs(*inputs())
+    with pytest.raises(ResultsError, match=r"splits\.csv differs"):
+        ledger.keep_inputs(*inputs(part="validation"))
+
+
+def test_the_columns_of_the_runs_have_the_same_types_whatever_the_values() -> None:
+    columns = {"unfrozen_blocks": "2", "train_per_class": 5, "weights": "imagenet"}
+    full = runs_table([columns])
+    empty = runs_table([dict.fromkeys(columns)])
+    assert full.dtypes.to_dict() == empty.dtypes.to_dict()
+    assert pd.api.types.is_integer_dtype(empty["train_per_class"])
+
+
+def test_runs_of_several_experiments_are_one_table(tmp_path: Path) -> None:
+    for name, size in (("a", 5), ("b", None)):
+        (tmp_path / name).mkdir()
+        runs = runs_table([{"experiment": name, "train_per_class": size, "weights": None}])
+        runs.to_parquet(tmp_path / name / "runs.parquet")
+    (tmp_path / "notes.txt").touch()
+    loaded = load_runs(tmp_path)
+    assert loaded["experiment"].tolist() == ["a", "b"]
+    assert loaded["train_per_class"].isna().tolist() == [False, True]
+
+
+def test_a_folder_without_experiments_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match=r"must hold folders of experiments"):
+        load_runs(tmp_path)

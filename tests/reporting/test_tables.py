@@ -1,0 +1,229 @@
+"""Tables over hand-made runs: two seeds, four test images, two classes."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tl_keras.reporting import tables
+from tl_keras.reporting.ledger import runs_table
+from tl_keras.reporting.tables import (
+    best_run,
+    confusion_table,
+    per_class_table,
+    strategy_name,
+    summary_table,
+)
+
+LABELS = np.array([0, 0, 1, 1])
+
+
+def row(strategy: str, seed: int, depth: str | None = None, **values: Any) -> dict[str, Any]:
+    """A row of `runs.csv` with what the tables read."""
+    size = values.get("train_per_class", 5)
+    return {
+        "run_id": f"{strategy}-{depth}-n{size}-s{seed}",
+        "strategy": strategy,
+        "unfrozen_blocks": depth,
+        "train_per_class": size,
+        "seed": seed,
+        "validation_loss": 1.0,
+        "validation_accuracy": 0.5,
+        "test_accuracy": 0.5,
+        "test_macro_f1": 0.5,
+        "test_balanced_accuracy": 0.5,
+        "test_images": 4,
+        "phase_1_seconds": 1.0,
+        "phase_2_seconds": 2.0,
+    } | values
+
+
+@pytest.fixture
+def runs() -> pd.DataFrame:
+    """Feature extraction has 2 and 3 of 4 right, fine-tuning 3 and 4."""
+    return runs_table(
+        [
+            row("feature_extraction", 0, "0", test_accuracy=0.5, phase_2_seconds=0.0),
+            row("feature_extraction", 1, "0", test_accuracy=0.75, phase_2_seconds=4.0),
+            row("fine_tuning", 0, "2", test_accuracy=0.75),
+            row("fine_tuning", 1, "2", test_accuracy=1.0),
+        ]
+    )
+
+
+@pytest.fixture
+def results() -> tables.TestResults:
+    predicted = {
+        "feature_extraction-0-n5-s0": np.array([0, 1, 1, 0]),
+        "feature_extraction-0-n5-s1": np.array([0, 0, 1, 0]),
+        "fine_tuning-2-n5-s0": np.array([0, 1, 1, 1]),
+        "fine_tuning-2-n5-s1": np.array([0, 0, 1, 1]),
+    }
+    return tables.TestResults(LABELS, predicted, ("crack", "dent"))
+
+
+def test_summary_has_mean_spread_and_number(
+    runs: pd.DataFrame, results: tables.TestResults
+) -> None:
+    first = summary_table(runs, results).iloc[0]
+    assert (first["strategy"], first["unfrozen_blocks"], first["train_per_class"]) == (
+        "feature_extraction",
+        "0",
+        5,
+    )
+    assert first["n"] == 2
+    assert first["test_accuracy_mean"] == pytest.approx(0.625)
+    assert first["test_accuracy_sd"] == pytest.approx(np.sqrt(2) / 8)
+    assert first["training_seconds_mean"] == pytest.approx(3.0)
+    assert 0 <= first["test_accuracy_low"] < 0.625 < first["test_accuracy_high"] <= 1
+
+
+def test_the_difference_is_paired_by_seed_and_test_image(
+    runs: pd.DataFrame, results: tables.TestResults
+) -> None:
+    fine_tuning = summary_table(runs, results).iloc[1]
+    assert fine_tuning["difference"] == pytest.approx(0.25)
+    assert fine_tuning["difference_low"] < 0.25 < fine_tuning["difference_high"]
+    assert fine_tuning["verdict"] in ("better", "not distinguishable")
+    assert fine_tuning["sentence"].startswith("fine-tuning (2 blocks)")
+
+
+def test_rows_in_another_order_give_the_same_difference(
+    runs: pd.DataFrame, results: tables.TestResults
+) -> None:
+    forwards = summary_table(runs, results).set_index("strategy")
+    backwards = summary_table(runs.iloc[::-1].reset_index(drop=True), results).set_index("strategy")
+    pd.testing.assert_frame_equal(forwards, backwards.loc[forwards.index])
+
+
+def test_only_seeds_that_both_finished_are_compared(
+    runs: pd.DataFrame, results: tables.TestResults
+) -> None:
+    fine_tuning = summary_table(runs.drop(index=0), results).iloc[1]
+    assert fine_tuning["n"] == 2
+    assert fine_tuning["difference"] == pytest.approx(0.25)
+    assert "1 seed and 4 test images" in fine_tuning["sentence"]
+
+
+def test_without_feature_extraction_nothing_is_compared(
+    runs: pd.DataFrame, results: tables.TestResults
+) -> None:
+    summary = summary_table(runs[runs["strategy"] == "fine_tuning"], results)
+    assert summary[["difference", "verdict", "sentence"]].isna().all(axis=None)
+
+
+def test_strategies_are_compared_within_their_size() -> None:
+    right, wrong = LABELS, 1 - LABELS
+    rows = [
+        row(strategy, seed, depth, train_per_class=size)
+        for size in (5, 10)
+        for strategy, depth in (("feature_extraction", "0"), ("fine_tuning", "2"))
+        for seed in (0, 1)
+    ]
+    # fine-tuning overtakes at 10 images per class
+    predicted = {
+        r["run_id"]: right if (r["strategy"] == "fine_tuning") == (r["train_per_class"] == 10)
+        else wrong
+        for r in rows
+    }  # fmt: skip
+    summary = summary_table(runs_table(rows), tables.TestResults(LABELS, predicted, ("a", "b")))
+    assert summary["difference"].dropna().tolist() == [-1.0, 1.0]
+
+
+def test_all_images_as_the_size_are_compared_too() -> None:
+    rows = [
+        row(strategy, 0, depth, train_per_class=None)
+        for strategy, depth in (("feature_extraction", "0"), ("from_scratch", "all"))
+    ]
+    predicted = {rows[0]["run_id"]: LABELS, rows[1]["run_id"]: 1 - LABELS}
+    summary = summary_table(runs_table(rows), tables.TestResults(LABELS, predicted, ("a", "b")))
+    assert summary["difference"].tolist()[1] == -1.0
+
+
+def test_one_seed_has_no_spread(runs: pd.DataFrame, results: tables.TestResults) -> None:
+    summary = summary_table(runs[runs["seed"] == 0], results)
+    assert summary["test_accuracy_sd"].isna().all()
+    assert summary["interval_method"].str.contains("Wilson").all()
+
+
+def test_per_class_recall_and_precision(runs: pd.DataFrame, results: tables.TestResults) -> None:
+    table = per_class_table(runs, results)
+    assert list(table)[:5] == ["run_id", "strategy", "unfrozen_blocks", "train_per_class", "seed"]
+    first = table[table["run_id"] == "feature_extraction-0-n5-s1"].set_index("class")
+    assert first["recall"].to_dict() == {"crack": 1.0, "dent": 0.5}
+    assert first["precision"].to_dict() == {"crack": pytest.approx(2 / 3), "dent": 1.0}
+
+
+def test_confusion_counts_every_test_image_once_per_run(
+    runs: pd.DataFrame, results: tables.TestResults
+) -> None:
+    table = confusion_table(runs, results)
+    assert table.groupby("run_id")["count"].sum().eq(4).all()
+    first = table[table["run_id"] == "feature_extraction-0-n5-s0"]
+    assert first["count"].tolist() == [1, 1, 1, 1]
+
+
+def losses(*rows: tuple[str, int, float]) -> pd.DataFrame:
+    return runs_table(
+        [row(strategy, seed, "1", validation_loss=loss) for strategy, seed, loss in rows]
+    )
+
+
+def test_the_best_mean_wins_not_the_best_run() -> None:
+    runs = losses(
+        ("from_scratch", 0, 0.1),
+        ("from_scratch", 1, 0.9),
+        ("from_scratch", 2, 0.9),
+        ("fine_tuning", 0, 0.4),
+        ("fine_tuning", 1, 0.5),
+        ("fine_tuning", 2, 0.3),
+    )
+    assert best_run(runs) == "fine_tuning-1-n5-s0"
+
+
+def test_of_an_even_number_the_better_of_the_two_in_the_middle_is_exported() -> None:
+    runs = losses(*(("fine_tuning", seed, loss) for seed, loss in enumerate((0.4, 0.1, 0.3, 0.2))))
+    assert best_run(runs) == "fine_tuning-1-n5-s3"
+
+
+def test_equal_losses_are_ordered_by_seed() -> None:
+    runs = losses(*(("fine_tuning", seed, 0.5) for seed in (2, 0, 1)))
+    assert best_run(runs) == "fine_tuning-1-n5-s1"
+
+
+def test_the_test_split_does_not_choose() -> None:
+    runs = losses(("from_scratch", 0, 0.5), ("fine_tuning", 0, 0.4))
+    assert best_run(runs.assign(test_accuracy=[1.0, 0.0])) == "fine_tuning-1-n5-s0"
+
+
+def test_depths_and_sizes_are_candidates_of_their_own() -> None:
+    runs = runs_table(
+        [
+            row("fine_tuning", 0, "1", validation_loss=0.5),
+            row("fine_tuning", 0, "2", validation_loss=0.4),
+            row("fine_tuning", 0, "2", validation_loss=0.3, train_per_class=10),
+        ]
+    )
+    assert best_run(runs) == "fine_tuning-2-n10-s0"
+
+
+def test_the_majority_class_is_chosen_only_when_alone() -> None:
+    runs = losses(("majority_class", 0, 0.1), ("from_scratch", 0, 0.9))
+    assert best_run(runs) == "from_scratch-1-n5-s0"
+    assert best_run(runs.iloc[:1]) == "majority_class-1-n5-s0"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "depth", "name"),
+    [
+        ("majority_class", None, "majority class"),
+        ("from_scratch", "all", "from scratch"),
+        ("feature_extraction", "0", "feature extraction"),
+        ("fine_tuning", "1", "fine-tuning (1 block)"),
+        ("fine_tuning", "all", "fine-tuning (all blocks)"),
+        ("searched", "0", "searched (0 blocks)"),
+    ],
+)
+def test_strategies_have_names_for_people(strategy: str, depth: str | None, name: str) -> None:
+    assert strategy_name(row(strategy, 0, depth)) == name

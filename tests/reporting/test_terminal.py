@@ -1,0 +1,158 @@
+"""What a person sees, in a terminal of 80 columns and in a log file."""
+
+import io
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from tl_keras.reporting.terminal import TerminalMonitor, show_summary
+from tl_keras.transfer.search import Trial
+from tl_keras.transfer.strategies import Run
+
+ROW = {
+    "strategy": "fine_tuning",
+    "unfrozen_blocks": "2",
+    "phase_1_seconds": 1.0,
+    "phase_2_seconds": 2.4,
+    "validation_accuracy": 0.9,
+    "test_accuracy": 0.8765,
+}
+RUN = Run("fine_tuning", 1, 10, 2)
+
+
+def console(terminal: bool = False) -> Console:
+    return Console(file=io.StringIO(), width=80, force_terminal=terminal, color_system=None)
+
+
+def shown(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def summary(sizes: tuple[int | None, ...] = (10,)) -> pd.DataFrame:
+    """Two strategies for each size; the second one is compared with the first."""
+    rows = []
+    for size in sizes:
+        common = {
+            "train_per_class": size,
+            "test_accuracy_low": 0.7,
+            "test_accuracy_high": 0.9512,
+            "test_accuracy_sd": 0.0211,
+            "validation_accuracy_mean": 0.85,
+            "training_seconds_mean": 123.4,
+        }
+        rows += [
+            common
+            | {
+                "strategy": "feature_extraction",
+                "unfrozen_blocks": "0",
+                "test_accuracy_mean": 0.8123,
+                "sentence": None,
+            },
+            common
+            | {
+                "strategy": "fine_tuning",
+                "unfrozen_blocks": "all",
+                "test_accuracy_mean": 0.8734,
+                "sentence": "fine-tuning (all blocks) is better than feature extraction by 6.1 "
+                "points [3.0, 9.2]",
+            },
+        ]
+    return pd.DataFrame(rows)
+
+
+def test_the_summary_is_a_table_with_whole_numbers() -> None:
+    screen = console()
+    show_summary(screen, summary(), None)
+    text = shown(screen)
+    assert "per class" not in text
+    (line,) = [line for line in text.splitlines() if "0.873" in line]
+    cells = [cell.strip() for cell in line.split("│")]
+    assert cells == ["fine-tuning (all blocks)", "0.873", "0.700-0.951", "0.021", "0.850", "123"]
+
+
+def test_one_sentence_per_comparison() -> None:
+    screen = console()
+    show_summary(screen, summary(), None)
+    sentences = " ".join(shown(screen).split())
+    assert sentences.count("is better than feature extraction by 6.1 points [3.0, 9.2].") == 1
+
+
+def test_several_sizes_have_a_column_and_are_named_in_the_sentences() -> None:
+    screen = console()
+    show_summary(screen, summary((10, 200)), None)
+    text = shown(screen)
+    assert "per class" in text
+    assert "│  0.700-0.951 │" in text, "the interval is whole in 80 columns"
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "With 10 images per class: fine-tuning" in text
+    assert "With 200 images per class: fine-tuning" in text
+
+
+def test_all_images_as_the_size_have_no_column() -> None:
+    screen = console()
+    show_summary(screen, summary((None,)), None)
+    assert "per class" not in shown(screen)
+
+
+def test_one_seed_has_no_spread() -> None:
+    screen = console()
+    show_summary(screen, summary().assign(test_accuracy_sd=float("nan")), None)
+    assert "nan" not in shown(screen)
+
+
+def test_the_notice_stands_beside_the_figures() -> None:
+    screen = console()
+    show_summary(screen, summary(), "Generated images: no evidence that transfer works.")
+    assert "note Generated images: no evidence that transfer works." in shown(screen)
+
+
+@pytest.mark.parametrize("name", ["x[/b].png", "[red].png", "[copy] 1.png"])
+def test_names_of_files_are_shown_as_they_are(name: str) -> None:
+    screen = console()
+    TerminalMonitor(screen).warn(f"1 unreadable images are left out: {name}.")
+    assert shown(screen) == f"warning 1 unreadable images are left out: {name}.\n"
+
+
+def test_a_finished_run_is_one_line() -> None:
+    screen = console()
+    with TerminalMonitor(screen) as monitor:
+        monitor.plan((RUN,), 0)
+        monitor.run(RUN, ROW)
+    line = "  fine-tuning (2 blocks), 10 per class, seed 1: validation 0.900, test 0.876 (3 s)"
+    assert line in shown(screen).splitlines()
+
+
+def test_a_finished_trial_is_one_line() -> None:
+    screen = console()
+    trial = Trial("2", 1e-4, 0, "none", 5, 9, 0.25, 0.9, 1.5)
+    TerminalMonitor(screen).trial(trial)
+    assert shown(screen) == (
+        "  trial: 2 unfrozen blocks at 0.0001, augmentation none: validation loss 0.250\n"
+    )
+
+
+def test_a_trial_without_a_second_phase_has_no_rate() -> None:
+    screen = console()
+    TerminalMonitor(screen).trial(Trial("0", None, 0, "none", None, 9, 0.25, 0.9, 1.5))
+    assert " at " not in shown(screen)
+
+
+def test_a_log_file_names_the_stages() -> None:
+    screen = console()
+    with TerminalMonitor(screen) as monitor:
+        monitor.stage("Decoding the images")
+    assert "Decoding the images ...\n" in shown(screen)
+
+
+def test_a_terminal_shows_how_far_it_is_and_the_time_left() -> None:
+    screen = console(terminal=True)
+    with TerminalMonitor(screen) as monitor:
+        monitor.plan((RUN, RUN), 1)
+        monitor.stage("Exporting the model")
+    text = shown(screen)
+    assert "Exporting the model" in text
+    assert "1/2 runs" in text
+    assert "left:" in text
+    assert "1 of 2 runs were finished before." in text
