@@ -163,7 +163,8 @@ class Trainer:
     def _train_head(
         self, recipe: Recipe, draw: Draw, seed: int
     ) -> tuple[PhaseResult, list[np.ndarray], float]:
-        key = (seed, draw.train.tobytes(), recipe.hidden_units, recipe.augmentation)
+        images = (draw.train.tobytes(), draw.validation.tobytes())
+        key = (seed, *images, recipe.hidden_units, recipe.augmentation)
         if key not in self._phase_1:
             started = time.perf_counter()
             self._initialise_head(recipe, seed)
@@ -176,7 +177,6 @@ class Trainer:
     def _fine_tune(self, frozen: Trained, draw: Draw, seed: int) -> Trained:
         started = time.perf_counter()
         recipe = frozen.recipe
-        layers = set_trainable(self.backbone.model, self.backbone.blocks, recipe.unfrozen_blocks)
         result = self._fit(
             recipe, draw, seed, recipe.last_phase, "fine_tuning", frozen.validation_loss
         )
@@ -187,7 +187,7 @@ class Trainer:
             history=pd.concat([frozen.history, result.history], ignore_index=True),
             validation_loss=result.validation_loss,
             phase_2_seconds=time.perf_counter() - started,
-            unfrozen_layers=layers,
+            unfrozen_layers=_trained_layers(self.backbone),
             trainable_parameters=self._graph(recipe).trainable_parameters,
         )
 
@@ -207,7 +207,7 @@ class Trainer:
             validation_loss=result.validation_loss,
             phase_1_seconds=0.0,
             phase_2_seconds=time.perf_counter() - started,
-            unfrozen_layers=sum(bool(layer.trainable_weights) for layer in backbone.model.layers),
+            unfrozen_layers=_trained_layers(backbone),
             trainable_parameters=self._graph(recipe).trainable_parameters,
         )
 
@@ -253,6 +253,10 @@ class Trainer:
         return self._bank.features(positions, recipe.unfrozen_blocks)
 
     def _graph(self, recipe: Recipe) -> TrainingGraph:
+        if not recipe.from_scratch:
+            # The graphs share their layers, and a graph trains what is trainable when it is built
+            # and when its first step is traced.
+            set_trainable(self.backbone.model, self.backbone.blocks, recipe.unfrozen_blocks)
         shape = (
             recipe.from_scratch,
             recipe.unfrozen_blocks,
@@ -317,3 +321,7 @@ class Trainer:
         head = self._head(trained.recipe)
         head.set_weights(trained.head_weights)
         return backbone, head
+
+
+def _trained_layers(backbone: Backbone) -> int:
+    return sum(bool(layer.trainable_weights) for layer in backbone.model.layers)

@@ -1,0 +1,304 @@
+"""One phase: its steps against numpy, its stop, what it keeps, and the pool of graphs."""
+
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any, get_args
+
+import keras
+import numpy as np
+import pytest
+
+from tl_keras.config.schema import PhaseConfig, TrainingConfig
+from tl_keras.data.batches import Batches
+from tl_keras.models.blocks import set_trainable
+from tl_keras.models.classifier import Backbone
+from tl_keras.models.heads import build_head
+from tl_keras.transfer import phases
+from tl_keras.transfer.phases import GraphPool, TrainingGraph, train_phase
+
+RNG = np.random.default_rng(0)
+FEATURES = RNG.normal(size=(10, 4)).astype("float32")
+CLASSES = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0])
+TARGETS = np.eye(3, dtype="float32")[CLASSES]
+KERNEL = RNG.normal(size=(4, 3)).astype("float32")
+BIAS = np.array([0.5, -0.5, 0.0], "float32")
+OPTIMIZERS = get_args(TrainingConfig.model_fields["optimizer"].annotation)
+
+
+def batches(size: int, *, seed: int | None = None, weights: np.ndarray | None = None) -> Batches:
+    if weights is None:
+        weights = np.ones(10, "float32")
+    return Batches(FEATURES, TARGETS, size, weights, shuffle_seed=seed)
+
+
+def compiled(*, dropout: float = 0.0, **training: Any) -> TrainingGraph:
+    head = build_head(4, 3, hidden_units=(), dropout=dropout)
+    head.set_weights([KERNEL, BIAS])
+    return TrainingGraph.compile(head, TrainingConfig(**training))
+
+
+def restart(graph: TrainingGraph) -> TrainingGraph:
+    graph.model.set_weights([KERNEL, BIAS])
+    return graph
+
+
+def phase(epochs: int, rate: float = 0.05, patience: int = 100) -> PhaseConfig:
+    return PhaseConfig(epochs=epochs, learning_rate=rate, patience=patience)
+
+
+def softmax(kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(FEATURES @ kernel + bias)
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(kernel: np.ndarray, bias: np.ndarray) -> float:
+    return float(-np.log(softmax(kernel, bias)[np.arange(10), CLASSES]).mean())
+
+
+def kernel_after_one_step(weights: np.ndarray, rate: float) -> np.ndarray:
+    """Of gradient descent on the weighted cross-entropy of all images."""
+    errors = (softmax(KERNEL, BIAS) - TARGETS) * weights[:, None]
+    return KERNEL - rate * FEATURES.T @ errors / 10
+
+
+def assert_equal_weights(first: list[np.ndarray], second: list[np.ndarray]) -> None:
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_one_step_is_gradient_descent_on_the_weighted_loss() -> None:
+    weights = np.linspace(0.1, 2, 10).astype("float32")
+    graph = compiled(optimizer="sgd")
+    train_phase(
+        graph, batches(10, weights=weights), batches(10), phase(1, 0.1), name="head", seed=0
+    )
+    np.testing.assert_allclose(
+        graph.model.get_weights()[0], kernel_after_one_step(weights, 0.1), rtol=1e-5
+    )
+
+
+def test_weight_decay_shrinks_by_a_multiple_of_the_rate() -> None:
+    graph = compiled(optimizer="sgd", weight_decay=0.5)
+    graph.start_again(0.1, 0)
+    graph.run(graph.train_step, batches(10))
+    expected = kernel_after_one_step(np.ones(10), 0.1) - 0.5 * 0.1 * KERNEL
+    np.testing.assert_allclose(graph.model.get_weights()[0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_lowers_the_loss(optimizer: str, decay: float) -> None:
+    graph = compiled(optimizer=optimizer, weight_decay=decay)
+    result = train_phase(graph, batches(4), batches(10), phase(8, 0.02), name="head", seed=0)
+    assert result.validation_loss < 0.97 * cross_entropy(KERNEL, BIAS)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_no_weight_decay_is_really_none(optimizer: str) -> None:
+    graph = compiled(optimizer=optimizer)
+    targets = softmax(KERNEL, BIAS).astype("float32")
+    settled = Batches(FEATURES, targets, 10, np.zeros(10, "float32"))
+    graph.start_again(0.1, 0)
+    graph.run(graph.train_step, settled)
+    assert_equal_weights(graph.model.get_weights(), [KERNEL, BIAS])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_nothing_is_left_of_the_training_before(optimizer: str) -> None:
+    graph = compiled(optimizer=optimizer, dropout=0.5)
+    outcomes = []
+    for _ in range(2):
+        train_phase(restart(graph), batches(4, seed=1), batches(10), phase(3), name="head", seed=7)
+        outcomes.append(graph.model.get_weights())
+    assert_equal_weights(*outcomes)
+
+
+def test_optimizer_starts_anew_at_the_rate_of_the_phase() -> None:
+    graph = compiled(optimizer="adam")
+    graph.start_again(0.1, 0)
+    graph.run(graph.train_step, batches(4))
+    assert int(graph.model.optimizer.iterations) == 3
+    graph.start_again(0.003, 0)
+    states = {variable.path: variable.numpy() for variable in graph.model.optimizer.variables}
+    assert float(graph.model.optimizer.learning_rate) == pytest.approx(0.003)
+    moments = [value for path, value in states.items() if "momentum" in path or "velocity" in path]
+    assert len(moments) == 4
+    assert all(not value.any() for value in moments)
+    assert int(graph.model.optimizer.iterations) == 0
+
+
+def test_seed_decides_what_dropout_drops() -> None:
+    graph = compiled(dropout=0.5)
+    outcomes = []
+    for seed in (1, 2):
+        train_phase(restart(graph), batches(4), batches(10), phase(1), name="head", seed=seed)
+        outcomes.append(graph.model.get_weights()[0])
+    assert not np.array_equal(*outcomes)
+
+
+def test_scores_are_means_over_images_of_unequal_batches() -> None:
+    graph = compiled()
+    scores = graph.run(graph.test_step, batches(4))
+    right = softmax(KERNEL, BIAS).argmax(axis=1) == CLASSES
+    assert scores["loss"] == pytest.approx(cross_entropy(KERNEL, BIAS), rel=1e-5)
+    assert scores["accuracy"] == pytest.approx(right.mean())
+
+
+def test_scores_of_one_pass_forget_the_pass_before() -> None:
+    graph = compiled()
+    graph.run(graph.test_step, Batches(FEATURES, TARGETS[::-1], 4, np.ones(10, "float32")))
+    assert graph.run(graph.test_step, batches(4))["loss"] == pytest.approx(
+        cross_entropy(KERNEL, BIAS), rel=1e-5
+    )
+
+
+def test_testing_changes_no_weight_and_drops_nothing() -> None:
+    graph = compiled(dropout=0.5)
+    first, second = (graph.run(graph.test_step, batches(4)) for _ in range(2))
+    assert first == second
+    assert_equal_weights(graph.model.get_weights(), [KERNEL, BIAS])
+
+
+def test_probabilities_are_the_softmax_of_the_logits() -> None:
+    graph = compiled(dropout=0.5)
+    probabilities = graph.probabilities(FEATURES, 4)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, softmax(KERNEL, BIAS), rtol=1e-5)
+
+
+def test_history_has_a_row_per_epoch() -> None:
+    result = train_phase(compiled(), batches(4), batches(10), phase(3), name="head", seed=0)
+    assert list(result.history.columns) == [
+        "phase",
+        "epoch",
+        "loss",
+        "accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "seconds",
+    ]
+    assert list(result.history["epoch"]) == [1, 2, 3]
+    assert set(result.history["phase"]) == {"head"}
+    assert (result.history["seconds"] > 0).all()
+
+
+def test_weights_of_the_best_epoch_are_kept() -> None:
+    graph = compiled(optimizer="sgd")
+    # Far too large a rate: better at first, then worse and better in turns.
+    result = train_phase(
+        graph, batches(3, seed=2), batches(10), phase(12, 1.0), name="head", seed=0
+    )
+    losses = result.history["validation_loss"].to_numpy()
+    assert losses.argmin() < len(losses) - 1
+    assert result.validation_loss == losses.min()
+    assert graph.run(graph.test_step, batches(10))["loss"] == result.validation_loss
+
+
+def test_training_stops_when_patience_is_at_its_end() -> None:
+    graph = compiled()
+    result = train_phase(
+        graph, batches(4), batches(10), phase(50, patience=3), name="x", seed=0, loss_so_far=0.0
+    )
+    assert len(result.history) == 3
+
+
+def test_patience_counts_from_the_best_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([5.0, 3.0, 4.0, 2.0, 2.0, 6.0, 1.0, 0.0])
+    graph = compiled()
+
+    def scripted(self: TrainingGraph, step: Any, data: Batches) -> dict[str, float]:
+        return {"loss": next(losses) if step is graph.test_step else 9.0}
+
+    monkeypatch.setattr(TrainingGraph, "run", scripted)
+    result = train_phase(graph, batches(4), batches(10), phase(50, patience=2), name="x", seed=0)
+    assert list(result.history["validation_loss"]) == [5.0, 3.0, 4.0, 2.0, 2.0, 6.0]
+    assert result.validation_loss == 2.0
+
+
+def test_training_that_improves_runs_to_its_end() -> None:
+    result = train_phase(
+        compiled(), batches(4), batches(10), phase(5, 0.001, patience=1), name="x", seed=0
+    )
+    assert len(result.history) == 5
+
+
+def test_phase_that_never_improves_ends_where_it_started() -> None:
+    graph = compiled()
+    result = train_phase(
+        graph, batches(4), batches(10), phase(4, patience=9), name="x", seed=0, loss_so_far=0.0
+    )
+    assert_equal_weights(graph.model.get_weights(), [KERNEL, BIAS])
+    assert result.validation_loss == 0.0
+    assert len(result.history) == 4
+
+
+def test_loss_that_is_no_number_is_never_the_best() -> None:
+    graph = compiled(optimizer="sgd")
+    broken = FEATURES.copy()
+    broken[3] = np.nan
+    train = Batches(broken, TARGETS, 4, np.ones(10, "float32"))
+    train_phase(graph, train, batches(10), phase(3), name="x", seed=0)
+    assert_equal_weights(graph.model.get_weights(), [KERNEL, BIAS])
+
+
+def test_smaller_last_batch_is_not_traced_anew() -> None:
+    graph = compiled()
+    train_phase(graph, batches(4), batches(3), phase(2), name="x", seed=0)
+    graph.probabilities(FEATURES, 7)
+    steps = (graph.train_step, graph.test_step, graph.logits)
+    assert [step.experimental_get_tracing_count() for step in steps] == [1, 1, 1]
+
+
+def test_trainable_parameters_are_counted() -> None:
+    assert compiled().trainable_parameters == 4 * 3 + 3
+
+
+def shapes_built(asked: str) -> str:
+    """Which of the shapes asked for, one letter each, a pool builds."""
+    pool, built = GraphPool(), []
+
+    def build() -> TrainingGraph:
+        built.append(shape)
+        return compiled()
+
+    for shape in asked:
+        pool.get(shape, build)
+    return "".join(built)
+
+
+def test_pool_builds_each_shape_once() -> None:
+    assert shapes_built("aba") == "ab"
+
+
+def test_pool_drops_what_was_not_used_for_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phases, "MAX_GRAPHS", 2)
+    assert shapes_built("abacab") == "abcb"
+
+
+def test_dropped_graph_is_freed(
+    make_backbone: Callable[..., Backbone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phases, "MAX_GRAPHS", 1)
+    backbone, pool = make_backbone(), GraphPool()
+    head = build_head(5, 3, hidden_units=(), dropout=0.0)
+    pixels = np.zeros((2, 8, 8, 3), np.uint8)
+    data = Batches(pixels, TARGETS[:2], 2, np.ones(2, "float32"))
+
+    def build() -> TrainingGraph:
+        set_trainable(backbone.model, backbone.blocks, "all")
+        return TrainingGraph.compile(backbone.augmented("all", head, "none"), TrainingConfig())
+
+    def traced() -> list[weakref.ref[Any]]:
+        graph = pool.get("a", build)
+        graph.run(graph.train_step, data)
+        graph.run(graph.test_step, data)
+        graph.probabilities(pixels, 2)
+        concrete = graph.train_step.get_concrete_function()
+        return [weakref.ref(part) for part in (graph.model, graph.model.optimizer, concrete.graph)]
+
+    parts = traced()
+    pool.get("b", compiled)
+    keras.utils.set_random_seed(0)
+    gc.collect()
+    assert [part() for part in parts] == [None, None, None]

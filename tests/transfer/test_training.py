@@ -1,0 +1,459 @@
+"""Two-phase training: what changes, what stays, and that runs do not touch each other."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from tl_keras.config.schema import PhaseConfig
+from tl_keras.data.batches import Batches
+from tl_keras.data.splits import Draw
+from tl_keras.models.blocks import set_trainable
+from tl_keras.models.classifier import Backbone, Depth
+from tl_keras.models.heads import build_head
+from tl_keras.transfer import phases, training
+from tl_keras.transfer.phases import PhaseResult, TrainingGraph, train_phase
+from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
+
+MakeBackbone = Callable[..., Backbone]
+MakeTrainer = Callable[..., Trainer]
+# Blocks of the fabricated backbone by layer
+BLOCK_OF = {"stem": 0, "block1": 1, "block2": 2, "top": 3}
+STOCHASTIC = {"drop": 0.5, "dropout": 0.5}
+# Seven training images in classes of five, one and one
+UNEQUAL = Draw(train=np.array([0, 3, 6, 9, 12, 1, 2]), validation=np.arange(14, 24))
+
+
+def recipe(
+    depth: Depth,
+    augmentation: str = "none",
+    *,
+    units: tuple[int, ...] = (),
+    epochs: int = 2,
+    rate: float = 0.01,
+    from_scratch: bool = False,
+) -> Recipe:
+    phase = PhaseConfig(epochs=epochs, learning_rate=rate, patience=epochs)
+    return Recipe(depth, augmentation, units, phase, from_scratch)
+
+
+SCRATCH = recipe("all", from_scratch=True)
+EVERY_KIND = [
+    recipe(0),
+    recipe(0, "light"),
+    recipe(2, units=(3,)),
+    recipe("all", "strong"),
+    SCRATCH,
+]
+KINDS = pytest.mark.parametrize(
+    "kind",
+    EVERY_KIND,
+    ids=lambda kind: f"{kind.unfrozen_blocks}-{kind.augmentation}-{kind.from_scratch}",
+)
+
+
+@pytest.fixture(scope="module")
+def trainer(make_trainer: MakeTrainer) -> Trainer:
+    """One for many tests: what it trains does not depend on what it trained before."""
+    return make_trainer()
+
+
+@pytest.fixture(scope="module")
+def stochastic_trainer(make_trainer: MakeTrainer) -> Trainer:
+    return make_trainer(**STOCHASTIC)
+
+
+def assert_equal_weights(
+    first: Sequence[np.ndarray] | None, second: Sequence[np.ndarray] | None
+) -> None:
+    assert first is not None
+    assert second is not None
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def assert_same(first: Trained, second: Trained) -> None:
+    """Equal bit for bit, seconds aside."""
+    assert_equal_weights(first.head_weights, second.head_weights)
+    assert_equal_weights(first.backbone_weights or [], second.backbone_weights or [])
+    pd.testing.assert_frame_equal(
+        first.history.drop(columns="seconds"),
+        second.history.drop(columns="seconds"),
+        check_exact=True,
+    )
+    assert first.validation_loss == second.validation_loss
+    assert first.trainable_parameters == second.trainable_parameters
+    assert first.unfrozen_layers == second.unfrozen_layers
+
+
+def by_path(backbone: Backbone, weights: Sequence[np.ndarray] | None) -> dict[str, np.ndarray]:
+    assert weights is not None
+    return dict(zip((weight.path for weight in backbone.model.weights), weights, strict=True))
+
+
+def losses(trained: Trained, phase: str) -> np.ndarray:
+    rows = trained.history[trained.history["phase"] == phase]
+    return rows["validation_loss"].to_numpy()
+
+
+def cross_entropy(trainer: Trainer, trained: Trained, positions: np.ndarray) -> float:
+    probabilities = trainer.probabilities(trained, positions)
+    classes = trainer.images.class_indices[positions]
+    return float(-np.log(probabilities[np.arange(len(positions)), classes]).mean())
+
+
+@pytest.mark.parametrize(
+    ("depth", "augmentation"), [(1, "none"), (2, "none"), ("all", "none"), (2, "light")]
+)
+def test_only_the_unfrozen_blocks_change_and_never_batch_norm(
+    trainer: Trainer, draw: Draw, depth: Depth, augmentation: str
+) -> None:
+    trained = trainer.train(recipe(depth, augmentation, epochs=4), draw, 0)
+    assert trained.validation_loss < losses(trained, "head").min()
+    source = by_path(trainer.backbone, trainer.backbone.source_weights)
+    after = by_path(trainer.backbone, trained.backbone_weights)
+    first_unfrozen = 0 if depth == "all" else 4 - int(depth)
+    for path, weights in source.items():
+        frozen = BLOCK_OF[path.split("_")[0]] < first_unfrozen or "_bn/" in path
+        assert np.array_equal(weights, after[path]) == frozen, path
+
+
+def test_phase_1_changes_the_head_alone(trainer: Trainer, draw: Draw) -> None:
+    trained = trainer.train(recipe(0), draw, 0)
+    assert trained.backbone_weights is None
+    assert_equal_weights(trainer.backbone.source_weights, trainer.backbone.model.get_weights())
+    assert any(weights.any() for weights in trained.head_weights)
+
+
+@pytest.mark.parametrize(
+    ("depth", "layers", "parameters"),
+    # Head 5 x 3 + 3; top 6 x 5 + 5; block2 9 x 4 x 6 + 6; block1 9 x 4 x 4 + 4; stem 9 x 3 x 4.
+    [(0, 0, 18), (1, 1, 53), (2, 2, 275), ("all", 4, 531)],
+)
+def test_what_was_trained_is_counted(
+    trainer: Trainer, draw: Draw, depth: Depth, layers: int, parameters: int
+) -> None:
+    trained = trainer.train(recipe(depth, epochs=1), draw, 0)
+    assert (trained.unfrozen_layers, trained.trainable_parameters) == (layers, parameters)
+
+
+def test_from_scratch_trains_batch_norm_too(trainer: Trainer, draw: Draw) -> None:
+    trained = trainer.train(SCRATCH, draw, 0)
+    # gamma and beta of 4, 4 and 6 channels
+    assert (trained.unfrozen_layers, trained.trainable_parameters) == (7, 531 + 28)
+
+
+class Uncached:
+    """Both phases through the frozen layers, on the same batches as a trainer's."""
+
+    def __init__(self, trainer: Trainer, backbone: Backbone, seed: int) -> None:
+        self.trainer, self.backbone, self.seed = trainer, backbone, seed
+        self.head = build_head(5, 3, hidden_units=(), dropout=0.0)
+        keras.utils.set_random_seed(seed)
+        self.head.set_weights(build_head(5, 3, hidden_units=(), dropout=0.0).get_weights())
+
+    def train(self, depth: int, phase: PhaseConfig, draw: Draw, reached: float) -> PhaseResult:
+        set_trainable(self.backbone.model, self.backbone.blocks, depth)
+        model = self.backbone.augmented(depth, self.head, "none")
+        return train_phase(
+            TrainingGraph.compile(model, self.trainer.training),
+            self.batches(draw.train, 4, self.seed),
+            self.batches(draw.validation, 64, None),
+            phase,
+            name="x",
+            seed=self.seed,
+            loss_so_far=reached,
+        )
+
+    def batches(self, rows: np.ndarray, size: int, seed: int | None) -> Batches:
+        images = self.trainer.images
+        weights = np.ones(len(rows), np.float32)
+        if seed is not None:
+            weights = images.balancing_weights(rows)
+        return Batches(images.pixels[rows], images.one_hot(rows), size, weights, shuffle_seed=seed)
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+def test_cached_features_train_as_the_whole_network_does(
+    make_trainer: MakeTrainer, make_backbone: MakeBackbone, draw: Draw, depth: int
+) -> None:
+    # A frozen drop-connect of 0.9 would make a great difference if it were active.
+    trainer = make_trainer(drop=0.9)
+    trained = trainer.train(recipe(depth), draw, 5)
+    direct = Uncached(trainer, make_backbone(drop=0.9), 5)
+    results = [direct.train(0, trainer.training.phase_1, draw, np.inf)]
+    if depth:
+        reached = results[0].validation_loss
+        results.append(direct.train(depth, recipe(depth).last_phase, draw, reached))
+    columns = ["loss", "accuracy", "validation_loss", "validation_accuracy"]
+    history = pd.concat([result.history for result in results])
+    np.testing.assert_allclose(trained.history[columns], history[columns], rtol=1e-4, atol=1e-6)
+    backbone_weights = trained.backbone_weights or trainer.backbone.source_weights
+    for cached, weights in (
+        *zip(trained.head_weights, direct.head.get_weights(), strict=True),
+        *zip(backbone_weights, direct.backbone.model.get_weights(), strict=True),
+    ):
+        np.testing.assert_allclose(cached, weights, rtol=1e-3, atol=1e-5)
+
+
+def test_stochastic_layers_of_unfrozen_blocks_are_active(
+    make_trainer: MakeTrainer, draw: Draw
+) -> None:
+    calm, stochastic = (
+        make_trainer(drop=drop).train(recipe(3), draw, 0).history["loss"] for drop in (0.0, 0.9)
+    )
+    np.testing.assert_array_equal(calm[:2], stochastic[:2])
+    assert abs(calm[2:] - stochastic[2:]).min() > 1e-4
+
+
+def test_fine_tuning_that_fails_ends_with_phase_1(trainer: Trainer, draw: Draw) -> None:
+    head_only = trainer.train(recipe(0), draw, 0)
+    trained = trainer.train(recipe("all", epochs=3, rate=1.0), draw, 0)
+    # The rate is absurd: no epoch of phase 2 comes near.
+    assert losses(trained, "fine_tuning").min() > head_only.validation_loss
+    assert trained.validation_loss == head_only.validation_loss
+    assert_equal_weights(trained.head_weights, head_only.head_weights)
+    assert_equal_weights(trained.backbone_weights, trainer.backbone.source_weights)
+
+
+@pytest.mark.parametrize("kind", [recipe(0), recipe(2, epochs=6, rate=0.1), SCRATCH])
+def test_weights_kept_are_those_of_the_best_epoch_of_all_phases(
+    trainer: Trainer, draw: Draw, kind: Recipe
+) -> None:
+    trained = trainer.train(kind, draw, 0)
+    assert trained.validation_loss == trained.history["validation_loss"].min()
+    found = cross_entropy(trainer, trained, draw.validation)
+    assert found == pytest.approx(trained.validation_loss, rel=1e-4)
+
+
+def test_history_joins_the_phases(trainer: Trainer, draw: Draw) -> None:
+    history = trainer.train(recipe(1, epochs=3), draw, 0).history
+    assert list(history["phase"]) == ["head"] * 2 + ["fine_tuning"] * 3
+    assert list(history["epoch"]) == [1, 2, 1, 2, 3]
+    assert list(history.index) == list(range(5))
+
+
+@pytest.fixture
+def noted_phases(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, PhaseConfig, float]]:
+    """Name, configuration and rate of each phase that is trained."""
+    seen: list[tuple[str, PhaseConfig, float]] = []
+
+    def noted(
+        graph: TrainingGraph,
+        train: Batches,
+        validation: Batches,
+        phase: PhaseConfig,
+        *,
+        name: str,
+        **options: Any,
+    ) -> PhaseResult:
+        result = train_phase(graph, train, validation, phase, name=name, **options)
+        seen.append((name, phase, float(graph.model.optimizer.learning_rate)))
+        return result
+
+    monkeypatch.setattr(training, "train_phase", noted)
+    return seen
+
+
+def test_each_phase_has_its_configuration(
+    trainer: Trainer, draw: Draw, noted_phases: list[tuple[str, PhaseConfig, float]]
+) -> None:
+    fine_tuning, scratch = recipe(1, rate=0.007), replace(SCRATCH, last_phase=recipe(0).last_phase)
+    trainer.train(fine_tuning, draw, 77)
+    trainer.train(scratch, draw, 77)
+    names, configurations, rates = zip(*noted_phases, strict=True)
+    assert names == ("head", "fine_tuning", "from_scratch")
+    assert configurations == (
+        trainer.training.phase_1,
+        fine_tuning.last_phase,
+        scratch.last_phase,
+    )
+    np.testing.assert_allclose(rates, [0.02, 0.007, 0.01])
+
+
+def test_depths_share_phase_1(
+    trainer: Trainer, draw: Draw, noted_phases: list[tuple[str, PhaseConfig, float]]
+) -> None:
+    for depth in (0, 1, 2):
+        trainer.train(recipe(depth, epochs=1), draw, 78)
+    assert [name for name, *_ in noted_phases] == ["head", "fine_tuning", "fine_tuning"]
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_other_images_have_a_phase_1_of_their_own(
+    trainer: Trainer,
+    draw: Draw,
+    noted_phases: list[tuple[str, PhaseConfig, float]],
+    part: str,
+) -> None:
+    other = replace(draw, **{part: getattr(draw, part)[1:]})
+    for one in (draw, other, draw):
+        trainer.train(recipe(0), one, {"train": 79, "validation": 80}[part])
+    assert [name for name, *_ in noted_phases] == ["head", "head"]
+
+
+@KINDS
+def test_run_does_not_depend_on_the_runs_before(
+    make_trainer: MakeTrainer, stochastic_trainer: Trainer, draw: Draw, kind: Recipe
+) -> None:
+    alone = make_trainer(**STOCHASTIC).train(kind, draw, 1)
+    for before in (kind, *EVERY_KIND):
+        stochastic_trainer.train(before, draw, 0)
+    keras.utils.set_random_seed(99)
+    random.seed(17)
+    assert_same(stochastic_trainer.train(kind, draw, 1), alone)
+
+
+def test_run_does_not_depend_on_which_graphs_were_dropped(
+    make_trainer: MakeTrainer, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = make_trainer(**STOCHASTIC).train(recipe(3), draw, 1)
+    monkeypatch.setattr(phases, "MAX_GRAPHS", 1)
+    trainer = make_trainer(**STOCHASTIC)
+    trainer.train(recipe(1), draw, 0)
+    # Predicting builds the graph of three blocks while one block is unfrozen.
+    trainer.probabilities(alone, draw.validation)
+    assert_same(trainer.train(recipe(3), draw, 1), alone)
+
+
+def test_seed_decides_the_initialisation(trainer: Trainer, draw: Draw) -> None:
+    slow = replace(SCRATCH, last_phase=PhaseConfig(epochs=1, learning_rate=1e-9, patience=1))
+    first, second = (trainer.train(slow, draw, seed) for seed in (0, 1))
+    assert first.backbone_weights is not None
+    assert second.backbone_weights is not None
+    assert not np.allclose(first.backbone_weights[0], second.backbone_weights[0])
+
+
+def test_images_outside_the_draw_do_not_matter(
+    make_trainer: MakeTrainer, trainer: Trainer, draw: Draw, images: LabelledImages
+) -> None:
+    other = LabelledImages(images.pixels.copy(), images.class_indices.copy(), 3)
+    other.pixels[24:] = 0
+    other.class_indices[24:] = 99
+    other_trainer = make_trainer(labelled=other)
+    for kind in (recipe(2), SCRATCH):
+        assert_same(other_trainer.train(kind, draw, 0), trainer.train(kind, draw, 0))
+
+
+@KINDS
+def test_probabilities_are_those_of_the_model_to_serve(
+    stochastic_trainer: Trainer, draw: Draw, images: LabelledImages, kind: Recipe
+) -> None:
+    trained = stochastic_trainer.train(kind, draw, 0)
+    stochastic_trainer.train(recipe("all", rate=0.5), draw, 1)
+    positions = np.array([29, 3, 3, 17])
+    probabilities = stochastic_trainer.probabilities(trained, positions)
+    model = stochastic_trainer.inference_model(trained)
+    served = model(images.pixels[positions].astype(np.float32), training=True)
+    np.testing.assert_allclose(probabilities, served, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(probabilities[1], probabilities[2])
+
+
+def test_balancing_weights_give_each_class_the_same_sum() -> None:
+    labelled = LabelledImages(np.zeros((7, 8, 8, 3), np.uint8), np.array([0, 0, 0, 0, 1, 2, 2]), 3)
+    weights = labelled.balancing_weights(np.array([0, 1, 2, 3, 4, 5]))
+    assert weights.dtype == np.float32
+    np.testing.assert_array_equal(weights, [0.5, 0.5, 0.5, 0.5, 2, 2])
+
+
+def test_balancing_weights_of_equal_classes_are_one() -> None:
+    labelled = LabelledImages(np.zeros((4, 8, 8, 3), np.uint8), np.array([1, 0, 0, 1]), 2)
+    np.testing.assert_array_equal(labelled.balancing_weights(np.arange(4)), np.ones(4))
+
+
+def test_class_without_images_does_not_weigh() -> None:
+    labelled = LabelledImages(np.zeros((3, 8, 8, 3), np.uint8), np.array([0, 0, 2]), 3)
+    np.testing.assert_allclose(labelled.balancing_weights(np.arange(3)), [0.75, 0.75, 1.5])
+
+
+def test_one_hot_follows_the_positions(images: LabelledImages) -> None:
+    np.testing.assert_array_equal(images.one_hot(np.array([2, 0])), [[0, 0, 1], [1, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"class_weights": "none"},
+        {"label_smoothing": 0.3},
+        {"weight_decay": 0.5},
+        {"optimizer": "sgd"},
+        {"batch_size": 7},
+        {"dropout": 0.5},
+    ],
+    ids=str,
+)
+def test_settings_change_the_training(
+    trainer: Trainer, make_trainer: MakeTrainer, settings: dict[str, Any]
+) -> None:
+    one, other = (
+        each.train(recipe(0), UNEQUAL, 0).head_weights[0]
+        for each in (trainer, make_trainer(**settings))
+    )
+    assert not np.allclose(one, other, rtol=1e-6)
+
+
+def test_smoothed_and_weighted_targets_leave_the_validation_loss_as_it_is(
+    make_trainer: MakeTrainer,
+) -> None:
+    trainer = make_trainer(label_smoothing=0.3)
+    trained = trainer.train(recipe(0), UNEQUAL, 0)
+    found = cross_entropy(trainer, trained, UNEQUAL.validation)
+    assert found == pytest.approx(trained.validation_loss, rel=1e-4)
+
+
+def test_training_loss_is_that_of_smoothed_and_weighted_targets(
+    make_trainer: MakeTrainer, images: LabelledImages
+) -> None:
+    # A rate too small to matter, so that the loss is that of the initial head.
+    trainer = make_trainer(phase_1=(1, 1e-9), label_smoothing=0.3)
+    trained = trainer.train(recipe(0, units=(4,)), UNEQUAL, 0)
+    probabilities = trainer.probabilities(trained, UNEQUAL.train)
+    targets = np.full((7, 3), 0.1)
+    targets[np.arange(7), images.class_indices[UNEQUAL.train]] = 0.8
+    weights = np.array([7 / 15] * 5 + [7 / 3] * 2)
+    expected = -(weights * (targets * np.log(probabilities)).sum(axis=1)).mean()
+    assert trained.history["loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "strong"])
+def test_from_scratch_the_statistics_are_those_of_the_training_images(
+    trainer: Trainer, draw: Draw, images: LabelledImages, augmentation: str
+) -> None:
+    trained = trainer.train(replace(SCRATCH, augmentation=augmentation), draw, 0)
+    network = trainer.backbone.model
+    network.set_weights(trained.backbone_weights)
+    network.trainable = True
+    norms = [network.get_layer(name) for name in ("stem_bn", "block1_bn", "block2_bn")]
+    kept = [(norm.moving_mean.numpy(), norm.moving_variance.numpy()) for norm in norms]
+    scaled = images.pixels[draw.train].astype(np.float32) / 127.5 - 1
+    entering = keras.Model(network.input, [norm.input for norm in norms])(scaled, training=True)
+    for (mean, variance), activations in zip(kept, map(np.asarray, entering), strict=True):
+        np.testing.assert_allclose(mean, activations.mean((0, 1, 2)), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(variance, activations.var((0, 1, 2)), rtol=1e-3, atol=1e-6)
+
+
+def test_from_scratch_the_network_learns_every_class(
+    trainer: Trainer, draw: Draw, images: LabelledImages
+) -> None:
+    trained = trainer.train(recipe("all", epochs=40, rate=0.02, from_scratch=True), draw, 0)
+    answers = trainer.probabilities(trained, draw.train).argmax(axis=1)
+    assert (answers == images.class_indices[draw.train]).mean() > 0.8
+    assert len(set(answers)) == 3
+
+
+def test_nothing_handed_in_is_changed(
+    trainer: Trainer, draw: Draw, images: LabelledImages, make_backbone: MakeBackbone
+) -> None:
+    pixels, classes, train = images.pixels.copy(), images.class_indices.copy(), draw.train.copy()
+    for kind in EVERY_KIND:
+        trainer.train(kind, draw, 0)
+    np.testing.assert_array_equal(images.pixels, pixels)
+    np.testing.assert_array_equal(images.class_indices, classes)
+    np.testing.assert_array_equal(draw.train, train)
+    assert_equal_weights(trainer.backbone.source_weights, make_backbone().source_weights)
