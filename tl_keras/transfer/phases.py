@@ -60,9 +60,10 @@ class TrainingGraph:
                 "config": {"weight_decay": training.weight_decay},
             }
         )
-        # With one device there is nothing to add up, and TensorFlow would keep every graph that
-        # does so for the life of the process: 50 MB for a whole MobileNetV2.
-        optimizer._all_reduce_sum_gradients = list
+        if not tf.distribute.has_strategy():
+            # With one device there is nothing to add up, and TensorFlow would keep every graph
+            # that does so for the life of the process: 50 MB for a whole MobileNetV2.
+            optimizer._all_reduce_sum_gradients = list
         model.compile(
             optimizer,
             keras.losses.CategoricalCrossentropy(from_logits=True),
