@@ -135,7 +135,9 @@ class _Experiment:
         self._config, self._monitor = config, monitor
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
-        # Everything that can be wrong with images or weights is found before the folder changes.
+        # Everything that can be wrong is found before the folder changes, what is quick first.
+        if not fresh and Path(config.results_folder).is_dir():
+            Ledger.check(config)
         self._backbone, self._card = _load_backbone(config)
         images = prepare_images(config, monitor)
         self._audit, self._splits = images.audit, images.splits

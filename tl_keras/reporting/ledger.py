@@ -75,9 +75,22 @@ class Ledger:
 
     @classmethod
     def _open(cls, folder: Path, config: ExperimentConfig, fresh: bool) -> "Ledger":
-        stored = folder / "config.json"
         if fresh and folder.exists():
             folder.rename(folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}"))
+        cls.check(config)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "config.json", config.as_dict())
+        return cls(folder)
+
+    @staticmethod
+    def check(config: ExperimentConfig) -> None:
+        """Nothing, if the experiment can go on in its folder; changes nothing.
+
+        Raises:
+            ResultsError: the folder holds results of another configuration or other files.
+        """
+        folder = Path(config.results_folder)
+        stored = folder / "config.json"
         if stored.exists():
             _refuse_changes(folder, json.loads(stored.read_text()), config.as_dict())
         elif folder.exists() and any(folder.iterdir()):
@@ -85,9 +98,6 @@ class Ledger:
                 f"{folder} must be empty or hold results of this package; got other files. Choose "
                 "another name, or use --fresh to move the folder aside."
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(stored, config.as_dict())
-        return cls(folder)
 
     def is_finished(self, run_id: str) -> bool:
         return self._run(run_id).is_dir()
