@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import io
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ def _prepare(name: str, builder: Any) -> None:
         return
     try:
         _check_reachable(builder)
-        builder.download_and_prepare()
+        with _progress_of_downloads(builder):
+            builder.download_and_prepare()
     # What it raises offline depends on the data set: requests, urllib3, OSError, its own classes.
     except Exception as error:
         raise DataError(
@@ -101,6 +103,22 @@ def _prepare(name: str, builder: Any) -> None:
             f"`tfds.builder('{name}', data_dir='FOLDER').download_and_prepare()`, copy FOLDER "
             "here and set data.data_dir to it."
         ) from error
+
+
+@contextmanager
+def _progress_of_downloads(builder: Any) -> Iterator[None]:
+    """Show how a download goes on, but not how a set is made that takes seconds."""
+    import tensorflow_datasets as tfds
+
+    if builder.url_infos:
+        yield
+        return
+    tfds.disable_progress_bar()
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.enable_progress_bar()
 
 
 def _check_reachable(builder: Any) -> None:
