@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -73,9 +74,15 @@ def search(
         phase_2: length and patience of the second phase; the rate is searched.
         folder: of this search alone.
         on_trial: called after each trial.
+
+    Raises:
+        Exception: whatever a trial or `on_trial` raised; it ends the search.
     """
     tuner = TwoPhaseTuner(trainer, draw, config, phase_2, folder, on_trial)
-    tuner.search(verbose=0)
+    try:
+        tuner.search(verbose=0)
+    except keras_tuner.errors.FatalError as error:
+        raise (error.__cause__ or error) from None
     trials = tuner.trials
     best = min(trials, key=lambda trial: trial.validation_loss)
     table = pd.DataFrame([asdict(trial) for trial in trials])
@@ -109,14 +116,16 @@ class TwoPhaseTuner(keras_tuner.Tuner):
         )
 
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Train one configuration, or read it where a killed search has finished it before."""
+        """Train one configuration, or read it where it has been trained before."""
         try:
-            result = self._result_of(dict(trial.hyperparameters.values))
+            result = self._result_of(trial.hyperparameters.values)
+            # Some oracles ask for a configuration again.
+            if result not in self.trials:
+                self.trials.append(result)
+                self._on_trial(result)
         except Exception as error:
             # KerasTuner would count it as a bad configuration and go on.
             raise keras_tuner.errors.FatalError(f"A trial failed: {error}") from error
-        self.trials.append(result)
-        self._on_trial(result)
         return {OBJECTIVE: result.validation_loss}
 
     def recipe(self, trial: Trial) -> Recipe:
@@ -130,9 +139,7 @@ class TwoPhaseTuner(keras_tuner.Tuner):
         )
 
     def _result_of(self, values: dict[str, Any]) -> Trial:
-        values = {key: value for key, value in values.items() if not key.startswith("tuner/")} | {
-            "epochs": values.get("tuner/epochs", self._phase_2.epochs)
-        }
+        values = self._that_matter(values)
         name = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
         path = self._folder / f"trial-{name}.json"
         if path.exists():
@@ -143,12 +150,20 @@ class TwoPhaseTuner(keras_tuner.Tuner):
         half.replace(path)
         return result
 
+    def _that_matter(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Without the values that change nothing, such as a rate where nothing is unfrozen."""
+        keys = ["unfrozen_blocks", "hidden_units", "augmentation"]
+        if values["unfrozen_blocks"] == "0":
+            return {key: values[key] for key in keys}
+        epochs = values.get("tuner/epochs", self._phase_2.epochs)
+        return {key: values[key] for key in (*keys, "learning_rate")} | {"epochs": epochs}
+
     def _train(self, values: dict[str, Any]) -> Trial:
         depth = _depth(values["unfrozen_blocks"])
-        rate = values.get("learning_rate") if depth else None
+        rate, epochs = values.get("learning_rate"), values.get("epochs")
         augmentation, units = values["augmentation"], values["hidden_units"]
         started = time.perf_counter()
-        recipe = self._recipe(depth, augmentation, units, rate, values["epochs"])
+        recipe = self._recipe(depth, augmentation, units, rate, epochs or self._phase_2.epochs)
         trained = self._trainer.train(recipe, self._draw, self._config.seed)
         positions = self._draw.validation
         predicted = self._trainer.probabilities(trained, positions).argmax(axis=1)
@@ -158,7 +173,7 @@ class TwoPhaseTuner(keras_tuner.Tuner):
             learning_rate=rate,
             hidden_units=units,
             augmentation=augmentation,
-            epochs_allowed=values["epochs"] if depth else None,
+            epochs_allowed=epochs,
             epochs=len(trained.history),
             validation_loss=trained.validation_loss,
             validation_accuracy=float(right.mean()),
@@ -191,6 +206,28 @@ def _space(config: SearchConfig) -> keras_tuner.HyperParameters:
     return space
 
 
+def _configurations(config: SearchConfig) -> int:
+    """Of the space, which has no rate where nothing is unfrozen."""
+    rates = sum(len(config.learning_rates) if depth else 1 for depth in config.unfrozen_blocks)
+    return rates * len(config.hidden_units) * len(config.augmentations)
+
+
+class _Hyperband(keras_tuner.oracles.HyperbandOracle):
+    """Hyperband with rounds no larger than the space.
+
+    The original stops once it has tried a small space, before its first round is full: nothing
+    would ever train for longer than the first round allows.
+    """
+
+    def __init__(self, configurations: int, **options: Any) -> None:
+        self._configurations = configurations
+        super().__init__(**options)
+
+    def _get_size(self, bracket_num: int, round_num: int) -> int:
+        largest = math.ceil(self._configurations / self.factor**round_num)
+        return min(super()._get_size(bracket_num, round_num), largest)
+
+
 def _oracle(config: SearchConfig, phase_2: PhaseConfig) -> keras_tuner.Oracle:
     common = {
         "objective": keras_tuner.Objective(OBJECTIVE, "min"),
@@ -199,13 +236,18 @@ def _oracle(config: SearchConfig, phase_2: PhaseConfig) -> keras_tuner.Oracle:
         "seed": config.seed + 1,
     }
     if config.oracle == "hyperband":
-        return keras_tuner.oracles.HyperbandOracle(max_epochs=max(phase_2.epochs, 3), **common)
-    oracle = {
-        "random": keras_tuner.oracles.RandomSearchOracle,
-        "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
-        "grid": keras_tuner.oracles.GridSearchOracle,
-    }[config.oracle]
-    return oracle(max_trials=config.max_trials, **common)
+        epochs = max(phase_2.epochs, 3)
+        oracle = _Hyperband(_configurations(config), max_epochs=epochs, **common)
+    else:
+        kind = {
+            "random": keras_tuner.oracles.RandomSearchOracle,
+            "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+            "grid": keras_tuner.oracles.GridSearchOracle,
+        }[config.oracle]
+        oracle = kind(max_trials=config.max_trials, **common)
+    # After 20 draws that were tried before, they would stop short of the end of a small space.
+    oracle._max_collisions = 1000
+    return oracle
 
 
 def _depth(text: str) -> Depth:

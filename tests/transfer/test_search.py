@@ -1,0 +1,298 @@
+"""The search: its trials, its table, its winner, and how it goes on after a kill."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tl_keras.config.schema import PhaseConfig, SearchConfig
+from tl_keras.data.splits import Draw
+from tl_keras.transfer.search import Study, Trial, search
+from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
+
+# KerasTuner asks for the current thread by its old name.
+pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
+
+ORACLES = pytest.mark.parametrize("oracle", ["random", "bayesian", "hyperband", "grid"])
+PHASE_2 = PhaseConfig(epochs=4, learning_rate=1e-3, patience=4)
+DRAW = Draw(train=np.arange(4), validation=np.array([4, 5, 6, 7]))
+
+
+class Scripted:
+    """In place of a trainer: a loss from a formula, so that a trial takes no time."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.recipes: list[Recipe] = []
+        self.seeds: list[int] = []
+        self.images = SimpleNamespace(class_indices=np.array([9, 9, 9, 9, 0, 1, 0, 1, 9]))
+        self.stop_after = stop_after
+
+    @staticmethod
+    def loss(recipe: Recipe) -> float:
+        """Least for two blocks at a rate of 0.01, without a hidden layer."""
+        depth = 4 if recipe.unfrozen_blocks == "all" else int(recipe.unfrozen_blocks)
+        rate = abs(np.log10(recipe.last_phase.learning_rate) + 2) if depth else 0.5
+        return 1 + abs(depth - 2) + rate + 0.1 * len(recipe.hidden_units)
+
+    def train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
+        assert draw is DRAW
+        if len(self.recipes) == self.stop_after:
+            raise RuntimeError("the disk is full")
+        self.recipes.append(recipe)
+        self.seeds.append(seed)
+        return cast(
+            Trained,
+            SimpleNamespace(
+                validation_loss=self.loss(recipe), history=pd.DataFrame({"epoch": [1]})
+            ),
+        )
+
+    def probabilities(self, trained: Trained, positions: np.ndarray) -> np.ndarray:
+        np.testing.assert_array_equal(positions, DRAW.validation)
+        # Answers 0 0 0 1 to the classes 0 1 0 1.
+        return np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]])
+
+
+def settings(**keys: Any) -> SearchConfig:
+    space = {
+        "unfrozen_blocks": (0, 2, "all"),
+        "learning_rates": (0.001, 0.01),
+        "max_trials": 20,
+    }
+    return SearchConfig.model_validate(space | keys)
+
+
+def study(
+    folder: Path,
+    trainer: Scripted,
+    on_trial: Callable[[Trial], None] = lambda trial: None,
+    **keys: Any,
+) -> Study:
+    return search(cast(Trainer, trainer), DRAW, settings(**keys), PHASE_2, folder, on_trial)
+
+
+def without_seconds(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns="seconds")
+
+
+@ORACLES
+def test_every_oracle_fills_the_table_with_raw_scores(tmp_path: Path, oracle: str) -> None:
+    trainer = Scripted()
+    trials = study(tmp_path, trainer, oracle=oracle, max_trials=4).trials
+    assert list(trials.columns) == [
+        "trial",
+        "unfrozen_blocks",
+        "learning_rate",
+        "hidden_units",
+        "augmentation",
+        "epochs_allowed",
+        "epochs",
+        "validation_loss",
+        "validation_accuracy",
+        "seconds",
+        "chosen",
+    ]
+    assert list(trials["trial"]) == list(range(1, len(trials) + 1))
+    assert set(trials["validation_loss"]) == {Scripted.loss(recipe) for recipe in trainer.recipes}
+    assert set(trials["validation_accuracy"]) == {0.75}
+    assert set(trials["epochs"]) == {1}
+    assert (trials["seconds"] >= 0).all()
+
+
+@ORACLES
+def test_winner_has_the_least_validation_loss(tmp_path: Path, oracle: str) -> None:
+    result = study(tmp_path, Scripted(), oracle=oracle)
+    chosen = result.trials[result.trials["chosen"]]
+    assert list(chosen["validation_loss"]) == [result.trials["validation_loss"].min()]
+    winner = result.winner
+    assert str(winner.unfrozen_blocks) == chosen["unfrozen_blocks"].item()
+    assert Scripted.loss(winner) == result.trials["validation_loss"].min()
+
+
+def test_winner_trains_the_whole_second_phase(tmp_path: Path) -> None:
+    winner = study(tmp_path, Scripted(), oracle="hyperband").winner
+    assert (winner.last_phase.epochs, winner.last_phase.patience) == (4, 4)
+    assert not winner.from_scratch
+
+
+@pytest.mark.parametrize("oracle", ["random", "bayesian", "grid"])
+def test_search_stops_at_max_trials(tmp_path: Path, oracle: str) -> None:
+    assert len(study(tmp_path, Scripted(), oracle=oracle, max_trials=3).trials) == 3
+
+
+@pytest.mark.parametrize("oracle", ["random", "grid"])
+def test_small_space_is_tried_once_and_no_longer(tmp_path: Path, oracle: str) -> None:
+    trials = study(tmp_path, Scripted(), oracle=oracle).trials
+    tried = set(zip(trials["unfrozen_blocks"], trials["learning_rate"].fillna(0), strict=True))
+    assert len(trials) == len(tried) == 5
+    assert tried == {("0", 0), ("2", 0.001), ("2", 0.01), ("all", 0.001), ("all", 0.01)}
+
+
+@pytest.mark.parametrize("oracle", ["random", "grid"])
+def test_whole_space_is_covered(tmp_path: Path, oracle: str) -> None:
+    keys: dict[str, Any] = {
+        "hidden_units": (0, 8),
+        "augmentations": ("none", "light"),
+        "max_trials": 50,
+    }
+    trials = study(tmp_path, Scripted(), oracle=oracle, **keys).trials
+    assert len(trials) == 5 * 2 * 2
+    assert set(trials["hidden_units"]) == {0, 8}
+    assert set(trials["augmentation"]) == {"none", "light"}
+
+
+@ORACLES
+def test_without_unfrozen_blocks_there_is_no_rate(tmp_path: Path, oracle: str) -> None:
+    trials = study(tmp_path, Scripted(), oracle=oracle).trials
+    frozen = trials["unfrozen_blocks"] == "0"
+    assert frozen.any()
+    assert trials.loc[frozen, ["learning_rate", "epochs_allowed"]].isna().all(axis=None)
+    assert trials.loc[~frozen, ["learning_rate", "epochs_allowed"]].notna().all(axis=None)
+
+
+@ORACLES
+def test_no_configuration_is_trained_twice(tmp_path: Path, oracle: str) -> None:
+    trainer = Scripted()
+    study(tmp_path, trainer, oracle=oracle)
+    frozen = [recipe for recipe in trainer.recipes if recipe.unfrozen_blocks == 0]
+    assert len(frozen) == 1
+    assert len(set(trainer.recipes)) == len(trainer.recipes)
+
+
+@ORACLES
+def test_no_configuration_is_in_the_table_twice(tmp_path: Path, oracle: str) -> None:
+    trials = study(tmp_path, Scripted(), oracle=oracle).trials
+    keys = ["unfrozen_blocks", "learning_rate", "epochs_allowed"]
+    assert not trials.duplicated(keys).any()
+
+
+def test_space_of_frozen_backbones_alone_is_searched(tmp_path: Path) -> None:
+    trials = study(tmp_path, Scripted(), unfrozen_blocks=(0,), hidden_units=(0, 8)).trials
+    assert list(trials["hidden_units"].sort_values()) == [0, 8]
+
+
+def test_trial_trains_what_its_row_says(tmp_path: Path) -> None:
+    trainer = Scripted()
+    keys: dict[str, Any] = {"hidden_units": (0, 8), "augmentations": ("none", "light")}
+    trials = study(tmp_path, trainer, oracle="grid", **keys).trials
+    for row, recipe in zip(trials.itertuples(), trainer.recipes, strict=True):
+        assert row.unfrozen_blocks == str(recipe.unfrozen_blocks)
+        assert row.hidden_units == (recipe.hidden_units or (0,))[0]
+        assert row.augmentation == recipe.augmentation
+        if recipe.unfrozen_blocks:
+            assert row.learning_rate == recipe.last_phase.learning_rate
+            assert row.epochs_allowed == recipe.last_phase.epochs == 4
+
+
+def test_hyperband_lets_the_best_train_for_longer(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"unfrozen_blocks": (2, "all"), "learning_rates": (0.001, 0.003, 0.01)}
+    trials = study(tmp_path, Scripted(), oracle="hyperband", **keys).trials
+    assert set(trials["epochs_allowed"]) == {2, 4}
+    best = trials[trials["validation_loss"] == trials["validation_loss"].min()]
+    assert list(best["epochs_allowed"]) == [2, 4]
+
+
+def test_hyperband_in_a_space_smaller_than_its_first_round(tmp_path: Path) -> None:
+    trials = study(tmp_path, Scripted(), oracle="hyperband", unfrozen_blocks=(2,)).trials
+    assert list(trials["epochs_allowed"]) == [2, 2, 4]
+
+
+def test_every_trial_has_the_seed_of_the_search(tmp_path: Path) -> None:
+    trainer = Scripted()
+    study(tmp_path, trainer, seed=6)
+    assert set(trainer.seeds) == {6}
+
+
+@ORACLES
+def test_same_seed_gives_the_same_trials(tmp_path: Path, oracle: str) -> None:
+    first, second = (
+        without_seconds(study(tmp_path / name, Scripted(), oracle=oracle, max_trials=4).trials)
+        for name in ("first", "second")
+    )
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
+def test_seed_changes_the_order(tmp_path: Path) -> None:
+    orders = {
+        tuple(study(tmp_path / str(seed), Scripted(), seed=seed).trials["validation_loss"])
+        for seed in range(4)
+    }
+    assert len(orders) > 1
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
+@ORACLES
+def test_killed_search_goes_on_where_it_was(
+    tmp_path: Path, oracle: str, stop: type[BaseException]
+) -> None:
+    whole = study(tmp_path / "whole", Scripted(), oracle=oracle, max_trials=5)
+    seen: list[Trial] = []
+
+    def kill(trial: Trial) -> None:
+        seen.append(trial)
+        if len(seen) == 2:
+            raise stop("killed")
+
+    first, second, folder = Scripted(), Scripted(), tmp_path / "killed"
+    with pytest.raises(BaseException, match="killed"):
+        study(folder, first, kill, oracle=oracle, max_trials=5)
+    resumed = study(folder, second, oracle=oracle, max_trials=5)
+    assert len(first.recipes) == 2
+    assert not set(first.recipes) & set(second.recipes)
+    pd.testing.assert_frame_equal(
+        without_seconds(resumed.trials), without_seconds(whole.trials), check_exact=True
+    )
+    assert resumed.winner == whole.winner
+    assert list(resumed.trials["seconds"][:2]) == [trial.seconds for trial in seen]
+
+
+def test_finished_search_trains_nothing_again(tmp_path: Path) -> None:
+    first = study(tmp_path, Scripted())
+    trainer = Scripted(stop_after=0)
+    again = study(tmp_path, trainer)
+    pd.testing.assert_frame_equal(again.trials, first.trials, check_exact=True)
+
+
+def test_half_written_files_of_the_tuner_do_not_matter(tmp_path: Path) -> None:
+    first = study(tmp_path, Scripted())
+    for path in (tmp_path / "keras_tuner").rglob("*.json"):
+        path.write_text("")
+    pd.testing.assert_frame_equal(study(tmp_path, Scripted(0)).trials, first.trials)
+
+
+@pytest.mark.parametrize("finished", [0, 2])
+def test_failing_trial_stops_the_search(tmp_path: Path, finished: int) -> None:
+    trainer = Scripted(stop_after=finished)
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        study(tmp_path, trainer)
+    assert len(trainer.recipes) == finished
+
+
+def test_each_trial_is_told(tmp_path: Path) -> None:
+    told: list[Trial] = []
+    trials = study(tmp_path, Scripted(), told.append).trials
+    assert [trial.validation_loss for trial in told] == list(trials["validation_loss"])
+
+
+def test_search_with_a_real_trainer_sees_no_image_outside_its_draw(
+    tmp_path: Path,
+    make_trainer: Callable[..., Trainer],
+    images: LabelledImages,
+    draw: Draw,
+) -> None:
+    """And its scores are those of the same recipe trained alone."""
+    other = LabelledImages(images.pixels.copy(), images.class_indices.copy(), 3)
+    other.pixels[24:] = 0
+    other.class_indices[24:] = 99
+    config = settings(unfrozen_blocks=(0, 1), oracle="grid")
+    first, second = (
+        search(trainer, draw, config, PHASE_2, tmp_path / name)
+        for name, trainer in (("a", make_trainer()), ("b", make_trainer(labelled=other)))
+    )
+    pd.testing.assert_frame_equal(without_seconds(first.trials), without_seconds(second.trials))
+    alone = make_trainer().train(first.winner, draw, config.seed)
+    assert alone.validation_loss == first.trials["validation_loss"].min()
