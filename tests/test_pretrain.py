@@ -235,6 +235,43 @@ def test_a_budget_shortens_the_schedule(tmp_path: Path) -> None:
     assert progress.rounds == progress.total == 1
 
 
+def test_the_last_part_is_seen_at_full_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(tmp_path, image_size=48, epochs=4, full_size_part=0.5)
+    sides: list[int] = []
+
+    class Recorded(training.TrainingBatches):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            sides.append(self.side)
+
+    monkeypatch.setattr(training, "TrainingBatches", Recorded)
+    progress = training.train(tiny_classifier(config), images_of(config), config, None)
+
+    assert sides == [32] * 4 + [48] * 4
+    assert progress.full_from == 4
+
+
+def test_full_size_stays_where_the_schedule_grows_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(tmp_path, image_size=48, epochs=3, full_size_part=0.5)
+    sides: list[int] = []
+    totals = iter([2, 6, 6, 6, 6, 6])
+
+    class Recorded(training.TrainingBatches):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            sides.append(self.side)
+
+    monkeypatch.setattr(training, "TrainingBatches", Recorded)
+    monkeypatch.setattr(training, "_fitting", lambda *_: next(totals))
+    training.train(tiny_classifier(config), images_of(config), config, budget=9.0)
+
+    assert sides == [32] + [48] * 5
+
+
 def test_batch_norm_statistics_become_those_of_the_images(tmp_path: Path) -> None:
     config = configuration(tmp_path, batch_norm_images=18, batch_size=6)
     images = images_of(config)

@@ -25,7 +25,7 @@ def pretrain(config: SourceConfig, budget: float | None = None, command: str = "
 
     Args:
         config: From `read_source_config`.
-        budget: Seconds for the training epochs; the schedule shrinks to fit. None: no limit.
+        budget: Seconds for the training; the schedule shrinks to fit. None: no limit.
         command: What was typed, for the card.
 
     Raises:
@@ -57,7 +57,7 @@ def pretrain(config: SourceConfig, budget: float | None = None, command: str = "
 def model_card(config: SourceConfig, measured: dict[str, Any], weights: Path) -> dict[str, Any]:
     """What a user of the weights has to know, ready for JSON."""
     return {
-        "name": f"mobilenetv2_{config.name}",
+        "name": config.name,
         "backbone": "MobileNetV2",
         "alpha": 1.0,
         "images": config.classes * config.images_per_class,

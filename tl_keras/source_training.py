@@ -30,6 +30,8 @@ class Progress:
         total: Rounds of the whole schedule.
         rounds: Rounds done.
         seconds: Time they took.
+        full_from: First round at the full image size, -1 before it. From there on the size stays,
+            also where the schedule grows again.
         history: Loss and accuracy on the training images of every round.
     """
 
@@ -37,6 +39,7 @@ class Progress:
     total: int
     rounds: int = 0
     seconds: float = 0.0
+    full_from: int = -1
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -179,8 +182,7 @@ def train(
     side = 0
     while progress.rounds < progress.total:
         started = time.monotonic()
-        if side != _side(progress, config):
-            side = _side(progress, config)
+        if side != (side := _side(progress, config)):
             classifier.train_function = None  # traced again, for the new size alone
         batches = TrainingBatches(images, config, progress.rounds, side)
         report = RateAndReport(config, progress, len(batches))
@@ -224,8 +226,13 @@ def held_out_accuracy(classifier: keras.Model, images: SourceImages, config: Sou
 
 def _side(progress: Progress, config: SourceConfig) -> int:
     """Side of the images in the next round."""
-    full = progress.rounds >= (1 - config.full_size_part) * progress.total
-    return config.image_size if full else config.small_image_size
+    if progress.full_from < 0 and progress.rounds >= _small_rounds(progress.total, config):
+        progress.full_from = progress.rounds
+    return config.small_image_size if progress.full_from < 0 else config.image_size
+
+
+def _small_rounds(total: int, config: SourceConfig) -> int:
+    return math.ceil((1 - config.full_size_part) * total)
 
 
 def _fitting(progress: Progress, config: SourceConfig, budget: float, per_area: float) -> int:
@@ -239,16 +246,17 @@ def _fitting(progress: Progress, config: SourceConfig, budget: float, per_area: 
     """
     planned = config.epochs * config.rounds_per_epoch
     for total in range(planned, progress.rounds, -1):
-        small_rounds = math.ceil((1 - config.full_size_part) * total)
-        small = max(0, small_rounds - progress.rounds) * config.small_image_size**2
-        full = (total - max(progress.rounds, small_rounds)) * config.image_size**2
-        if progress.seconds + per_area * (small + full) <= budget:
+        small = max(0, _small_rounds(total, config) - progress.rounds)
+        small = small if progress.full_from < 0 else 0
+        full = total - progress.rounds - small
+        area = small * config.small_image_size**2 + full * config.image_size**2
+        if progress.seconds + per_area * area <= budget:
             return total
     return progress.rounds
 
 
 def _restored(classifier: keras.Model, config: SourceConfig, folder: Path) -> Progress:
-    facts = config.model_dump(exclude={"output", "work", "description"})
+    facts = config.model_dump(exclude={"name", "output", "work", "description"})
     state = folder / "progress.json"
     if not state.exists():
         return Progress(facts, config.epochs * config.rounds_per_epoch)
