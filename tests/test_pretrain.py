@@ -4,7 +4,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -100,17 +99,15 @@ def test_a_missing_file_exits_with_2_and_no_traceback(capsys: pytest.CaptureFixt
     assert "nowhere.json: cannot be read" in capsys.readouterr().err
 
 
-def test_help_is_quick_and_needs_no_tensorflow() -> None:
+def test_help_needs_no_tensorflow() -> None:
     code = (
         "import sys, tl_keras.pretrain as p\n"
         "try: p.main(['--help'])\n"
         "except SystemExit: sys.exit('tensorflow' in sys.modules)"
     )
-    started = time.process_time()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert "--preview" in done.stdout
-    assert time.process_time() - started < 5
 
 
 def test_preview_is_a_picture_of_the_first_classes(tmp_path: Path) -> None:
