@@ -3,7 +3,7 @@
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,8 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 import tl_keras.experiment
-from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.errors import ConfigError, DataError, ResultsError
 from tl_keras.experiment import ExperimentResult, Images, run_experiment
 from tl_keras.monitor import Silent
@@ -26,7 +24,7 @@ from tl_keras.transfer.strategies import Run
 # KerasTuner asks for the current thread by its old name.
 pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
 
-COLOURS = {"amber": (200, 150, 90), "blue": (110, 110, 200), "green": (110, 190, 110)}
+CLASSES = ["amber", "blue", "green"]
 PROMISED_COLUMNS = {
     "experiment",
     "run_id",
@@ -53,57 +51,11 @@ PROMISED_COLUMNS = {
 TABLES = ("runs", "summary", "per_class", "confusion", "history", "trials", "splits")
 
 
-def tiny_network(
-    include_top: bool, weights: None, input_shape: tuple[int, int, int]
-) -> keras.Model:
-    """Three convolutions in the place of a Keras application."""
-    layers = keras.layers
-    images = outputs = keras.Input(input_shape)
-    for block in ("stem", "block1", "top"):
-        outputs = layers.Conv2D(6, 3, strides=2, name=f"{block}_conv")(outputs)
-        outputs = layers.BatchNormalization(name=f"{block}_bn")(outputs)
-        outputs = layers.ReLU(name=f"{block}_relu")(outputs)
-    return keras.Model(images, outputs)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_backbone() -> Iterator[None]:
-    """Let the table of backbones and Keras know the network."""
-    spec = BackboneSpec(
-        name="Tiny",
-        scaling="tf",
-        minimum_image_size=32,
-        imagenet_size=32,
-        gflops=1e-3,
-        blocks=("stem", "block1", "top"),
-        block_rules=((r"(stem|block1|top)_", r"\1"),),
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(BACKBONES, "Tiny", spec)
-        patch.setattr(keras.applications, "Tiny", tiny_network, raising=False)
-        yield
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fourteen noisy pictures of each colour."""
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    for label, colour in COLOURS.items():
-        (folder / label).mkdir()
-        for number in range(14):
-            shade = np.array(colour) + rng.normal(0, 30, 3)
-            pixels = shade + rng.normal(0, 40, (36, 40, 3))
-            picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-            picture.save(folder / label / f"{number}.png")
-    return folder
-
-
 Configure = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def configure(photos: Path) -> Configure:
+def configure(photos: Path, tiny_backbone: None) -> Configure:
     """`configure(results, **keys)`: all strategies, two seeds, two sizes, short training."""
 
     def configured(results: Path, **keys: Any) -> dict[str, Any]:
@@ -371,7 +323,7 @@ def test_the_exported_run_has_the_best_mean_validation_loss(result: ExperimentRe
     means = learned.groupby(["strategy", "train_per_class"])["validation_loss"].mean()
     chosen = learned.set_index("run_id").loc[record["run_id"]]
     assert (chosen["strategy"], chosen["train_per_class"]) == means.idxmin()
-    assert record["labels"] == list(COLOURS)
+    assert record["labels"] == CLASSES
 
 
 def test_the_export_is_verified_and_lies_where_a_server_looks(result: ExperimentResult) -> None:
@@ -522,7 +474,7 @@ def test_the_export_answers_as_measured_before_a_restart(
     measured = np.load(result.folder / "runs" / run_id / "probabilities.npz")["test"]
     test = result.splits.loc[result.splits["part"] == "test", "image_id"]
     assert result.export is not None
-    verify_export(result.export, [photos / name for name in test], measured, list(COLOURS))
+    verify_export(result.export, [photos / name for name in test], measured, CLASSES)
 
 
 def test_a_changed_configuration_is_refused_with_the_difference(quick: Configure) -> None:

@@ -1,0 +1,136 @@
+"""What a dry run says."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tl_keras.config.files import parse_config
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.errors import DataError
+from tl_keras.planning import describe_plan
+from tl_keras.transfer.training import Trainer
+
+Configure = Callable[..., ExperimentConfig]
+
+
+@pytest.fixture
+def configure(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configure:
+    """`configure(**keys)`: an experiment that may be described but not trained."""
+
+    def never(*arguments: Any, **settings: Any) -> None:
+        pytest.fail("a plan trains nothing")
+
+    monkeypatch.setattr(Trainer, "train", never)
+
+    def configured(**keys: Any) -> ExperimentConfig:
+        base = {
+            "name": "colours",
+            "data": {"folder": photos, "train_per_class": 4},
+            "strategies": ["from_scratch", "fine_tuning"],
+            "fine_tuning": {"unfrozen_blocks": [2]},
+            "results_dir": tmp_path / "results",
+        }
+        return parse_config(base | keys)
+
+    return configured
+
+
+def minutes(plan: str) -> float:
+    """The time in a plan, minutes."""
+    found = re.search(r"About (?:(a) minute|(\d+) minutes|([\d.]+) hours)", plan)
+    assert found is not None, plan
+    return 1 if found[1] else float(found[2] or 0) + 60 * float(found[3] or 0)
+
+
+def test_the_configuration_is_shown_with_its_defaults(configure: Configure) -> None:
+    config = configure()
+    plan = describe_plan(config)
+    shown, _ = json.JSONDecoder().raw_decode(plan)
+    assert shown == config.as_dict()
+
+
+def test_images_are_counted_by_class(configure: Configure) -> None:
+    plan = describe_plan(configure())
+    assert "42 in 3 classes (amber 14, blue 14, green 14), 12 of them in the test split" in plan
+
+
+def test_every_run_is_named(configure: Configure) -> None:
+    plan = describe_plan(configure(seeds=2)).splitlines()
+    start = plan.index("Runs: 4")
+    assert plan[start + 1 : start + 5] == [
+        "  from_scratch-n4-s0",
+        "  from_scratch-n4-s1",
+        "  fine_tuning-2-n4-s0",
+        "  fine_tuning-2-n4-s1",
+    ]
+
+
+def test_a_search_is_announced(configure: Configure) -> None:
+    search = {"max_trials": 6, "oracle": "bayesian"}
+    plan = describe_plan(configure(strategies=["searched"], search=search))
+    assert "Search: 6 trials (bayesian)" in plan
+    assert "Search" not in describe_plan(configure())
+
+
+def test_a_search_is_made_for_each_training_size(configure: Configure) -> None:
+    data = configure().data.model_dump() | {"train_per_class": [2, 4]}
+    plan = describe_plan(configure(strategies=["searched"], data=data))
+    assert "for each of 2 training sizes" in plan
+
+
+def test_more_work_takes_longer(configure: Configure) -> None:
+    short, long = (
+        describe_plan(configure(training={"from_scratch": {"epochs": epochs}}))
+        for epochs in (20, 2000)
+    )
+    assert minutes(short) < minutes(long)
+    larger = describe_plan(configure(backbone={"image_size": 512}))
+    assert minutes(describe_plan(configure())) < minutes(larger)
+
+
+def test_a_search_counts(configure: Configure) -> None:
+    strategies = ["from_scratch", "searched"]
+    few, many = (
+        describe_plan(configure(strategies=strategies, search={"max_trials": trials}))
+        for trials in (1, 200)
+    )
+    assert minutes(few) < minutes(many)
+
+
+def test_augmentation_search_trains_three_times(configure: Configure) -> None:
+    once, thrice = (
+        describe_plan(configure(backbone={"image_size": 320}, training={"augmentation": level}))
+        for level in ("light", "search")
+    )
+    assert 2 < minutes(thrice) / minutes(once) < 3.5
+
+
+def test_the_majority_class_takes_no_time(configure: Configure) -> None:
+    assert minutes(describe_plan(configure(strategies=["majority_class"]))) == 1
+
+
+def test_results_are_announced_and_not_written(configure: Configure, tmp_path: Path) -> None:
+    plan = describe_plan(configure())
+    assert f"Results: {tmp_path / 'results' / 'colours'}" in plan
+    assert not (tmp_path / "results").exists()
+
+
+def test_findings_are_shown(configure: Configure, photos: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(photos, own)
+    broken = own / "blue" / "3.png"
+    broken.write_bytes(broken.read_bytes()[:300])
+    plan = describe_plan(configure(data={"folder": own, "skip_unreadable": True}))
+    assert "warning 1 unreadable images are left out: blue/3.png." in plan
+    assert "41 in 3 classes (amber 14, blue 13, green 14)" in plan
+    assert "1 unreadable left out" in plan
+
+
+def test_images_that_cannot_be_used_are_refused(configure: Configure, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="absent"):
+        describe_plan(configure(data={"folder": tmp_path / "absent"}))
