@@ -95,6 +95,13 @@ def test_unreadable_files_stop_with_all_their_names(plain: Path) -> None:
         check(plain)
 
 
+@pytest.mark.parametrize("start", [b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM\x80"])
+def test_a_file_that_ends_after_its_first_bytes_is_unreadable(plain: Path, start: bytes) -> None:
+    (plain / "a/stub.png").write_bytes(start)
+    with pytest.raises(DataError, match=r"a/stub.png \(damaged or cut short"):
+        check(plain)
+
+
 def test_many_unreadable_files_are_counted(plain: Path) -> None:
     for number in range(12):
         (plain / f"a/x{number:02d}.png").write_bytes(b"")

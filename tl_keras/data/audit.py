@@ -169,7 +169,8 @@ def _decoding_error(encoded: bytes) -> str | None:
     try:
         with tf.device("CPU:0"):
             _decoder()(tf.constant(encoded))
-    except tf.errors.OpError:
+    # TensorFlow quotes some files in its message, which then is no text that Python can read.
+    except (tf.errors.OpError, UnicodeDecodeError):
         known = format_of(encoded)
         return f"damaged or cut short {known}" if known else "no JPEG, PNG, BMP or GIF content"
     return None
