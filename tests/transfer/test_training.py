@@ -1,7 +1,7 @@
 """Two-phase training: what changes, what stays, and that runs do not touch each other."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,7 +44,6 @@ def recipe(
 
 SCRATCH = recipe("all", from_scratch=True)
 EVERY_KIND = [
-    recipe(0),
     recipe(0, "light"),
     recipe(2, units=(3,)),
     recipe("all", "strong"),
@@ -55,6 +54,13 @@ KINDS = pytest.mark.parametrize(
     EVERY_KIND,
     ids=lambda kind: f"{kind.unfrozen_blocks}-{kind.augmentation}-{kind.from_scratch}",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def every_graph_is_kept() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phases, "MAX_GRAPHS", 100)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -204,11 +210,11 @@ def test_cached_features_train_as_the_whole_network_does(
 def test_stochastic_layers_of_unfrozen_blocks_are_active(
     make_trainer: MakeTrainer, draw: Draw
 ) -> None:
-    calm, stochastic = (
-        make_trainer(drop=drop).train(recipe(3), draw, 0).history["loss"] for drop in (0.0, 0.9)
-    )
-    np.testing.assert_array_equal(calm[:2], stochastic[:2])
-    assert abs(calm[2:] - stochastic[2:]).min() > 1e-4
+    # In one batch with a head of zeros, nothing but the drop-connect depends on the seed.
+    trainer = make_trainer(drop=0.9, batch_size=14, optimizer="sgd")
+    first, second = (trainer.train(recipe(3), draw, seed).history["loss"] for seed in (0, 1))
+    np.testing.assert_array_equal(first[:2], second[:2])
+    assert abs(first[2:] - second[2:]).min() > 1e-4
 
 
 def test_fine_tuning_that_fails_ends_with_phase_1(trainer: Trainer, draw: Draw) -> None:
@@ -312,9 +318,10 @@ def test_run_does_not_depend_on_the_runs_before(
 def test_run_does_not_depend_on_which_graphs_were_dropped(
     make_trainer: MakeTrainer, draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = make_trainer(**STOCHASTIC).train(recipe(3), draw, 1)
+    settings = {**STOCHASTIC, "optimizer": "sgd"}
+    alone = make_trainer(**settings).train(recipe(3), draw, 1)
     monkeypatch.setattr(phases, "MAX_GRAPHS", 1)
-    trainer = make_trainer(**STOCHASTIC)
+    trainer = make_trainer(**settings)
     trainer.train(recipe(1), draw, 0)
     # Predicting builds the graph of three blocks while one block is unfrozen.
     trainer.probabilities(alone, draw.validation)
@@ -335,9 +342,8 @@ def test_images_outside_the_draw_do_not_matter(
     other = LabelledImages(images.pixels.copy(), images.class_indices.copy(), 3)
     other.pixels[24:] = 0
     other.class_indices[24:] = 99
-    other_trainer = make_trainer(labelled=other)
-    for kind in (recipe(2), SCRATCH):
-        assert_same(other_trainer.train(kind, draw, 0), trainer.train(kind, draw, 0))
+    trained = make_trainer(labelled=other).train(recipe(1), draw, 0)
+    assert_same(trained, trainer.train(recipe(1), draw, 0))
 
 
 @KINDS
@@ -451,7 +457,7 @@ def test_nothing_handed_in_is_changed(
     trainer: Trainer, draw: Draw, images: LabelledImages, make_backbone: MakeBackbone
 ) -> None:
     pixels, classes, train = images.pixels.copy(), images.class_indices.copy(), draw.train.copy()
-    for kind in EVERY_KIND:
+    for kind in (recipe(2), recipe(2, "light"), SCRATCH):
         trainer.train(kind, draw, 0)
     np.testing.assert_array_equal(images.pixels, pixels)
     np.testing.assert_array_equal(images.class_indices, classes)
