@@ -21,6 +21,10 @@ from tl_keras.transfer.strategies import Run, recipes_for
 from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
 
 
+# Some 25 MobileNetV2: enough for the trials that a later run repeats.
+REMEMBERED_BYTES = 2**28
+
+
 class RunMaker:
     """Makes the runs of one experiment, sharing images, features and searches between them."""
 
@@ -143,6 +147,7 @@ class RunMaker:
                 LabelledImages(pixels, self._labels, len(table.classes)),
                 self._config.head,
                 self._config.training,
+                remembered_bytes=REMEMBERED_BYTES,
             )
         return self._trainer
 

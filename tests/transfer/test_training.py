@@ -328,6 +328,18 @@ def test_run_does_not_depend_on_which_graphs_were_dropped(
     assert_same(trainer.train(recipe(3), draw, 1), alone)
 
 
+def test_same_training_is_made_once_within_the_budget(
+    trainer: Trainer, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "remembered_bytes", 2**20)
+    first = trainer.train(recipe(1), draw, 0)
+    assert trainer.train(recipe(1), draw, 0) is first
+    assert trainer.train(recipe(1), draw, 1) is not first
+    monkeypatch.setattr(trainer, "remembered_bytes", first.weight_bytes)
+    trainer.train(recipe(1), draw, 2)
+    assert trainer.train(recipe(1), draw, 0) is not first
+
+
 def test_seed_decides_the_initialisation(trainer: Trainer, draw: Draw) -> None:
     slow = replace(SCRATCH, last_phase=PhaseConfig(epochs=1, learning_rate=1e-9, patience=1))
     first, second = (trainer.train(slow, draw, seed) for seed in (0, 1))

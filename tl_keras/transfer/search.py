@@ -183,11 +183,8 @@ class TwoPhaseTuner(keras_tuner.Tuner):
     def _recipe(
         self, depth: Depth, augmentation: str, units: int, rate: float | None, epochs: int
     ) -> Recipe:
-        phase = PhaseConfig(
-            epochs=epochs,
-            learning_rate=rate or self._phase_2.learning_rate,
-            patience=self._phase_2.patience,
-        )
+        changes = {"epochs": epochs, "learning_rate": rate or self._phase_2.learning_rate}
+        phase = self._phase_2.model_copy(update=changes)
         return Recipe(depth, augmentation, (units,) if units else (), phase)
 
 

@@ -1,6 +1,7 @@
 """Training a classifier: the head on the frozen backbone, then the unfrozen blocks with it."""
 
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
 import keras
@@ -66,6 +67,10 @@ class Trained:
     unfrozen_layers: int
     trainable_parameters: int
 
+    @property
+    def weight_bytes(self) -> int:
+        return sum(weight.nbytes for weight in (*self.head_weights, *(self.backbone_weights or ())))
+
 
 @dataclass(frozen=True)
 class LabelledImages:
@@ -104,18 +109,25 @@ class Trainer:
         images: that draws refer to by position.
         head: the dropout of new heads.
         training: batch size, optimizer, phase 1 and so on.
+        remembered_bytes: weights of finished trainings to keep, newest first, so that the same
+            recipe, draw and seed (a trial, then a run) is trained once.
     """
 
     backbone: Backbone
     images: LabelledImages
     head: HeadConfig
     training: TrainingConfig
+    remembered_bytes: int = 0
     _bank: FeatureBank = field(init=False, repr=False)
     _scratch: Backbone | None = field(default=None, init=False, repr=False)
     _heads: dict[tuple[int, ...], keras.Model] = field(default_factory=dict, init=False)
     _graphs: GraphPool = field(default_factory=GraphPool, init=False)
     _phase_1: dict[tuple[object, ...], tuple[PhaseResult, list[np.ndarray], float]] = field(
         default_factory=dict, init=False
+    )
+
+    _finished: OrderedDict[tuple[object, ...], Trained] = field(
+        default_factory=OrderedDict, init=False, repr=False
     )
 
     def __post_init__(self) -> None:
@@ -129,6 +141,15 @@ class Trainer:
             draw: positions of training and validation images.
             seed: of initialisation, dropout, augmentation and the order of the images.
         """
+        key = (recipe, seed, draw.train.tobytes(), draw.validation.tobytes())
+        if key not in self._finished:
+            self._finished[key] = self._train(recipe, draw, seed)
+        trained = self._finished[key]
+        while sum(kept.weight_bytes for kept in self._finished.values()) > self.remembered_bytes:
+            self._finished.popitem(last=False)
+        return trained
+
+    def _train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
         keras.utils.set_random_seed(seed)
         if recipe.from_scratch:
             return self._train_from_scratch(recipe, draw, seed)
