@@ -20,7 +20,6 @@ from tl_keras.transfer.search import Study, search
 from tl_keras.transfer.strategies import Run, recipes_for
 from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
 
-
 # Some 25 MobileNetV2: enough for the trials that a later run repeats.
 REMEMBERED_BYTES = 2**28
 
