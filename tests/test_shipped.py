@@ -1,0 +1,59 @@
+"""The README's command as it stands, and the real thing: photos of steel with ImageNet weights."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tl_keras.experiment import run_experiment
+
+ROOT = Path(__file__).parents[1]
+PHOTOS = ROOT.parent / "shared/data/neu_cls"
+WEIGHTS = ROOT.parent / "shared/weights/mobilenetv2_1.0_imagenet_no_top.weights.h5"
+
+
+def accuracies(summary: pd.DataFrame) -> pd.Series:
+    return summary.groupby("strategy")["test_accuracy_mean"].max()
+
+
+@pytest.mark.slow
+def test_first_command_of_the_readme(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tl_keras.run", str(ROOT / "experiments/defects.json")]
+    places = ["--set", f"results_dir={tmp_path}", "--set", f"data.data_dir={tmp_path / 'tfds'}"]
+    done = subprocess.run([*command, *places], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Generated images" in done.stdout
+
+    folder = tmp_path / "defects"
+    accuracy = accuracies(pd.read_csv(folder / "summary.csv"))
+    chance = accuracy["majority_class"]
+    assert chance < accuracy["from_scratch"] < 0.75
+    assert accuracy["feature_extraction"] > accuracy["from_scratch"]
+    trials = pd.read_csv(folder / "trials.csv")
+    assert len(trials) >= 6
+    assert trials["unfrozen_blocks"].nunique() >= 4
+    assert (folder / "export/1/saved_model.pb").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="the steel photos are not on this machine")
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not on this machine")
+def test_borrowing_from_imagenet_helps_on_photos_of_steel(tmp_path: Path) -> None:
+    result = run_experiment(
+        {
+            "name": "steel",
+            "data": {"folder": str(PHOTOS), "train_per_class": 10},
+            "backbone": {"weights": str(WEIGHTS), "image_size": 96},
+            "strategies": ["from_scratch", "feature_extraction", "fine_tuning"],
+            "fine_tuning": {"unfrozen_blocks": ["all"]},
+            "seeds": 2,
+            "results_dir": str(tmp_path),
+        }
+    )
+    accuracy = accuracies(result.summary)
+    # A logistic regression on the same features reaches 0.83, one on random features 0.60.
+    assert accuracy["feature_extraction"] >= 0.80
+    assert accuracy["fine_tuning"] >= accuracy["feature_extraction"]
+    assert 1 / 6 < accuracy["from_scratch"] < accuracy["feature_extraction"]
