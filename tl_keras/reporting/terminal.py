@@ -36,6 +36,8 @@ class TerminalMonitor:
             TimeRemainingColumn(elapsed_when_finished=False),
             console=console,
             transient=True,
+            # a log file has no bar to redraw, and needs no thread for it
+            auto_refresh=console.is_terminal,
             speed_estimate_period=3600,
         )
         self._task = self._bar.add_task("Starting", total=None)
