@@ -564,3 +564,10 @@ def test_runs_of_several_experiments_load_into_one_table(
     runs = load_runs(results)
     assert runs["experiment"].value_counts().to_dict() == {"colours": 20, "other": 4}
     assert set(runs) >= PROMISED_COLUMNS
+
+
+def test_rate_of_feature_extraction_is_that_of_phase_1(result: ExperimentResult) -> None:
+    rates = result.runs.set_index("strategy")["learning_rate"]
+    training = result.config.training
+    assert (rates.loc[["feature_extraction"]] == training.phase_1.learning_rate).all()
+    assert (rates.loc[["fine_tuning"]] == training.phase_2.learning_rate).all()

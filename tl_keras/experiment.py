@@ -210,7 +210,8 @@ class _Experiment:
         if chosen["strategy"] == "majority_class":
             self._monitor.warn("Nothing was exported: the majority class is no model to serve.")
             return None
-        self._monitor.stage("Exporting the model")
+        self._monitor.stage(f"Exporting {chosen['run_id']}")
+        self._warn_of_guessing(chosen)
         config, table = self._config, self._audit.table
         trained = unpack(self._ledger.weights(str(chosen["run_id"])), chosen, config)
         path = export_classifier(
@@ -241,6 +242,14 @@ class _Experiment:
         )
         self._ledger.keep_weights_of(str(chosen["run_id"]))
         return path
+
+    def _warn_of_guessing(self, chosen: pd.Series) -> None:
+        guessing = float(np.log(chosen["classes"]))
+        if chosen["validation_loss"] > 0.95 * guessing:
+            self._monitor.warn(
+                f"{chosen['run_id']} is exported and hardly better than guessing: validation "
+                f"cross-entropy {chosen['validation_loss']:.3f}, that of guessing {guessing:.3f}."
+            )
 
 
 def _load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None]:

@@ -21,8 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
     options = _parser().parse_args(arguments)
     if options.schema:
-        print(json.dumps(json_schema(), indent=2))
-        return 0
+        return _show(json.dumps(json_schema(), indent=2))
     if options.experiment is None:
         _parser().error("an experiment is needed: a JSON file or a folder of images")
     try:
@@ -108,7 +107,15 @@ def _dry_run(config: ExperimentConfig) -> int:
     with _quiet_tensorflow():
         from tl_keras.planning import describe_plan
 
-    print(describe_plan(config))
+    return _show(describe_plan(config))
+
+
+def _show(text: str) -> int:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # The reader, such as head, has seen enough; Python would complain again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -63,7 +63,7 @@ class RunMaker:
             "trainable_parameters": trained.trainable_parameters,
             "augmentation": trained.recipe.augmentation,
             "hidden_units": " ".join(map(str, trained.recipe.hidden_units)),
-            "learning_rate": trained.recipe.last_phase.learning_rate,
+            "learning_rate": self._last_rate(trained.recipe),
             "epochs": len(trained.history),
             "validation_loss": trained.validation_loss,
             "phase_1_seconds": sum(candidate.phase_1_seconds for candidate in candidates),
@@ -73,6 +73,11 @@ class RunMaker:
         history = trained.history.copy()
         history.insert(0, "run_id", run.run_id)
         return Outcome(row, history, validation, test, pack(trained))
+
+    def _last_rate(self, recipe: Recipe) -> float:
+        head_only = recipe.unfrozen_blocks == 0
+        phase = self._config.training.phase_1 if head_only else recipe.last_phase
+        return phase.learning_rate
 
     def _majority(self, run: Run, draw: Draw) -> Outcome:
         """Answer every image with the class shares of the training images."""

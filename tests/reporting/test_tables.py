@@ -29,6 +29,7 @@ def row(strategy: str, seed: int, depth: str | None = None, **values: Any) -> di
         "train_per_class": size,
         "seed": seed,
         "validation_loss": 1.0,
+        "trainable_parameters": 100,
         "validation_accuracy": 0.5,
         "test_accuracy": 0.5,
         "test_macro_f1": 0.5,
@@ -190,6 +191,16 @@ def test_of_an_even_number_the_better_of_the_two_in_the_middle_is_exported() -> 
 def test_equal_losses_are_ordered_by_seed() -> None:
     runs = losses(*(("fine_tuning", seed, 0.5) for seed in (2, 0, 1)))
     assert best_run(runs) == "fine_tuning-1-n5-s1"
+
+
+def test_of_equal_strategies_the_one_that_trains_least_is_exported() -> None:
+    runs = runs_table(
+        [
+            row("fine_tuning", 0, "2", validation_loss=0.5, trainable_parameters=300),
+            row("feature_extraction", 0, "0", validation_loss=0.5, trainable_parameters=10),
+        ]
+    )
+    assert best_run(runs) == "feature_extraction-0-n5-s0"
 
 
 def test_the_test_split_does_not_choose() -> None:

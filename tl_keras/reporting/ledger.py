@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
+from pyarrow import parquet
 
 from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
@@ -123,7 +125,7 @@ class Ledger:
 
     def histories(self, run_ids: Iterable[str]) -> pd.DataFrame:
         """The epochs of several runs in one table."""
-        tables = [pd.read_csv(self._run(run_id) / "history.csv") for run_id in run_ids]
+        tables = [_read_csv(self._run(run_id) / "history.csv") for run_id in run_ids]
         # the majority class has no epochs; beside an empty table whole numbers become fractions
         return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
 
@@ -167,7 +169,7 @@ class Ledger:
         table = trials.assign(train_per_class=size)
         table.to_csv(self.search_folder(train_per_class) / "trials.csv", index=False)
         finished = sorted(self.folder.glob("search/*/trials.csv"))
-        tables = [pd.read_csv(path) for path in finished]
+        tables = [_read_csv(path) for path in finished]
         self.write("trials", pd.concat(tables).sort_values(["train_per_class", "trial"]))
 
     def trials(self) -> pd.DataFrame | None:
@@ -183,7 +185,7 @@ class Ledger:
         return path
 
     def read(self, name: str) -> pd.DataFrame:
-        return pd.read_csv(self.folder / f"{name}.csv")
+        return _read_csv(self.folder / f"{name}.csv")
 
     def _refuse_other(self, name: str, table: pd.DataFrame) -> None:
         """Raise where a table is on disk with other values in these columns."""
@@ -224,13 +226,22 @@ def load_runs(results_dir: str | Path) -> pd.DataFrame:
     Raises:
         ResultsError: no experiment there has a finished run.
     """
-    tables = [pd.read_parquet(path) for path in sorted(Path(results_dir).glob("*/runs.parquet"))]
+    tables = [parquet.read_table(path) for path in sorted(Path(results_dir).glob("*/runs.parquet"))]
     if not tables:
         raise ResultsError(
             f"{results_dir} must hold folders of experiments with runs.parquet; found none. Run "
             "an experiment first, or name the folder that holds its folder."
         )
-    return pd.concat(tables, ignore_index=True)
+    # Arrow, because pandas guesses the type of a column that one experiment leaves empty.
+    joined: pd.DataFrame = pyarrow.concat_tables(tables, promote_options="permissive").to_pandas()
+    return joined
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """A table as it was written: the default of pandas 2 may be off by the last bit."""
+    if pd.__version__.startswith("2."):
+        return pd.read_csv(path, float_precision="round_trip")
+    return pd.read_csv(path)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -95,13 +95,17 @@ def confusion_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
 def best_run(runs: pd.DataFrame) -> str:
     """The run to export: chosen on validation, never on test.
 
-    Of the strategy, depth and size with the lowest mean validation loss over seeds, the run whose
-    validation loss is in the middle. The majority class is no candidate unless it is alone.
+    Of the strategy, depth and size with the lowest mean validation loss over seeds, and of equal
+    ones that which trains the fewest parameters, the run whose validation loss is in the middle.
+    The majority class is no candidate unless it is alone.
     """
     learned = runs[runs["strategy"] != "majority_class"]
     candidates = learned if len(learned) else runs
-    means = candidates.groupby(KEYS, dropna=False)["validation_loss"].transform("mean")
-    best = candidates[means == means.min()].sort_values(["validation_loss", "seed"])
+    groups = candidates.groupby(KEYS, dropna=False, sort=False)
+    measures = groups[["validation_loss", "trainable_parameters"]].transform("mean")
+    ranking = measures.assign(group=groups.ngroup())
+    winner = ranking.sort_values(list(ranking.columns))["group"].iloc[0]
+    best = candidates[ranking["group"] == winner].sort_values(["validation_loss", "seed"])
     return str(best["run_id"].iloc[(len(best) - 1) // 2])
 
 

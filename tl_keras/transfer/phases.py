@@ -96,7 +96,8 @@ class TrainingGraph:
         means: dict[str, Any] = {}
         for inputs, targets, weights in batches:
             means = step(tf.cast(inputs, tf.float32), targets, weights)
-        return {name: float(value) for name, value in means.items()}
+        # In this order: that of the metrics differs between versions of Keras.
+        return {name: float(means[name]) for name in ("loss", "accuracy")}
 
     def probabilities(self, inputs: np.ndarray, batch_size: int) -> np.ndarray:
         """Softmax of the logits, float32 (n, classes)."""
