@@ -218,3 +218,10 @@ def test_runs_of_several_experiments_are_one_table(tmp_path: Path) -> None:
 def test_a_folder_without_experiments_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=r"must hold folders of experiments"):
         load_runs(tmp_path)
+
+
+def test_runs_that_were_moved_aside_are_not_loaded(tmp_path: Path) -> None:
+    for name in ("parts", "parts.20250102-030405"):
+        (tmp_path / name).mkdir()
+        pd.DataFrame({"experiment": [name]}).to_parquet(tmp_path / name / "runs.parquet")
+    assert load_runs(tmp_path)["experiment"].tolist() == ["parts"]

@@ -11,6 +11,7 @@ where it was.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from pyarrow import parquet
 from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
+
+
+# What `fresh` adds to a folder's name.
+_MOVED_ASIDE = re.compile(r"\.\d{8}-\d{6}$")
 
 
 @dataclass(frozen=True)
@@ -220,13 +225,17 @@ def runs_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def load_runs(results_dir: str | Path) -> pd.DataFrame:
     """The finished runs of all experiments in a results folder, one row each.
 
+    Results that `--fresh` moved aside are left out.
+
     Args:
         results_dir: the folder that holds the experiments' folders.
 
     Raises:
         ResultsError: no experiment there has a finished run.
     """
-    tables = [parquet.read_table(path) for path in sorted(Path(results_dir).glob("*/runs.parquet"))]
+    paths = sorted(Path(results_dir).glob("*/runs.parquet"))
+    current = [path for path in paths if not _MOVED_ASIDE.search(path.parent.name)]
+    tables = [parquet.read_table(path) for path in current]
     if not tables:
         raise ResultsError(
             f"{results_dir} must hold folders of experiments with runs.parquet; found none. Run "
