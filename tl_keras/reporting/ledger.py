@@ -28,7 +28,6 @@ from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
 
-
 # What `fresh` adds to a folder's name.
 _MOVED_ASIDE = re.compile(r"\.\d{8}-\d{6}$")
 
