@@ -1,7 +1,8 @@
 """What all tests share: the environment, set before any test imports TensorFlow, and photos."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +67,45 @@ def tiny_backbone() -> Iterator[None]:
             patch.setitem(BACKBONES, name, spec)
             patch.setattr(keras.applications, name, network, raising=False)
         yield
+
+
+@pytest.fixture
+def source_config(tmp_path: Path) -> Callable[..., Any]:
+    """A function that makes the configuration of a tiny source task, with some keys changed."""
+    from tl_keras.source_config import SourceConfig
+
+    def make(**changes: Any) -> SourceConfig:
+        facts = {
+            "name": "tiny",
+            "description": "A few shapes.",
+            "generated": {"classes": 3, "images_per_class": 6, "held_out_per_class": 2, "seed": 1},
+            "image_size": 32,
+            "small_image_size": 32,
+            "epochs": 2,
+            "rounds_per_epoch": 2,
+            "batch_size": 4,
+            "batch_norm_images": 12,
+            "seed": 1,
+            "output": str(tmp_path / "model"),
+            "work": str(tmp_path / "work"),
+        }
+        return SourceConfig.model_validate_json(json.dumps(facts | changes))
+
+    return make
+
+
+@pytest.fixture
+def source_images() -> Callable[[Any], Any]:
+    """A function that makes random pixels in place of what a configuration would have drawn."""
+    from tl_keras.source_task import SourceImages
+
+    def make(config: Any) -> SourceImages:
+        per_class = config.generated.images_per_class + config.generated.held_out_per_class
+        rows = np.arange(config.generated.classes * per_class)
+        shape = (len(rows), config.image_size, config.image_size, 3)
+        pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        held_out = rows % per_class >= config.generated.images_per_class
+        classes = tuple(map(str, range(config.generated.classes)))
+        return SourceImages(pixels, rows // per_class, classes, rows[~held_out], rows[held_out])
+
+    return make

@@ -1,92 +1,113 @@
 """Command line that makes a source model: `python -m tl_keras.pretrain CONFIG.json`.
 
-Generates the source task, trains MobileNetV2 on it from scratch, and writes the backbone's weights
+Takes the images of a source task, trains a backbone on them from scratch, and writes its weights
 with a card that says what it saw. A run that was stopped goes on at its last checkpoint.
 """
 
 import argparse
-import hashlib
-import json
 import platform
 import sys
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tl_keras.backbone_table import BACKBONES
 from tl_keras.errors import ConfigError, TlKerasError
-from tl_keras.source_task import SourceConfig, read_source_config, replace_text, stored_images
+from tl_keras.quiet import quiet_tensorflow
+from tl_keras.source_config import PLACES, SourceConfig, read_source_config
+from tl_keras.source_task import SourceImages, stored_images
 
-WEIGHTS_FILE, CARD_FILE = "model.weights.h5", "card.json"
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tl_keras.models.classifier import Backbone
+    from tl_keras.source_training import Progress, SourceNetwork
+
+# Enough for means and variances of every channel.
+STATISTICS_IMAGES = 2048
 
 
-def pretrain(config: SourceConfig, budget: float | None = None, command: str = "") -> Path:
-    """Generate, train, measure and write; returns the folder of weights and card.
+def pretrain(config: SourceConfig, command: str = "") -> Path:
+    """Make the images, train, measure and write; returns the folder of weights and card.
 
     Args:
         config: From `read_source_config`.
-        budget: Seconds for the training; the schedule shrinks to fit. None: no limit.
         command: What was typed, for the card.
 
     Raises:
         ConfigError: If the working folder belongs to another configuration.
+        DataError: If the images cannot be used.
     """
-    images = stored_images(config, _GeneratorProgress())
-    # Seconds of import, not needed before the images are there.
-    from tl_keras import source_training as training
+    images = stored_images(config, _ImageProgress())
+    # Seconds of import, not needed before generated images are there.
+    with quiet_tensorflow():
+        from tl_keras import source_training as training
+        from tl_keras.models.source_card import write_source_model
 
-    backbone, classifier = training.build_classifier(config)
-    progress = training.train(classifier, images, config, budget)
-    training.reestimate_batch_norm(backbone, images, config)
-    accuracy = training.held_out_accuracy(classifier, images, config)
-    output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
-    backbone.save_weights(output / WEIGHTS_FILE)
+    strategy = training.replicated(config.replicas)
+    trained = training.build_network(config, len(images.classes), strategy)
+    progress = training.train(trained.model, images, config)
+    network = training.build_network(config, len(images.classes))
+    network.model.set_weights(trained.model.get_weights())
+    backbone = _with_statistics(network, images, config)
     measured = {
         "made_with": command,
-        "held_out_accuracy": accuracy,
-        "epochs": progress.rounds / config.rounds_per_epoch,
-        "seconds": round(progress.seconds),
+        "held_out_accuracy": training.held_out_accuracy(network.model, images),
+        "block_statistics": _block_statistics(backbone, images),
     }
-    card = model_card(config, measured, output / WEIGHTS_FILE)
-    replace_text(output / CARD_FILE, json.dumps(card, indent=2) + "\n")
-    print(f"Held-out accuracy {accuracy:.3f}. Weights and card: {output}")
-    return output
+    card = model_card(config, images, progress) | measured
+    write_source_model(Path(config.output), network.backbone, card)
+    print(
+        f"Held-out accuracy {card['held_out_accuracy']:.3f} on {len(images.held_out)} images. "
+        f"Weights and card: {config.output}"
+    )
+    return Path(config.output)
 
 
-def model_card(config: SourceConfig, measured: dict[str, Any], weights: Path) -> dict[str, Any]:
-    """What a user of the weights has to know, ready for JSON."""
+def model_card(config: SourceConfig, images: SourceImages, progress: "Progress") -> dict[str, Any]:
+    """What a user of the weights has to know, but what is measured at the end; for JSON."""
     return {
         "name": config.name,
-        "backbone": "MobileNetV2",
-        "alpha": 1.0,
-        "images": config.classes * config.images_per_class,
-        "classes": config.classes,
+        "backbone": config.backbone,
+        "alpha": config.alpha or 1.0,
+        "images": len(images.training),
+        "classes": len(images.classes),
         "image_size": config.image_size,
         "channels": 3,
-        "scaling": "tf",
-        "licence": "Apache-2.0",
-        "generated": True,
+        "scaling": BACKBONES[config.backbone].scaling,
+        "licence": config.licence,
+        "generated": config.generated is not None,
         "description": config.description,
-        **measured,
+        "held_out_images": len(images.held_out),
+        "epochs": config.epochs,
+        "seconds": round(progress.seconds),
+        "configuration": config.as_learned(),
+        "configuration_hash": config.fingerprint(),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("tensorflow", "keras", "numpy", "scipy", "pillow")},
         },
-        "configuration": config.model_dump(mode="json", exclude={"output", "work"}),
-        "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
 
 
 def write_preview(config: SourceConfig, path: Path) -> None:
-    """Write a contact sheet: one row of eight images for each of the first 32 classes."""
+    """Write a contact sheet: one row of eight images for each of the first 32 classes.
+
+    Raises:
+        ConfigError: If the images are not generated, or the file cannot be written.
+    """
     from PIL import Image
 
     from tl_keras.data.procedural_textures import contact_sheet
 
-    classes = min(config.classes, 32)
+    if config.generated is None:
+        raise ConfigError("--preview shows generated images; this source task takes them from data")
+    classes = min(config.generated.classes, 32)
+    sheet = contact_sheet(classes, 8, config.image_size, config.generated.seed)
     try:
-        Image.fromarray(contact_sheet(classes, 8, config.image_size, config.seed)).save(path)
+        Image.fromarray(sheet).save(path)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"--preview {path}: cannot be written ({error}). "
@@ -100,26 +121,65 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(words)
     try:
-        config = read_source_config(options.config)
-        if options.work:
-            config = config.model_copy(update={"work": options.work})
-        if options.output:
-            config = config.model_copy(update={"output": options.output})
+        config = read_source_config(options.config, options.set)
         if options.preview:
             write_preview(config, options.preview)
             return 0
-        command = f"python -m tl_keras.pretrain {options.config}"
-        if options.seconds:
-            command += f" --seconds {options.seconds:g}"
-        pretrain(config, options.seconds, command)
+        pretrain(config, _command(options))
     except TlKerasError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on at the last checkpoint", file=sys.stderr)
+        return 130
     return 0
 
 
-class _GeneratorProgress:
-    """Prints the images generated so far with the time left, at most every ten seconds."""
+def _command(options: argparse.Namespace) -> str:
+    """What was typed, less the places, which change nothing and belong to one machine."""
+    changes = [text for text in options.set if text.partition("=")[0].strip() not in PLACES]
+    words = ["python -m tl_keras.pretrain", str(options.config)]
+    return " ".join([*words, *(f"--set {text}" for text in changes)])
+
+
+def _with_statistics(
+    network: "SourceNetwork", images: SourceImages, config: SourceConfig
+) -> "Backbone":
+    """The backbone with BatchNorm statistics that belong to its weights and full-size images."""
+    from tl_keras.models.classifier import Backbone
+    from tl_keras.transfer.batch_norm import BatchNormStatistics
+
+    backbone = Backbone.wrap(config.backbone, config.alpha, network.backbone)
+    BatchNormStatistics(backbone).estimate(
+        images.pixels[_spread(images.training, config.batch_norm_images)],
+        config.batch_norm_images,
+    )
+    return backbone
+
+
+def _block_statistics(
+    backbone: "Backbone", images: SourceImages
+) -> dict[str, dict[str, list[float]]]:
+    from tl_keras.models.backbones import scaling_layer
+    from tl_keras.models.block_statistics import block_statistics
+
+    rows = _spread(images.training, STATISTICS_IMAGES)
+    scaling = scaling_layer(backbone.spec)
+
+    def batches() -> Iterator["np.ndarray"]:
+        for start in range(0, len(rows), 64):
+            yield scaling(images.pixels[rows[start : start + 64]].astype("float32")).numpy()
+
+    return block_statistics(backbone.model, backbone.blocks, batches())
+
+
+def _spread(rows: "np.ndarray", most: int) -> "np.ndarray":
+    """At most so many rows, from all over the set, which is sorted by class."""
+    return rows[:: -(-len(rows) // most)]
+
+
+class _ImageProgress:
+    """Prints the images written so far with the time left, at most every ten seconds."""
 
     def __init__(self) -> None:
         self.started = self.printed = time.monotonic()
@@ -137,14 +197,17 @@ class _GeneratorProgress:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tl_keras.pretrain",
-        description="Train a source model from scratch on generated images.",
+        description="Train a source model from scratch: generated images, a folder, a table or "
+        "a TFDS data set. A run that was stopped goes on at its last checkpoint.",
     )
     parser.add_argument("config", type=Path, help="JSON file, such as source_textures.json")
     parser.add_argument("--preview", type=Path, help="write a contact sheet here and stop")
-    parser.add_argument("--work", help="folder of images and checkpoints, in place of the file's")
-    parser.add_argument("--output", help="folder of weights and card, in place of the file's")
     parser.add_argument(
-        "--seconds", type=float, help="shorten the schedule so that training takes no longer"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key, such as epochs=3 or output=models/mine; may be repeated",
     )
     return parser
 

@@ -4,13 +4,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from tl_keras.config.files import json_schema, load_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import TlKerasError
+from tl_keras.quiet import quiet_tensorflow
 
 DESCRIPTION = """\
 Compare how much to borrow from a pretrained network on your images: from scratch, feature
@@ -59,34 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-@contextmanager
-def _quiet_tensorflow() -> Iterator[None]:
-    """Keep TensorFlow's notes on itself, which would bury ours, out of the terminal.
-
-    When it loads, it writes to the process's standard error, past Python; later it warns of
-    several networks being traced, which is what an experiment does.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    stderr = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), 2)
-        import tensorflow as tf
-
-        tf.get_logger().setLevel("ERROR")
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-
-
 def _run(config: ExperimentConfig, fresh: bool) -> int:
     from rich.console import Console
 
     console = Console()
     console.print("Loading TensorFlow ...")
-    with _quiet_tensorflow():
+    with quiet_tensorflow():
         from tl_keras.experiment import run_experiment
         from tl_keras.reporting.terminal import TerminalMonitor, show_summary
 
@@ -104,7 +82,7 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
 
 
 def _dry_run(config: ExperimentConfig) -> int:
-    with _quiet_tensorflow():
+    with quiet_tensorflow():
         from tl_keras.planning import describe_plan
 
     return _show(describe_plan(config))

@@ -1,131 +1,61 @@
-"""The source task's configuration and its stored images. Imports no TensorFlow."""
+"""The images of a source task, brought to one size and kept in the working folder."""
 
-import difflib
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tl_keras.config.schema import DataConfig
 from tl_keras.data.procedural_textures import generate
 from tl_keras.errors import ConfigError
+from tl_keras.source_config import GeneratedImages, SourceConfig
 
-
-class SourceConfig(BaseModel):
-    """How the bundled source model is made: its generated images and its training."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
-
-    name: str = Field(pattern=r"^[a-z0-9_]+$")
-    description: str
-    classes: int = Field(ge=2, le=5000)
-    images_per_class: int = Field(ge=1, description="Training images of each class.")
-    held_out_per_class: int = Field(ge=1, description="Images kept aside to measure accuracy.")
-    image_size: int = Field(96, ge=32, le=512, description="Side in pixels.")
-    small_image_size: int = Field(
-        64, ge=32, le=512, description="Side that images are shrunk to before that part."
-    )
-    full_size_part: float = Field(
-        1.0, gt=0, le=1, description="Last part of the training, seen at `image_size`."
-    )
-    epochs: int = Field(ge=1, description="Passes over the training images.")
-    rounds_per_epoch: int = Field(
-        1, ge=1, description="Rounds that an epoch is split into; a checkpoint follows each."
-    )
-    batch_size: int = Field(64, ge=2)
-    learning_rate: float = Field(0.002, gt=0, le=1, description="Highest rate of AdamW.")
-    warm_up: float = Field(0.05, ge=0, lt=1, description="Fraction of the training it rises for.")
-    weight_decay: float = Field(0.05, ge=0, le=1)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
-    shift: int = Field(8, ge=0, le=31, description="Largest random shift, pixels.")
-    flip: bool = Field(True, description="Mirror half of the images left to right.")
-    brightness: float = Field(0.15, ge=0, le=1, description="Random change, part of the range.")
-    contrast: float = Field(0.2, ge=0, le=1, description="Random change, as a factor.")
-    batch_norm_momentum: float = Field(0.99, gt=0, lt=1)
-    batch_norm_images: int = Field(
-        6400, ge=2, description="Images that the BatchNorm statistics are averaged over at the end."
-    )
-    seed: int = Field(0, ge=0)
-    output: str = Field(description="Folder of the finished weights and card.")
-    work: str = Field(description="Folder of the generated images and checkpoints (large).")
+Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
 class SourceImages:
-    """Generated images on disk, class after class.
+    """The images on disk, and which of them are for what.
 
     Attributes:
-        pixels: (classes * per_class, size, size, 3) uint8, not loaded into memory.
+        pixels: (rows, size, size, 3) uint8, RGB, not loaded into memory.
+        labels: The class of every row, 0..classes-1, (rows,).
+        classes: Names of the classes; of generated images their numbers.
         training: Rows to train on, (images,).
-        held_out: The last rows of every class, (images,).
-        labels: The class of every row, (rows,).
+        held_out: Rows that measure the accuracy, (images,).
     """
 
     pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
     training: NDArray[np.int64]
     held_out: NDArray[np.int64]
-    labels: NDArray[np.int64]
 
 
-def read_source_config(path: Path) -> SourceConfig:
-    """Read and check the JSON file.
-
-    Raises:
-        ConfigError: If it cannot be read or a key is unknown, missing or out of range.
-    """
-    try:
-        return SourceConfig.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}). Give the path of a JSON file."
-        ) from error
-    except ValidationError as error:
-        lines = [_explained(dict(part)) for part in error.errors(include_url=False)]
-        raise ConfigError("\n".join(f"{path}: {line}" for line in lines)) from error
-
-
-def stored_images(
-    config: SourceConfig, report: Callable[[int, int], None], processes: int = 2
-) -> SourceImages:
-    """Open the images in the working folder, generating them first where they are missing.
+def stored_images(config: SourceConfig, report: Report, processes: int = 2) -> SourceImages:
+    """Open the images in the working folder, making or decoding them first where they are missing.
 
     Args:
-        config: Says how many, how large, and where.
+        config: Says which images, how large, and where.
         report: Called with images written and images in all.
         processes: Working processes of the generator.
 
     Raises:
         ConfigError: If the folder holds images of another configuration.
+        DataError: If the images of `data` cannot be used.
     """
     folder = Path(config.work)
     folder.mkdir(parents=True, exist_ok=True)
-    store, facts = folder / "images.npy", folder / "images.json"
-    per_class = config.images_per_class + config.held_out_per_class
-    wanted = {
-        "classes": config.classes,
-        "per_class": per_class,
-        "size": config.image_size,
-        "seed": config.seed,
-    }
-    if facts.exists():
-        found = json.loads(facts.read_text())
-        if found != wanted:
-            raise ConfigError(
-                f"{folder}: holds images of another configuration ({found}), this one asks for "
-                f"{wanted}. Delete the folder or set another `work`."
-            )
-    else:
-        for done in generate(store, **wanted, processes=processes):
-            report(done, config.classes * per_class)
-        replace_text(facts, json.dumps(wanted))
-    rows = np.arange(config.classes * per_class)
-    held_out = rows % per_class >= config.images_per_class
-    pixels = np.load(store, mmap_mode="r")
-    return SourceImages(pixels, rows[~held_out], rows[held_out], rows // per_class)
+    if config.generated is not None:
+        return _generated(config.generated, config.image_size, folder, report, processes)
+    assert config.data is not None  # for the type checker: the configuration has one of the two
+    return _decoded(config.data, config.image_size, folder, report)
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -135,10 +65,79 @@ def replace_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _explained(part: dict[str, object]) -> str:
-    place = ".".join(str(p) for p in part["loc"]) if isinstance(part["loc"], tuple) else ""
-    if part["type"] != "extra_forbidden":
-        received = "" if part["type"] in ("missing", "json_invalid") else f", got {part['input']!r}"
-        return f"{place or 'file'}: {part['msg']}{received}."
-    near = difflib.get_close_matches(place, SourceConfig.model_fields, 1)
-    return f"{place}: unknown key." + (f" Did you mean {near[0]}?" if near else "")
+def _generated(
+    task: GeneratedImages, size: int, folder: Path, report: Report, processes: int
+) -> SourceImages:
+    per_class = task.images_per_class + task.held_out_per_class
+    wanted = {
+        "classes": task.classes,
+        "per_class": per_class,
+        "size": size,
+        "seed": task.seed,
+    }
+
+    def write(store: Path) -> None:
+        for done in generate(store, **wanted, processes=processes):
+            report(done, task.classes * per_class)
+
+    pixels = _stored(folder, wanted, write)
+    rows = np.arange(task.classes * per_class)
+    held_out = rows % per_class >= task.images_per_class
+    classes = tuple(map(str, range(task.classes)))
+    return SourceImages(pixels, rows // per_class, classes, rows[~held_out], rows[held_out])
+
+
+def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> SourceImages:
+    # Seconds of import, not needed for generated images.
+    from tl_keras.data.audit import audit
+    from tl_keras.data.pixels import decoded_pictures
+    from tl_keras.data.sources import load_images
+    from tl_keras.data.splits import make_splits
+
+    checked = audit(
+        load_images(data),
+        image_size=size,
+        skip_unreadable=data.skip_unreadable,
+        resize=data.resize,
+    )
+    frame = checked.table.frame
+    usable = checked.images[checked.images["error"].isna()]
+    contents = "\n".join(usable["image_id"] + " " + usable["sha256"])
+    wanted = {
+        "images": len(frame),
+        "size": size,
+        "resize": data.resize,
+        "contents": hashlib.sha256(contents.encode()).hexdigest(),
+    }
+
+    def write(store: Path) -> None:
+        pixels = open_memmap(store, "w+", np.uint8, (len(frame), size, size, 3))
+        pictures = decoded_pictures(frame["path"].tolist(), image_size=size, resize=data.resize)
+        for row, picture in enumerate(pictures):
+            pixels[row] = picture
+            report(row + 1, len(frame))
+        pixels.flush()
+
+    pixels = _stored(folder, wanted, write)
+    held_out = make_splits(checked.table, data, seeds=1).test
+    training = np.setdiff1d(np.arange(len(frame)), held_out)
+    labels = frame["class_index"].to_numpy(np.int64)
+    return SourceImages(pixels, labels, checked.table.classes, training, held_out)
+
+
+def _stored(
+    folder: Path, wanted: dict[str, Any], write: Callable[[Path], None]
+) -> NDArray[np.uint8]:
+    """The array in the folder, written first where it is missing; `wanted` tells what it holds."""
+    store, facts = folder / "images.npy", folder / "images.json"
+    if not facts.exists():
+        write(store)
+        replace_text(facts, json.dumps(wanted))
+    found = json.loads(facts.read_text())
+    if found != wanted:
+        raise ConfigError(
+            f"{folder}: holds images of another configuration ({found}), this one asks for "
+            f"{wanted}. Delete the folder or set another `work`."
+        )
+    pixels: NDArray[np.uint8] = np.load(store, mmap_mode="r")
+    return pixels

@@ -1,6 +1,6 @@
 """Pictures decoded once to the input size, held in memory or, beyond a budget, in a file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -47,7 +47,25 @@ def load_pictures(
         DataError: a file cannot be decoded.
     """
     pixels = allocate((len(paths), image_size, image_size, 3), np.uint8)
-    names = tf.data.Dataset.from_tensor_slices([str(paths[row]) for row in rows])
+    chosen = [paths[row] for row in rows]
+    pictures = decoded_pictures(chosen, image_size=image_size, resize=resize)
+    for row, picture in zip(rows, pictures, strict=True):
+        pixels[row] = picture
+    return pixels
+
+
+def decoded_pictures(
+    paths: Sequence[str | Path], *, image_size: int, resize: ResizeMode
+) -> Iterator[np.ndarray]:
+    """Decode and resize pictures, several at once, in the order of `paths`.
+
+    Yields:
+        uint8 (image_size, image_size, 3), RGB 0..255.
+
+    Raises:
+        DataError: a file cannot be decoded.
+    """
+    names = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
     decoded = names.map(
         lambda path: load_pixels(tf.io.read_file(path), image_size, resize),
         num_parallel_calls=tf.data.AUTOTUNE,
@@ -56,11 +74,10 @@ def load_pictures(
     done = 0
     try:
         for image in decoded.as_numpy_iterator():
-            pixels[rows[done]] = image
+            yield image
             done += 1
     except tf.errors.OpError as error:
         raise DataError(
-            f"{paths[rows[done]]} cannot be decoded; allowed are JPEG, PNG, BMP and GIF. Replace "
+            f"{paths[done]} cannot be decoded; allowed are JPEG, PNG, BMP and GIF. Replace "
             "it, or set data.skip_unreadable"
         ) from error
-    return pixels

@@ -32,7 +32,7 @@ class CaffeScaling(keras.layers.Layer):
 def build_backbone(
     name: str,
     *,
-    image_size: int,
+    image_size: int | None,
     alpha: float | None = None,
     weights: Literal["imagenet"] | None = None,
 ) -> keras.Model:
@@ -43,7 +43,7 @@ def build_backbone(
 
     Args:
         name: A key of `BACKBONES`.
-        image_size: Pixels, at least the backbone's smallest.
+        image_size: Pixels, at least the backbone's smallest; None takes images of any size.
         alpha: Width multiplier; None is 1.0, and the only choice where the table lists none.
         weights: None is random initialisation. For "imagenet" Keras downloads a file, or takes it
             from its cache folder.
@@ -52,7 +52,7 @@ def build_backbone(
         ConfigError: A name, size or multiplier that the table does not allow.
     """
     spec = find_spec(name)
-    if image_size < spec.minimum_image_size:
+    if image_size is not None and image_size < spec.minimum_image_size:
         raise ConfigError(
             f"image_size must be at least {spec.minimum_image_size} for {name}; got {image_size}. "
             "Enlarge image_size or choose another backbone."

@@ -39,13 +39,18 @@ class BatchNormStatistics:
             input_signature=[tf.TensorSpec(backbone.model.input.shape, tf.float32)],
         )
 
-    def estimate(self, pixels: np.ndarray) -> None:
-        """Set the statistics to those of `pixels`, (n, size, size, 3), 0..255."""
+    def estimate(self, pixels: np.ndarray, max_images: int = MAX_IMAGES) -> None:
+        """Set the statistics to those of `pixels`, (n, size, size, 3), 0..255.
+
+        Args:
+            pixels: the images; of more than `max_images` every so many-th is taken.
+            max_images: at least 1.
+        """
         if not self._layers:
             return
         means: list[list[np.ndarray]] = []
         variances: list[list[np.ndarray]] = []
-        for rows in _chunks(len(pixels)):
+        for rows in _chunks(len(pixels), max_images):
             self._forward(tf.cast(pixels[rows], tf.float32))
             means.append([layer.moving_mean.numpy() for layer in self._layers])
             variances.append([layer.moving_variance.numpy() for layer in self._layers])
@@ -56,11 +61,11 @@ class BatchNormStatistics:
             layer.moving_variance.assign(np.mean(variance, axis=0) + np.var(mean, axis=0))
 
 
-def _chunks(images: int) -> list[np.ndarray]:
+def _chunks(images: int, most: int) -> list[np.ndarray]:
     """Positions in batches, each with images from all over the set, which may be sorted by class.
 
     Images of one class alone would be normalised with statistics that no training batch has.
     """
-    used = np.linspace(0, images - 1, min(images, MAX_IMAGES)).round().astype(int)
+    used = np.linspace(0, images - 1, min(images, most)).round().astype(int)
     count = -(-len(used) // BATCH)
     return [used[start::count] for start in range(count)]
