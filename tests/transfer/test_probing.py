@@ -1,0 +1,112 @@
+"""Layer-wise linear probes."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tl_keras.models.classifier import Backbone
+from tl_keras.transfer.probing import cross_validate, fit_probe, pooled_blocks
+from tl_keras.transfer.training import LabelledImages
+
+
+def two_clouds(images: int, features: int, distance: float) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = np.arange(images) % 2
+    values = rng.normal(3.0, 2.0, (images, features))
+    values[:, 0] += distance * labels
+    return values, labels
+
+
+def test_pooled_blocks_are_the_means_of_each_blocks_output(
+    make_backbone: Callable[..., Backbone], images: LabelledImages
+) -> None:
+    backbone = make_backbone()
+    pooled = pooled_blocks(backbone, images.pixels)
+    scaled = images.pixels.astype(np.float32) / 127.5 - 1
+
+    assert len(pooled) == len(backbone.blocks)
+    for block, features in zip(backbone.blocks, pooled, strict=True):
+        output = keras.Model(backbone.model.input, block.output)(scaled, training=False)
+        np.testing.assert_allclose(features, np.mean(output, axis=(1, 2)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("features", [5, 400])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_probe_is_the_logistic_regression_on_standardised_features(
+    features: int, classes: int
+) -> None:
+    rng = np.random.default_rng(1)
+    labels = np.arange(60) % classes
+    values = rng.normal(size=(60, features)) * rng.uniform(0.1, 5, features)
+    values[:, :classes] += 2 * np.eye(classes)[labels]
+    plain = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8, max_iter=5000))
+    plain.fit(values, labels)
+
+    predicted = np.exp(fit_probe(values, labels, classes).log_probabilities(values))
+
+    np.testing.assert_allclose(predicted, plain.predict_proba(values), atol=5e-3)
+
+
+def test_a_class_that_was_not_seen_gets_no_probability() -> None:
+    values, labels = two_clouds(20, 3, 5.0)
+    predicted = np.exp(fit_probe(values, 2 * labels, 3).log_probabilities(values))
+
+    assert predicted.shape == (20, 3)
+    assert predicted[:, 1].max() < 1e-6
+
+
+def test_a_constant_feature_does_no_harm() -> None:
+    values, labels = two_clouds(20, 3, 8.0)
+    values[:, 1] = 7.0
+    probe = fit_probe(values, labels, 2)
+
+    assert np.all(probe.kernel[1] == 0)
+    assert np.isfinite(probe.log_probabilities(values)).all()
+
+
+def test_the_block_that_tells_the_classes_apart_is_found() -> None:
+    clear, labels = two_clouds(60, 4, 12.0)
+    table = cross_validate(
+        [("noise", np.random.default_rng(5).normal(size=(60, 4))), ("clear", clear)],
+        labels,
+        np.arange(60),
+    ).set_index("block")
+
+    assert table.loc["clear", "accuracy"] > 0.95
+    assert table.loc["noise", "accuracy"] < 0.75
+    assert table.loc["clear", "cross_entropy"] < 0.2 < table.loc["noise", "cross_entropy"]
+    assert (table["accuracy_low"] < table["accuracy"]).all()
+    assert table["depth"].tolist() == [1, 2]
+    assert (table["folds"] == 5).all()
+
+
+def test_images_of_one_group_are_never_on_both_sides() -> None:
+    """Pairs of equal images with random labels: leaking pairs would be recognised."""
+    rng = np.random.default_rng(2)
+    values = np.repeat(rng.normal(size=(40, 200)), 2, axis=0)
+    labels = np.repeat(rng.permutation(np.arange(40) % 2), 2)
+    leaking = cross_validate([("block", values)], labels, np.arange(80))
+    grouped = cross_validate([("block", values)], labels, np.repeat(np.arange(40), 2))
+
+    assert leaking["accuracy"].item() > 0.75
+    assert grouped["accuracy"].item() < 0.7
+
+
+@pytest.mark.parametrize(("rarest", "folds"), [(3, 3), (2, 2), (9, 5)])
+def test_there_are_no_more_folds_than_images_of_the_rarest_class(rarest: int, folds: int) -> None:
+    values, _ = two_clouds(30, 3, 1.0)
+    labels = (np.arange(30) < rarest).astype(int)
+
+    assert cross_validate([("block", values)], labels, np.arange(30))["folds"].item() == folds
+
+
+def test_one_image_of_a_class_is_too_few() -> None:
+    values, _ = two_clouds(10, 3, 1.0)
+    labels = (np.arange(10) < 1).astype(int)
+
+    assert cross_validate([("block", values)], labels, np.arange(10)).empty

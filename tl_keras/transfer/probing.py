@@ -1,0 +1,171 @@
+"""Layer-wise linear probes: how well a linear classifier reads the classes at every block.
+
+Alain and Bengio 2016, "Understanding intermediate layers using linear classifier probes". One
+forward pass gives the pooled output of all blocks; a regularised logistic regression on each tells
+in seconds how much of the backbone is worth borrowing.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+
+from tl_keras.models.backbones import scaling_layer
+from tl_keras.models.classifier import Backbone
+
+BATCH = 64
+# Inverse strength of the L2 penalty on standardised features.
+PENALTY = 1.0
+MAX_STEPS = 500
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """A fitted logistic regression as one Dense layer, the standardisation folded in.
+
+    Attributes:
+        kernel: float32 (features, classes).
+        bias: float32 (classes,).
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def log_probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Logarithms of the class probabilities, (n, classes)."""
+        logits = features @ self.kernel + self.bias
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+def pooled_blocks(backbone: Backbone, pixels: np.ndarray) -> list[np.ndarray]:
+    """The pooled output of every block, in one pass in inference mode.
+
+    Args:
+        backbone: with the weights to look at.
+        pixels: uint8 (n, size, size, 3), 0..255.
+
+    Returns:
+        Per block float32 (n, channels of the block).
+    """
+    pool = keras.layers.GlobalAveragePooling2D()
+    outputs = [pool(block.output) for block in backbone.blocks]
+    model, scaling = keras.Model(backbone.model.input, outputs), scaling_layer(backbone.spec)
+    forward = tf.function(
+        lambda images: model(scaling(images), training=False),
+        input_signature=[tf.TensorSpec((None, *pixels.shape[1:]), tf.float32)],
+    )
+    starts = range(0, len(pixels), BATCH)
+    parts = [forward(tf.cast(pixels[start : start + BATCH], tf.float32)) for start in starts]
+    return [np.concatenate([part.numpy() for part in block]) for block in zip(*parts, strict=True)]
+
+
+def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearProbe:
+    """Fit a probe; a class without images among `labels` gets no probability.
+
+    The penalty is on standardised features, so the solution lies in the span of the images: with
+    fewer images than features it is found in as many dimensions as there are images, exactly and
+    much faster.
+
+    Args:
+        features: (n, features).
+        labels: int (n,), 0..classes-1, of two classes at least.
+        classes: how many there are in all.
+    """
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > 1e-7 * (np.abs(mean) + 1), scale, np.inf)
+    left, strengths, directions = np.linalg.svd((features - mean) / scale, full_matrices=False)
+    regression = LogisticRegression(C=PENALTY, max_iter=MAX_STEPS)
+    with warnings.catch_warnings():
+        # What is not quite converged is a probe all the same.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        regression.fit(left * strengths, labels)
+    known, coefficients, intercepts = regression.classes_, regression.coef_, regression.intercept_
+    if len(known) == 2:
+        coefficients, intercepts = (np.stack([-x, x])[:, 0] / 2 for x in (coefficients, intercepts))
+    kernel = np.zeros((features.shape[1], classes))
+    bias = np.full(classes, -1e4)
+    kernel[:, known] = (directions.T @ coefficients.T) / scale[:, None]
+    bias[known] = intercepts - mean @ kernel[:, known]
+    return LinearProbe(kernel.astype(np.float32), bias.astype(np.float32))
+
+
+def cross_validate(
+    blocks: Sequence[tuple[str, np.ndarray]],
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Accuracy and cross-entropy of a probe at every block, cross-validated.
+
+    Folds are stratified and keep groups whole; every block sees the same ones.
+
+    Args:
+        blocks: name and features (n, features) of each.
+        labels: int (n,), 0..classes-1.
+        groups: (n,); images of one group are never on both sides.
+        folds: at most; never more than the images of the rarest class.
+        seed: of the division.
+
+    Returns:
+        A row per block: block, depth (1 is the block nearest the input), features, images, folds,
+        accuracy with its 95% Wilson interval (accuracy_low, accuracy_high), cross_entropy (nats)
+        and its standard error over images. Empty where a class has fewer than two images.
+    """
+    divided = list(_folds(labels, groups, folds, seed))
+    rows = []
+    for depth, (name, features) in enumerate(blocks, 1) if divided else ():
+        right, losses = _held_out(features, labels, divided)
+        interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+        rows.append(
+            {
+                "block": name,
+                "depth": depth,
+                "features": features.shape[1],
+                "images": len(labels),
+                "folds": len(divided),
+                "accuracy": float(right.mean()),
+                "accuracy_low": float(interval.low),
+                "accuracy_high": float(interval.high),
+                "cross_entropy": float(losses.mean()),
+                "cross_entropy_se": float(stats.sem(losses)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _held_out(
+    features: np.ndarray, labels: np.ndarray, divided: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each image is classified correctly, and its cross-entropy, by a probe without it."""
+    right, losses = np.zeros(len(labels), bool), np.zeros(len(labels))
+    for train, test in divided:
+        probe = fit_probe(features[train], labels[train], int(labels.max()) + 1)
+        predicted = probe.log_probabilities(features[test])
+        right[test] = predicted.argmax(axis=1) == labels[test]
+        losses[test] = -predicted[np.arange(len(test)), labels[test]]
+    return right, losses
+
+
+def _folds(
+    labels: np.ndarray, groups: np.ndarray, folds: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    rarest = int(np.bincount(labels)[np.unique(labels)].min())
+    count = min(folds, rarest, len(np.unique(groups)))
+    if count < 2:
+        return
+    division = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # Groups of unlike size may leave a fold without a class: its images are hard to get right.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        yield from division.split(labels, labels, groups)
