@@ -15,17 +15,13 @@ import pytest
 from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.models import source_models
 from tl_keras.models.backbones import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone
-from tl_keras.models.source_models import SourceCard, load_source
+from tl_keras.models.source_card import SourceCard
+from tl_keras.models.source_models import load_source
 
 WEIGHTS = Path(__file__).parents[2].parent / "shared" / "weights"
 MOBILENET_V2 = WEIGHTS / "mobilenetv2_1.0_imagenet_no_top.weights.h5"
 MOBILENET = WEIGHTS / "mobilenet_0.25_imagenet_no_top.h5"
 BUNDLED = Path(source_models.__file__).parent / "bundled" / source_models.BUNDLED
-
-# Keras and NumPy disagree on a keyword where a variable is written to a file
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't:DeprecationWarning"
-)
 
 needs_mobilenet_v2 = pytest.mark.skipif(
     not MOBILENET_V2.is_file(), reason="shared/weights has no MobileNetV2 file"
@@ -236,7 +232,7 @@ def test_folder_gives_weights_and_card(folder: Path) -> None:
     backbone, card = load_small(folder)
     assert_same_weights(backbone, small())
     assert card == SourceCard(
-        "tiny_source", 1200, 12, 32, "tf", "Apache-2.0", "Made for a test.", generated=True
+        "tiny_source", 1200, 12, 32, 3, "tf", "Apache-2.0", "Made for a test.", generated=True
     )
 
 
@@ -264,9 +260,9 @@ def test_folder_without_a_card(folder: Path) -> None:
 
 
 def test_folder_with_a_card_that_lacks_keys(folder: Path, card: dict[str, Any]) -> None:
-    del card["classes"], card["alpha"]
+    del card["classes"], card["alpha"], card["channels"]
     (folder / "card.json").write_text(json.dumps(card))
-    with pytest.raises(WeightsError, match="must have the keys alpha, classes"):
+    with pytest.raises(WeightsError, match="must have the keys alpha, channels, classes"):
         load_small(folder)
 
 
