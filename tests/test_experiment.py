@@ -604,6 +604,7 @@ def from_faces(configure: Configure, faces: ExperimentResult, tmp_path: Path) ->
         "fine_tuning": {"unfrozen_blocks": ["all"]},
         "seeds": 1,
         "backbone": backbone,
+        "data": configure(tmp_path)["data"] | {"train_per_class": 5},
     }
     return lambda **more: configure(tmp_path, **(keys | more))
 
@@ -674,13 +675,12 @@ def test_an_experiment_starts_from_a_finished_one(
     assert (source["name"], source["images"]) == ("faces", 9)
     assert [text.startswith(note) for text in source["notes"]] == [True]
     card = read_card(result.folder)
-    assert card["started_from"] == "faces"
-    assert card["images"] == 9 + card["configuration"]["data"]["train_per_class"][-1] * 3
+    assert (card["started_from"], card["images"]) == ("faces", 9 + 15)
     assert card["description"] == "Fine-tuned from faces on the images of experiment digits."
 
 
 def test_a_source_of_unknown_size_makes_the_sum_unknown(
-    from_faces: Configure, configure: Configure, faces: ExperimentResult, tmp_path: Path
+    from_faces: Configure, faces: ExperimentResult, tmp_path: Path
 ) -> None:
     file = shutil.copy(
         faces.folder / "source_model" / "model.weights.h5", tmp_path / "a.weights.h5"
@@ -694,14 +694,10 @@ def test_a_source_of_unknown_size_makes_the_sum_unknown(
 def test_a_run_from_scratch_owes_nothing_to_the_source(from_faces: Configure) -> None:
     result = run_experiment(from_faces(strategies=["from_scratch"]))
     card = read_card(result.folder)
-    record = json.loads((result.folder / "export.json").read_text())
-    run = result.runs.set_index("run_id").loc[record["run_id"]]
-    assert (card["images"], card["started_from"]) == (run["training_images"], None)
+    assert (card["images"], card["started_from"]) == (15, None)
 
 
-def test_a_finished_experiment_keeps_its_source_model(
-    configure: Configure, faces: ExperimentResult
-) -> None:
+def test_a_finished_experiment_keeps_its_source_model(faces: ExperimentResult) -> None:
     def written() -> dict[str, int]:
         folder = faces.folder / "source_model"
         return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}

@@ -263,7 +263,8 @@ class _Experiment:
         export_source_model(
             self._ledger.folder / SOURCE_MODEL_FOLDER,
             trainer.trained_backbone(trained),
-            trainer.images.pixels[draw.train],
+            trainer.images.pixels,
+            draw.train,
             source_facts(row, self._config, self._backbone.spec.scaling, self._card),
         )
 

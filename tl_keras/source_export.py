@@ -14,13 +14,14 @@ from tl_keras.models.classifier import Backbone
 from tl_keras.models.source_card import SourceCard, write_source_model
 from tl_keras.reporting.environment import versions
 
-BATCH = 32
+BATCH = 16
 
 
 def export_source_model(
     folder: Path,
     backbone: Backbone,
-    training_pixels: np.ndarray,
+    pixels: np.ndarray,
+    training_rows: np.ndarray,
     facts: Mapping[str, Any],
 ) -> None:
     """Write a run's backbone with its card, and what its blocks answer to the training images.
@@ -28,10 +29,11 @@ def export_source_model(
     Args:
         folder: To write; an existing one is replaced.
         backbone: With the weights of the run.
-        training_pixels: uint8 (n, size, size, 3), 0..255: the run's training images.
+        pixels: uint8 (n, size, size, 3), 0..255, which may be mapped from a file.
+        training_rows: Positions of the run's training images.
         facts: From `source_facts`.
     """
-    batches = _scaled_batches(backbone.spec, training_pixels)
+    batches = _scaled_batches(backbone.spec, pixels, training_rows)
     statistics = block_statistics(backbone.model, backbone.blocks, batches)
     write_source_model(folder, backbone.model, {**facts, "block_statistics": statistics})
 
@@ -85,7 +87,10 @@ def _description(strategy: str, experiment: str, source: SourceCard | None) -> s
     return f"Fine-tuned from {start} on the images of experiment {experiment}."
 
 
-def _scaled_batches(spec: BackboneSpec, pixels: np.ndarray) -> Iterator[np.ndarray]:
+def _scaled_batches(
+    spec: BackboneSpec, pixels: np.ndarray, rows: np.ndarray
+) -> Iterator[np.ndarray]:
     scaling = scaling_layer(spec)
-    for start in range(0, len(pixels), BATCH):
-        yield np.asarray(scaling(pixels[start : start + BATCH].astype(np.float32)))
+    for start in range(0, len(rows), BATCH):
+        batch = pixels[rows[start : start + BATCH]]
+        yield np.asarray(scaling(batch.astype(np.float32)))

@@ -50,8 +50,9 @@ def _sums(model: keras.Model, blocks: Sequence[Block]) -> Any:
 
 def _channel_sums(outputs: tf.Tensor) -> tf.Tensor:
     values = tf.cast(outputs, tf.float64)
-    measured = (tf.ones_like(values), values, tf.square(values))
-    return tf.stack([tf.reduce_sum(value, axis=(0, 1, 2)) for value in measured])
+    count = tf.cast(tf.reduce_prod(tf.shape(values)[:-1]), tf.float64)
+    sums = [tf.reduce_sum(measure, axis=(0, 1, 2)) for measure in (values, tf.square(values))]
+    return tf.stack([tf.fill(tf.shape(sums[0]), count), *sums])
 
 
 def _moments(total: np.ndarray) -> dict[str, list[float]]:
