@@ -13,8 +13,14 @@ import pandas as pd
 import pytest
 
 import tl_keras.experiment
-from tl_keras.errors import ConfigError, DataError, ResultsError
+from tl_keras.backbone_table import BACKBONES
+from tl_keras.config.files import fingerprint
+from tl_keras.data.pixels import load_pictures
+from tl_keras.errors import ConfigError, DataError, ResultsError, WeightsError
 from tl_keras.experiment import ExperimentResult, Images, run_experiment
+from tl_keras.models.backbones import scaling_layer
+from tl_keras.models.blocks import find_blocks
+from tl_keras.models.source_models import load_source
 from tl_keras.monitor import Silent
 from tl_keras.reporting.ledger import load_runs
 from tl_keras.serving.verify import verify_export
@@ -571,3 +577,155 @@ def test_rate_of_feature_extraction_is_that_of_phase_1(result: ExperimentResult)
     training = result.config.training
     assert (rates.loc[["feature_extraction"]] == training.phase_1.learning_rate).all()
     assert (rates.loc[["fine_tuning"]] == training.phase_2.learning_rate).all()
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads((folder / "source_model" / "card.json").read_text())
+    return card
+
+
+@pytest.fixture(scope="module")
+def faces(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
+    """From scratch on nine pictures: an experiment that leaves a source model."""
+    results = tmp_path_factory.mktemp("source")
+    data = configure(results)["data"] | {"train_per_class": 3}
+    strategies = ["majority_class", "from_scratch"]
+    return run_experiment(
+        configure(results, name="faces", data=data, strategies=strategies, seeds=1)
+    )
+
+
+@pytest.fixture
+def from_faces(configure: Configure, faces: ExperimentResult, tmp_path: Path) -> Configure:
+    """`from_faces(**keys)`: fine-tuning of all blocks from the source model of `faces`."""
+    backbone = configure(tmp_path)["backbone"] | {"weights": str(faces.folder)}
+    keys = {
+        "strategies": ["fine_tuning"],
+        "fine_tuning": {"unfrozen_blocks": ["all"]},
+        "seeds": 1,
+        "backbone": backbone,
+        "data": configure(tmp_path)["data"] | {"train_per_class": 5},
+    }
+    return lambda **more: configure(tmp_path, **(keys | more))
+
+
+def test_a_run_from_scratch_leaves_a_source_model(faces: ExperimentResult) -> None:
+    card = read_card(faces.folder)
+    run = faces.runs.set_index("run_id").loc["from_scratch-n3-s0"]
+    statistics, sha256 = card.pop("block_statistics"), card.pop("weights_sha256")
+    assert (list(statistics), len(sha256)) == (["stem", "block1", "top"], 64)
+    assert card == {
+        "name": "faces",
+        "backbone": "Tiny",
+        "alpha": None,
+        "images": 9,
+        "classes": 3,
+        "image_size": 32,
+        "channels": 3,
+        "scaling": "tf",
+        "licence": "unknown",
+        "generated": False,
+        "description": "Trained from scratch on the images of experiment faces.",
+        "started_from": None,
+        "run_id": "from_scratch-n3-s0",
+        "held_out_accuracy": run["test_accuracy"],
+        "held_out_images": 18,
+        "seconds": run["phase_1_seconds"] + run["phase_2_seconds"],
+        "versions": {
+            name: run[f"{name}_version"]
+            for name in ("tl_keras", "tensorflow", "keras", "keras_tuner")
+        },
+        "configuration_hash": fingerprint(faces.config),
+        "configuration": faces.config.as_dict(),
+    }
+
+
+def test_the_source_model_has_the_weights_of_the_chosen_run(faces: ExperimentResult) -> None:
+    with np.load(faces.folder / "runs" / "from_scratch-n3-s0" / "weights.npz") as stored:
+        trained = [stored[name] for name in sorted(stored) if name.startswith("backbone")]
+    backbone, _ = load_source("Tiny", image_size=32, weights=str(faces.folder))
+    for weight, expected in zip(backbone.get_weights(), trained, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_block_statistics_are_those_of_the_training_images(
+    faces: ExperimentResult, photos: Path
+) -> None:
+    splits = faces.splits
+    names = splits.loc[splits["part"] == "train", "image_id"]
+    paths = [photos / name for name in names]
+    pixels = load_pictures(paths, np.arange(9), image_size=32, resize="stretch")
+    backbone, _ = load_source("Tiny", image_size=32, weights=str(faces.folder))
+    stem = find_blocks(backbone, BACKBONES["Tiny"])[0].output
+    scaled = scaling_layer(BACKBONES["Tiny"])(pixels.astype(np.float32))
+    activations = np.asarray(keras.Model(backbone.input, stem)(scaled, training=False))
+    found = read_card(faces.folder)["block_statistics"]["stem"]
+    np.testing.assert_allclose(found["mean"], activations.mean(axis=(0, 1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(found["variance"], activations.var(axis=(0, 1, 2)), rtol=1e-4)
+
+
+def test_an_experiment_starts_from_a_finished_one(
+    from_faces: Configure, faces: ExperimentResult
+) -> None:
+    listener = Listener()
+    result = run_experiment(from_faces(name="digits"), monitor=listener)
+    note = "The source faces saw 9 images, fewer than the 15 training images here"
+    assert [text.startswith(note) for text in listener.warnings if "source" in text] == [True]
+    source = json.loads((result.folder / "environment.json").read_text())["source"]
+    assert (source["name"], source["images"]) == ("faces", 9)
+    assert [text.startswith(note) for text in source["notes"]] == [True]
+    card = read_card(result.folder)
+    assert (card["started_from"], card["images"]) == ("faces", 9 + 15)
+    assert card["description"] == "Fine-tuned from faces on the images of experiment digits."
+
+
+def test_a_source_of_unknown_size_makes_the_sum_unknown(
+    from_faces: Configure, faces: ExperimentResult, tmp_path: Path
+) -> None:
+    file = shutil.copy(
+        faces.folder / "source_model" / "model.weights.h5", tmp_path / "a.weights.h5"
+    )
+    backbone = from_faces()["backbone"] | {"weights": str(file)}
+    result = run_experiment(from_faces(backbone=backbone))
+    card = read_card(result.folder)
+    assert (card["images"], card["started_from"]) == (None, "a.weights.h5")
+
+
+def test_a_run_from_scratch_owes_nothing_to_the_source(from_faces: Configure) -> None:
+    result = run_experiment(from_faces(strategies=["from_scratch"]))
+    card = read_card(result.folder)
+    assert (card["images"], card["started_from"]) == (15, None)
+
+
+def test_a_finished_experiment_keeps_its_source_model(faces: ExperimentResult) -> None:
+    def written() -> dict[str, int]:
+        folder = faces.folder / "source_model"
+        return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+    before = written()
+    run_experiment(faces.config)
+    assert written() == before
+
+
+def test_a_kill_before_the_record_of_the_export_loses_no_source_model(
+    from_faces: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tl_keras.experiment, "export_source_model", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment(from_faces())
+    result = run_experiment(from_faces())
+    assert read_card(result.folder)["started_from"] == "faces"
+
+
+def test_feature_extraction_leaves_no_source_model_and_names_what_it_used(
+    from_faces: Configure, faces: ExperimentResult
+) -> None:
+    result = run_experiment(from_faces(strategies=["feature_extraction"]))
+    assert not (result.folder / "source_model").exists()
+    backbone = from_faces()["backbone"] | {"weights": str(result.folder)}
+    with pytest.raises(WeightsError, match=f'started from, "{faces.folder}"'):
+        run_experiment(from_faces(name="second", backbone=backbone))

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from tl_keras.config.files import json_schema, load_config
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.experiment import prepare_images
+from tl_keras.monitor import Silent
 
 FOLDER = Path(__file__).parents[1] / "experiments"
+DATA = FOLDER.parents[1] / "shared" / "data"
 FILES = sorted(path for path in FOLDER.glob("*.json") if path.name != "source_textures.json")
 
 
@@ -19,6 +23,8 @@ def test_the_experiments_are_there() -> None:
         "data_size",
         "defects",
         "digits",
+        "faces",
+        "faces_to_digits",
         "steel_defects",
     }
 
@@ -89,3 +95,32 @@ def test_steel_defects_takes_photos_weights_and_sizes_from_the_command_line() ->
     )
     assert (config.data.folder, config.backbone.weights) == ("../photos", "../weights/a.weights.h5")
     assert (config.data.train_per_class, config.backbone.image_size) == (10, 96)
+
+
+def test_faces_are_a_source_for_digits() -> None:
+    source, target = (load_config(FOLDER / f"{name}.json") for name in ("faces", "faces_to_digits"))
+    assert target.backbone.weights == str(source.results_folder)
+    for key in ("name", "alpha", "image_size"):
+        assert getattr(target.backbone, key) == getattr(source.backbone, key)
+    assert "from_scratch" in source.strategies
+    assert source.export
+
+
+def test_the_bundled_source_is_the_same_file() -> None:
+    changes = ["backbone.weights=bundled", "name=bundled_to_digits"]
+    config = load_config(FOLDER / "faces_to_digits.json", changes)
+    assert (config.name, config.backbone.weights) == ("bundled_to_digits", "bundled")
+
+
+@pytest.mark.skipif(
+    not ((DATA / "orl_faces").is_dir() and (DATA / "mnist_digits").is_dir()),
+    reason="the faces and digits are not on this machine",
+)
+def test_the_faces_are_fewer_than_the_digits() -> None:
+    def training_images(config: ExperimentConfig) -> set[int]:
+        draws = prepare_images(config, Silent()).splits.draws
+        return {len(draw.train) for draw in draws.values()}
+
+    faces = load_config(FOLDER / "faces.json", [f"data.folder={DATA / 'orl_faces'}"])
+    digits = load_config(FOLDER / "faces_to_digits.json", [f"data.folder={DATA / 'mnist_digits'}"])
+    assert (training_images(faces), training_images(digits)) == ({240}, {320})

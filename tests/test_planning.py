@@ -131,6 +131,29 @@ def test_findings_are_shown(configure: Configure, photos: Path, tmp_path: Path) 
     assert "1 unreadable left out" in plan
 
 
+def test_a_source_that_saw_too_little_is_shown(configure: Configure, tmp_path: Path) -> None:
+    card = {
+        **dict.fromkeys(("classes", "image_size", "weights_sha256", "licence"), None),
+        "name": "few",
+        "images": 5,
+        "channels": 3,
+        "scaling": "tf",
+        "generated": False,
+        "backbone": "MobileNetV2",
+        "alpha": None,
+        "description": "",
+    }
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    plan = describe_plan(configure(backbone={"weights": str(tmp_path)}))
+    assert "warning The source few saw 5 images, fewer than the 12 training images" in plan
+
+
+def test_a_source_that_is_not_there_yet_is_shown(configure: Configure, tmp_path: Path) -> None:
+    plan = describe_plan(configure(backbone={"weights": str(tmp_path / "faces")}))
+    assert 'warning weights must be "imagenet", "bundled", null, or a file or folder' in plan
+    assert "run that experiment first" in plan
+
+
 def test_images_that_cannot_be_used_are_refused(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="absent"):
         describe_plan(configure(data={"folder": tmp_path / "absent"}))

@@ -257,8 +257,6 @@ def test_unusable_images_are_one_message_and_leave_nothing(
     assert not results.exists()
 
 
-# Keras stores weights in a way that NumPy announces to end.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_weights_of_another_network_are_one_message(
     experiment: Write, tmp_path: Path, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -344,7 +342,6 @@ def save_weights_with_lively_features(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_two_processes_give_the_same_rows_bit_for_bit(experiment: Write, tmp_path: Path) -> None:
     save_weights_with_lively_features(tmp_path / "source.weights.h5")
     short = {"epochs": 2, "learning_rate": 0.01}

@@ -17,7 +17,9 @@ from tl_keras.data.audit import Audit, audit, duplicates_across_splits
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import Splits, make_splits
 from tl_keras.models.classifier import Backbone
-from tl_keras.models.source_models import SourceCard, load_source
+from tl_keras.models.source_card import SourceCard
+from tl_keras.models.source_folder import SOURCE_MODEL_FOLDER
+from tl_keras.models.source_models import load_source
 from tl_keras.monitor import Monitor, Silent
 from tl_keras.reporting.environment import environment
 from tl_keras.reporting.ledger import Ledger, runs_table, write_json
@@ -31,7 +33,10 @@ from tl_keras.reporting.tables import (
 from tl_keras.runs import RunMaker, unpack
 from tl_keras.serving.export import export_classifier, latest_version
 from tl_keras.serving.verify import verify_export
+from tl_keras.source_export import export_source_model, source_facts
+from tl_keras.transfer.advice import source_notes
 from tl_keras.transfer.strategies import Run, plan_runs
+from tl_keras.transfer.training import Trained
 
 VERIFIED_IMAGES = 64
 
@@ -160,7 +165,11 @@ class _Experiment:
     def _write_inputs(self) -> None:
         self._ledger.keep_inputs(self._audit.images, self._splits.manifest)
         self._ledger.write("ignored_files", self._audit.table.ignored)
-        source = None if self._card is None else asdict(self._card)
+        most = max(len(draw.train) for draw in self._splits.draws.values())
+        notes = source_notes(self._card, most)
+        for note in notes:
+            self._monitor.warn(note)
+        source = None if self._card is None else {**asdict(self._card), "notes": notes}
         write_json(self._ledger.folder / "environment.json", {**environment(), "source": source})
 
     def _write_runs(self, planned: tuple[Run, ...]) -> pd.DataFrame:
@@ -230,6 +239,8 @@ class _Experiment:
             self._ledger.test_probabilities(str(chosen["run_id"]))[rows],
             table.classes,
         )
+        # before the record, so that a killed experiment that lacks it makes it when it goes on
+        self._export_source(str(chosen["run_id"]), trained)
         write_json(
             record,
             {
@@ -242,6 +253,20 @@ class _Experiment:
         )
         self._ledger.keep_weights_of(str(chosen["run_id"]))
         return path
+
+    def _export_source(self, run_id: str, trained: Trained) -> None:
+        """Keep the backbone of the chosen run for other experiments, if the run changed it."""
+        if trained.backbone_weights is None:
+            return
+        row, trainer = self._ledger.row(run_id), self._maker.trainer()
+        draw = self._splits.draws[row["seed"], row["train_per_class"]]
+        export_source_model(
+            self._ledger.folder / SOURCE_MODEL_FOLDER,
+            trainer.trained_backbone(trained),
+            trainer.images.pixels,
+            draw.train,
+            source_facts(row, self._config, self._backbone.spec.scaling, self._card),
+        )
 
     def _warn_of_guessing(self, chosen: pd.Series) -> None:
         guessing = float(np.log(chosen["classes"]))

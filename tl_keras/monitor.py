@@ -14,7 +14,7 @@ class Monitor(Protocol):
         """Something starts that is not a run."""
 
     def warn(self, text: str) -> None:
-        """Something that the user should know about the images."""
+        """Something that the user should know about the images or the weights."""
 
     def plan(self, runs: tuple[Run, ...], finished: int) -> None:
         """Which runs there are, and how many of them a former start has finished."""

@@ -4,8 +4,11 @@ import json
 
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.errors import WeightsError
 from tl_keras.experiment import prepare_images
+from tl_keras.models.source_models import read_source_card
 from tl_keras.monitor import Silent
+from tl_keras.transfer.advice import source_notes
 from tl_keras.transfer.strategies import AUGMENTATIONS, Run, plan_runs
 
 # Measured with MobileNetV2 (0.3 G multiply-adds at 224 px) at 96 px on two cores: 500 images a
@@ -30,6 +33,8 @@ def describe_plan(config: ExperimentConfig) -> str:
     counts = table.frame["label"].value_counts().reindex(table.classes)
     runs = plan_runs(config)
     trained = [len(splits.draws[run.seed, run.train_per_class].train) for run in runs]
+    for note in _about_source(config, max(trained)):
+        warnings.warn(note)
     validated = [len(splits.draws[run.seed, run.train_per_class].validation) for run in runs]
     seconds = _START_SECONDS + sum(
         _run_seconds(run, config, train, validation)
@@ -62,6 +67,15 @@ class _Warnings(Silent):
 
     def warn(self, text: str) -> None:
         self.texts.append(text)
+
+
+def _about_source(config: ExperimentConfig, training_images: int) -> tuple[str, ...]:
+    """What speaks against the source weights; a plan can be shown before they are there."""
+    try:
+        card = read_source_card(config.backbone.name, config.backbone.weights)
+    except WeightsError as error:
+        return (str(error),)
+    return source_notes(card, training_images)
 
 
 def _search_lines(config: ExperimentConfig) -> list[str]:

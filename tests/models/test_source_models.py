@@ -15,17 +15,13 @@ import pytest
 from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.models import source_models
 from tl_keras.models.backbones import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone
-from tl_keras.models.source_models import SourceCard, load_source
+from tl_keras.models.source_card import SourceCard, write_source_model
+from tl_keras.models.source_models import load_source, read_source_card
 
 WEIGHTS = Path(__file__).parents[2].parent / "shared" / "weights"
 MOBILENET_V2 = WEIGHTS / "mobilenetv2_1.0_imagenet_no_top.weights.h5"
 MOBILENET = WEIGHTS / "mobilenet_0.25_imagenet_no_top.h5"
 BUNDLED = Path(source_models.__file__).parent / "bundled" / source_models.BUNDLED
-
-# Keras and NumPy disagree on a keyword where a variable is written to a file
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't:DeprecationWarning"
-)
 
 needs_mobilenet_v2 = pytest.mark.skipif(
     not MOBILENET_V2.is_file(), reason="shared/weights has no MobileNetV2 file"
@@ -236,7 +232,7 @@ def test_folder_gives_weights_and_card(folder: Path) -> None:
     backbone, card = load_small(folder)
     assert_same_weights(backbone, small())
     assert card == SourceCard(
-        "tiny_source", 1200, 12, 32, "tf", "Apache-2.0", "Made for a test.", generated=True
+        "tiny_source", 1200, 12, 32, 3, "tf", "Apache-2.0", "Made for a test.", generated=True
     )
 
 
@@ -264,9 +260,9 @@ def test_folder_without_a_card(folder: Path) -> None:
 
 
 def test_folder_with_a_card_that_lacks_keys(folder: Path, card: dict[str, Any]) -> None:
-    del card["classes"], card["alpha"]
+    del card["classes"], card["alpha"], card["channels"]
     (folder / "card.json").write_text(json.dumps(card))
-    with pytest.raises(WeightsError, match="must have the keys alpha, classes"):
+    with pytest.raises(WeightsError, match="must have the keys alpha, channels, classes"):
         load_small(folder)
 
 
@@ -385,3 +381,83 @@ def test_real_older_mobilenet_file() -> None:
 def test_real_file_of_another_width() -> None:
     with pytest.raises(WeightsError, match="file has 135 with 218,544"):
         load_source("MobileNet", image_size=96, alpha=0.5, weights=str(MOBILENET))
+
+
+def write_experiment(folder: Path, weights: str | None = None, **keys: Any) -> Path:
+    """What an experiment leaves in its results folder, as far as it is read."""
+    config = {"name": "old", "backbone": {"weights": weights}, "strategies": [], "export": True}
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config | keys))
+    return folder
+
+
+def test_results_folder_of_an_experiment_with_a_source_model(
+    tmp_path: Path, card: dict[str, Any]
+) -> None:
+    results = write_experiment(tmp_path / "old")
+    write_source_model(results / "source_model", small(), card)
+    backbone, found = load_small(results)
+    assert_same_weights(backbone, small())
+    assert found is not None
+    assert (found.name, found.images) == ("tiny_source", 1200)
+
+
+def test_results_folder_with_a_source_model_of_another_width(
+    tmp_path: Path, card: dict[str, Any]
+) -> None:
+    results = write_experiment(tmp_path / "old")
+    write_source_model(results / "source_model", small(), card | {"alpha": 0.5})
+    with pytest.raises(WeightsError, match=r"tiny_source is a MobileNet with alpha 0\.5 .*got Mob"):
+        load_small(results)
+
+
+def test_unfinished_experiment(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"old, an experiment without .*is not finished.*Run it"):
+        load_small(write_experiment(tmp_path / "old"))
+
+
+def test_experiment_that_exports_nothing(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"export false\. Set export to true and run it again"):
+        load_small(write_experiment(tmp_path / "old", export=False))
+
+
+@pytest.mark.parametrize(("weights", "shown"), [("bundled", '"bundled"'), (None, "null")])
+def test_experiment_whose_best_run_is_feature_extraction(
+    tmp_path: Path, weights: str | None, shown: str
+) -> None:
+    results = write_experiment(tmp_path / "old", weights)
+    (results / "export.json").write_text("{}")
+    with pytest.raises(WeightsError, match=f"started from, {shown}. Set backbone.weights to those"):
+        load_small(results)
+
+
+def test_folder_with_the_configuration_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"backbone": "bert"}')
+    with pytest.raises(WeightsError, match=r"must hold model\.weights\.h5 and a readable card"):
+        load_small(tmp_path)
+
+
+def test_results_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r'got ".*/faces".*run that experiment first'):
+        load_small(tmp_path / "faces")
+
+
+@pytest.mark.parametrize("name", ["small.weights.h5", "small.h5"])
+def test_card_of_a_file_is_known_without_loading_it(files: Path, name: str) -> None:
+    _, card = load_small(files / name)
+    assert read_source_card("MobileNet", str(files / name)) == card
+
+
+def test_card_of_a_folder_is_known_without_loading_it(folder: Path) -> None:
+    _, card = load_small(folder)
+    assert read_source_card("MobileNet", str(folder)) == card
+
+
+def test_cards_by_name() -> None:
+    imagenet = read_source_card("MobileNet", "imagenet")
+    bundled = read_source_card("MobileNetV2", "bundled")
+    assert imagenet is not None
+    assert imagenet.images == 1_281_167
+    assert bundled is not None
+    assert bundled.generated
+    assert read_source_card("MobileNet", None) is None

@@ -152,7 +152,8 @@ class BackboneConfig(_Section):
     weights: Text | None = Field(
         default="imagenet",
         description='"imagenet" (downloaded by Keras), "bundled" (ships with the package), a '
-        "weights file, a source model's folder, or null for random initialisation.",
+        "weights file, a source model's folder, the results folder of a finished experiment, or "
+        "null for random initialisation.",
     )
     image_size: int = Field(
         default=160, ge=32, le=1024, description="Height and width of the input, pixels."

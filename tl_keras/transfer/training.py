@@ -176,6 +176,10 @@ class Trainer:
         inputs = self._inputs(trained.recipe, positions)
         return self._graph(trained.recipe).probabilities(inputs, PREDICTION_BATCH)
 
+    def trained_backbone(self, trained: Trained) -> Backbone:
+        """The backbone with the trained weights, until the trainer is asked for anything else."""
+        return self._load(trained)[0]
+
     def inference_model(self, trained: Trained) -> keras.Model:
         """Images, 0..255 (batch, size, size, 3), to probabilities, with the trained weights."""
         backbone, head = self._load(trained)

@@ -1,0 +1,68 @@
+"""Mean and variance of every channel after each block of a backbone, over a set of images."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.models.blocks import Block
+
+
+def block_statistics(
+    model: keras.Model, blocks: Sequence[Block], batches: Iterable[np.ndarray]
+) -> dict[str, dict[str, list[float]]]:
+    """Mean and variance per channel of each block's output, over images and positions.
+
+    One pass in inference mode; of each batch only sums are kept, in float64, so that memory does
+    not grow with the number of images.
+
+    Args:
+        model: The backbone.
+        blocks: Of the model, from `find_blocks`.
+        batches: float32 (n, side, side, 3), scaled as the backbone wants them.
+
+    Returns:
+        By block's name: `mean` and `variance`, one number per channel, with 6 significant digits.
+
+    Raises:
+        ValueError: There are no images.
+    """
+    sums = _sums(model, blocks)
+    totals = [np.zeros((3, block.output.shape[-1])) for block in blocks]
+    for batch in batches:
+        for total, added in zip(totals, sums(batch), strict=True):
+            total += added.numpy()
+    return {block.name: _moments(total) for block, total in zip(blocks, totals, strict=True)}
+
+
+def _sums(model: keras.Model, blocks: Sequence[Block]) -> Any:
+    """A function from images to one float64 (3, channels) per block: count, sum, sum of squares."""
+    through_blocks = keras.Model(model.input, [block.output for block in blocks])
+
+    def sums(images: tf.Tensor) -> list[tf.Tensor]:
+        return [_channel_sums(outputs) for outputs in through_blocks(images, training=False)]
+
+    shape = (None, *model.input.shape[1:])
+    return tf.function(sums, input_signature=[tf.TensorSpec(shape, tf.float32)])
+
+
+def _channel_sums(outputs: tf.Tensor) -> tf.Tensor:
+    values = tf.cast(outputs, tf.float64)
+    count = tf.cast(tf.reduce_prod(tf.shape(values)[:-1]), tf.float64)
+    sums = [tf.reduce_sum(measure, axis=(0, 1, 2)) for measure in (values, tf.square(values))]
+    return tf.stack([tf.fill(tf.shape(sums[0]), count), *sums])
+
+
+def _moments(total: np.ndarray) -> dict[str, list[float]]:
+    count, sums, squares = total
+    if not count.all():
+        raise ValueError("batches must hold at least one image; got none.")
+    mean = sums / count
+    variance = np.maximum(squares / count - mean**2, 0)
+    return {"mean": _rounded(mean), "variance": _rounded(variance)}
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.6g}") for value in values]
