@@ -14,24 +14,19 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from scipy import stats
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.experiment import run_experiment
-from tl_keras.models.backbones import find_spec, scaling_layer
-from tl_keras.models.blocks import find_blocks
+from tl_keras.models.classifier import Backbone
 from tl_keras.models.source_models import load_source
+from tl_keras.transfer.probing import fit_probe, pooled_blocks
 
 BACKBONE, SIDE = "MobileNetV2", 96
 # More test images than this tell nothing more about the method.
@@ -121,27 +116,15 @@ def probe(
     drawn: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> pd.DataFrame:
     """Test accuracy of a linear probe at every block: block, depth, draw, accuracy."""
-    blocks = find_blocks(model, find_spec(BACKBONE))
+    backbone = Backbone.wrap(BACKBONE, None, model)
     rows = []
-    for depth, features in enumerate(_pooled(model, [b.output for b in blocks], pixels)):
+    for depth, features in enumerate(pooled_blocks(backbone, pixels)):
         for draw, (train, test) in enumerate(drawn):
-            classifier = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=500))
-            classifier.fit(features[train], labels[train])
-            accuracy = classifier.score(features[test], labels[test])
-            rows.append((blocks[depth].name, depth, draw, accuracy))
+            fitted = fit_probe(features[train], labels[train], int(labels.max()) + 1)
+            answers = fitted.log_probabilities(features[test]).argmax(axis=1)
+            accuracy = float((answers == labels[test]).mean())
+            rows.append((backbone.blocks[depth].name, depth, draw, accuracy))
     return pd.DataFrame(rows, columns=["block", "depth", "draw", "accuracy"])
-
-
-def _pooled(model: keras.Model, outputs: list[Any], pixels: np.ndarray) -> list[np.ndarray]:
-    pooled = [keras.layers.GlobalAveragePooling2D()(output) for output in outputs]
-    through, scaling = keras.Model(model.input, pooled), scaling_layer(find_spec(BACKBONE))
-    forward = tf.function(
-        lambda images: through(scaling(images), training=False),
-        input_signature=[tf.TensorSpec((None, SIDE, SIDE, 3), tf.float32)],
-    )
-    starts = range(0, len(pixels), 64)
-    batches = [forward(pixels[start : start + 64].astype(np.float32)) for start in starts]
-    return [np.concatenate(list(part)) for part in zip(*batches, strict=True)]
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from tl_keras.errors import ConfigError, DataError, ResultsError, WeightsError
 from tl_keras.experiment import ExperimentResult, Images, run_experiment
 from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.blocks import find_blocks
+from tl_keras.models.source_card import write_source_model
 from tl_keras.models.source_models import load_source
 from tl_keras.monitor import Silent
 from tl_keras.reporting.ledger import load_runs
@@ -689,6 +690,22 @@ def test_a_source_of_unknown_size_makes_the_sum_unknown(
     result = run_experiment(from_faces(backbone=backbone))
     card = read_card(result.folder)
     assert (card["images"], card["started_from"]) == (None, "a.weights.h5")
+
+
+def test_other_source_weights_in_the_same_folder_are_refused(
+    from_faces: Configure, faces: ExperimentResult, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(faces.folder / "source_model", tmp_path / "source")
+    config = from_faces(backbone=from_faces()["backbone"] | {"weights": str(folder)})
+    run_experiment(config)
+    backbone, _ = load_source("Tiny", image_size=32, weights=str(folder))
+    backbone.set_weights([2 * weight for weight in backbone.get_weights()])
+    card = read_card(faces.folder)
+    card.pop("weights_sha256")
+    write_source_model(folder, backbone, card)
+    with pytest.raises(ResultsError, match="source weights are not those of the results"):
+        run_experiment(config)
+    run_experiment(config, fresh=True)
 
 
 def test_a_run_from_scratch_owes_nothing_to_the_source(from_faces: Configure) -> None:

@@ -170,7 +170,13 @@ class _Experiment:
         for note in notes:
             self._monitor.warn(note)
         source = None if self._card is None else {**asdict(self._card), "notes": notes}
-        write_json(self._ledger.folder / "environment.json", {**environment(), "source": source})
+        self._ledger.keep_environment(
+            {
+                **environment(),
+                "source": source,
+                "source_weights_sha256": self._backbone.source_digest(),
+            }
+        )
 
     def _write_runs(self, planned: tuple[Run, ...]) -> pd.DataFrame:
         """The table of the runs finished so far, in the planned order."""

@@ -1,5 +1,6 @@
 """A backbone with a new head, in the pieces that training, caching and serving need."""
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -61,6 +62,13 @@ class Backbone:
     @property
     def channels(self) -> int:
         return int(self.model.output.shape[-1])
+
+    def source_digest(self) -> str:
+        """SHA-256 of the source weights, in hexadecimal digits."""
+        digest = hashlib.sha256()
+        for weights in self.source_weights:
+            digest.update(np.ascontiguousarray(weights))
+        return digest.hexdigest()
 
     def restore_source(self) -> None:
         """Undo every change of the weights since the backbone was wrapped."""

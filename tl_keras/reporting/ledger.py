@@ -162,6 +162,20 @@ class Ledger:
         self.write("images", images)
         self.write("splits", splits)
 
+    def keep_environment(self, facts: Mapping[str, Any]) -> None:
+        """Write `environment.json`.
+
+        Args:
+            facts: JSON types; `source_weights_sha256` tells what every run starts from.
+
+        Raises:
+            ResultsError: the finished runs started from other weights.
+        """
+        path = self.folder / "environment.json"
+        if path.exists() and any(self.folder.glob("runs/*/row.json")):
+            _refuse_other_weights(self.folder, json.loads(path.read_text()), facts)
+        write_json(path, facts)
+
     def search_folder(self, train_per_class: int | None) -> Path:
         """Where the search of a training size keeps its trials."""
         size = "all" if train_per_class is None else train_per_class
@@ -256,6 +270,16 @@ def write_json(path: Path, content: Any) -> None:
     half = path.with_name(path.name + ".part")
     half.write_text(json.dumps(content, indent=2) + "\n")
     half.replace(path)
+
+
+def _refuse_other_weights(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    key = "source_weights_sha256"
+    if old.get(key, new[key]) != new[key]:
+        raise ResultsError(
+            f"The source weights are not those of the results in {folder}: their SHA-256 must be "
+            f"{old[key]}, got {new[key]}. Restore the weights, give this experiment another name, "
+            "or use --fresh to move the old folder aside."
+        )
 
 
 def _refuse_changes(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:

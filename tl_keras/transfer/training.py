@@ -205,10 +205,11 @@ class Trainer:
         result = self._fit(
             recipe, draw, seed, recipe.last_phase, "fine_tuning", frozen.validation_loss
         )
+        improved = result.validation_loss < frozen.validation_loss
         return replace(
             frozen,
             head_weights=self._head(recipe).get_weights(),
-            backbone_weights=self.backbone.model.get_weights(),
+            backbone_weights=self.backbone.model.get_weights() if improved else None,
             history=pd.concat([frozen.history, result.history], ignore_index=True),
             validation_loss=result.validation_loss,
             phase_2_seconds=time.perf_counter() - started,
