@@ -59,7 +59,9 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     if options.measurement == "probes":
         rows = pd.concat(list(_probe_all(options)))
-        tables = {"source_probes": summarise(rows), "source_differences": differences(rows)}
+        tables = {"source_probes": summarise(rows)}
+        if options.random:
+            tables["source_differences"] = differences(rows)
     else:
         tables = {"source_fine_tuning": fine_tuning(options)}
     for name, table in tables.items():

@@ -67,7 +67,7 @@ class Backbone:
         """SHA-256 of the source weights, in hexadecimal digits."""
         digest = hashlib.sha256()
         for weights in self.source_weights:
-            digest.update(np.ascontiguousarray(weights))
+            digest.update(weights.tobytes())
         return digest.hexdigest()
 
     def restore_source(self) -> None:
