@@ -120,7 +120,7 @@ def probe(
     """Test accuracy of a linear probe at every block: block, depth, draw, accuracy."""
     backbone = Backbone.wrap(BACKBONE, None, model)
     rows = []
-    for depth, features in enumerate(pooled_blocks(backbone, pixels)):
+    for depth, features in enumerate(pooled_blocks(backbone, pixels, np.arange(len(pixels)))):
         for draw, (train, test) in enumerate(drawn):
             fitted = fit_probe(features[train], labels[train], int(labels.max()) + 1)
             answers = fitted.log_probabilities(features[test]).argmax(axis=1)

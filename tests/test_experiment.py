@@ -746,3 +746,52 @@ def test_feature_extraction_leaves_no_source_model_and_names_what_it_used(
     backbone = from_faces()["backbone"] | {"weights": str(result.folder)}
     with pytest.raises(WeightsError, match=f'started from, "{faces.folder}"'):
         run_experiment(from_faces(name="second", backbone=backbone))
+
+
+@pytest.fixture(scope="module")
+def probed(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
+    """Linear probes of two sizes, exported."""
+    results = tmp_path_factory.mktemp("probed")
+    return run_experiment(configure(results, strategies=["linear_probe"]))
+
+
+def test_a_linear_probe_looks_at_every_block_and_takes_one(probed: ExperimentResult) -> None:
+    assert probed.probes is not None
+    assert len(probed.probes) == 2 * 2 * 3, "seeds, sizes, blocks"
+    chosen = probed.probes[probed.probes["chosen"]].set_index("run_id")["block"]
+    assert chosen.to_dict() == probed.runs.set_index("run_id")["cut"].to_dict()
+    written = pd.read_csv(probed.folder / "probes.csv")
+    assert written["block"].tolist() == ["stem", "block1", "top"] * 4
+    assert written["images"].tolist() == [9] * 6 + [15] * 6
+
+
+def test_a_linear_probe_learns_and_trains_the_head_alone(probed: ExperimentResult) -> None:
+    assert (probed.runs["test_accuracy"] > 0.5).all()
+    assert (probed.runs["unfrozen_blocks"] == "0").all()
+    # six channels after every block, three classes
+    assert (probed.runs["trainable_parameters"] == 6 * 3 + 3).all()
+
+
+def test_an_exported_linear_probe_ends_at_its_block(probed: ExperimentResult) -> None:
+    record = json.loads((probed.folder / "export.json").read_text())
+    assert record["run_id"].startswith("linear_probe")
+    assert record["largest_probability_difference"] < 1e-4
+    assert not (probed.folder / "source_model").exists()
+
+
+def test_a_linear_probe_goes_on_where_it_was(configure: Configure, tmp_path: Path) -> None:
+    config = configure(tmp_path, strategies=["linear_probe"], export=False)
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(config, monitor=Listener(stop_after=1))
+    again = run_experiment(config)
+    other = run_experiment(configure(tmp_path / "b", strategies=["linear_probe"], export=False))
+    assert again.probes is not None
+    pd.testing.assert_frame_equal(again.probes, other.probes)
+    columns = ["run_id", "cut", "validation_loss", "test_accuracy"]
+    pd.testing.assert_frame_equal(again.runs[columns], other.runs[columns])
+
+
+def test_other_strategies_use_the_whole_backbone(result: ExperimentResult) -> None:
+    assert set(result.runs["cut"]) == {"top"}
+    assert result.probes is None
+    assert not (result.folder / "probes.csv").exists()

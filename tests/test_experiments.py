@@ -57,6 +57,7 @@ def test_defects_compares_everything_offline() -> None:
     assert set(config.strategies) == {
         "majority_class",
         "from_scratch",
+        "linear_probe",
         "feature_extraction",
         "fine_tuning",
         "searched",

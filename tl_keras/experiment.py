@@ -55,6 +55,7 @@ class ExperimentResult:
         confusion: test images per run, true and predicted class.
         history: one row per run and epoch.
         trials: one row per trial of the search; None without one.
+        probes: one row per linear probe and block; None without such a run.
         splits: every image's part in every run.
         export: the SavedModel's folder; None where `export` is false.
     """
@@ -68,6 +69,7 @@ class ExperimentResult:
     confusion: pd.DataFrame
     history: pd.DataFrame
     trials: pd.DataFrame | None
+    probes: pd.DataFrame | None
     splits: pd.DataFrame
     export: Path | None
 
@@ -204,12 +206,16 @@ class _Experiment:
         }
         for name, table in tables.items():
             self._ledger.write(name, table)
+        probes = self._ledger.probes(runs["run_id"])
+        if probes is not None:
+            self._ledger.write("probes", probes)
         return ExperimentResult(
             config=self._config,
             folder=self._ledger.folder,
             notice=self._audit.table.notice,
             runs=runs,
             trials=self._ledger.trials(),
+            probes=probes,
             splits=self._splits.manifest,
             export=self._export(runs) if self._config.export else None,
             **tables,
@@ -230,7 +236,7 @@ class _Experiment:
         config, table = self._config, self._audit.table
         trained = unpack(self._ledger.weights(str(chosen["run_id"])), chosen, config)
         path = export_classifier(
-            self._maker.trainer().inference_model(trained),
+            self._maker.inference_model(chosen, trained),
             labels=table.classes,
             image_size=config.backbone.image_size,
             resize=config.data.resize,

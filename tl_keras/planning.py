@@ -89,6 +89,8 @@ def _search_lines(config: ExperimentConfig) -> list[str]:
 def _run_seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
     if run.strategy == "majority_class":
         return 0.0
+    if run.strategy == "linear_probe":
+        return _HEAD_SECONDS
     depth = {"from_scratch": "all", "searched": "all"}.get(run.strategy, run.unfrozen_blocks or 0)
     training = config.training
     phase = training.from_scratch if run.strategy == "from_scratch" else training.phase_2

@@ -66,10 +66,12 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
         from tl_keras.experiment import run_experiment
-        from tl_keras.reporting.terminal import TerminalMonitor, show_summary
+        from tl_keras.reporting.terminal import TerminalMonitor, show_probes, show_summary
 
     with TerminalMonitor(console) as monitor:
         result = run_experiment(config, fresh=fresh, monitor=monitor)
+    if result.probes is not None:
+        show_probes(console, result.probes)
     show_summary(console, result.summary, result.notice)
     console.print(
         f"Tables and configuration: {result.folder}", markup=False, highlight=False, soft_wrap=True

@@ -1,8 +1,10 @@
 """Making the runs of an experiment: from a strategy, a seed and a size to what the ledger keeps."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -13,9 +15,11 @@ from tl_keras.data.pixels import load_pictures
 from tl_keras.data.splits import Draw, Splits, labelled_images_per_class
 from tl_keras.evaluation.metrics import evaluate
 from tl_keras.models.classifier import Backbone
+from tl_keras.models.heads import build_head
 from tl_keras.monitor import Monitor
 from tl_keras.reporting.environment import peak_memory_megabytes, versions
 from tl_keras.reporting.ledger import Ledger, Outcome
+from tl_keras.transfer.probing import choose_block, cross_validate, fit_probe, pooled_blocks
 from tl_keras.transfer.search import Study, search
 from tl_keras.transfer.strategies import Run, recipes_for
 from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
@@ -39,6 +43,7 @@ class RunMaker:
         self._config, self._backbone, self._ledger = config, backbone, ledger
         self._audit, self._splits, self._monitor = audit, splits, monitor
         self._trainer: Trainer | None = None
+        self._features: list[tuple[str, np.ndarray]] | None = None
         self._studies: dict[int | None, Study] = {}
         self._labels = audit.table.frame["class_index"].to_numpy(np.int64)
 
@@ -47,6 +52,8 @@ class RunMaker:
         draw = self._splits.draws[run.seed, run.train_per_class]
         if run.strategy == "majority_class":
             return self._majority(run, draw)
+        if run.strategy == "linear_probe":
+            return self._linear_probe(run, draw)
         trainer = self.trainer()
         winner = self._study(run.train_per_class).winner if run.strategy == "searched" else None
         candidates = [
@@ -73,6 +80,48 @@ class RunMaker:
         history = trained.history.copy()
         history.insert(0, "run_id", run.run_id)
         return Outcome(row, history, validation, test, pack(trained))
+
+    def _linear_probe(self, run: Run, draw: Draw) -> Outcome:
+        """Choose a block inside the training images, and fit the probe on all of them."""
+        started = time.perf_counter()
+        features = dict(self._block_features())
+        labels, classes = self._labels[draw.train], len(self._audit.table.classes)
+        blocks = [(name, values[draw.train]) for name, values in features.items()]
+        groups = self._audit.table.frame["group"].to_numpy(str)[draw.train]
+        probes = cross_validate(blocks, labels, groups, seed=run.seed)
+        cut = choose_block(probes) if len(probes) else blocks[-1][0]
+        probe = fit_probe(dict(blocks)[cut], labels, classes)
+        validation, test = (
+            probe.probabilities(features[cut][rows])
+            for rows in (draw.validation, self._splits.test)
+        )
+        row = self._row(run, draw, validation, test) | {
+            "unfrozen_blocks": "0",
+            "cut": cut,
+            "trainable_parameters": probe.kernel.size + probe.bias.size,
+            "augmentation": "none",
+            "hidden_units": "",
+            "phase_1_seconds": time.perf_counter() - started,
+            "peak_memory_megabytes": peak_memory_megabytes(),
+        }
+        head = {"head_0000": probe.kernel, "head_0001": probe.bias}
+        history = pd.DataFrame({"run_id": []})
+        return Outcome(row, history, validation, test, head, _told_apart(probes, row))
+
+    def _block_features(self) -> Sequence[tuple[str, np.ndarray]]:
+        """Pooled output of every block for all images, one row each; unused ones are zero."""
+        if self._features is None:
+            images = self.trainer().images.pixels
+            self._backbone.restore_source()
+            used = self._used_rows()
+            self._features = []
+            for block, pooled in zip(
+                self._backbone.blocks, pooled_blocks(self._backbone, images, used), strict=True
+            ):
+                features = np.zeros((len(images), pooled.shape[1]), np.float32)
+                features[used] = pooled
+                self._features.append((block.name, features))
+        return self._features
 
     def _last_rate(self, recipe: Recipe) -> float:
         head_only = recipe.unfrozen_blocks == 0
@@ -106,6 +155,7 @@ class RunMaker:
             "train_per_class": run.train_per_class,
             "labelled_images_per_class": labelled_images_per_class(draw, len(table.classes)),
             "unfrozen_blocks": None,
+            "cut": self._backbone.blocks[-1].name,
             "unfrozen_layers": 0,
             "trainable_parameters": 0,
             "augmentation": None,
@@ -138,11 +188,9 @@ class RunMaker:
         if self._trainer is None:
             self._monitor.stage("Decoding the images")
             table, backbone = self._audit.table, self._config.backbone
-            draws = self._splits.draws.values()
-            used = [self._splits.test, *(rows for d in draws for rows in (d.train, d.validation))]
             pixels = load_pictures(
                 table.frame["path"].tolist(),
-                np.unique(np.concatenate(used)),
+                self._used_rows(),
                 image_size=backbone.image_size,
                 resize=self._config.data.resize,
             )
@@ -154,6 +202,23 @@ class RunMaker:
                 remembered_bytes=REMEMBERED_BYTES,
             )
         return self._trainer
+
+    def _used_rows(self) -> np.ndarray:
+        draws = self._splits.draws.values()
+        used = [self._splits.test, *(rows for d in draws for rows in (d.train, d.validation))]
+        return np.unique(np.concatenate(used))
+
+    def inference_model(self, run: pd.Series, trained: Trained) -> keras.Model:
+        """Images, 0..255 (batch, size, size, 3), to probabilities, as a finished run left it."""
+        if run["strategy"] != "linear_probe":
+            return self.trainer().inference_model(trained)
+        self._backbone.restore_source()
+        cut = self._backbone.cut_after(run["cut"])
+        head = build_head(
+            cut.channels, len(self._audit.table.classes), hidden_units=(), dropout=0.0
+        )
+        head.set_weights(trained.head_weights)
+        return cut.inference_model(head)
 
     def _study(self, size: int | None) -> Study:
         """The search of a training size, on the draw of the first seed."""
@@ -170,6 +235,15 @@ class RunMaker:
             )
             self._ledger.add_trials(size, study.trials)
         return self._studies[size]
+
+
+def _told_apart(probes: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame | None:
+    """The probes with the run that they belong to and whether their block was chosen."""
+    if probes.empty:
+        return None
+    own = {name: [row[name]] * len(probes) for name in ("run_id", "seed", "train_per_class")}
+    chosen = probes["block"] == row["cut"]
+    return pd.concat([pd.DataFrame(own), probes.assign(chosen=chosen)], axis=1)
 
 
 def pack(trained: Trained) -> dict[str, np.ndarray]:

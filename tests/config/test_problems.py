@@ -67,7 +67,7 @@ def test_every_problem_is_listed() -> None:
         "configuration: head must be an object {...} with keys among hidden_units, dropout; got 3",
         "configuration: seeds must be a whole number from 1 to 100; got true",
         'configuration: strategies[1] must be one of "majority_class", "from_scratch", '
-        '"feature_extraction", "fine_tuning", "searched"; got "magic"',
+        '"linear_probe", "feature_extraction", "fine_tuning", "searched"; got "magic"',
         'configuration: training.batch_size must be a whole number from 1 to 4096; got "32"',
         "configuration: training.phase_1.epochs must be a whole number of at least 1; got 0",
         "configuration: unknown key training.phase_1.lr; the keys of training.phase_1 are epochs, "

@@ -11,7 +11,10 @@ from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
 
 ANY_TEXT = "a string (not empty)"
-STRATEGIES = '"majority_class", "from_scratch", "feature_extraction", "fine_tuning", "searched"'
+STRATEGIES = (
+    '"majority_class", "from_scratch", "linear_probe", "feature_extraction", "fine_tuning", '
+    '"searched"'
+)
 RATE = "a number above 0 and at most 1"
 AT_LEAST_1 = "a whole number of at least 1"
 SEED = "a whole number from 0 to 2147483647"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from tl_keras.reporting.terminal import TerminalMonitor, show_summary
+from tl_keras.reporting.terminal import TerminalMonitor, show_probes, show_summary
 from tl_keras.transfer.search import Trial
 from tl_keras.transfer.strategies import Run
 
@@ -156,3 +156,22 @@ def test_a_terminal_shows_how_far_it_is_and_the_time_left() -> None:
     assert "1/2 runs" in text
     assert "left:" in text
     assert "1 of 2 runs were finished before." in text
+
+
+def test_probes_are_a_row_per_block_for_the_largest_size() -> None:
+    probes = pd.DataFrame(
+        {
+            "block": ["stem", "top"] * 3,
+            "images": [9, 9, 60, 60, 60, 60],
+            "folds": [3, 3, 5, 5, 5, 5],
+            "accuracy": [0.1, 0.1, 0.6, 1.0, 0.8, 1.0],
+            "chosen": [True, False, False, True, True, False],
+        }
+    )
+    screen = console()
+    show_probes(screen, probes)
+    lines = [line.split("│") for line in shown(screen).splitlines() if "│" in line]
+    stem, top = ([cell.strip() for cell in line] for line in lines[-2:])
+    assert stem == ["stem", "0.700", "█" * 21, "1 of 2 seeds"]
+    assert top == ["top", "1.000", "█" * 30, "1 of 2 seeds"]
+    assert "5-fold cross-validation on 60 training images" in " ".join(shown(screen).split())

@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tl_keras.models.classifier import Backbone
-from tl_keras.transfer.probing import cross_validate, fit_probe, pooled_blocks
+from tl_keras.transfer.probing import choose_block, cross_validate, fit_probe, pooled_blocks
 from tl_keras.transfer.training import LabelledImages
 
 
@@ -26,8 +27,9 @@ def test_pooled_blocks_are_the_means_of_each_blocks_output(
     make_backbone: Callable[..., Backbone], images: LabelledImages
 ) -> None:
     backbone = make_backbone()
-    pooled = pooled_blocks(backbone, images.pixels)
-    scaled = images.pixels.astype(np.float32) / 127.5 - 1
+    rows = np.array([3, 0, 8])
+    pooled = pooled_blocks(backbone, images.pixels, rows)
+    scaled = images.pixels[rows].astype(np.float32) / 127.5 - 1
 
     assert len(pooled) == len(backbone.blocks)
     for block, features in zip(backbone.blocks, pooled, strict=True):
@@ -84,6 +86,30 @@ def test_the_block_that_tells_the_classes_apart_is_found() -> None:
     assert (table["accuracy_low"] < table["accuracy"]).all()
     assert table["depth"].tolist() == [1, 2]
     assert (table["folds"] == 5).all()
+
+
+def probes(**columns: list[float]) -> pd.DataFrame:
+    return pd.DataFrame({"block": ["stem", "middle", "top"], **columns})
+
+
+def test_the_deepest_block_within_one_standard_error_is_chosen() -> None:
+    assert choose_block(probes(excess=[0.3, 0.0, 0.1], excess_se=[0.1, 0.0, 0.11])) == "top"
+    assert choose_block(probes(excess=[0.3, 0.0, 0.1], excess_se=[0.1, 0.0, 0.09])) == "middle"
+    assert choose_block(probes(excess=[0.0, 0.2, 0.3], excess_se=[0.0, 0.1, 0.1])) == "stem"
+
+
+def test_excess_is_against_the_best_block_and_paired_by_image() -> None:
+    clear, labels = two_clouds(40, 2, 6.0)
+    table = cross_validate(
+        [("clear", clear), ("same", clear), ("noise", np.ones((40, 2)))], labels, np.arange(40)
+    )
+
+    assert table["excess"].tolist()[:2] == [0.0, 0.0]
+    assert table["excess_se"].tolist()[:2] == [0.0, 0.0]
+    noise = table["cross_entropy"].iloc[2]
+    assert noise == pytest.approx(np.log(2), abs=0.02)
+    assert table["excess"].iloc[2] == pytest.approx(noise - table["cross_entropy"].iloc[0])
+    assert choose_block(table) == "same"
 
 
 def test_images_of_one_group_are_never_on_both_sides() -> None:

@@ -12,6 +12,7 @@ from tl_keras.transfer.training import Recipe
 EVERY_STRATEGY = (
     "majority_class",
     "from_scratch",
+    "linear_probe",
     "feature_extraction",
     "fine_tuning",
     "searched",
@@ -72,7 +73,7 @@ def test_ids_are_unique_and_valid_folder_names() -> None:
         )
     )
     ids = {run.run_id for run in planned}
-    assert len(ids) == len(planned) == 4 * 12 * (4 + 4)
+    assert len(ids) == len(planned) == 4 * 12 * (5 + 4)
     assert all(re.fullmatch(NAME_PATTERN, run_id) for run_id in ids)
 
 

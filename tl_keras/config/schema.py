@@ -15,7 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from tl_keras.backbone_table import BACKBONES
 
 Strategy = Literal[
-    "majority_class", "from_scratch", "feature_extraction", "fine_tuning", "searched"
+    "majority_class",
+    "from_scratch",
+    "linear_probe",
+    "feature_extraction",
+    "fine_tuning",
+    "searched",
 ]
 Depth = Annotated[int, Field(ge=1)] | Literal["all"]
 SearchDepth = Annotated[int, Field(ge=0)] | Literal["all"]
@@ -328,10 +333,17 @@ class ExperimentConfig(_Section):
     head: HeadConfig = HeadConfig()
     training: TrainingConfig = TrainingConfig()
     strategies: tuple[Strategy, ...] = Field(
-        default=("majority_class", "from_scratch", "feature_extraction", "fine_tuning"),
+        default=(
+            "majority_class",
+            "from_scratch",
+            "linear_probe",
+            "feature_extraction",
+            "fine_tuning",
+        ),
         min_length=1,
-        description="What to compare. majority_class always answers the commonest class; searched "
-        "is fine-tuning as a search on validation images chose it.",
+        description="What to compare. majority_class always answers the commonest class; "
+        "linear_probe is a logistic regression on the block that cross-validation chooses; "
+        "searched is fine-tuning as a search on validation images chose it.",
     )
     fine_tuning: FineTuningConfig = FineTuningConfig()
     search: SearchConfig = SearchConfig()

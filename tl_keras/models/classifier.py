@@ -74,6 +74,17 @@ class Backbone:
         """Undo every change of the weights since the backbone was wrapped."""
         self.model.set_weights(list(self.source_weights))
 
+    def cut_after(self, block: str) -> "Backbone":
+        """The part up to and with `block`, with the present weights; it shares its layers.
+
+        Raises:
+            ValueError: there is no such block.
+        """
+        end = [known.name for known in self.blocks].index(block) + 1
+        model = keras.Model(self.model.input, self.blocks[end - 1].output)
+        weights = tuple(model.get_weights())
+        return Backbone(self.spec, self.alpha, model, self.blocks[:end], weights)
+
     def frozen_part(self, unfrozen_blocks: Depth) -> keras.Model | None:
         """From images, 0..255 (batch, size, size, 3), to what the unfrozen blocks take.
 

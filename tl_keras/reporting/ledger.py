@@ -2,7 +2,8 @@
 
 <results_dir>/<experiment>/
     config.json           the configuration, defaults included
-    runs/<run_id>/        one finished run: row.json, history.csv, probabilities.npz, weights.npz
+    runs/<run_id>/        one finished run: row.json, history.csv, probabilities.npz, weights.npz,
+                          and probes.csv of a linear probe
     search/n<size>/       one file per finished trial
     *.csv, runs.parquet   tables over all finished runs
 
@@ -42,6 +43,7 @@ class Outcome:
         validation_probabilities: float32 (validation images, classes).
         test_probabilities: float32 (test images, classes).
         weights: name to array; empty for the majority class.
+        probes: a row per block, where the run looked at all of them.
     """
 
     row: dict[str, Any]
@@ -49,6 +51,7 @@ class Outcome:
     validation_probabilities: np.ndarray
     test_probabilities: np.ndarray
     weights: dict[str, np.ndarray]
+    probes: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ class Ledger:
             test=outcome.test_probabilities,
         )
         np.savez(half / "weights.npz", allow_pickle=False, **outcome.weights)
+        if outcome.probes is not None:
+            outcome.probes.to_csv(half / "probes.csv", index=False)
         half.replace(self._run(run_id))
 
     def row(self, run_id: str) -> dict[str, Any]:
@@ -132,6 +137,12 @@ class Ledger:
         tables = [_read_csv(self._run(run_id) / "history.csv") for run_id in run_ids]
         # the majority class has no epochs; beside an empty table whole numbers become fractions
         return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
+
+    def probes(self, run_ids: Iterable[str]) -> pd.DataFrame | None:
+        """The probes at every block of several runs in one table; None without any."""
+        paths = [self._run(run_id) / "probes.csv" for run_id in run_ids]
+        tables = [_read_csv(path) for path in paths if path.exists()]
+        return pd.concat(tables, ignore_index=True) if tables else None
 
     def test_probabilities(self, run_id: str) -> np.ndarray:
         with np.load(self._run(run_id) / "probabilities.npz") as stored:

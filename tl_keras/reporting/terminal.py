@@ -20,6 +20,9 @@ from tl_keras.reporting.tables import strategy_name
 from tl_keras.transfer.search import Trial
 from tl_keras.transfer.strategies import Run
 
+# Characters of an accuracy of 1.
+BAR = 30
+
 
 class TerminalMonitor:
     """Shows an experiment's progress; use it as a context."""
@@ -113,6 +116,30 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
     for row in summary.dropna(subset=["sentence"]).to_dict("records"):
         size = f"With {row['train_per_class']} images per class: " if swept else ""
         console.print(f"{size}{row['sentence']}.", highlight=False)
+
+
+def show_probes(console: Console, probes: pd.DataFrame) -> None:
+    """Accuracy of a linear probe at every block, for the largest training size.
+
+    Args:
+        console: to print on.
+        probes: as `probes.csv`.
+    """
+    sizes = probes["images"]
+    shown = probes[sizes == sizes.max()]
+    images, folds = int(sizes.max()), int(shown["folds"].iloc[0])
+    table = Table(
+        title=f"Linear probe at every block: {folds}-fold cross-validation on {images} training "
+        "images, mean over seeds",
+        show_edge=False,
+    )
+    for name in ("block", "accuracy", "", "chosen by"):
+        table.add_column(name, justify="right" if name == "accuracy" else "left", no_wrap=True)
+    for block, rows in shown.groupby("block", sort=False):
+        accuracy, chosen = rows["accuracy"].mean(), int(rows["chosen"].sum())
+        seeds = f"{chosen} of {len(rows)} seeds" if chosen else ""
+        table.add_row(str(block), f"{accuracy:.3f}", "█" * round(BAR * accuracy), seeds)
+    console.print(table)
 
 
 def _print_marked(console: Console, mark: str, text: str) -> None:

@@ -25,6 +25,7 @@ BATCH = 64
 # Inverse strength of the L2 penalty on standardised features.
 PENALTY = 1.0
 MAX_STEPS = 500
+FOLDS, REPEATS = 5, 4
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,21 @@ class LinearProbe:
         shifted = logits - logits.max(axis=1, keepdims=True)
         return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Class probabilities, float32 (n, classes)."""
+        return np.exp(self.log_probabilities(features)).astype(np.float32)
 
-def pooled_blocks(backbone: Backbone, pixels: np.ndarray) -> list[np.ndarray]:
+
+def pooled_blocks(backbone: Backbone, pixels: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
     """The pooled output of every block, in one pass in inference mode.
 
     Args:
         backbone: with the weights to look at.
         pixels: uint8 (n, size, size, 3), 0..255.
+        rows: positions of k of them.
 
     Returns:
-        Per block float32 (n, channels of the block).
+        Per block float32 (k, channels of the block).
     """
     pool = keras.layers.GlobalAveragePooling2D()
     outputs = [pool(block.output) for block in backbone.blocks]
@@ -63,8 +69,8 @@ def pooled_blocks(backbone: Backbone, pixels: np.ndarray) -> list[np.ndarray]:
         lambda images: model(scaling(images), training=False),
         input_signature=[tf.TensorSpec((None, *pixels.shape[1:]), tf.float32)],
     )
-    starts = range(0, len(pixels), BATCH)
-    parts = [forward(tf.cast(pixels[start : start + BATCH], tf.float32)) for start in starts]
+    batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+    parts = [forward(tf.cast(pixels[batch], tf.float32)) for batch in batches]
     return [np.concatenate([part.numpy() for part in block]) for block in zip(*parts, strict=True)]
 
 
@@ -103,58 +109,83 @@ def cross_validate(
     labels: np.ndarray,
     groups: np.ndarray,
     *,
-    folds: int = 5,
+    folds: int = FOLDS,
+    repeats: int = REPEATS,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Accuracy and cross-entropy of a probe at every block, cross-validated.
+    """Accuracy and cross-entropy of a probe at every block, by repeated cross-validation.
 
     Folds are stratified and keep groups whole; every block sees the same ones.
 
     Args:
-        blocks: name and features (n, features) of each.
+        blocks: name and features (n, features) of each, from input to output.
         labels: int (n,), 0..classes-1.
         groups: (n,); images of one group are never on both sides.
         folds: at most; never more than the images of the rarest class.
-        seed: of the division.
+        repeats: divisions into folds; a single one leaves the choice of a block to chance.
+        seed: of the divisions.
 
     Returns:
         A row per block: block, depth (1 is the block nearest the input), features, images, folds,
-        accuracy with its 95% Wilson interval (accuracy_low, accuracy_high), cross_entropy (nats)
-        and its standard error over images. Empty where a class has fewer than two images.
+        accuracy (mean over repeats) with its 95% Wilson interval for that many images
+        (accuracy_low, accuracy_high), cross_entropy (nats), and by how much it exceeds that of the
+        best block (excess) with the standard error over images (excess_se). Empty where a class
+        has fewer than two images.
     """
-    divided = list(_folds(labels, groups, folds, seed))
+    divisions = [list(_folds(labels, groups, folds, seed + k)) for k in range(repeats)]
+    if not all(divisions):
+        return pd.DataFrame()
+    held_out = [_held_out(features, labels, divisions) for _, features in blocks]
+    best = min((losses for _, losses in held_out), key=np.mean)
     rows = []
-    for depth, (name, features) in enumerate(blocks, 1) if divided else ():
-        right, losses = _held_out(features, labels, divided)
-        interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+    for depth, ((name, features), (right, losses)) in enumerate(
+        zip(blocks, held_out, strict=True), 1
+    ):
+        interval = stats.binomtest(round(right.sum()), len(right)).proportion_ci(method="wilson")
         rows.append(
             {
                 "block": name,
                 "depth": depth,
                 "features": features.shape[1],
                 "images": len(labels),
-                "folds": len(divided),
+                "folds": len(divisions[0]),
                 "accuracy": float(right.mean()),
                 "accuracy_low": float(interval.low),
                 "accuracy_high": float(interval.high),
                 "cross_entropy": float(losses.mean()),
-                "cross_entropy_se": float(stats.sem(losses)),
+                "excess": float((losses - best).mean()),
+                "excess_se": float(stats.sem(losses - best)),
             }
         )
     return pd.DataFrame(rows)
 
 
+def choose_block(table: pd.DataFrame) -> str:
+    """The deepest block whose cross-entropy is within one standard error of the best.
+
+    The one-standard-error rule, with everything that was learned as the simplest thing to borrow:
+    upper blocks are given up only where the measurement says so.
+
+    Args:
+        table: from `cross_validate`, with a row at least.
+    """
+    within = table[table["excess"] <= table["excess_se"]]
+    return str(within["block"].iloc[-1])
+
+
 def _held_out(
-    features: np.ndarray, labels: np.ndarray, divided: Sequence[tuple[np.ndarray, np.ndarray]]
+    features: np.ndarray,
+    labels: np.ndarray,
+    divisions: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each image is classified correctly, and its cross-entropy, by a probe without it."""
-    right, losses = np.zeros(len(labels), bool), np.zeros(len(labels))
-    for train, test in divided:
+    """Per image how often it is classified correctly, 0..1, and its cross-entropy, held out."""
+    right, losses = np.zeros(len(labels)), np.zeros(len(labels))
+    for train, test in (fold for division in divisions for fold in division):
         probe = fit_probe(features[train], labels[train], int(labels.max()) + 1)
         predicted = probe.log_probabilities(features[test])
-        right[test] = predicted.argmax(axis=1) == labels[test]
-        losses[test] = -predicted[np.arange(len(test)), labels[test]]
-    return right, losses
+        right[test] += predicted.argmax(axis=1) == labels[test]
+        losses[test] -= predicted[np.arange(len(test)), labels[test]]
+    return right / len(divisions), losses / len(divisions)
 
 
 def _folds(

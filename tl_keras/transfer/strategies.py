@@ -48,7 +48,7 @@ def recipes_for(run: Run, config: ExperimentConfig, winner: Recipe | None) -> tu
     """What to train for a run; of several recipes, validation chooses one.
 
     Args:
-        run: any but majority_class, which trains nothing.
+        run: any but majority_class and linear_probe, which are not trained by steps.
         config: of the experiment.
         winner: of the search, for the strategy searched.
     """
