@@ -72,7 +72,7 @@ def tiny_backbone() -> Iterator[None]:
 @pytest.fixture
 def source_config(tmp_path: Path) -> Callable[..., Any]:
     """A function that makes the configuration of a tiny source task, with some keys changed."""
-    from tl_keras.source_config import SourceConfig
+    from tl_keras.pretraining.config import SourceConfig
 
     def make(**changes: Any) -> SourceConfig:
         facts = {
@@ -97,7 +97,7 @@ def source_config(tmp_path: Path) -> Callable[..., Any]:
 @pytest.fixture
 def source_images() -> Callable[[Any], Any]:
     """A function that makes random pixels in place of what a configuration would have drawn."""
-    from tl_keras.source_task import SourceImages
+    from tl_keras.pretraining.images import SourceImages
 
     def make(config: Any) -> SourceImages:
         per_class = config.generated.images_per_class + config.generated.held_out_per_class

@@ -786,6 +786,7 @@ def test_a_linear_probe_goes_on_where_it_was(configure: Configure, tmp_path: Pat
     again = run_experiment(config)
     other = run_experiment(configure(tmp_path / "b", strategies=["linear_probe"], export=False))
     assert again.probes is not None
+    assert other.probes is not None
     pd.testing.assert_frame_equal(again.probes, other.probes)
     columns = ["run_id", "cut", "validation_loss", "test_accuracy"]
     pd.testing.assert_frame_equal(again.runs[columns], other.runs[columns])

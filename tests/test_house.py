@@ -22,7 +22,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.json"))
 # Modules that every stage may use; none of them needs TensorFlow.
 FIRST = ("errors", "backbone_table", "config")
 # In the order in which data passes them. Any other module belongs to the top, which may use all.
-FOLDERS = ("data", "models", "transfer", "evaluation", "reporting", "serving")
+FOLDERS = ("data", "models", "transfer", "pretraining", "evaluation", "reporting", "serving")
 TOP = len(FOLDERS) + 1
 
 

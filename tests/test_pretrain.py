@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tl_keras.pretrain import main, pretrain
-from tl_keras.source_config import SourceConfig, read_source_config
+from tl_keras.pretraining.config import SourceConfig, read_source_config
 
 ROOT = Path(__file__).parents[1]
 BUNDLED = ROOT / "tl_keras" / "models" / "bundled" / "mobilenetv2_procedural"

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.errors import ConfigError, TlKerasError
+from tl_keras.pretraining.config import PLACES, SourceConfig, read_source_config
+from tl_keras.pretraining.images import SourceImages, stored_images
 from tl_keras.quiet import quiet_tensorflow
-from tl_keras.source_config import PLACES, SourceConfig, read_source_config
-from tl_keras.source_task import SourceImages, stored_images
 
 if TYPE_CHECKING:
     import numpy as np
 
     from tl_keras.models.classifier import Backbone
-    from tl_keras.source_training import Progress, SourceNetwork
+    from tl_keras.pretraining.training import Progress, SourceNetwork
 
 # Enough for means and variances of every channel.
 STATISTICS_IMAGES = 2048
@@ -43,8 +43,8 @@ def pretrain(config: SourceConfig, command: str = "") -> Path:
     images = stored_images(config, _ImageProgress())
     # Seconds of import, not needed before generated images are there.
     with quiet_tensorflow():
-        from tl_keras import source_training as training
         from tl_keras.models.source_card import write_source_model
+        from tl_keras.pretraining import training
 
     strategy = training.replicated(config.replicas)
     trained = training.build_network(config, len(images.classes), strategy)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tl_keras import source_batches as batches
-from tl_keras.source_config import SourceConfig
-from tl_keras.source_task import SourceImages
+from tl_keras.pretraining import batches
+from tl_keras.pretraining.config import SourceConfig
+from tl_keras.pretraining.images import SourceImages
 
 Make = Callable[..., SourceConfig]
 MakeImages = Callable[[SourceConfig], SourceImages]

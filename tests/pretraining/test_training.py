@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tl_keras import source_batches
-from tl_keras import source_training as training
 from tl_keras.errors import ConfigError
-from tl_keras.source_config import SourceConfig
-from tl_keras.source_task import SourceImages
+from tl_keras.pretraining import batches, training
+from tl_keras.pretraining.config import SourceConfig
+from tl_keras.pretraining.images import SourceImages
 
 Make = Callable[..., SourceConfig]
 MakeImages = Callable[[SourceConfig], SourceImages]
@@ -44,7 +43,7 @@ def tiny_network(config: SourceConfig) -> keras.Model:
 def sides_of_rounds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sides that the rounds of a later training ask for."""
     sides: list[int] = []
-    made = source_batches.round_batches
+    made = batches.round_batches
 
     def recorded(images: SourceImages, config: SourceConfig, index: int, side: int) -> Any:
         sides.append(side)
@@ -164,7 +163,7 @@ def test_network_answers_classes_at_every_auxiliary_block(source_config: Make) -
         "classes": (2, 7),
         "classes_block_2": (2, 7),
         "classes_block_5": (2, 7),
-        "picture": (2, source_batches.PICTURE_NUMBERS),
+        "picture": (2, batches.PICTURE_NUMBERS),
     }
     backbone = keras.applications.MobileNetV2(
         input_shape=(32, 32, 3), alpha=1.0, include_top=False, weights=None
@@ -183,9 +182,9 @@ def test_replicas_share_a_batch_and_stay_equal(source_config: Make) -> None:
     """In a process of its own: devices are divided before TensorFlow starts."""
     config = source_config(replicas=2, epochs=1, rounds_per_epoch=1)
     code = f"""
-from tl_keras import source_training as training
-from tl_keras.source_config import SourceConfig
-from tl_keras.source_task import stored_images
+from tl_keras.pretraining import training
+from tl_keras.pretraining.config import SourceConfig
+from tl_keras.pretraining.images import stored_images
 import numpy as np
 if __name__ == "__main__":
     config = SourceConfig.model_validate_json({config.model_dump_json()!r})

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tl_keras.source_config import SourceConfig
-from tl_keras.source_task import SourceImages
+from tl_keras.pretraining.config import SourceConfig
+from tl_keras.pretraining.images import SourceImages
 
 CLASSES, PICTURE = "classes", "picture"
 THUMBNAIL = 8

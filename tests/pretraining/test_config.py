@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tl_keras.errors import ConfigError
-from tl_keras.source_config import SourceConfig, read_source_config
+from tl_keras.pretraining.config import SourceConfig, read_source_config
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 Make = Callable[..., SourceConfig]
 
 

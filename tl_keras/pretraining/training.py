@@ -18,15 +18,15 @@ import tensorflow as tf
 from tl_keras.errors import ConfigError
 from tl_keras.models.backbones import build_backbone, find_spec, scaling_layer
 from tl_keras.models.blocks import find_blocks
-from tl_keras.source_batches import (
+from tl_keras.pretraining.batches import (
     CLASSES,
     PICTURE,
     PICTURE_NUMBERS,
     class_outputs,
     round_batches,
 )
-from tl_keras.source_config import SourceConfig
-from tl_keras.source_task import SourceImages, replace_text
+from tl_keras.pretraining.config import SourceConfig
+from tl_keras.pretraining.images import SourceImages, replace_text
 
 
 @dataclass

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tl_keras.errors import ConfigError
-from tl_keras.source_config import SourceConfig
-from tl_keras.source_task import stored_images
+from tl_keras.pretraining.config import SourceConfig
+from tl_keras.pretraining.images import stored_images
 
 Make = Callable[..., SourceConfig]
 

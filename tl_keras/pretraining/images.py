@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.procedural_textures import generate
 from tl_keras.errors import ConfigError
-from tl_keras.source_config import GeneratedImages, SourceConfig
+from tl_keras.pretraining.config import GeneratedImages, SourceConfig
 
 Report = Callable[[int, int], None]
 

@@ -1,0 +1,1 @@
+"""Making a source model: its images, and its training from scratch."""
