@@ -796,3 +796,76 @@ def test_other_strategies_use_the_whole_backbone(result: ExperimentResult) -> No
     assert set(result.runs["cut"]) == {"top"}
     assert result.probes is None
     assert not (result.folder / "probes.csv").exists()
+
+
+@pytest.fixture(scope="module")
+def cut(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
+    """Strategies that borrow the first two of three blocks."""
+    return run_experiment(
+        configure(
+            tmp_path_factory.mktemp("cut"),
+            backbone={"name": "Tiny", "weights": None, "image_size": 32, "cut": "block1"},
+            strategies=["from_scratch", "linear_probe", "feature_extraction", "fine_tuning"],
+            fine_tuning={"unfrozen_blocks": [1, "all"]},
+            seeds=1,
+        )
+    )
+
+
+def test_a_cut_leaves_out_what_lies_above(cut: ExperimentResult) -> None:
+    runs = cut.runs.set_index(["strategy", "unfrozen_blocks"])
+    assert set(cut.runs.loc[cut.runs["strategy"] == "feature_extraction", "cut"]) == {"block1"}
+    assert set(cut.runs.loc[cut.runs["strategy"] == "linear_probe", "cut"]) <= {"stem", "block1"}
+    # Convolutions of 3 x 3 from 3 to 6 and from 6 to 6 channels, with biases; BatchNorm is frozen.
+    head, stem, block = 6 * 3 + 3, 27 * 6 + 6, 54 * 6 + 6
+    parameters = runs["trainable_parameters"].groupby(level=[0, 1]).first()
+    assert parameters["fine_tuning", "1"] == head + block
+    assert parameters["fine_tuning", "all"] == head + block + stem
+
+
+def test_from_scratch_trains_the_whole_network_beside_a_cut(cut: ExperimentResult) -> None:
+    row = cut.runs[cut.runs["strategy"] == "from_scratch"].iloc[0]
+    assert row["cut"] == "top"
+    norms = 3 * 2 * 6
+    assert row["trainable_parameters"] == 6 * 3 + 3 + 27 * 6 + 6 + 2 * (54 * 6 + 6) + norms
+
+
+def test_a_cut_classifier_is_exported_and_checked(configure: Configure, tmp_path: Path) -> None:
+    backbone = {"name": "Tiny", "weights": None, "image_size": 32, "cut": "block1"}
+    config = configure(tmp_path, backbone=backbone, strategies=["fine_tuning"], seeds=1)
+    result = run_experiment(config)
+    record = json.loads((result.folder / "export.json").read_text())
+    assert record["largest_probability_difference"] < 1e-4
+    assert not (result.folder / "source_model").exists()
+    source = backbone | {"weights": str(result.folder), "cut": "top"}
+    with pytest.raises(WeightsError, match="backbone was cut"):
+        run_experiment(config | {"name": "second", "backbone": source})
+
+
+def test_a_searched_cut_is_the_one_that_probes_choose(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def first_block(backbone: Any, pixels: np.ndarray, *others: np.ndarray) -> str:
+        seen.append(len(pixels))
+        return "stem"
+
+    monkeypatch.setattr(tl_keras.experiment, "choose_cut", first_block)
+    result = run_experiment(
+        configure(
+            tmp_path,
+            backbone={"name": "Tiny", "weights": None, "image_size": 32, "cut": "search"},
+            strategies=["feature_extraction", "fine_tuning", "searched"],
+            fine_tuning={"unfrozen_blocks": [3]},
+            search={"max_trials": 3, "unfrozen_blocks": [0, 1, 2, "all"], "oracle": "grid"},
+            seeds=1,
+            export=False,
+        )
+    )
+    assert seen == [3 * 3], "training images of the smallest size"
+    assert set(result.runs["cut"]) == {"stem"}
+    tuned = result.runs[result.runs["strategy"] == "fine_tuning"]
+    assert set(tuned["unfrozen_blocks"]) == {"all"}, "there are no three blocks"
+    assert result.trials is not None
+    assert set(result.trials["unfrozen_blocks"].astype(str)) <= {"0", "1", "all"}

@@ -57,6 +57,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "backbone.name": ("Tiny2", {}),
     "backbone.alpha": (0.5, {}),
     "backbone.weights": ("source.weights.h5", {}),
+    "backbone.cut": ("block1", {}),
     "backbone.image_size": (40, {}),
     "head.hidden_units": ([4], {}),
     "head.dropout": (0.5, {}),

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tl_keras.config.files import load_config, parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.audit import Audit, audit, duplicates_across_splits
+from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import Splits, make_splits
 from tl_keras.models.classifier import Backbone
@@ -35,6 +36,7 @@ from tl_keras.serving.export import export_classifier, latest_version
 from tl_keras.serving.verify import verify_export
 from tl_keras.source_export import export_source_model, source_facts
 from tl_keras.transfer.advice import source_notes
+from tl_keras.transfer.probing import choose_cut
 from tl_keras.transfer.strategies import Run, plan_runs
 from tl_keras.transfer.training import Trained
 
@@ -148,6 +150,7 @@ class _Experiment:
         self._backbone, self._card = _load_backbone(config)
         images = prepare_images(config, monitor)
         self._audit, self._splits = images.audit, images.splits
+        self._backbone = self._cut(self._backbone)
         self._ledger = Ledger.open(config, fresh=fresh)
         self._maker = RunMaker(
             config, self._backbone, self._audit, self._splits, self._ledger, monitor
@@ -163,6 +166,32 @@ class _Experiment:
             self._monitor.run(run, self._ledger.row(run.run_id))
             self._write_runs(planned)
         return self._finish(planned)
+
+    def _cut(self, backbone: Backbone) -> Backbone:
+        """The part of the backbone that is borrowed."""
+        cut = self._config.backbone.cut
+        if cut == "search":
+            self._monitor.stage("Probing every block")
+            cut = self._probed_cut(backbone)
+        last = backbone.blocks[-1].name
+        return backbone if cut in ("top", last) else backbone.cut_after(cut)
+
+    def _probed_cut(self, backbone: Backbone) -> str:
+        """The block that linear probes choose, on training images that every size has."""
+        frame, config = self._audit.table.frame, self._config
+        rows = self._splits.draws[0, config.data.training_sizes[0]].train
+        pixels = load_pictures(
+            frame["path"].iloc[rows].tolist(),
+            np.arange(len(rows)),
+            image_size=config.backbone.image_size,
+            resize=config.data.resize,
+        )
+        return choose_cut(
+            backbone,
+            pixels,
+            frame["class_index"].to_numpy(np.int64)[rows],
+            frame["group"].to_numpy(str)[rows],
+        )
 
     def _write_inputs(self) -> None:
         self._ledger.keep_inputs(self._audit.images, self._splits.manifest)
@@ -267,8 +296,9 @@ class _Experiment:
         return path
 
     def _export_source(self, run_id: str, trained: Trained) -> None:
-        """Keep the backbone of the chosen run for other experiments, if the run changed it."""
-        if trained.backbone_weights is None:
+        """Keep the backbone of the chosen run for other experiments, if it is whole and changed."""
+        whole = trained.recipe.from_scratch or self._backbone.is_whole
+        if trained.backbone_weights is None or not whole:
             return
         row, trainer = self._ledger.row(run_id), self._maker.trainer()
         draw = self._splits.draws[row["seed"], row["train_per_class"]]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -9,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.config.files import fingerprint
-from tl_keras.config.schema import ExperimentConfig
+from tl_keras.config.schema import ExperimentConfig, SearchConfig
 from tl_keras.data.audit import Audit
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.splits import Draw, Splits, labelled_images_per_class
 from tl_keras.evaluation.metrics import evaluate
+from tl_keras.models.blocks import fitting_depth
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.heads import build_head
 from tl_keras.monitor import Monitor
@@ -57,7 +59,7 @@ class RunMaker:
         trainer = self.trainer()
         winner = self._study(run.train_per_class).winner if run.strategy == "searched" else None
         candidates = [
-            trainer.train(recipe, draw, run.seed)
+            trainer.train(self._fitting(recipe), draw, run.seed)
             for recipe in recipes_for(run, self._config, winner)
         ]
         trained = min(candidates, key=lambda candidate: candidate.validation_loss)
@@ -80,6 +82,12 @@ class RunMaker:
         history = trained.history.copy()
         history.insert(0, "run_id", run.run_id)
         return Outcome(row, history, validation, test, pack(trained))
+
+    def _fitting(self, recipe: Recipe) -> Recipe:
+        if recipe.from_scratch:
+            return recipe
+        depth = fitting_depth(self._backbone.blocks, recipe.unfrozen_blocks)
+        return replace(recipe, unfrozen_blocks=depth)
 
     def _linear_probe(self, run: Run, draw: Draw) -> Outcome:
         """Choose a block inside the training images, and fit the probe on all of them."""
@@ -155,7 +163,7 @@ class RunMaker:
             "train_per_class": run.train_per_class,
             "labelled_images_per_class": labelled_images_per_class(draw, len(table.classes)),
             "unfrozen_blocks": None,
-            "cut": self._backbone.blocks[-1].name,
+            "cut": self._last_block(run.strategy),
             "unfrozen_layers": 0,
             "trainable_parameters": 0,
             "augmentation": None,
@@ -183,6 +191,12 @@ class RunMaker:
             **{f"{name}_version": number for name, number in versions().items()},
         }
 
+    def _last_block(self, strategy: str) -> str | None:
+        if strategy == "majority_class":
+            return None
+        whole = self._backbone.spec.blocks[-1]
+        return whole if strategy == "from_scratch" else self._backbone.blocks[-1].name
+
     def trainer(self) -> Trainer:
         """The trainer of all runs; the first call decodes the images."""
         if self._trainer is None:
@@ -202,6 +216,12 @@ class RunMaker:
                 remembered_bytes=REMEMBERED_BYTES,
             )
         return self._trainer
+
+    def _search_config(self) -> SearchConfig:
+        """The search's, with the depths that the backbone has."""
+        search = self._config.search
+        depths = [fitting_depth(self._backbone.blocks, d) for d in search.unfrozen_blocks]
+        return search.model_copy(update={"unfrozen_blocks": tuple(dict.fromkeys(depths))})
 
     def _used_rows(self) -> np.ndarray:
         draws = self._splits.draws.values()
@@ -228,7 +248,7 @@ class RunMaker:
             study = self._studies[size] = search(
                 self.trainer(),
                 self._splits.draws[0, size],
-                self._config.search,
+                self._search_config(),
                 self._config.training.phase_2,
                 self._ledger.search_folder(size),
                 self._monitor.trial,

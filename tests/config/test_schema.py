@@ -40,6 +40,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "backbone.alpha": (0.35, "wide", "a number, or null"),
     "backbone.weights": (None, 1, f"{ANY_TEXT}, or null"),
     "backbone.image_size": (96, 31, "a whole number from 32 to 1024"),
+    "backbone.cut": ("block_7", "", f"{ANY_TEXT}"),
     "head.hidden_units": ([64], 64, f"a list of values, each {AT_LEAST_1}"),
     "head.dropout": (0, 1, "a number of at least 0 and below 1"),
     "training.batch_size": (4096, 4097, "a whole number from 1 to 4096"),
@@ -190,6 +191,11 @@ def test_training_sizes_must_rise(sizes: list[int]) -> None:
             "backbone.alpha must be one of 0.35, 0.5, 0.75, 1.0, 1.3, 1.4 for MobileNetV2; got 0.3",
         ),
         ({"name": "VGG16", "alpha": 1}, "backbone.alpha must be null for VGG16; got 1.0"),
+        (
+            {"name": "VGG16", "cut": "block9"},
+            "backbone.cut must be top, search or one of block1, block2, block3, block4, block5 for "
+            "VGG16; got block9",
+        ),
         (
             {"name": "ResNet50", "weights": "bundled"},
             'backbone.weights "bundled" are for MobileNetV2 with alpha 1.0 only; got ResNet50 with '

@@ -163,6 +163,13 @@ class BackboneConfig(_Section):
     image_size: int = Field(
         default=160, ge=32, le=1024, description="Height and width of the input, pixels."
     )
+    cut: Text = Field(
+        default="top",
+        description='The block whose output feeds the head: "top" is the last one, "search" lets '
+        "linear probes choose it on the training images of the first seed and smallest size. What "
+        "lies above is left out, and the model is smaller and faster. from_scratch trains the "
+        "whole network all the same.",
+    )
 
     @field_validator("name")
     @classmethod
@@ -183,6 +190,11 @@ class BackboneConfig(_Section):
         if self.alpha is not None and self.alpha not in spec.alphas:
             allowed = f"one of {', '.join(map(str, spec.alphas))}" if spec.alphas else "null"
             problems.append(f"alpha must be {allowed} for {self.name}; got {self.alpha}")
+        if self.cut not in ("top", "search", *spec.blocks):
+            problems.append(
+                f"cut must be top, search or one of {', '.join(spec.blocks)} for {self.name}; "
+                f"got {self.cut}"
+            )
         if self.weights == "bundled" and (self.name, self.alpha or 1.0) != (
             BUNDLED_BACKBONE,
             BUNDLED_ALPHA,
@@ -194,6 +206,15 @@ class BackboneConfig(_Section):
             )
         _refuse(problems)
         return self
+
+    @property
+    def most_blocks(self) -> int:
+        """Blocks up to the cut; all of them where it is not known yet."""
+        blocks = BACKBONES[self.name].blocks
+        return blocks.index(self.cut) + 1 if self.cut in blocks else len(blocks)
+
+    def __str__(self) -> str:
+        return self.name if self.cut in ("top", "search") else f"{self.name} up to {self.cut}"
 
 
 class HeadConfig(_Section):
@@ -372,7 +393,7 @@ class ExperimentConfig(_Section):
 
     @model_validator(mode="after")
     def _depths_exist(self) -> Self:
-        blocks = len(BACKBONES[self.backbone.name].blocks)
+        blocks = self.backbone.most_blocks
         _refuse(
             [
                 problem
@@ -392,7 +413,7 @@ class ExperimentConfig(_Section):
             fitted = settings.model_copy(update={"unfrozen_blocks": fitting})
             object.__setattr__(self, section, fitted)
         elif deepest > blocks:
-            yield f'{key} must be at most {blocks} or "all" for {self.backbone.name}; got {deepest}'
+            yield f'{key} must be at most {blocks} or "all" for {self.backbone}; got {deepest}'
         if len(set(depths)) != len(depths):
             yield f"{key} must name each depth once"
 

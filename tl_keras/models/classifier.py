@@ -60,6 +60,11 @@ class Backbone:
         return int(self.model.input.shape[1])
 
     @property
+    def is_whole(self) -> bool:
+        """Whether no block was cut off."""
+        return len(self.blocks) == len(self.spec.blocks)
+
+    @property
     def channels(self) -> int:
         return int(self.model.output.shape[-1])
 

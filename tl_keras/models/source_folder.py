@@ -41,6 +41,11 @@ def _experiment_in(folder: Path) -> dict[str, Any] | None:
 
 def _reason(folder: Path, config: dict[str, Any]) -> str:
     """Why there is no source model, and what to do."""
+    if config["backbone"].get("cut", "top") != "top":
+        return (
+            "its backbone was cut, and a part of a network is no source. Run it with backbone.cut "
+            "top under another name."
+        )
     if (folder / "export.json").is_file():
         weights = json.dumps(config["backbone"]["weights"])
         return (

@@ -120,7 +120,9 @@ class Trainer:
     remembered_bytes: int = 0
     _bank: FeatureBank = field(init=False, repr=False)
     _scratch: Backbone | None = field(default=None, init=False, repr=False)
-    _heads: dict[tuple[int, ...], keras.Model] = field(default_factory=dict, init=False)
+    _heads: dict[tuple[bool, tuple[int, ...]], keras.Model] = field(
+        default_factory=dict, init=False
+    )
     _graphs: GraphPool = field(default_factory=GraphPool, init=False)
     _phase_1: dict[tuple[object, ...], tuple[PhaseResult, list[np.ndarray], float]] = field(
         default_factory=dict, init=False
@@ -305,13 +307,16 @@ class Trainer:
         return TrainingGraph.compile(model, self.training)
 
     def _head(self, recipe: Recipe) -> keras.Model:
-        if recipe.hidden_units not in self._heads:
-            self._heads[recipe.hidden_units] = self._new_head(recipe)
-        return self._heads[recipe.hidden_units]
+        key = recipe.from_scratch, recipe.hidden_units
+        if key not in self._heads:
+            self._heads[key] = self._new_head(recipe)
+        return self._heads[key]
 
     def _new_head(self, recipe: Recipe) -> keras.Model:
+        # What is borrowed may be cut; from scratch the whole network is trained.
+        backbone = self._scratch_backbone() if recipe.from_scratch else self.backbone
         return build_head(
-            self.backbone.channels,
+            backbone.channels,
             self.images.classes,
             hidden_units=recipe.hidden_units,
             dropout=self.head.dropout,
