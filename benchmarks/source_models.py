@@ -1,7 +1,7 @@
 """How much source models give to small sets of photos: linear probes, and full fine-tuning.
 
-    python benchmarks/source_models.py probes --images DATA --imagenet FILE
-    python benchmarks/source_models.py fine-tuning --images DATA
+    python -m benchmarks.source_models probes --images DATA --imagenet FILE
+    python -m benchmarks.source_models fine-tuning --images DATA
 
 DATA holds the folders of `SETS`. Every source sees the same draws. A probe is a logistic regression
 (C = 1, standardised) on the pooled output of one block; "best" is the block with the highest mean
@@ -71,7 +71,7 @@ def main() -> None:
 
 def _probe_all(options: argparse.Namespace) -> Iterator[pd.DataFrame]:
     for photos in SETS:
-        pixels, labels, groups = _load(options.images, photos)
+        pixels, labels, groups = load_photos(options.images, photos)
         drawn = list(draws(labels, groups, photos.per_class, options.draws))
         for source, model in _sources(options):
             rows = probe(model, pixels, labels, drawn)
@@ -90,7 +90,8 @@ def _sources(options: argparse.Namespace) -> Iterator[tuple[str, keras.Model]]:
         yield f"random {seed}", load_source(BACKBONE, image_size=SIDE, weights=None)[0]
 
 
-def _load(images: Path, photos: PhotoSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def load_photos(images: Path, photos: PhotoSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels uint8 (n, SIDE, SIDE, 3), labels and groups of all photos of a set."""
     data = DataConfig(folder=str(images / photos.folder), group_pattern=photos.group_pattern)
     frame = load_images(data).frame
     paths, rows = frame["path"].tolist(), np.arange(len(frame))
@@ -134,7 +135,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for (data_set, source), part in rows.groupby(["data_set", "source"], sort=False):
         for place, block, accuracy in _last_and_best(part):
-            low, high = _interval(accuracy)
+            low, high = interval(accuracy)
             lines.append(
                 (data_set, source, place, block, accuracy.mean(), low, high, len(accuracy))
             )
@@ -153,7 +154,7 @@ def differences(rows: pd.DataFrame) -> pd.DataFrame:
                 continue
             for index, (place, _, accuracy) in enumerate(own):
                 against = np.mean([other[index][2] for other in random], axis=0)
-                low, high = _interval(accuracy - against)
+                low, high = interval(accuracy - against)
                 mean = float((accuracy - against).mean())
                 lines.append((data_set, source, place, mean, low, high, len(random)))
     names = ["data_set", "source", "place", "difference", "low", "high", "random_initialisations"]
@@ -194,7 +195,7 @@ def against_from_scratch(runs: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for strategy in wide:
         gain = (wide[strategy] - wide["from_scratch"]).to_numpy()
-        low, high = _interval(gain)
+        low, high = interval(gain)
         lines.append((strategy, wide[strategy].mean(), gain.mean(), low, high, len(gain)))
     names = ["strategy", "test_accuracy", "gain", "gain_low", "gain_high", "seeds"]
     return pd.DataFrame(lines, columns=names)
@@ -208,7 +209,8 @@ def _last_and_best(rows: pd.DataFrame) -> list[tuple[str, str, np.ndarray]]:
     return [(place, names[depth], table.loc[depth].to_numpy()) for place, depth in places]
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """95% Student interval of the mean."""
     margin = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
     return float(values.mean() - margin), float(values.mean() + margin)
 

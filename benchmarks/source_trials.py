@@ -1,6 +1,6 @@
 """What was tried for the bundled source model: short trainings that differ in one thing each.
 
-    python benchmarks/source_trials.py --images DATA
+    python -m benchmarks.source_trials --images DATA
 
 Runs `python -m tl_keras.pretrain` for every variant on about 80,000 crops, a twelfth of the
 training of the bundled model, and writes the probes of each to results/source_models.csv. DATA
@@ -56,7 +56,7 @@ def trial(variant: str, images: Path) -> pd.DataFrame:
         sets = [word for text in (*settings, f"work={folder / 'work'}") for word in ("--set", text)]
         _run("-m", "tl_keras.pretrain", str(TASK), *sets)
         probes = ["--weights", str(folder / "model"), "--random", "0", "--output", place]
-        _run(str(ROOT / "benchmarks/source_models.py"), "probes", "--images", str(images), *probes)
+        _run("-m", "benchmarks.source_models", "probes", "--images", str(images.resolve()), *probes)
         card = json.loads((folder / "model" / "card.json").read_text())
         rows = pd.read_csv(folder / "source_probes.csv").drop(columns="source")
     facts = {
@@ -74,7 +74,7 @@ def trial(variant: str, images: Path) -> pd.DataFrame:
 
 
 def _run(*arguments: str) -> None:
-    subprocess.run([sys.executable, *arguments], check=True)
+    subprocess.run([sys.executable, *arguments], check=True, cwd=ROOT)
 
 
 def _parser() -> argparse.ArgumentParser:
