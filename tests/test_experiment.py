@@ -793,7 +793,7 @@ def test_a_linear_probe_goes_on_where_it_was(configure: Configure, tmp_path: Pat
 
 
 def test_other_strategies_use_the_whole_backbone(result: ExperimentResult) -> None:
-    assert set(result.runs["cut"]) == {"top"}
+    assert set(result.runs["cut"].dropna()) == {"top"}
     assert result.probes is None
     assert not (result.folder / "probes.csv").exists()
 
@@ -821,6 +821,14 @@ def test_a_cut_leaves_out_what_lies_above(cut: ExperimentResult) -> None:
     parameters = runs["trainable_parameters"].groupby(level=[0, 1]).first()
     assert parameters["fine_tuning", "1"] == head + block
     assert parameters["fine_tuning", "all"] == head + block + stem
+
+
+def test_a_cut_classifier_is_smaller_than_the_whole(cut: ExperimentResult) -> None:
+    size = cut.runs.groupby("strategy")["parameters"].first()
+    assert size["from_scratch"] - size["feature_extraction"] == 54 * 6 + 6 + 4 * 6
+    assert (cut.runs["milliseconds_per_image"] > 0).all()
+    megabytes = cut.runs["parameters"] * 4 / 2**20
+    np.testing.assert_allclose(cut.runs["classifier_megabytes"], megabytes)
 
 
 def test_from_scratch_trains_the_whole_network_beside_a_cut(cut: ExperimentResult) -> None:
@@ -869,3 +877,11 @@ def test_a_searched_cut_is_the_one_that_probes_choose(
     assert set(tuned["unfrozen_blocks"]) == {"all"}, "there are no three blocks"
     assert result.trials is not None
     assert set(result.trials["unfrozen_blocks"].astype(str)) <= {"0", "1", "all"}
+
+
+def test_every_seed_from_scratch_trains_as_much(result: ExperimentResult) -> None:
+    """Measuring the cost of the first run must not freeze the network of the next."""
+    runs = result.runs[result.runs["strategy"] == "from_scratch"]
+    assert runs["trainable_parameters"].nunique() == 1
+    assert runs["unfrozen_layers"].nunique() == 1
+    assert runs["unfrozen_layers"].iloc[0] == 6

@@ -1,7 +1,7 @@
 """Making the runs of an experiment: from a strategy, a seed and a size to what the ledger keeps."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,11 @@ from tl_keras.data.splits import Draw, Splits, labelled_images_per_class
 from tl_keras.evaluation.metrics import evaluate
 from tl_keras.models.blocks import fitting_depth
 from tl_keras.models.classifier import Backbone
-from tl_keras.models.heads import build_head
+from tl_keras.models.cost import Cost, cost_of
 from tl_keras.monitor import Monitor
 from tl_keras.reporting.environment import peak_memory_megabytes, versions
 from tl_keras.reporting.ledger import Ledger, Outcome
-from tl_keras.transfer.probing import choose_block, cross_validate, fit_probe, pooled_blocks
+from tl_keras.transfer.linear_probe import LinearProbes, probe_classifier
 from tl_keras.transfer.search import Study, search
 from tl_keras.transfer.strategies import Run, recipes_for
 from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
@@ -45,7 +45,8 @@ class RunMaker:
         self._config, self._backbone, self._ledger = config, backbone, ledger
         self._audit, self._splits, self._monitor = audit, splits, monitor
         self._trainer: Trainer | None = None
-        self._features: list[tuple[str, np.ndarray]] | None = None
+        self._probes: LinearProbes | None = None
+        self._costs: dict[object, Cost] = {}
         self._studies: dict[int | None, Study] = {}
         self._labels = audit.table.frame["class_index"].to_numpy(np.int64)
 
@@ -77,11 +78,26 @@ class RunMaker:
             "validation_loss": trained.validation_loss,
             "phase_1_seconds": sum(candidate.phase_1_seconds for candidate in candidates),
             "phase_2_seconds": sum(candidate.phase_2_seconds for candidate in candidates),
+            **self._cost(trained),
             "peak_memory_megabytes": peak_memory_megabytes(),
         }
         history = trained.history.copy()
         history.insert(0, "run_id", run.run_id)
         return Outcome(row, history, validation, test, pack(trained))
+
+    def _cost(self, trained: Trained) -> dict[str, float]:
+        """Parameters, size and speed, which are the same for every run of one shape."""
+        shape = trained.recipe.from_scratch, trained.recipe.hidden_units
+        if shape not in self._costs:
+            self._costs[shape] = cost_of(self.trainer().inference_model(trained))
+        return _cost_columns(self._costs[shape])
+
+    def _cost_at(self, block: str) -> dict[str, float]:
+        """The same for a linear probe on a block."""
+        if block not in self._costs:
+            classes = len(self._audit.table.classes)
+            self._costs[block] = cost_of(probe_classifier(self._backbone, block, classes))
+        return _cost_columns(self._costs[block])
 
     def _fitting(self, recipe: Recipe) -> Recipe:
         if recipe.from_scratch:
@@ -90,46 +106,32 @@ class RunMaker:
         return replace(recipe, unfrozen_blocks=depth)
 
     def _linear_probe(self, run: Run, draw: Draw) -> Outcome:
-        """Choose a block inside the training images, and fit the probe on all of them."""
         started = time.perf_counter()
-        features = dict(self._block_features())
-        labels, classes = self._labels[draw.train], len(self._audit.table.classes)
-        blocks = [(name, values[draw.train]) for name, values in features.items()]
-        groups = self._audit.table.frame["group"].to_numpy(str)[draw.train]
-        probes = cross_validate(blocks, labels, groups, seed=run.seed)
-        cut = choose_block(probes) if len(probes) else blocks[-1][0]
-        probe = fit_probe(dict(blocks)[cut], labels, classes)
+        probes = self._linear_probes()
+        fitted = probes.fit(draw.train, run.seed)
         validation, test = (
-            probe.probabilities(features[cut][rows])
-            for rows in (draw.validation, self._splits.test)
+            probes.probabilities(fitted, rows) for rows in (draw.validation, self._splits.test)
         )
+        head = {"head_0000": fitted.probe.kernel, "head_0001": fitted.probe.bias}
         row = self._row(run, draw, validation, test) | {
             "unfrozen_blocks": "0",
-            "cut": cut,
-            "trainable_parameters": probe.kernel.size + probe.bias.size,
+            "cut": fitted.block,
+            "trainable_parameters": sum(weights.size for weights in head.values()),
             "augmentation": "none",
             "hidden_units": "",
             "phase_1_seconds": time.perf_counter() - started,
+            **self._cost_at(fitted.block),
             "peak_memory_megabytes": peak_memory_megabytes(),
         }
-        head = {"head_0000": probe.kernel, "head_0001": probe.bias}
-        history = pd.DataFrame({"run_id": []})
-        return Outcome(row, history, validation, test, head, _told_apart(probes, row))
+        table = None if fitted.table is None else _of_run(fitted.table, row)
+        return Outcome(row, pd.DataFrame({"run_id": []}), validation, test, head, table)
 
-    def _block_features(self) -> Sequence[tuple[str, np.ndarray]]:
-        """Pooled output of every block for all images, one row each; unused ones are zero."""
-        if self._features is None:
-            images = self.trainer().images.pixels
-            self._backbone.restore_source()
-            used = self._used_rows()
-            self._features = []
-            for block, pooled in zip(
-                self._backbone.blocks, pooled_blocks(self._backbone, images, used), strict=True
-            ):
-                features = np.zeros((len(images), pooled.shape[1]), np.float32)
-                features[used] = pooled
-                self._features.append((block.name, features))
-        return self._features
+    def _linear_probes(self) -> LinearProbes:
+        if self._probes is None:
+            groups = self._audit.table.frame["group"].to_numpy(str)
+            images = self.trainer().images
+            self._probes = LinearProbes(self._backbone, images, groups, self._used_rows())
+        return self._probes
 
     def _last_rate(self, recipe: Recipe) -> float:
         head_only = recipe.unfrozen_blocks == 0
@@ -187,6 +189,9 @@ class RunMaker:
             "image_size": self._config.backbone.image_size,
             "phase_1_seconds": 0.0,
             "phase_2_seconds": 0.0,
+            "parameters": 0,
+            "classifier_megabytes": 0.0,
+            "milliseconds_per_image": 0.0,
             "configuration_hash": fingerprint(self._config),
             **{f"{name}_version": number for name, number in versions().items()},
         }
@@ -232,13 +237,8 @@ class RunMaker:
         """Images, 0..255 (batch, size, size, 3), to probabilities, as a finished run left it."""
         if run["strategy"] != "linear_probe":
             return self.trainer().inference_model(trained)
-        self._backbone.restore_source()
-        cut = self._backbone.cut_after(run["cut"])
-        head = build_head(
-            cut.channels, len(self._audit.table.classes), hidden_units=(), dropout=0.0
-        )
-        head.set_weights(trained.head_weights)
-        return cut.inference_model(head)
+        classes = len(self._audit.table.classes)
+        return probe_classifier(self._backbone, run["cut"], classes, trained.head_weights)
 
     def _study(self, size: int | None) -> Study:
         """The search of a training size, on the draw of the first seed."""
@@ -257,13 +257,18 @@ class RunMaker:
         return self._studies[size]
 
 
-def _told_apart(probes: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame | None:
-    """The probes with the run that they belong to and whether their block was chosen."""
-    if probes.empty:
-        return None
+def _cost_columns(cost: Cost) -> dict[str, float]:
+    return {
+        "parameters": cost.parameters,
+        "classifier_megabytes": cost.megabytes,
+        "milliseconds_per_image": cost.milliseconds_per_image,
+    }
+
+
+def _of_run(probes: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
+    """The probes with the run that they belong to."""
     own = {name: [row[name]] * len(probes) for name in ("run_id", "seed", "train_per_class")}
-    chosen = probes["block"] == row["cut"]
-    return pd.concat([pd.DataFrame(own), probes.assign(chosen=chosen)], axis=1)
+    return pd.concat([pd.DataFrame(own), probes], axis=1)
 
 
 def pack(trained: Trained) -> dict[str, np.ndarray]:

@@ -37,6 +37,8 @@ def row(strategy: str, seed: int, depth: str | None = None, **values: Any) -> di
         "test_images": 4,
         "phase_1_seconds": 1.0,
         "phase_2_seconds": 2.0,
+        "classifier_megabytes": 9.0,
+        "milliseconds_per_image": 4.0,
     } | values
 
 
@@ -77,6 +79,8 @@ def test_summary_has_mean_spread_and_number(
     assert first["test_accuracy_mean"] == pytest.approx(0.625)
     assert first["test_accuracy_sd"] == pytest.approx(np.sqrt(2) / 8)
     assert first["training_seconds_mean"] == pytest.approx(3.0)
+    assert first["classifier_megabytes_mean"] == pytest.approx(9.0)
+    assert first["milliseconds_per_image_mean"] == pytest.approx(4.0)
     assert 0 <= first["test_accuracy_low"] < 0.625 < first["test_accuracy_high"] <= 1
 
 

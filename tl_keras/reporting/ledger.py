@@ -239,7 +239,7 @@ class Ledger:
 def runs_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One row per finished run with the columns' types, whatever values occur."""
     table = pd.DataFrame(list(rows))
-    texts = ["unfrozen_blocks", "augmentation", "hidden_units", "weights"]
+    texts = ["unfrozen_blocks", "cut", "augmentation", "hidden_units", "weights"]
     whole = ["train_per_class"]
     present = [name for name in texts if name in table]
     table[present] = table[present].astype("string")

@@ -59,10 +59,10 @@ def summary_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
         results: predictions of the same runs.
 
     Returns:
-        The keys, n (seeds), mean and sample standard deviation of each measure, seconds and the
-        95% interval of test accuracy (`test_accuracy_low`, `_high`, `_interval_method`), and
-        against feature extraction of the same size, paired by seed and test image:
-        `difference`, `difference_low`, `difference_high`, `verdict` and `sentence`.
+        The keys, n (seeds), mean and sample standard deviation of each measure, seconds, size and
+        speed of the classifier, the 95% interval of test accuracy (`test_accuracy_low`, `_high`,
+        `_interval_method`), and against feature extraction of the same size, paired by seed and
+        test image: `difference`, `difference_low`, `difference_high`, `verdict` and `sentence`.
     """
     groups = runs.groupby(KEYS, dropna=False, sort=False)
     return pd.DataFrame(
@@ -130,6 +130,8 @@ def _spread(group: pd.DataFrame) -> dict[str, float]:
     return columns | {
         "test_images": int(group["test_images"].iloc[0]),
         "training_seconds_mean": seconds.mean(),
+        "classifier_megabytes_mean": group["classifier_megabytes"].mean(),
+        "milliseconds_per_image_mean": group["milliseconds_per_image"].mean(),
     }
 
 
