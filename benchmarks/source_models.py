@@ -56,6 +56,8 @@ FINE_TUNED = ("steel", "cells")
 def main() -> None:
     """Run one of the two measurements and write its tables."""
     options = _parser().parse_args()
+    if len({Path(weights).name for weights in options.weights}) < len(options.weights):
+        raise SystemExit("--weights must have different names: they stand in the tables")
     options.output.mkdir(parents=True, exist_ok=True)
     if options.measurement == "probes":
         rows = pd.concat(list(_probe_all(options)))

@@ -2,7 +2,7 @@
 
     python -m benchmarks.source_trials --images DATA
 
-Runs `python -m tl_keras.pretrain` for every variant on about 80,000 crops, a twelfth of the
+Runs `python -m tl_keras.pretrain` for every variant on about 80,000 crops, an eleventh of the
 training of the bundled model, and writes the probes of each to results/source_models.csv. DATA
 holds the folders of `SETS` in source_models.py. About five minutes a variant on two cores.
 """
@@ -22,8 +22,6 @@ SHORT = (
     "generated.classes=288",
     "generated.images_per_class=92",
     "epochs=3",
-    "rounds_per_epoch=1",
-    "full_size_part=0.01",
 )
 VARIANTS: dict[str, tuple[str, ...]] = {
     "classes alone": ("auxiliary_blocks=[]", "picture_weight=0"),

@@ -81,6 +81,21 @@ def test_a_missing_folder_of_photos_exits_with_2(
     assert "no/photos" in capsys.readouterr().err
 
 
+def test_too_few_images_for_a_batch_exit_with_2(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(path), "--set", "batch_size=64"]) == 2
+    assert "batch_size must be at most the images of a round, 18" in capsys.readouterr().err
+
+
+def test_an_output_folder_with_other_files_exits_with_2(
+    tmp_path: Path, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(path), "--set", f"output={tmp_path}"]) == 2
+    assert "with tiny.json" in capsys.readouterr().err
+    assert path.is_file()
+
+
 def test_a_small_backbone_is_trained_on_photos_and_loads_as_weights(
     photos: Path, tmp_path: Path, source_config: Make, tiny_backbone: None
 ) -> None:
@@ -145,3 +160,17 @@ def test_a_killed_command_goes_on_at_its_last_checkpoint(tmp_path: Path, path: P
     assert f"round {done + 1}/30" in again.stdout
     assert "round 1/30" not in again.stdout
     assert (tmp_path / "model" / "card.json").is_file()
+
+
+@pytest.mark.slow
+def test_photos_are_trained_on_by_two_replicas(photos: Path, tmp_path: Path, path: Path) -> None:
+    data = json.dumps({"folder": str(photos)})
+    changes = ["generated=null", f"data={data}", "replicas=2", "alpha=0.35"]
+    command = [sys.executable, "-m", "tl_keras.pretrain", str(path)]
+    sets = [word for change in changes for word in ("--set", change)]
+    done = subprocess.run([*command, *sets], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "Held-out accuracy" in done.stdout
+    card = json.loads((tmp_path / "model" / "card.json").read_text())
+    assert (card["images"], card["alpha"], card["generated"]) == (30, 0.35, False)

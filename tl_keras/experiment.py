@@ -158,7 +158,7 @@ class _Experiment:
 
     def run(self) -> ExperimentResult:
         self._write_inputs()
-        planned = plan_runs(self._config)
+        planned = plan_runs(self._config, len(self._backbone.blocks))
         left = [run for run in planned if not self._ledger.is_finished(run.run_id)]
         self._monitor.plan(planned, len(planned) - len(left))
         for run in left:

@@ -16,6 +16,8 @@ from tl_keras.transfer.strategies import AUGMENTATIONS, Run, plan_runs
 _GFLOPS_PER_SECOND = 500 * 0.3 * (96 / 224) ** 2
 _TRACE_SECONDS = 15.0
 _HEAD_SECONDS = 3.0
+# Of a linear probe: divisions times folds, and seconds of one fold with 100 images.
+_FOLDS, _FOLD_SECONDS = 20, 0.02
 _START_SECONDS = 25.0
 # Early stopping ends most trainings before the last epoch allowed.
 _SHARE_OF_EPOCHS = 0.5
@@ -90,7 +92,11 @@ def _run_seconds(run: Run, config: ExperimentConfig, train: int, validation: int
     if run.strategy == "majority_class":
         return 0.0
     if run.strategy == "linear_probe":
-        return _HEAD_SECONDS
+        spec = BACKBONES[config.backbone.name]
+        forward = spec.gflops * (config.backbone.image_size / 224) ** 2 / _GFLOPS_PER_SECOND
+        # Every fold of every block is a decomposition of a matrix with a row per image.
+        folds = len(spec.blocks) * _FOLDS * _FOLD_SECONDS * (train / 100) ** 2
+        return _HEAD_SECONDS + forward * (train + validation) + folds
     depth = {"from_scratch": "all", "searched": "all"}.get(run.strategy, run.unfrozen_blocks or 0)
     training = config.training
     phase = training.from_scratch if run.strategy == "from_scratch" else training.phase_2

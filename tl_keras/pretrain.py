@@ -6,6 +6,7 @@ with a card that says what it saw. A run that was stopped goes on at its last ch
 
 import argparse
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -37,16 +38,21 @@ def pretrain(config: SourceConfig, command: str = "") -> Path:
         command: What was typed, for the card.
 
     Raises:
-        ConfigError: If the working folder belongs to another configuration.
+        ConfigError: If the working folder belongs to another configuration, or the images are too
+            few for a batch.
         DataError: If the images cannot be used.
+        WeightsError: If the output folder holds something else.
     """
-    images = stored_images(config, _ImageProgress())
-    # Seconds of import, not needed before generated images are there.
+    # Seconds of import, not needed where the configuration is refused.
     with quiet_tensorflow():
-        from tl_keras.models.source_card import write_source_model
+        from tl_keras.models.source_card import check_replaceable, write_source_model
         from tl_keras.pretraining import training
 
+    check_replaceable(Path(config.output))
+    # Before the images: decoding them uses TensorFlow, which settles its devices.
     strategy = training.replicated(config.replicas)
+    images = stored_images(config, _ImageProgress())
+    _check_enough(images, config)
     trained = training.build_network(config, len(images.classes), strategy)
     progress = training.train(trained.model, images, config)
     network = training.build_network(config, len(images.classes))
@@ -138,8 +144,18 @@ def main(arguments: list[str] | None = None) -> int:
 def _command(options: argparse.Namespace) -> str:
     """What was typed, less the places, which change nothing and belong to one machine."""
     changes = [text for text in options.set if text.partition("=")[0].strip() not in PLACES]
-    words = ["python -m tl_keras.pretrain", str(options.config)]
-    return " ".join([*words, *(f"--set {text}" for text in changes)])
+    words = ["python", "-m", "tl_keras.pretrain", str(options.config)]
+    return shlex.join([*words, *(word for text in changes for word in ("--set", text))])
+
+
+def _check_enough(images: SourceImages, config: SourceConfig) -> None:
+    each = len(images.training) // config.rounds_per_epoch
+    if each < config.batch_size:
+        raise ConfigError(
+            f"batch_size must be at most the images of a round, {each} ({len(images.training)} "
+            f"training images in {config.rounds_per_epoch} rounds); got {config.batch_size}. Lower "
+            "batch_size or rounds_per_epoch, or add images."
+        )
 
 
 def _with_statistics(
@@ -150,10 +166,8 @@ def _with_statistics(
     from tl_keras.transfer.batch_norm import BatchNormStatistics
 
     backbone = Backbone.wrap(config.backbone, config.alpha, network.backbone)
-    BatchNormStatistics(backbone).estimate(
-        images.pixels[_spread(images.training, config.batch_norm_images)],
-        config.batch_norm_images,
-    )
+    rows = _spread(images.training, config.batch_norm_images)
+    BatchNormStatistics(backbone).estimate(images.pixels, rows)
     return backbone
 
 

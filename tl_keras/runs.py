@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -15,7 +14,6 @@ from tl_keras.data.audit import Audit
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.splits import Draw, Splits, labelled_images_per_class
 from tl_keras.evaluation.metrics import evaluate
-from tl_keras.models.blocks import fitting_depth
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.cost import Cost, cost_of
 from tl_keras.monitor import Monitor
@@ -23,7 +21,7 @@ from tl_keras.reporting.environment import peak_memory_megabytes, versions
 from tl_keras.reporting.ledger import Ledger, Outcome
 from tl_keras.transfer.linear_probe import LinearProbes, probe_classifier
 from tl_keras.transfer.search import Study, search
-from tl_keras.transfer.strategies import Run, recipes_for
+from tl_keras.transfer.strategies import Run, fitting_depths, recipes_for
 from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
 
 # Some 25 MobileNetV2: enough for the trials that a later run repeats.
@@ -60,7 +58,7 @@ class RunMaker:
         trainer = self.trainer()
         winner = self._study(run.train_per_class).winner if run.strategy == "searched" else None
         candidates = [
-            trainer.train(self._fitting(recipe), draw, run.seed)
+            trainer.train(recipe, draw, run.seed)
             for recipe in recipes_for(run, self._config, winner)
         ]
         trained = min(candidates, key=lambda candidate: candidate.validation_loss)
@@ -99,13 +97,8 @@ class RunMaker:
             self._costs[block] = cost_of(probe_classifier(self._backbone, block, classes))
         return _cost_columns(self._costs[block])
 
-    def _fitting(self, recipe: Recipe) -> Recipe:
-        if recipe.from_scratch:
-            return recipe
-        depth = fitting_depth(self._backbone.blocks, recipe.unfrozen_blocks)
-        return replace(recipe, unfrozen_blocks=depth)
-
     def _linear_probe(self, run: Run, draw: Draw) -> Outcome:
+        self.trainer()  # decodes the images, which is no part of any run
         started = time.perf_counter()
         probes = self._linear_probes()
         fitted = probes.fit(draw.train, run.seed)
@@ -225,8 +218,8 @@ class RunMaker:
     def _search_config(self) -> SearchConfig:
         """The search's, with the depths that the backbone has."""
         search = self._config.search
-        depths = [fitting_depth(self._backbone.blocks, d) for d in search.unfrozen_blocks]
-        return search.model_copy(update={"unfrozen_blocks": tuple(dict.fromkeys(depths))})
+        depths = fitting_depths(search.unfrozen_blocks, len(self._backbone.blocks))
+        return search.model_copy(update={"unfrozen_blocks": depths})
 
     def _used_rows(self) -> np.ndarray:
         draws = self._splits.draws.values()

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from tl_keras.errors import WeightsError
-from tl_keras.models.source_card import SourceCard, check_weights, read_card, write_source_model
+from tl_keras.models.source_card import (
+    SourceCard,
+    check_replaceable,
+    check_weights,
+    read_card,
+    write_source_model,
+)
 
 FACTS: Mapping[str, Any] = {
     "name": "tiny_source",
@@ -61,13 +67,11 @@ def test_only_the_two_files_are_left(folder: Path) -> None:
     assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_an_existing_folder_is_replaced(folder: Path) -> None:
-    (folder / "old.txt").touch()
+def test_an_existing_source_model_is_replaced(folder: Path) -> None:
     write_source_model(folder, network(seed=2), {**FACTS, "name": "second"})
     card = read_card(folder)
     check_weights(folder, card)
     assert card["name"] == "second"
-    assert not (folder / "old.txt").exists()
     assert list(folder.parent.iterdir()) == [folder]
 
 
@@ -113,3 +117,21 @@ def test_weights_of_another_card_are_refused(folder: Path) -> None:
     network(seed=2).save_weights(folder / "model.weights.h5")
     with pytest.raises(WeightsError, match=f"SHA-256 must be {card['weights_sha256']}"):
         check_weights(folder, card)
+
+
+@pytest.mark.parametrize("left", ["photo.jpg", "progress.json"])
+def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path, left: str) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / left).write_text("mine")
+    with pytest.raises(WeightsError, match=f"over another source model; got .*models with {left}"):
+        check_replaceable(folder)
+    with pytest.raises(WeightsError, match="over another source model"):
+        write_source_model(folder, keras.Sequential(), {})
+    assert (folder / left).read_text() == "mine"
+
+
+def test_a_file_is_not_replaced_by_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("mine")
+    with pytest.raises(WeightsError, match="over another source model"):
+        check_replaceable(tmp_path / "model")

@@ -426,8 +426,11 @@ def test_experiment_whose_best_run_is_feature_extraction(
     tmp_path: Path, weights: str | None, shown: str
 ) -> None:
     results = write_experiment(tmp_path / "old", weights)
-    (results / "export.json").write_text("{}")
-    with pytest.raises(WeightsError, match=f"started from, {shown}. Set backbone.weights to those"):
+    (results / "export.json").write_text('{"run_id": "a"}')
+    (results / "runs" / "a").mkdir(parents=True)
+    row = {"run_id": "a", "strategy": "feature_extraction"}
+    (results / "runs" / "a" / "row.json").write_text(json.dumps(row))
+    with pytest.raises(WeightsError, match=f"run, a, .*started from {shown}: set backbone.weights"):
         load_small(results)
 
 

@@ -38,7 +38,18 @@ def test_shipped_configuration_is_valid() -> None:
         ({"data": {"folder": "photos"}}, "must have exactly one of generated, data"),
         ({"data": {"folder": "a", "seed": 3}, "generated": None}, "data.seed: unknown key"),
         ({"backbone": "Resnet"}, "backbone must be one of MobileNet, .*; got Resnet"),
-        ({"backbone": "Xception"}, "must be at least 71 for Xception; got 32 and 32"),
+        ({"backbone": "Xception"}, "image_size must be at least 71 for Xception; got 32"),
+        (
+            {"backbone": "Xception", "image_size": 96, "full_size_part": 0.5},
+            "small_image_size must be at least 71 for Xception; got 32",
+        ),
+        ({"auxiliary_blocks": ["stem", "stem"]}, "auxiliary_blocks must name each block once"),
+        ({"seed": 2**32}, "seed: "),
+        (
+            {"generated": None, "data": {"folder": "a", "train_per_class": 5}},
+            "data.train_per_class has no meaning here",
+        ),
+        ({"generated": {"clases": 3}}, "generated.clases: unknown key. Did you mean classes?"),
         ({"alpha": 0.3}, "alpha must be one of .* for MobileNetV2; got 0.3"),
         ({"backbone": "ResNet50", "alpha": 1.0}, "alpha must be null for ResNet50"),
         ({"auxiliary_blocks": ["block_99"]}, "auxiliary_blocks must be of stem, .*; got block_99"),
@@ -93,8 +104,9 @@ def test_a_bad_override_is_refused(
         read_source_config(path, [override])
 
 
-def test_places_do_not_change_the_fingerprint(source_config: Make) -> None:
+def test_places_and_texts_do_not_change_the_fingerprint(source_config: Make) -> None:
     one = source_config()
-    moved, other = source_config(output="elsewhere", work="there"), source_config(epochs=3)
+    moved = source_config(output="elsewhere", work="there", licence="MIT", description="New.")
+    other = source_config(epochs=3)
 
     assert one.fingerprint() == moved.fingerprint() != other.fingerprint()

@@ -55,6 +55,39 @@ def test_a_folder_of_photos_is_a_source_task(photos: Path, source_config: Make) 
     assert blue[2] > blue[0]
 
 
+def test_other_labels_of_the_same_photos_are_refused(
+    photos: Path, tmp_path: Path, source_config: Make
+) -> None:
+    table = tmp_path / "some.csv"
+    names = [f"{photos}/{label}/{k}.png,{label}" for label in ("blue", "green") for k in range(9)]
+    table.write_text("path,label\n" + "\n".join(names))
+    config = source_config(generated=None, data={"table": str(table)})
+    stored_images(config, lambda *_: None)
+    table.write_text("path,label\n" + "\n".join([names[0].replace(",blue", ",green"), *names[1:]]))
+
+    with pytest.raises(ConfigError, match="images of another configuration"):
+        stored_images(config, never)
+
+
+def test_images_left_out_of_the_test_split_are_not_trained_on(
+    photos: Path, source_config: Make
+) -> None:
+    data = {"folder": str(photos), "test_fraction": 0.5, "max_test_per_class": 2}
+    images = stored_images(source_config(generated=None, data=data), lambda *_: None)
+
+    assert len(images.held_out) == 6
+    assert not set(images.training) & set(images.held_out)
+
+
+def test_deleted_images_are_written_again(tmp_path: Path, source_config: Make) -> None:
+    config = source_config()
+    first = np.array(stored_images(config, lambda *_: None, processes=1).pixels)
+    (tmp_path / "work" / "images.npy").unlink()
+    again = stored_images(config, lambda *_: None, processes=1)
+
+    assert np.array_equal(first, again.pixels)
+
+
 def test_other_photos_in_the_same_working_folder_are_refused(
     photos: Path, tmp_path: Path, source_config: Make
 ) -> None:

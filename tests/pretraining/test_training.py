@@ -129,6 +129,27 @@ def test_a_checkpoint_of_another_configuration_is_refused(
         training.train(tiny_network(other), source_images(other), other)
 
 
+def test_a_missing_checkpoint_is_named(
+    tmp_path: Path, source_config: Make, source_images: MakeImages
+) -> None:
+    config = source_config()
+    training.train(tiny_network(config), source_images(config), config)
+    (tmp_path / "work" / "round_004.weights.h5").unlink()
+
+    with pytest.raises(ConfigError, match=r"round_004.weights.h5: the checkpoint .* is missing"):
+        training.train(tiny_network(config), source_images(config), config)
+
+
+@pytest.mark.parametrize(("part", "small"), [(0.7, 3), (0.95, 0), (1.0, 0), (0.01, 9)])
+def test_the_part_at_full_size_is_at_least_what_was_asked_for(
+    source_config: Make, part: float, small: int
+) -> None:
+    config = source_config(image_size=48, full_size_part=part)
+    sides = [training._side(training.Progress({}, 10, done), config) for done in range(10)]
+
+    assert sides == [32] * small + [48] * (10 - small)
+
+
 def test_the_last_part_is_seen_at_full_size(
     source_config: Make, source_images: MakeImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:

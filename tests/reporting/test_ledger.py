@@ -159,7 +159,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path, path: str)
 
 def test_a_damaged_configuration_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     (ledger.folder / "config.json").write_text('{"name": ')
-    with pytest.raises(ResultsError, match=r"parts must be a folder.*--fresh"):
+    with pytest.raises(ResultsError, match=r"config\.json must be the configuration.*--fresh"):
         Ledger.open(config(tmp_path))
 
 
@@ -225,3 +225,14 @@ def test_runs_that_were_moved_aside_are_not_loaded(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         pd.DataFrame({"experiment": [name]}).to_parquet(tmp_path / name / "runs.parquet")
     assert load_runs(tmp_path)["experiment"].tolist() == ["parts"]
+
+
+def test_a_folder_from_before_a_key_existed_goes_on(tmp_path: Path) -> None:
+    Ledger.open(config(tmp_path))
+    stored = tmp_path / "parts" / "config.json"
+    old = json.loads(stored.read_text())
+    del old["backbone"]["cut"]
+    stored.write_text(json.dumps(old))
+    Ledger.check(config(tmp_path))
+    with pytest.raises(ResultsError, match=r'backbone\.cut: "top" -> "search"'):
+        Ledger.check(config(tmp_path, backbone={"cut": "search"}))

@@ -162,8 +162,8 @@ def test_probes_are_a_row_per_block_for_the_largest_size() -> None:
     probes = pd.DataFrame(
         {
             "block": ["stem", "top"] * 3,
+            "train_per_class": [3, 3, 10, 10, 10, 10],
             "images": [9, 9, 60, 60, 60, 60],
-            "folds": [3, 3, 5, 5, 5, 5],
             "accuracy": [0.1, 0.1, 0.6, 1.0, 0.8, 1.0],
             "chosen": [True, False, False, True, True, False],
         }
@@ -174,4 +174,4 @@ def test_probes_are_a_row_per_block_for_the_largest_size() -> None:
     stem, top = ([cell.strip() for cell in line] for line in lines[-2:])
     assert stem == ["stem", "0.700", "█" * 21, "1 of 2 seeds"]
     assert top == ["top", "1.000", "█" * 30, "1 of 2 seeds"]
-    assert "5-fold cross-validation on 60 training images" in " ".join(shown(screen).split())
+    assert "cross-validated on 60 training images" in " ".join(shown(screen).split())

@@ -124,6 +124,24 @@ def test_images_of_one_group_are_never_on_both_sides() -> None:
     assert grouped["accuracy"].item() < 0.7
 
 
+def test_a_class_in_one_group_cannot_be_held_out() -> None:
+    values, labels = two_clouds(30, 3, 4.0)
+    groups = np.where(labels == 1, 100, np.arange(30))
+
+    assert cross_validate([("block", values)], labels, groups).empty
+
+
+def test_every_fold_is_trained_on_every_class() -> None:
+    """Groups of three classes each: a division may leave a class to one side."""
+    values, _ = two_clouds(24, 3, 1.0)
+    labels = np.array([0, 1, 2] * 8)
+    groups = np.repeat(np.arange(4), 6)
+    table = cross_validate([("block", values)], labels, groups)
+
+    assert (table["folds"] <= 4).all()
+    assert table["cross_entropy"].max() < 50, "no class was unknown to a probe"
+
+
 @pytest.mark.parametrize(("rarest", "folds"), [(3, 3), (2, 2), (9, 5)])
 def test_there_are_no_more_folds_than_images_of_the_rarest_class(rarest: int, folds: int) -> None:
     values, _ = two_clouds(30, 3, 1.0)

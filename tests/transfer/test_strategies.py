@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tl_keras.config.schema import NAME_PATTERN, ExperimentConfig
-from tl_keras.transfer.strategies import Run, plan_runs, recipes_for
+from tl_keras.models.classifier import Depth
+from tl_keras.transfer.strategies import Run, fitting_depths, plan_runs, recipes_for
 from tl_keras.transfer.training import Recipe
 
 EVERY_STRATEGY = (
@@ -45,6 +46,21 @@ def test_runs_are_every_strategy_depth_and_seed() -> None:
         "fine_tuning-all-n5-s0",
         "fine_tuning-all-n5-s1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("depths", "blocks", "fitted"),
+    [
+        ((2, "all"), None, (2, "all")),
+        ((2, "all"), 2, (2, "all")),
+        ((2, "all"), 1, ("all",)),
+        ((1, 3, 4), 2, (1, "all")),
+    ],
+)
+def test_depths_beyond_a_cut_are_all_of_it_once(
+    depths: tuple[Depth, ...], blocks: int | None, fitted: tuple[Depth, ...]
+) -> None:
+    assert fitting_depths(depths, blocks) == fitted
 
 
 def test_sizes_come_one_after_the_other() -> None:

@@ -117,15 +117,6 @@ def count_unfrozen(blocks: Sequence[Block], unfrozen_blocks: int | Literal["all"
     return unfrozen_blocks
 
 
-def fitting_depth(
-    blocks: Sequence[Block], unfrozen_blocks: int | Literal["all"]
-) -> int | Literal["all"]:
-    """The depth asked for, or "all" where there are fewer blocks, as after a searched cut."""
-    if unfrozen_blocks != "all" and unfrozen_blocks > len(blocks):
-        return "all"
-    return unfrozen_blocks
-
-
 def _segments(backbone: keras.Model) -> Iterator[list[keras.Operation]]:
     """The operations in the order of computation, parted wherever one tensor carries everything.
 

@@ -100,6 +100,22 @@ def check_weights(folder: Path, card: Mapping[str, Any]) -> None:
         )
 
 
+def check_replaceable(folder: Path) -> None:
+    """Nothing, if a source model can be written to the folder without loss of other files.
+
+    Raises:
+        WeightsError: It holds something else.
+    """
+    others = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    others -= {WEIGHTS_FILE, CARD_FILE}
+    if others or (folder.exists() and not folder.is_dir()) or not folder.name:
+        found = ", ".join(sorted(others)[:3]) or "no folder of its own"
+        raise WeightsError(
+            f"A source model must be written to a new folder or over another source model; got "
+            f"{folder} with {found}. Name a folder that holds nothing else."
+        )
+
+
 def write_source_model(folder: Path, model: keras.Model, facts: Mapping[str, Any]) -> None:
     """Write a backbone's weights and their card; a reader never sees half of it.
 
@@ -108,7 +124,11 @@ def write_source_model(folder: Path, model: keras.Model, facts: Mapping[str, Any
         model: The backbone without its classifier.
         facts: The card without the weights' SHA-256, as JSON types: the fields of `SourceCard`,
             backbone, alpha, and whatever else there is to say.
+
+    Raises:
+        WeightsError: The folder holds something else.
     """
+    check_replaceable(folder)
     half, old = (folder.with_name(f".{folder.name}.{part}") for part in ("part", "old"))
     for left_over in (half, old):
         shutil.rmtree(left_over, ignore_errors=True)

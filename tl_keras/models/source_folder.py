@@ -41,24 +41,36 @@ def _experiment_in(folder: Path) -> dict[str, Any] | None:
 
 def _reason(folder: Path, config: dict[str, Any]) -> str:
     """Why there is no source model, and what to do."""
-    if config["backbone"].get("cut", "top") != "top":
-        return (
-            "its backbone was cut, and a part of a network is no source. Run it with backbone.cut "
-            "top under another name."
-        )
-    if (folder / "export.json").is_file():
-        weights = json.dumps(config["backbone"]["weights"])
-        return (
-            "its chosen run trained the head alone, so that its backbone still has the weights "
-            f"that it started from, {weights}. Set backbone.weights to those, or choose an "
-            "experiment whose best run is fine-tuning or from scratch."
-        )
-    if not config.get("export", True):
+    chosen = _chosen_run(folder)
+    if chosen is None and not config.get("export", True):
         return (
             "it was run with export false. Set export to true and run it again: what is trained "
             "is kept."
         )
+    if chosen is None:
+        return (
+            "it is not finished, or the majority class was all it ran. Run it to the end, with "
+            "from_scratch or fine_tuning among its strategies."
+        )
+    if config["backbone"].get("cut", "top") != "top" and chosen["strategy"] != "from_scratch":
+        return (
+            "its backbone was cut, and a part of a network is no source. Run it with backbone.cut "
+            "top under another name."
+        )
+    weights = json.dumps(config["backbone"]["weights"])
     return (
-        "it is not finished, or the majority class was all it ran. Run it to the end, with "
-        "from_scratch or fine_tuning among its strategies."
+        f"its chosen run, {chosen['run_id']}, left the backbone as it was, or it was made by a "
+        f"version that kept no source models. It started from {weights}: set "
+        "backbone.weights to that, or run an experiment anew whose best run is fine-tuning or "
+        "from scratch."
     )
+
+
+def _chosen_run(folder: Path) -> dict[str, Any] | None:
+    """The row of the run that was exported; None before the export."""
+    try:
+        run_id = json.loads((folder / "export.json").read_text(encoding="utf-8"))["run_id"]
+        row: dict[str, Any] = json.loads((folder / "runs" / run_id / "row.json").read_text())
+    except (OSError, ValueError, KeyError):
+        return None
+    return row

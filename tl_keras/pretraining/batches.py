@@ -28,7 +28,8 @@ def round_batches(
     Args:
         images: The source task.
         config: The changes and the size of a batch.
-        index: The round, from 0; the rounds of an epoch see every image once.
+        index: The round, from 0; the rounds of an epoch see every image once,
+            but for what does not fill a batch at the end of a round.
         side: Side of the crops, pixels.
 
     Returns:

@@ -13,12 +13,13 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tl_keras.backbone_table import BACKBONES
-from tl_keras.config.schema import DataConfig
+from tl_keras.config.schema import DataConfig, Seed
 from tl_keras.errors import ConfigError
 
 Share = Annotated[float, Field(gt=0, le=1)]
-# Neither changes what is learned.
 PLACES = {"output", "work"}
+# What is learned does not depend on these.
+_WITHOUT_EFFECT = {"name", "description", "licence", *PLACES}
 
 
 class _Section(BaseModel):
@@ -31,7 +32,7 @@ class GeneratedImages(_Section):
     classes: int = Field(ge=2, le=20_000)
     images_per_class: int = Field(ge=1, description="Training images of each class.")
     held_out_per_class: int = Field(ge=1, description="Images kept aside to measure accuracy.")
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
 
 class SourceConfig(_Section):
@@ -99,7 +100,7 @@ class SourceConfig(_Section):
     batch_norm_images: int = Field(
         6400, ge=2, description="Images that the BatchNorm statistics are averaged over at the end."
     )
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     output: str = Field(description="Folder of the finished weights and card.")
     work: str = Field(description="Folder of the images and checkpoints (large).")
 
@@ -112,6 +113,12 @@ class SourceConfig(_Section):
             problems.append(f"backbone must be one of {', '.join(BACKBONES)}; got {self.backbone}")
         else:
             problems += self._backbone_problems()
+        if self.data is not None:
+            problems += [
+                f"data.{key} has no meaning here: what is not in the test split is trained on"
+                for key in ("train_per_class", "validation_per_class")
+                if getattr(self.data, key) is not None
+            ]
         if self.crop_area[0] > self.crop_area[1]:
             problems.append(f"crop_area must rise; got {list(self.crop_area)}")
         if self.batch_size % self.replicas or self.batch_size < 2 * self.replicas:
@@ -126,11 +133,14 @@ class SourceConfig(_Section):
     def _backbone_problems(self) -> list[str]:
         spec = BACKBONES[self.backbone]
         problems = []
-        if min(self.image_size, self.small_image_size) < spec.minimum_image_size:
-            problems.append(
-                f"image_size and small_image_size must be at least {spec.minimum_image_size} for "
-                f"{spec.name}; got {self.image_size} and {self.small_image_size}"
-            )
+        sides = {"image_size": self.image_size}
+        if self.full_size_part < 1:
+            sides["small_image_size"] = self.small_image_size
+        problems += [
+            f"{key} must be at least {spec.minimum_image_size} for {spec.name}; got {side}"
+            for key, side in sides.items()
+            if side < spec.minimum_image_size
+        ]
         if self.alpha is not None and self.alpha not in spec.alphas:
             allowed = f"one of {', '.join(map(str, spec.alphas))}" if spec.alphas else "null"
             problems.append(f"alpha must be {allowed} for {spec.name}; got {self.alpha}")
@@ -138,11 +148,13 @@ class SourceConfig(_Section):
             problems.append(
                 f"auxiliary_blocks must be of {', '.join(spec.blocks)}; got {', '.join(unknown)}"
             )
+        if len(set(self.auxiliary_blocks)) < len(self.auxiliary_blocks):
+            problems.append("auxiliary_blocks must name each block once")
         return problems
 
     def as_learned(self) -> dict[str, Any]:
         """The keys that what is learned depends on, as JSON types."""
-        return self.model_dump(mode="json", exclude=PLACES)
+        return self.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
 
     def fingerprint(self) -> str:
         """First 12 hexadecimal digits of the SHA-256 of `as_learned`."""
@@ -200,5 +212,7 @@ def _explained(part: dict[str, Any]) -> str:
         received = "" if part["type"] in ("missing", "value_error") else f", got {part['input']!r}"
         message = str(part["msg"]).removeprefix("Value error, ")
         return f"{place}: {message}{received}." if place else f"{message}{received}."
-    near = difflib.get_close_matches(place, SourceConfig.model_fields, 1)
+    sections: dict[str, type[BaseModel]] = {"data": DataConfig, "generated": GeneratedImages}
+    section = sections.get(str(part["loc"][0]), SourceConfig)
+    near = difflib.get_close_matches(str(part["loc"][-1]), section.model_fields, 1)
     return f"{place}: unknown key." + (f" Did you mean {near[0]}?" if near else "")

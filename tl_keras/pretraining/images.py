@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> Sourc
     from tl_keras.data.audit import audit
     from tl_keras.data.pixels import decoded_pictures
     from tl_keras.data.sources import load_images
-    from tl_keras.data.splits import make_splits
+    from tl_keras.data.split_pools import make_pools
 
     checked = audit(
         load_images(data),
@@ -100,14 +100,19 @@ def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> Sourc
         skip_unreadable=data.skip_unreadable,
         resize=data.resize,
     )
+    for finding in checked.findings:
+        print(f"warning {finding.message}", flush=True)
     frame = checked.table.frame
-    usable = checked.images[checked.images["error"].isna()]
-    contents = "\n".join(usable["image_id"] + " " + usable["sha256"])
+    pools = make_pools(checked.table, data)
+    given = pools.validation if pools.validation is not None else pools.train[:0]
+    training = np.sort(np.concatenate([pools.train, given]))
+    labels = frame["class_index"].to_numpy(np.int64)
     wanted = {
         "images": len(frame),
         "size": size,
         "resize": data.resize,
-        "contents": hashlib.sha256(contents.encode()).hexdigest(),
+        "contents": _digest(checked.images.set_index("image_id")["sha256"][frame["image_id"]]),
+        "labels_and_parts": _digest([*labels, "training", *training, "test", *pools.test]),
     }
 
     def write(store: Path) -> None:
@@ -119,10 +124,11 @@ def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> Sourc
         pixels.flush()
 
     pixels = _stored(folder, wanted, write)
-    held_out = make_splits(checked.table, data, seeds=1).test
-    training = np.setdiff1d(np.arange(len(frame)), held_out)
-    labels = frame["class_index"].to_numpy(np.int64)
-    return SourceImages(pixels, labels, checked.table.classes, training, held_out)
+    return SourceImages(pixels, labels, checked.table.classes, training, pools.test)
+
+
+def _digest(values: Iterable[object]) -> str:
+    return hashlib.sha256("\n".join(map(str, values)).encode()).hexdigest()
 
 
 def _stored(
@@ -130,14 +136,14 @@ def _stored(
 ) -> NDArray[np.uint8]:
     """The array in the folder, written first where it is missing; `wanted` tells what it holds."""
     store, facts = folder / "images.npy", folder / "images.json"
-    if not facts.exists():
-        write(store)
-        replace_text(facts, json.dumps(wanted))
-    found = json.loads(facts.read_text())
+    found = json.loads(facts.read_text()) if facts.exists() else wanted
     if found != wanted:
         raise ConfigError(
             f"{folder}: holds images of another configuration ({found}), this one asks for "
             f"{wanted}. Delete the folder or set another `work`."
         )
+    if not (facts.exists() and store.exists()):
+        write(store)
+        replace_text(facts, json.dumps(wanted))
     pixels: NDArray[np.uint8] = np.load(store, mmap_mode="r")
     return pixels

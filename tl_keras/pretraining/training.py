@@ -236,7 +236,8 @@ def _compile(model: keras.Model, config: SourceConfig) -> None:
 
 def _side(progress: Progress, config: SourceConfig) -> int:
     """Side of the images in the next round."""
-    small_rounds = math.ceil((1 - config.full_size_part) * progress.total)
+    # Rounded first: 0.3 of 10 rounds is a little more than 3 in binary fractions.
+    small_rounds = math.floor(round((1 - config.full_size_part) * progress.total, 9))
     return config.small_image_size if progress.rounds < small_rounds else config.image_size
 
 
@@ -250,7 +251,13 @@ def _restored(network: keras.Model, config: SourceConfig, folder: Path) -> Progr
         raise ConfigError(
             f"{state}: a checkpoint of another configuration. Delete it or set another `work`."
         )
-    network.load_weights(_weights_path(folder, progress.rounds))
+    weights = _weights_path(folder, progress.rounds)
+    if not weights.is_file():
+        raise ConfigError(
+            f"{weights}: the checkpoint that {state.name} names is missing. Restore it, or delete "
+            f"{state} to begin again."
+        )
+    network.load_weights(weights)
     return progress
 
 

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 import pyarrow
 from pyarrow import parquet
+from pydantic import ValidationError
 
 from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
@@ -101,7 +102,7 @@ class Ledger:
         folder = Path(config.results_folder)
         stored = folder / "config.json"
         if stored.exists():
-            _refuse_changes(folder, json.loads(stored.read_text()), config.as_dict())
+            _refuse_changes(folder, _stored_config(stored), config.as_dict())
         elif folder.exists() and any(folder.iterdir()):
             raise ResultsError(
                 f"{folder} must be empty or hold results of this package; got other files. Choose "
@@ -281,6 +282,23 @@ def write_json(path: Path, content: Any) -> None:
     half = path.with_name(path.name + ".part")
     half.write_text(json.dumps(content, indent=2) + "\n")
     half.replace(path)
+
+
+def _stored_config(path: Path) -> dict[str, Any]:
+    """A folder's configuration, with the defaults of keys that are younger than the folder."""
+    try:
+        raw = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ResultsError(
+            f"{path} must be the configuration of the results beside it; got a file that cannot be "
+            f"read ({error}). Use --fresh to move the folder aside."
+        ) from error
+    try:
+        return ExperimentConfig.model_validate_json(json.dumps(raw)).as_dict()
+    except ValidationError:
+        # Some of its keys are no longer known: the comparison names them.
+        stored: dict[str, Any] = raw
+        return stored
 
 
 def _refuse_other_weights(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ _MEASURES = (
     "test_macro_f1",
     "test_balanced_accuracy",
 )
+_COSTS = ("classifier_megabytes", "milliseconds_per_image")
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,13 @@ def _spread(group: pd.DataFrame) -> dict[str, float]:
     return columns | {
         "test_images": int(group["test_images"].iloc[0]),
         "training_seconds_mean": seconds.mean(),
-        "classifier_megabytes_mean": group["classifier_megabytes"].mean(),
-        "milliseconds_per_image_mean": group["milliseconds_per_image"].mean(),
+        **{f"{name}_mean": _mean(group, name) for name in _COSTS},
     }
+
+
+def _mean(group: pd.DataFrame, name: str) -> float:
+    """Of a column that runs of an earlier version lack."""
+    return float(group[name].mean()) if name in group else float("nan")
 
 
 def _interval_columns(interval: Interval) -> dict[str, object]:

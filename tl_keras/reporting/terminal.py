@@ -125,12 +125,12 @@ def show_probes(console: Console, probes: pd.DataFrame) -> None:
         console: to print on.
         probes: as `probes.csv`.
     """
-    sizes = probes["images"]
-    shown = probes[sizes == sizes.max()]
-    images, folds = int(sizes.max()), int(shown["folds"].iloc[0])
+    sizes = probes["train_per_class"]
+    shown = probes[sizes.isna() if sizes.isna().any() else sizes == sizes.max()]
+    images = shown["images"].mean()
     table = Table(
-        title=f"Linear probe at every block: {folds}-fold cross-validation on {images} training "
-        "images, mean over seeds",
+        title=f"Linear probe at every block, cross-validated on {images:.0f} training images, mean "
+        "over seeds",
         show_edge=False,
     )
     for name in ("block", "accuracy", "", "chosen by"):

@@ -39,19 +39,20 @@ class BatchNormStatistics:
             input_signature=[tf.TensorSpec(backbone.model.input.shape, tf.float32)],
         )
 
-    def estimate(self, pixels: np.ndarray, max_images: int = MAX_IMAGES) -> None:
-        """Set the statistics to those of `pixels`, (n, size, size, 3), 0..255.
+    def estimate(self, pixels: np.ndarray, rows: np.ndarray | None = None) -> None:
+        """Set the statistics to those of some images.
 
         Args:
-            pixels: the images; of more than `max_images` every so many-th is taken.
-            max_images: at least 1.
+            pixels: (n, size, size, 3), 0..255; may be mapped from a file.
+            rows: positions of the images to use; without them up to `MAX_IMAGES` from all over.
         """
         if not self._layers:
             return
         means: list[list[np.ndarray]] = []
         variances: list[list[np.ndarray]] = []
-        for rows in _chunks(len(pixels), max_images):
-            self._forward(tf.cast(pixels[rows], tf.float32))
+        used = _spread(len(pixels)) if rows is None else rows
+        for chunk in _chunks(used):
+            self._forward(tf.cast(pixels[chunk], tf.float32))
             means.append([layer.moving_mean.numpy() for layer in self._layers])
             variances.append([layer.moving_variance.numpy() for layer in self._layers])
         for layer, mean, variance in zip(
@@ -61,11 +62,14 @@ class BatchNormStatistics:
             layer.moving_variance.assign(np.mean(variance, axis=0) + np.var(mean, axis=0))
 
 
-def _chunks(images: int, most: int) -> list[np.ndarray]:
+def _spread(images: int) -> np.ndarray:
+    return np.linspace(0, images - 1, min(images, MAX_IMAGES)).round().astype(int)
+
+
+def _chunks(used: np.ndarray) -> list[np.ndarray]:
     """Positions in batches, each with images from all over the set, which may be sorted by class.
 
     Images of one class alone would be normalised with statistics that no training batch has.
     """
-    used = np.linspace(0, images - 1, min(images, most)).round().astype(int)
     count = -(-len(used) // BATCH)
     return [used[start::count] for start in range(count)]

@@ -6,7 +6,7 @@ in seconds how much of the backbone is worth borrowing.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -26,6 +26,8 @@ BATCH = 64
 PENALTY = 1.0
 MAX_STEPS = 500
 FOLDS, REPEATS = 5, 4
+# Divisions to try for one that leaves every class on the training side.
+ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearP
         classes: how many there are in all.
     """
     mean, scale = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(scale > 1e-7 * (np.abs(mean) + 1), scale, np.inf)
+    # A channel that hardly ever moves would be blown up beyond the precision of float32.
+    scale = np.where(scale > 1e-4 * (np.abs(mean) + 1e-2), scale, np.inf)
     left, strengths, directions = np.linalg.svd((features - mean) / scale, full_matrices=False)
     regression = LogisticRegression(C=PENALTY, max_iter=MAX_STEPS)
     with warnings.catch_warnings():
@@ -121,7 +124,7 @@ def cross_validate(
         blocks: name and features (n, features) of each, from input to output.
         labels: int (n,), 0..classes-1.
         groups: (n,); images of one group are never on both sides.
-        folds: at most; never more than the images of the rarest class.
+        folds: at most; never more than the groups of the class with the fewest.
         repeats: divisions into folds; a single one leaves the choice of a block to chance.
         seed: of the divisions.
 
@@ -130,9 +133,9 @@ def cross_validate(
         accuracy (mean over repeats) with its 95% Wilson interval for that many images
         (accuracy_low, accuracy_high), cross_entropy (nats), and by how much it exceeds that of the
         best block (excess) with the standard error over images (excess_se). Empty where a class
-        has fewer than two images.
+        lies in fewer than two groups.
     """
-    divisions = [list(_folds(labels, groups, folds, seed + k)) for k in range(repeats)]
+    divisions = [_folds(labels, groups, folds, seed + k) for k in range(repeats)]
     if not all(divisions):
         return pd.DataFrame()
     held_out = [_held_out(features, labels, divisions) for _, features in blocks]
@@ -207,13 +210,16 @@ def _held_out(
 
 def _folds(
     labels: np.ndarray, groups: np.ndarray, folds: int, seed: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    rarest = int(np.bincount(labels)[np.unique(labels)].min())
-    count = min(folds, rarest, len(np.unique(groups)))
-    if count < 2:
-        return
-    division = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # Groups of unlike size may leave a fold without a class: its images are hard to get right.
-        warnings.filterwarnings("ignore", message="The least populated class")
-        yield from division.split(labels, labels, groups)
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Folds whose training sides have every class; none where groups are too few for that."""
+    classes = np.unique(labels)
+    rarest = min(len(np.unique(groups[labels == label])) for label in classes)
+    if (count := min(folds, rarest)) < 2:
+        return []
+    for attempt in range(ATTEMPTS):
+        division = StratifiedGroupKFold(count, shuffle=True, random_state=seed + 1000 * attempt)
+        found = list(division.split(labels, labels, groups))
+        # Groups with images of several classes may leave a class to one side.
+        if all(len(np.unique(labels[train])) == len(classes) for train, _ in found):
+            return found
+    return []

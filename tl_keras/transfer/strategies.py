@@ -1,5 +1,6 @@
 """The strategies that are compared, as runs with a recipe each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tl_keras.config.schema import ExperimentConfig
@@ -33,15 +34,29 @@ class Run:
         return f"{self.strategy}{depth}-n{size}-s{self.seed}"
 
 
-def plan_runs(config: ExperimentConfig) -> tuple[Run, ...]:
-    """Every run of an experiment, in the order in which they are made."""
+def plan_runs(config: ExperimentConfig, blocks: int | None = None) -> tuple[Run, ...]:
+    """Every run of an experiment, in the order in which they are made.
+
+    Args:
+        config: of the experiment.
+        blocks: that can be unfrozen, once a searched cut is known.
+    """
+    depths = fitting_depths(config.fine_tuning.unfrozen_blocks, blocks)
     return tuple(
         Run(strategy, seed, size, depth)
         for size in config.data.training_sizes
         for strategy in config.strategies
-        for depth in (config.fine_tuning.unfrozen_blocks if strategy == "fine_tuning" else (None,))
+        for depth in (depths if strategy == "fine_tuning" else (None,))
         for seed in range(config.seeds)
     )
+
+
+def fitting_depths(depths: Sequence[Depth], blocks: int | None) -> tuple[Depth, ...]:
+    """The depths that a backbone of so many blocks has, each once; deeper ones are "all" of it."""
+    if blocks is None:
+        return tuple(depths)
+    fitted: list[Depth] = ["all" if d == "all" or d > blocks else d for d in depths]
+    return tuple(dict.fromkeys(fitted))
 
 
 def recipes_for(run: Run, config: ExperimentConfig, winner: Recipe | None) -> tuple[Recipe, ...]:
