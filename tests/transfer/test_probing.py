@@ -71,6 +71,22 @@ def test_a_constant_feature_does_no_harm() -> None:
     assert np.isfinite(probe.log_probabilities(values)).all()
 
 
+def test_tiny_features_are_read_like_large_ones() -> None:
+    """Deep in a network with random weights all activations are tiny."""
+    values, labels = two_clouds(40, 5, 4.0)
+    large, tiny = (fit_probe(x, labels, 2).log_probabilities(x) for x in (values, 1e-7 * values))
+
+    np.testing.assert_allclose(tiny, large, atol=1e-3)
+
+
+def test_a_channel_that_is_dead_beside_the_others_is_left_out() -> None:
+    values, labels = two_clouds(20, 3, 8.0)
+    values[:, 1] *= 1e-6
+    probe = fit_probe(values, labels, 2)
+
+    assert np.all(probe.kernel[1] == 0)
+
+
 def test_the_block_that_tells_the_classes_apart_is_found() -> None:
     clear, labels = two_clouds(60, 4, 12.0)
     table = cross_validate(

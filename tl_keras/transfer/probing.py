@@ -89,8 +89,10 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearP
         classes: how many there are in all.
     """
     mean, scale = features.mean(axis=0), features.std(axis=0)
-    # A channel that hardly ever moves would be blown up beyond the precision of float32.
-    scale = np.where(scale > 1e-4 * (np.abs(mean) + 1e-2), scale, np.inf)
+    # A channel that hardly moves beside the others, or beside the precision of float32, is dead.
+    # Absolute bounds would not do: in a network with random weights all activations are tiny.
+    dead = scale <= np.maximum(1e-4 * scale.max(), 1e-6 * np.abs(mean))
+    scale = np.where(dead, np.inf, scale)
     left, strengths, directions = np.linalg.svd((features - mean) / scale, full_matrices=False)
     regression = LogisticRegression(C=PENALTY, max_iter=MAX_STEPS)
     with warnings.catch_warnings():
