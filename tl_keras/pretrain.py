@@ -66,8 +66,8 @@ def pretrain(config: SourceConfig, command: str = "") -> Path:
     card = model_card(config, images, progress) | measured
     write_source_model(Path(config.output), network.backbone, card)
     print(
-        f"Held-out accuracy {card['held_out_accuracy']:.3f} on {len(images.held_out)} images. "
-        f"Weights and card: {config.output}"
+        f"Held-out accuracy {card['held_out_accuracy']:.3f} on {len(images.held_out)} images "
+        f"(guessing: {1 / len(images.classes):.3f}). Weights and card: {config.output}"
     )
     return Path(config.output)
 

@@ -121,6 +121,7 @@ class RunMaker:
 
     def _linear_probes(self) -> LinearProbes:
         if self._probes is None:
+            self._monitor.stage("Probing every block")
             groups = self._audit.table.frame["group"].to_numpy(str)
             images = self.trainer().images
             self._probes = LinearProbes(self._backbone, images, groups, self._used_rows())

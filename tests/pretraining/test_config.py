@@ -54,7 +54,7 @@ def test_shipped_configuration_is_valid() -> None:
         ({"backbone": "ResNet50", "alpha": 1.0}, "alpha must be null for ResNet50"),
         ({"auxiliary_blocks": ["block_99"]}, "auxiliary_blocks must be of stem, .*; got block_99"),
         ({"crop_area": [0.9, 0.5]}, "crop_area must rise"),
-        ({"replicas": 3}, "at least two images for each of the 3 replicas"),
+        ({"replicas": 3}, "batch_size must be a multiple of replicas .3., .* got 4"),
     ],
 )
 def test_a_bad_file_is_refused(

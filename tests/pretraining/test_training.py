@@ -125,7 +125,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(
     training.train(tiny_network(config), source_images(config), config)
     other = source_config(learning_rate=0.5)
 
-    with pytest.raises(ConfigError, match="checkpoint of another configuration"):
+    with pytest.raises(ConfigError, match=r"another configuration \(learning_rate: 0.002 -> 0.5\)"):
         training.train(tiny_network(other), source_images(other), other)
 
 

@@ -123,8 +123,8 @@ class SourceConfig(_Section):
             problems.append(f"crop_area must rise; got {list(self.crop_area)}")
         if self.batch_size % self.replicas or self.batch_size < 2 * self.replicas:
             problems.append(
-                f"batch_size must be at least two images for each of the {self.replicas} replicas, "
-                f"and as many for each; got {self.batch_size}"
+                f"batch_size must be a multiple of replicas ({self.replicas}), of two images each "
+                f"at least; got {self.batch_size}"
             )
         if problems:
             raise ValueError("; ".join(problems))

@@ -248,8 +248,14 @@ def _restored(network: keras.Model, config: SourceConfig, folder: Path) -> Progr
         return Progress(facts, config.epochs * config.rounds_per_epoch)
     progress = Progress(**json.loads(state.read_text()))
     if progress.configuration != facts:
+        changed = [
+            f"{key}: {progress.configuration.get(key)} -> {value}"
+            for key, value in facts.items()
+            if progress.configuration.get(key) != value
+        ]
         raise ConfigError(
-            f"{state}: a checkpoint of another configuration. Delete it or set another `work`."
+            f"{state}: a checkpoint of another configuration ({'; '.join(changed)}). Set another "
+            "work folder, undo the change, or delete the checkpoint to begin again."
         )
     weights = _weights_path(folder, progress.rounds)
     if not weights.is_file():
@@ -258,6 +264,7 @@ def _restored(network: keras.Model, config: SourceConfig, folder: Path) -> Progr
             f"{state} to begin again."
         )
     network.load_weights(weights)
+    print(f"going on after round {progress.rounds} of {progress.total}", flush=True)
     return progress
 
 
