@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -43,7 +44,7 @@ def cost_of(model: keras.Model) -> Cost:
     )
 
 
-def _timed(forward: tf.types.experimental.PolymorphicFunction, images: tf.Tensor) -> float:
+def _timed(forward: Any, images: tf.Tensor) -> float:
     started = time.perf_counter()
     forward(images).numpy()
     return time.perf_counter() - started
