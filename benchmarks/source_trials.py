@@ -37,13 +37,22 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 def main() -> None:
     """Train and probe the variants asked for; rows of others stay as they are."""
     options = _parser().parse_args()
+    if options.trained:
+        name, folder = options.trained
+        _keep(options.output, name, probed(name, "", Path(folder), options.images))
+        return
     for variant in options.variants or VARIANTS:
-        table = trial(variant, options.images)
-        if options.output.exists():
-            old = pd.read_csv(options.output)
-            table = pd.concat([old[old["variant"] != variant], table])
-        table.to_csv(options.output, index=False)
-        print(table[table["variant"] == variant].to_string(index=False), flush=True)
+        _keep(options.output, variant, trial(variant, options.images))
+
+
+def _keep(path: Path, variant: str, rows: pd.DataFrame) -> None:
+    """Put the rows of one variant into the table, in place of older ones."""
+    table = rows
+    if path.exists():
+        old = pd.read_csv(path)
+        table = pd.concat([old[old["variant"] != variant], rows])
+    table.to_csv(path, index=False)
+    print(rows.to_string(index=False), flush=True)
 
 
 def trial(variant: str, images: Path) -> pd.DataFrame:
@@ -53,13 +62,20 @@ def trial(variant: str, images: Path) -> pd.DataFrame:
         settings = [*SHORT, *VARIANTS[variant], f"output={folder / 'model'}"]
         sets = [word for text in (*settings, f"work={folder / 'work'}") for word in ("--set", text)]
         _run("-m", "tl_keras.pretrain", str(TASK), *sets)
-        probes = ["--weights", str(folder / "model"), "--random", "0", "--output", place]
+        settings_text = " ".join((*SHORT, *VARIANTS[variant]))
+        return probed(variant, settings_text, folder / "model", images)
+
+
+def probed(variant: str, settings: str, model: Path, images: Path) -> pd.DataFrame:
+    """The probes of a source model, with what its card says of its training."""
+    with TemporaryDirectory() as place:
+        probes = ["--weights", str(model.resolve()), "--random", "0", "--output", place]
         _run("-m", "benchmarks.source_models", "probes", "--images", str(images.resolve()), *probes)
-        card = json.loads((folder / "model" / "card.json").read_text())
-        rows = pd.read_csv(folder / "source_probes.csv").drop(columns="source")
+        rows = pd.read_csv(Path(place) / "source_probes.csv").drop(columns="source")
+    card = json.loads((model / "card.json").read_text())
     facts = {
         "variant": variant,
-        "settings": " ".join((*SHORT, *VARIANTS[variant])),
+        "settings": settings,
         "training_images": card["images"],
         "classes": card["classes"],
         "epochs": card["epochs"],
@@ -79,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--images", type=Path, required=True, help="folder with the sets' folders")
     parser.add_argument("--variants", nargs="*", choices=list(VARIANTS), help="all by default")
+    parser.add_argument(
+        "--trained", nargs=2, metavar=("NAME", "FOLDER"), help="probe a finished model in place"
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "source_models.csv")
     return parser
 
