@@ -1,4 +1,4 @@
-"""Which block to borrow from: the choice by cross-validation beside three fixed rules.
+"""Which block to borrow from: the choice by cross-validation beside two fixed rules.
 
     python -m benchmarks.block_choice --images DATA --weights FILE
 

@@ -9,7 +9,6 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -174,17 +173,11 @@ def _with_statistics(
 def _block_statistics(
     backbone: "Backbone", images: SourceImages
 ) -> dict[str, dict[str, list[float]]]:
-    from tl_keras.models.backbones import scaling_layer
-    from tl_keras.models.block_statistics import block_statistics
+    from tl_keras.models.block_statistics import block_statistics, scaled_batches
 
     rows = _spread(images.training, STATISTICS_IMAGES)
-    scaling = scaling_layer(backbone.spec)
-
-    def batches() -> Iterator["np.ndarray"]:
-        for start in range(0, len(rows), 64):
-            yield scaling(images.pixels[rows[start : start + 64]].astype("float32")).numpy()
-
-    return block_statistics(backbone.model, backbone.blocks, batches())
+    batches = scaled_batches(backbone.spec, images.pixels, rows)
+    return block_statistics(backbone.model, backbone.blocks, batches)
 
 
 def _spread(rows: "np.ndarray", most: int) -> "np.ndarray":

@@ -1,7 +1,7 @@
 """Making the runs of an experiment: from a strategy, a seed and a size to what the ledger keeps."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import keras
@@ -44,7 +44,7 @@ class RunMaker:
         self._audit, self._splits, self._monitor = audit, splits, monitor
         self._trainer: Trainer | None = None
         self._probes: LinearProbes | None = None
-        self._costs: dict[object, Cost] = {}
+        self._costs: dict[Hashable, Cost] = {}
         self._studies: dict[int | None, Study] = {}
         self._labels = audit.table.frame["class_index"].to_numpy(np.int64)
 
@@ -76,26 +76,26 @@ class RunMaker:
             "validation_loss": trained.validation_loss,
             "phase_1_seconds": sum(candidate.phase_1_seconds for candidate in candidates),
             "phase_2_seconds": sum(candidate.phase_2_seconds for candidate in candidates),
-            **self._cost(trained),
+            **self._cost(
+                (trained.recipe.from_scratch, trained.recipe.hidden_units),
+                lambda: trainer.inference_model(trained),
+            ),
             "peak_memory_megabytes": peak_memory_megabytes(),
         }
         history = trained.history.copy()
         history.insert(0, "run_id", run.run_id)
         return Outcome(row, history, validation, test, pack(trained))
 
-    def _cost(self, trained: Trained) -> dict[str, float]:
+    def _cost(self, shape: Hashable, build: Callable[[], keras.Model]) -> dict[str, float]:
         """Parameters, size and speed, which are the same for every run of one shape."""
-        shape = trained.recipe.from_scratch, trained.recipe.hidden_units
         if shape not in self._costs:
-            self._costs[shape] = cost_of(self.trainer().inference_model(trained))
-        return _cost_columns(self._costs[shape])
-
-    def _cost_at(self, block: str) -> dict[str, float]:
-        """The same for a linear probe on a block."""
-        if block not in self._costs:
-            classes = len(self._audit.table.classes)
-            self._costs[block] = cost_of(probe_classifier(self._backbone, block, classes))
-        return _cost_columns(self._costs[block])
+            self._costs[shape] = cost_of(build())
+        cost = self._costs[shape]
+        return {
+            "parameters": cost.parameters,
+            "classifier_megabytes": cost.megabytes,
+            "milliseconds_per_image": cost.milliseconds_per_image,
+        }
 
     def _linear_probe(self, run: Run, draw: Draw) -> Outcome:
         self.trainer()  # decodes the images, which is no part of any run
@@ -113,7 +113,12 @@ class RunMaker:
             "augmentation": "none",
             "hidden_units": "",
             "phase_1_seconds": time.perf_counter() - started,
-            **self._cost_at(fitted.block),
+            **self._cost(
+                fitted.block,
+                lambda: probe_classifier(
+                    self._backbone, fitted.block, len(self._audit.table.classes)
+                ),
+            ),
             "peak_memory_megabytes": peak_memory_megabytes(),
         }
         table = None if fitted.table is None else _of_run(fitted.table, row)
@@ -249,14 +254,6 @@ class RunMaker:
             )
             self._ledger.add_trials(size, study.trials)
         return self._studies[size]
-
-
-def _cost_columns(cost: Cost) -> dict[str, float]:
-    return {
-        "parameters": cost.parameters,
-        "classifier_megabytes": cost.megabytes,
-        "milliseconds_per_image": cost.milliseconds_per_image,
-    }
 
 
 def _of_run(probes: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:

@@ -1,20 +1,16 @@
 """A finished experiment as a source model for other experiments."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tl_keras.backbone_table import BackboneSpec
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.models.backbones import scaling_layer
-from tl_keras.models.block_statistics import block_statistics
+from tl_keras.models.block_statistics import block_statistics, scaled_batches
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.source_card import SourceCard, write_source_model
 from tl_keras.reporting.environment import versions
-
-BATCH = 16
 
 
 def export_source_model(
@@ -33,7 +29,7 @@ def export_source_model(
         training_rows: Positions of the run's training images.
         facts: From `source_facts`.
     """
-    batches = _scaled_batches(backbone.spec, pixels, training_rows)
+    batches = scaled_batches(backbone.spec, pixels, training_rows)
     statistics = block_statistics(backbone.model, backbone.blocks, batches)
     write_source_model(folder, backbone.model, {**facts, "block_statistics": statistics})
 
@@ -85,12 +81,3 @@ def _description(strategy: str, experiment: str, source: SourceCard | None) -> s
         return f"Trained from scratch on the images of experiment {experiment}."
     start = "random weights" if source is None else source.name
     return f"Fine-tuned from {start} on the images of experiment {experiment}."
-
-
-def _scaled_batches(
-    spec: BackboneSpec, pixels: np.ndarray, rows: np.ndarray
-) -> Iterator[np.ndarray]:
-    scaling = scaling_layer(spec)
-    for start in range(0, len(rows), BATCH):
-        batch = pixels[rows[start : start + BATCH]]
-        yield np.asarray(scaling(batch.astype(np.float32)))

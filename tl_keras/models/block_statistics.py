@@ -1,13 +1,18 @@
 """Mean and variance of every channel after each block of a backbone, over a set of images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.backbone_table import BackboneSpec
+from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.blocks import Block
+
+# The outputs of all blocks are in memory at once.
+BATCH = 16
 
 
 def block_statistics(
@@ -35,6 +40,22 @@ def block_statistics(
         for total, added in zip(totals, sums(batch), strict=True):
             total += added.numpy()
     return {block.name: _moments(total) for block, total in zip(blocks, totals, strict=True)}
+
+
+def scaled_batches(
+    spec: BackboneSpec, pixels: np.ndarray, rows: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Images as `block_statistics` takes them.
+
+    Args:
+        spec: Of the backbone, for its scaling.
+        pixels: uint8 (n, side, side, 3), 0..255, which may be mapped from a file.
+        rows: Positions of those to use.
+    """
+    scaling = scaling_layer(spec)
+    for start in range(0, len(rows), BATCH):
+        batch = pixels[rows[start : start + BATCH]]
+        yield np.asarray(scaling(batch.astype(np.float32)))
 
 
 def _sums(model: keras.Model, blocks: Sequence[Block]) -> Any:

@@ -34,7 +34,7 @@ def round_batches(
 
     Returns:
         Batches `(pictures, targets)`: float32 (batch, side, side, 3), 0..255, and a dict of what
-        `answers` names: one-hot classes (batch, classes), descriptions (batch, PICTURE_NUMBERS).
+        `targets` names: one-hot classes (batch, classes), descriptions (batch, PICTURE_NUMBERS).
     """
     order = _round_order(images, config, index)
     steps = len(order) // config.batch_size
@@ -63,9 +63,9 @@ def targets(pictures: tf.Tensor, labels: tf.Tensor, config: SourceConfig) -> dic
     return wanted
 
 
-def class_outputs(config: SourceConfig) -> dict[str, str | None]:
-    """Names of the outputs that tell the class, with the block they stand on (None: the last)."""
-    return {CLASSES: None} | {f"{CLASSES}_{name}": name for name in config.auxiliary_blocks}
+def class_outputs(config: SourceConfig) -> tuple[str, ...]:
+    """Names of the outputs that tell the class: at the end, then at each auxiliary block."""
+    return (CLASSES, *(f"{CLASSES}_{name}" for name in config.auxiliary_blocks))
 
 
 def changed(pixels: tf.Tensor, config: SourceConfig, side: int, seed: tf.Tensor) -> tf.Tensor:

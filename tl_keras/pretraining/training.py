@@ -189,8 +189,7 @@ def held_out_accuracy(network: keras.Model, images: SourceImages) -> float:
     right = 0
     for start in range(0, len(images.held_out), 256):
         rows = images.held_out[start : start + 256]
-        answers = network.predict_on_batch(images.pixels[rows].astype(np.float32))
-        logits = answers[CLASSES] if isinstance(answers, dict) else answers
+        logits = network.predict_on_batch(images.pixels[rows].astype(np.float32))[CLASSES]
         right += int((np.argmax(logits, axis=-1) == images.labels[rows]).sum())
     return right / len(images.held_out)
 
