@@ -80,7 +80,7 @@ def changed(pixels: tf.Tensor, config: SourceConfig, side: int, seed: tf.Tensor)
     Returns:
         float32 (batch, side, side, 3), 0..255.
     """
-    count = len(pixels)
+    count = pixels.shape[0]
     draws = tf.random.stateless_uniform((8, count), seed)
 
     def between(row: int, low: float, high: float) -> tf.Tensor:
