@@ -755,24 +755,28 @@ def probed(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> Ex
     return run_experiment(configure(results, strategies=["linear_probe"]))
 
 
-def test_a_linear_probe_looks_at_every_block_and_takes_one(probed: ExperimentResult) -> None:
+def test_a_linear_probe_looks_at_every_block_and_averages_some(probed: ExperimentResult) -> None:
     assert probed.probes is not None
-    assert len(probed.probes) == 2 * 2 * 3, "seeds, sizes, blocks"
-    chosen = probed.probes[probed.probes["chosen"]].set_index("run_id")["block"]
-    assert chosen.to_dict() == probed.runs.set_index("run_id")["cut"].to_dict()
+    assert len(probed.probes) == 2 * 2 * 5, "seeds, sizes, blocks and two ways to join them"
+    sharing = probed.probes[probed.probes["weight"] > 0].groupby("run_id")["block"]
+    runs = probed.runs.set_index("run_id")
+    assert sharing.agg(" ".join).to_dict() == runs["head_blocks"].to_dict()
+    assert sharing.last().to_dict() == runs["cut"].to_dict()
     written = pd.read_csv(probed.folder / "probes.csv")
-    assert written["block"].tolist() == ["stem", "block1", "top"] * 4
-    assert written["images"].tolist() == [9] * 6 + [15] * 6
+    assert written["block"].tolist() == ["stem", "block1", "top", "all blocks", "average"] * 4
+    assert written["images"].tolist() == [9] * 10 + [15] * 10
+    assert (probed.folder / "probes.png").stat().st_size > 10_000
 
 
 def test_a_linear_probe_learns_and_trains_the_head_alone(probed: ExperimentResult) -> None:
     assert (probed.runs["test_accuracy"] > 0.5).all()
     assert (probed.runs["unfrozen_blocks"] == "0").all()
     # six channels after every block, three classes
-    assert (probed.runs["trainable_parameters"] == 6 * 3 + 3).all()
+    blocks = probed.runs["head_blocks"].str.split().str.len()
+    assert (probed.runs["trainable_parameters"] == blocks * 6 * 3 + 3).all()
 
 
-def test_an_exported_linear_probe_ends_at_its_block(probed: ExperimentResult) -> None:
+def test_an_exported_linear_probe_answers_as_measured(probed: ExperimentResult) -> None:
     record = json.loads((probed.folder / "export.json").read_text())
     assert record["run_id"].startswith("linear_probe")
     assert record["largest_probability_difference"] < 1e-4
@@ -788,7 +792,7 @@ def test_a_linear_probe_goes_on_where_it_was(configure: Configure, tmp_path: Pat
     assert again.probes is not None
     assert other.probes is not None
     pd.testing.assert_frame_equal(again.probes, other.probes)
-    columns = ["run_id", "cut", "validation_loss", "test_accuracy"]
+    columns = ["run_id", "cut", "head_blocks", "validation_loss", "test_accuracy"]
     pd.testing.assert_frame_equal(again.runs[columns], other.runs[columns])
 
 

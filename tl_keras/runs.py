@@ -108,15 +108,16 @@ class RunMaker:
         head = {"head_0000": fitted.probe.kernel, "head_0001": fitted.probe.bias}
         row = self._row(run, draw, validation, test) | {
             "unfrozen_blocks": "0",
-            "cut": fitted.block,
+            "cut": fitted.blocks[-1],
+            "head_blocks": " ".join(fitted.blocks),
             "trainable_parameters": sum(weights.size for weights in head.values()),
             "augmentation": "none",
             "hidden_units": "",
             "phase_1_seconds": time.perf_counter() - started,
             **self._cost(
-                fitted.block,
+                fitted.blocks,
                 lambda: probe_classifier(
-                    self._backbone, fitted.block, len(self._audit.table.classes)
+                    self._backbone, fitted.blocks, len(self._audit.table.classes)
                 ),
             ),
             "peak_memory_megabytes": peak_memory_megabytes(),
@@ -165,6 +166,7 @@ class RunMaker:
             "labelled_images_per_class": labelled_images_per_class(draw, len(table.classes)),
             "unfrozen_blocks": None,
             "cut": self._last_block(run.strategy),
+            "head_blocks": self._last_block(run.strategy),
             "unfrozen_layers": 0,
             "trainable_parameters": 0,
             "augmentation": None,
@@ -237,7 +239,8 @@ class RunMaker:
         if run["strategy"] != "linear_probe":
             return self.trainer().inference_model(trained)
         classes = len(self._audit.table.classes)
-        return probe_classifier(self._backbone, run["cut"], classes, trained.head_weights)
+        blocks = run["head_blocks"].split()
+        return probe_classifier(self._backbone, blocks, classes, trained.head_weights)
 
     def _study(self, size: int | None) -> Study:
         """The search of a training size, on the draw of the first seed."""

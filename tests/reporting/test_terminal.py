@@ -158,20 +158,29 @@ def test_a_terminal_shows_how_far_it_is_and_the_time_left() -> None:
     assert "1 of 2 runs were finished before." in text
 
 
-def test_probes_are_a_row_per_block_for_the_largest_size() -> None:
-    probes = pd.DataFrame(
+def probes() -> pd.DataFrame:
+    """Of a small size, then of two seeds of a larger one."""
+    return pd.DataFrame(
         {
-            "block": ["stem", "top"] * 3,
-            "train_per_class": [3, 3, 10, 10, 10, 10],
-            "images": [9, 9, 60, 60, 60, 60],
-            "accuracy": [0.1, 0.1, 0.6, 1.0, 0.8, 1.0],
-            "chosen": [True, False, False, True, True, False],
+            "block": ["stem", "top", "average"] * 3,
+            "depth": pd.array([1, 2, None] * 3, "Int64"),
+            "train_per_class": [3] * 3 + [10] * 6,
+            "images": [9] * 3 + [60] * 6,
+            "accuracy": [0.1, 0.1, 0.1, 0.6, 1.0, 0.9, 0.8, 1.0, 0.9],
+            "accuracy_low": 0.05,
+            "accuracy_high": 1.0,
+            "cross_entropy": 0.3,
+            "weight": [1.0, 0.0, None, 0.0, 1.0, None, 0.5, 0.5, None],
         }
     )
+
+
+def test_probes_are_a_row_per_block_for_the_largest_size() -> None:
     screen = console()
-    show_probes(screen, probes)
+    show_probes(screen, probes())
     lines = [line.split("│") for line in shown(screen).splitlines() if "│" in line]
-    stem, top = ([cell.strip() for cell in line] for line in lines[-2:])
-    assert stem == ["stem", "0.700", "█" * 21, "1 of 2 seeds"]
-    assert top == ["top", "1.000", "█" * 30, "1 of 2 seeds"]
+    stem, top, average = ([cell.strip() for cell in line] for line in lines[-3:])
+    assert stem == ["stem", "0.700", "█" * 21, "25%"]
+    assert top == ["top", "1.000", "█" * 30, "75%"]
+    assert average == ["average", "0.900", "█" * 27, ""]
     assert "cross-validated on 60 training images" in " ".join(shown(screen).split())

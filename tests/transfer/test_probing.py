@@ -11,7 +11,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tl_keras.models.classifier import Backbone
-from tl_keras.transfer.probing import choose_block, cross_validate, fit_probe, pooled_blocks
+from tl_keras.transfer.probing import (
+    ALL_BLOCKS,
+    AVERAGE,
+    MOST_IMAGES,
+    LinearProbe,
+    average_weights,
+    choose_block,
+    cross_validate,
+    fit_probe,
+    pooled_blocks,
+)
 from tl_keras.transfer.training import LabelledImages
 
 
@@ -94,14 +104,51 @@ def test_the_block_that_tells_the_classes_apart_is_found() -> None:
         labels,
         np.arange(60),
     )
-    noise, clear_one = table.to_dict("records")
+    noise, clear_one, both, average = table.to_dict("records")
 
     assert clear_one["accuracy"] > 0.95
     assert noise["accuracy"] < 0.75
     assert clear_one["cross_entropy"] < 0.2 < noise["cross_entropy"]
     assert (table["accuracy_low"] < table["accuracy"]).all()
-    assert table["depth"].tolist() == [1, 2]
+    assert table["depth"].dropna().tolist() == [1, 2]
     assert (table["folds"] == 5).all()
+    assert (both["block"], both["features"]) == (ALL_BLOCKS, 8)
+    assert both["accuracy"] > 0.9
+    assert average["block"] == AVERAGE
+    assert average["accuracy"] == clear_one["accuracy"], "the noise has no share"
+
+
+def test_good_blocks_are_averaged_by_their_depth() -> None:
+    clear, labels = two_clouds(60, 4, 12.0)
+    noise = np.random.default_rng(5).normal(size=(60, 4))
+    blocks = [("clear", clear), ("noise", noise), ("same", clear)]
+    weights = average_weights(cross_validate(blocks, labels, np.arange(60)))
+
+    assert weights == {"clear": pytest.approx(1 / 4), "same": pytest.approx(3 / 4)}
+
+
+def test_an_average_of_probes_averages_their_logits() -> None:
+    first, labels = two_clouds(40, 3, 4.0)
+    second = first[:, ::-1] ** 2
+    probes = [fit_probe(values, labels, 2) for values in (first, second)]
+    average = LinearProbe.average(probes, [0.25, 0.75])
+    expected = 0.25 * (first @ probes[0].kernel + probes[0].bias)
+    expected += 0.75 * (second @ probes[1].kernel + probes[1].bias)
+
+    predicted = average.probabilities(np.concatenate([first, second], axis=1))
+
+    odds = np.exp(expected)
+    np.testing.assert_allclose(predicted, odds / odds.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_of_many_images_a_part_is_used_with_whole_groups() -> None:
+    values, labels = two_clouds(3 * MOST_IMAGES, 3, 3.0)
+    groups = np.arange(len(labels)) // 4
+    table = cross_validate([("block", values)], labels, groups)
+
+    assert table["images"].iloc[0] == pytest.approx(MOST_IMAGES, abs=8)
+    assert table["images"].iloc[0] % 4 == 0
+    assert (table["repeats"] == 1).all()
 
 
 def probes(**columns: list[float]) -> pd.DataFrame:
@@ -137,8 +184,8 @@ def test_images_of_one_group_are_never_on_both_sides() -> None:
     leaking = cross_validate([("block", values)], labels, np.arange(80))
     grouped = cross_validate([("block", values)], labels, np.repeat(np.arange(40), 2))
 
-    assert leaking["accuracy"].item() > 0.75
-    assert grouped["accuracy"].item() < 0.7
+    assert leaking["accuracy"].iloc[0] > 0.75
+    assert grouped["accuracy"].iloc[0] < 0.7
 
 
 def test_a_class_in_one_group_cannot_be_held_out() -> None:
@@ -164,7 +211,7 @@ def test_there_are_no_more_folds_than_images_of_the_rarest_class(rarest: int, fo
     values, _ = two_clouds(30, 3, 1.0)
     labels = (np.arange(30) < rarest).astype(int)
 
-    assert cross_validate([("block", values)], labels, np.arange(30))["folds"].item() == folds
+    assert cross_validate([("block", values)], labels, np.arange(30))["folds"].iloc[0] == folds
 
 
 def test_one_image_of_a_class_is_too_few() -> None:

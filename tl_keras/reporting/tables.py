@@ -93,6 +93,22 @@ def confusion_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
     )
 
 
+def mean_probes(probes: pd.DataFrame) -> pd.DataFrame:
+    """The probes of the largest training size, with the mean over seeds of every number.
+
+    Args:
+        probes: as `probes.csv`, with a row at least.
+
+    Returns:
+        A row per block, in the same order: block, depth, images, accuracy, accuracy_low,
+        accuracy_high, cross_entropy, weight.
+    """
+    sizes = probes["train_per_class"]
+    shown = probes[sizes.isna() if sizes.isna().any() else sizes == sizes.max()]
+    columns = ["depth", "images", "accuracy", "accuracy_low", "accuracy_high", "cross_entropy"]
+    return shown.groupby("block", sort=False)[[*columns, "weight"]].mean().reset_index()
+
+
 def best_run(runs: pd.DataFrame) -> str:
     """The run to export: chosen on validation, never on test.
 

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from tl_keras.reporting.tables import strategy_name
+from tl_keras.reporting.tables import mean_probes, strategy_name
 from tl_keras.transfer.search import Trial
 from tl_keras.transfer.strategies import Run
 
@@ -125,20 +125,19 @@ def show_probes(console: Console, probes: pd.DataFrame) -> None:
         console: to print on.
         probes: as `probes.csv`.
     """
-    sizes = probes["train_per_class"]
-    shown = probes[sizes.isna() if sizes.isna().any() else sizes == sizes.max()]
-    images = shown["images"].mean()
+    shown = mean_probes(probes)
     table = Table(
-        title=f"Linear probe at every block, cross-validated on {images:.0f} training images, mean "
-        "over seeds",
+        title=f"Linear probe at every block, cross-validated on {shown['images'].iloc[0]:.0f} "
+        "training images, mean over seeds",
         show_edge=False,
     )
-    for name in ("block", "accuracy", "", "chosen by"):
-        table.add_column(name, justify="right" if name == "accuracy" else "left", no_wrap=True)
-    for block, rows in shown.groupby("block", sort=False):
-        accuracy, chosen = rows["accuracy"].mean(), int(rows["chosen"].sum())
-        seeds = f"{chosen} of {len(rows)} seeds" if chosen else ""
-        table.add_row(str(block), f"{accuracy:.3f}", "█" * round(BAR * accuracy), seeds)
+    for name in ("block", "accuracy", "", "share"):
+        justify = "right" if name in ("accuracy", "share") else "left"
+        table.add_column(name, justify=justify, no_wrap=True)
+    for row in shown.to_dict("records"):
+        accuracy, share = row["accuracy"], row["weight"]
+        bar = "█" * round(BAR * accuracy)
+        table.add_row(row["block"], f"{accuracy:.3f}", bar, f"{share:.0%}" if share > 0 else "")
     console.print(table)
 
 

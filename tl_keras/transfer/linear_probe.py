@@ -1,4 +1,4 @@
-"""The strategy linear_probe: a logistic regression on the block that cross-validation chooses."""
+"""The strategy linear_probe: logistic regressions on the blocks that cross-validation chooses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbones import scaling_layer
+from tl_keras.models.classifier import Backbone, Frozen
 from tl_keras.models.heads import build_head
 from tl_keras.transfer.probing import (
     LinearProbe,
-    choose_block,
+    average_weights,
     cross_validate,
     fit_probe,
     pooled_blocks,
@@ -21,16 +22,16 @@ from tl_keras.transfer.training import LabelledImages
 
 @dataclass(frozen=True)
 class ChosenProbe:
-    """A probe on one block.
+    """Probes on some blocks, averaged.
 
     Attributes:
-        block: name of the block.
-        probe: fitted on all training images.
-        table: from `cross_validate`, with a column `chosen`; None where the training images were
-            too few to choose, and the last block was taken.
+        blocks: names of the blocks whose pooled outputs are read, from input to output.
+        probe: on these outputs side by side, fitted on all training images.
+        table: from `cross_validate`; None where the training images were too few to choose, and
+            the last block was taken.
     """
 
-    block: str
+    blocks: tuple[str, ...]
     probe: LinearProbe
     table: pd.DataFrame | None
 
@@ -57,36 +58,55 @@ class LinearProbes:
         names = [block.name for block in backbone.blocks]
         self._features = dict(zip(names, pooled, strict=True))
 
+    def features(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """By block, from input to output, the pooled outputs (k, channels) of these positions."""
+        return {name: values[self._place[rows]] for name, values in self._features.items()}
+
+    def cross_validate(self, train: np.ndarray, seed: int) -> pd.DataFrame:
+        """`probing.cross_validate` inside the images at positions `train`."""
+        blocks = list(self.features(train).items())
+        labels, groups = self._images.class_indices[train], self._groups[train]
+        return cross_validate(blocks, labels, groups, seed=seed)
+
     def fit(self, train: np.ndarray, seed: int) -> ChosenProbe:
-        """Choose a block inside the images at positions `train`, and fit a probe on all of them."""
-        labels = self._images.class_indices[train]
-        own = {name: values[self._place[train]] for name, values in self._features.items()}
-        table = cross_validate(list(own.items()), labels, self._groups[train], seed=seed)
-        block = choose_block(table) if len(table) else list(own)[-1]
-        probe = fit_probe(own[block], labels, self._images.classes)
-        if table.empty:
-            return ChosenProbe(block, probe, None)
-        return ChosenProbe(block, probe, table.assign(chosen=table["block"] == block))
+        """Choose blocks inside the images at positions `train`, and fit probes on all of them."""
+        table = self.cross_validate(train, seed)
+        weights = average_weights(table) if len(table) else {list(self._features)[-1]: 1.0}
+        own, labels = self.features(train), self._images.class_indices[train]
+        probes = [fit_probe(own[block], labels, self._images.classes) for block in weights]
+        probe = LinearProbe.average(probes, list(weights.values()))
+        return ChosenProbe(tuple(weights), probe, table if len(table) else None)
 
     def probabilities(self, fitted: ChosenProbe, rows: np.ndarray) -> np.ndarray:
         """Class probabilities of the images at these positions, float32 (k, classes)."""
-        return fitted.probe.probabilities(self._features[fitted.block][self._place[rows]])
+        features = self.features(rows)
+        return fitted.probe.probabilities(
+            np.concatenate([features[block] for block in fitted.blocks], axis=1)
+        )
 
 
 def probe_classifier(
-    backbone: Backbone, block: str, classes: int, head_weights: Sequence[np.ndarray] = ()
+    backbone: Backbone,
+    blocks: Sequence[str],
+    classes: int,
+    head_weights: Sequence[np.ndarray] = (),
 ) -> keras.Model:
     """Images, 0..255 (batch, size, size, 3), to probabilities, through the source up to a block.
 
     Args:
         backbone: its source weights are put back.
-        block: where it ends.
+        blocks: whose pooled outputs the head reads, from input to output; what lies above the
+            last of them is left out.
         classes: of the head.
         head_weights: kernel and bias of a probe; zeros where they are left out.
     """
     backbone.restore_source()
-    part = backbone.cut_after(block)
-    head = build_head(part.channels, classes, hidden_units=(), dropout=0.0)
+    pool = keras.layers.GlobalAveragePooling2D()
+    pooled = [pool(block.output) for block in backbone.blocks if block.name in blocks]
+    taps = keras.Model(backbone.model.input, keras.ops.concatenate(pooled, axis=1))
+    head = build_head(taps.output.shape[-1], classes, hidden_units=(), dropout=0.0)
     if head_weights:
         head.set_weights(list(head_weights))
-    return part.inference_model(head)
+    images = keras.Input(backbone.model.input.shape[1:])
+    features = Frozen(taps)(scaling_layer(backbone.spec)(images))
+    return keras.Model(images, keras.layers.Softmax()(Frozen(head)(features)))

@@ -17,6 +17,7 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 
 from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.classifier import Backbone
@@ -25,9 +26,21 @@ BATCH = 64
 # Inverse strength of the L2 penalty on standardised features.
 PENALTY = 1.0
 MAX_STEPS = 500
-FOLDS, REPEATS = 5, 4
+FOLDS = 5
+# With few images the division into folds decides much, so there are several; with many, one says
+# as much. More images than MOST_IMAGES do not change which blocks are good, only the seconds.
+MOST_REPEATS, REPEATED_IMAGES, MOST_IMAGES = 4, 800, 1000
 # Divisions to try for one that leaves every class on the training side.
 ATTEMPTS = 20
+# Blocks whose cross-entropy is within this many standard errors of the best share in an average.
+AVERAGED_WITHIN = 2.0
+# The rows of a table that stand for several blocks at once.
+ALL_BLOCKS, AVERAGE = "all blocks", "average"
+COLUMNS = [
+    *("block", "depth", "features", "images", "folds", "repeats"),
+    *("accuracy", "accuracy_low", "accuracy_high"),
+    *("cross_entropy", "excess", "excess_se", "weight"),
+]
 
 
 @dataclass(frozen=True)
@@ -44,13 +57,25 @@ class LinearProbe:
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:
         """Logarithms of the class probabilities, (n, classes)."""
-        logits = features @ self.kernel + self.bias
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+        return _log_softmax(features @ self.kernel + self.bias)
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Class probabilities, float32 (n, classes)."""
         return np.exp(self.log_probabilities(features)).astype(np.float32)
+
+    @classmethod
+    def average(cls, probes: Sequence["LinearProbe"], weights: Sequence[float]) -> "LinearProbe":
+        """The weighted mean of the probes' logits, as a probe on their features side by side.
+
+        Up to its sum, the result is the weighted geometric mean of their probabilities.
+
+        Args:
+            probes: on different features of the same images.
+            weights: one per probe, summing to 1.
+        """
+        weighted = list(zip(probes, weights, strict=True))
+        kernel = np.concatenate([weight * probe.kernel for probe, weight in weighted])
+        return cls(kernel, np.sum([weight * probe.bias for probe, weight in weighted], axis=0))
 
 
 def pooled_blocks(backbone: Backbone, pixels: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
@@ -79,10 +104,6 @@ def pooled_blocks(backbone: Backbone, pixels: np.ndarray, rows: np.ndarray) -> l
 def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearProbe:
     """Fit a probe; a class without images among `labels` gets no probability.
 
-    The penalty is on standardised features, so the solution lies in the span of the images: with
-    fewer images than features it is found in as many dimensions as there are images, exactly and
-    much faster.
-
     Args:
         features: (n, features).
         labels: int (n,), 0..classes-1, of two classes at least.
@@ -93,18 +114,18 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearP
     # Absolute bounds would not do: in a network with random weights all activations are tiny.
     dead = scale <= np.maximum(1e-4 * scale.max(), 1e-6 * np.abs(mean))
     scale = np.where(dead, np.inf, scale)
-    left, strengths, directions = np.linalg.svd((features - mean) / scale, full_matrices=False)
+    coordinates, directions = _few_dimensions((features - mean) / scale)
     regression = LogisticRegression(C=PENALTY, max_iter=MAX_STEPS)
     with warnings.catch_warnings():
         # What is not quite converged is a probe all the same.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        regression.fit(left * strengths, labels)
+        regression.fit(coordinates, labels)
     known, coefficients, intercepts = regression.classes_, regression.coef_, regression.intercept_
     if len(known) == 2:
         coefficients, intercepts = (np.stack([-x, x])[:, 0] / 2 for x in (coefficients, intercepts))
     kernel = np.zeros((features.shape[1], classes))
     bias = np.full(classes, -1e4)
-    kernel[:, known] = (directions.T @ coefficients.T) / scale[:, None]
+    kernel[:, known] = (directions @ coefficients.T) / scale[:, None]
     bias[known] = intercepts - mean @ kernel[:, known]
     return LinearProbe(kernel.astype(np.float32), bias.astype(np.float32))
 
@@ -115,54 +136,75 @@ def cross_validate(
     groups: np.ndarray,
     *,
     folds: int = FOLDS,
-    repeats: int = REPEATS,
+    repeats: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Accuracy and cross-entropy of a probe at every block, by repeated cross-validation.
 
-    Folds are stratified and keep groups whole; every block sees the same ones.
+    Folds are stratified and keep groups whole; every block sees the same ones. Of more than
+    `MOST_IMAGES` images a part is used.
 
     Args:
         blocks: name and features (n, features) of each, from input to output.
         labels: int (n,), 0..classes-1.
         groups: (n,); images of one group are never on both sides.
         folds: at most; never more than the groups of the class with the fewest.
-        repeats: divisions into folds; a single one leaves the choice of a block to chance.
+        repeats: divisions into folds; None is 4 for few images, down to 1 from 800 images.
         seed: of the divisions.
 
     Returns:
         A row per block: block, depth (1 is the block nearest the input), features, images, folds,
-        accuracy (mean over repeats) with its 95% Wilson interval for that many images
-        (accuracy_low, accuracy_high), cross_entropy (nats), and by how much it exceeds that of the
-        best block (excess) with the standard error over images (excess_se). Empty where a class
-        lies in fewer than two groups.
+        repeats, accuracy (mean over repeats) with its 95% Wilson interval for that many images
+        (accuracy_low, accuracy_high), cross_entropy (nats), by how much it exceeds that of the
+        best block (excess) with the standard error over images (excess_se), and the block's
+        weight in the average of probes (see `average_weights`). Two rows more, without a depth:
+        `ALL_BLOCKS`, one probe on the features of all blocks side by side (Evci et al. 2022,
+        Head2Toe, without its choice among features), and `AVERAGE`, a little optimistic because
+        the same folds chose its blocks. Empty where a class lies in fewer than two groups.
     """
+    rows = _some(labels, groups, seed)
+    labels, groups = labels[rows], groups[rows]
+    repeats = repeats or max(1, min(MOST_REPEATS, REPEATED_IMAGES // len(labels)))
     divisions = [_folds(labels, groups, folds, seed + k) for k in range(repeats)]
     if not all(divisions):
         return pd.DataFrame()
-    held_out = [_held_out(features, labels, divisions) for _, features in blocks]
-    best = min((losses for _, losses in held_out), key=np.mean)
-    rows = []
-    for depth, ((name, features), (right, losses)) in enumerate(
-        zip(blocks, held_out, strict=True), 1
-    ):
-        interval = stats.binomtest(round(right.sum()), len(right)).proportion_ci(method="wilson")
-        rows.append(
-            {
-                "block": name,
-                "depth": depth,
-                "features": features.shape[1],
-                "images": len(labels),
-                "folds": len(divisions[0]),
-                "accuracy": float(right.mean()),
-                "accuracy_low": float(interval.low),
-                "accuracy_high": float(interval.high),
-                "cross_entropy": float(losses.mean()),
-                "excess": float((losses - best).mean()),
-                "excess_se": float(stats.sem(losses - best)),
-            }
-        )
-    return pd.DataFrame(rows)
+    features = [values[rows] for _, values in blocks]
+    # Several threads on matrices this small wait for each other more than they compute.
+    with threadpool_limits(1):
+        held_out = [_held_out(values, labels, divisions) for values in features]
+        all_blocks = _held_out(np.concatenate(features, axis=1), labels, divisions)
+    table = pd.DataFrame(
+        [
+            _row(name, predicted, labels) | {"depth": depth, "features": values.shape[1]}
+            for depth, ((name, _), values, predicted) in enumerate(
+                zip(blocks, features, held_out, strict=True), 1
+            )
+        ]
+    )
+    table = _with_excess(table, held_out, labels)
+    together = {
+        ALL_BLOCKS: all_blocks,
+        AVERAGE: _log_softmax(np.tensordot(table["weight"], np.stack(held_out), axes=1)),
+    }
+    more = pd.DataFrame([_row(name, predicted, labels) for name, predicted in together.items()])
+    facts = {"images": len(labels), "folds": len(divisions[0]), "repeats": repeats}
+    whole = pd.concat([table, more], ignore_index=True).assign(**facts)
+    return whole.astype({"depth": "Int64", "features": "Int64"})[COLUMNS]
+
+
+def average_weights(table: pd.DataFrame) -> dict[str, float]:
+    """The blocks that share in the average of probes, with their weights, which sum to 1.
+
+    Which block is best is uncertain with few images, and several good ones tell more than one of
+    them. Those whose cross-entropy is within `AVERAGED_WITHIN` standard errors of the best are
+    averaged, in proportion to their depth: upper blocks hold what the source knows of whole
+    objects, and are given up only where the measurement says so.
+
+    Args:
+        table: from `cross_validate`, with a row at least.
+    """
+    sharing = table[table["weight"] > 0]
+    return dict(zip(sharing["block"].astype(str), sharing["weight"].astype(float), strict=True))
 
 
 def choose_block(table: pd.DataFrame) -> str:
@@ -195,19 +237,77 @@ def choose_cut(
     return choose_block(probes) if len(probes) else names[-1]
 
 
+def _few_dimensions(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (n, k) of the rows in orthogonal directions (features, k), exactly.
+
+    With a penalty on its length the solution lies in the span of the rows, so that with fewer rows
+    than features it is found in as many dimensions as there are rows, and much faster.
+    """
+    values = values.astype(np.float64)
+    count, features = values.shape
+    if count >= features:
+        return values, np.eye(features)
+    strengths, left = np.linalg.eigh(values @ values.T)
+    kept = strengths > 1e-10 * strengths[-1]
+    lengths = np.sqrt(strengths[kept])
+    return left[:, kept] * lengths, values.T @ (left[:, kept] / lengths)
+
+
 def _held_out(
     features: np.ndarray,
     labels: np.ndarray,
     divisions: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Per image how often it is classified correctly, 0..1, and its cross-entropy, held out."""
-    right, losses = np.zeros(len(labels)), np.zeros(len(labels))
-    for train, test in (fold for division in divisions for fold in division):
-        probe = fit_probe(features[train], labels[train], int(labels.max()) + 1)
-        predicted = probe.log_probabilities(features[test])
-        right[test] += predicted.argmax(axis=1) == labels[test]
-        losses[test] -= predicted[np.arange(len(test)), labels[test]]
-    return right / len(divisions), losses / len(divisions)
+) -> np.ndarray:
+    """Log-probabilities of every image while it is held out, float32 (repeats, n, classes)."""
+    classes = int(labels.max()) + 1
+    predicted = np.empty((len(divisions), len(labels), classes), np.float32)
+    for repeat, division in enumerate(divisions):
+        for train, test in division:
+            probe = fit_probe(features[train], labels[train], classes)
+            predicted[repeat, test] = probe.log_probabilities(features[test])
+    return predicted
+
+
+def _losses(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cross-entropy of every image, mean over repeats, (n,)."""
+    return -predicted[:, np.arange(len(labels)), labels].mean(axis=0, dtype=np.float64)
+
+
+def _row(name: str, predicted: np.ndarray, labels: np.ndarray) -> dict[str, object]:
+    right = (predicted.argmax(axis=2) == labels).mean(axis=0)
+    interval = stats.binomtest(round(right.sum()), len(right)).proportion_ci(method="wilson")
+    return {
+        "block": name,
+        "accuracy": float(right.mean()),
+        "accuracy_low": float(interval.low),
+        "accuracy_high": float(interval.high),
+        "cross_entropy": float(_losses(predicted, labels).mean()),
+    }
+
+
+def _with_excess(
+    table: pd.DataFrame, held_out: Sequence[np.ndarray], labels: np.ndarray
+) -> pd.DataFrame:
+    """The table with each block's excess over the best one, and its weight in the average."""
+    losses = np.stack([_losses(predicted, labels) for predicted in held_out])
+    differences = losses - losses[losses.mean(axis=1).argmin()]
+    excess, error = differences.mean(axis=1), stats.sem(differences, axis=1)
+    weights = np.where(excess <= AVERAGED_WITHIN * error, table["depth"], 0.0)
+    return table.assign(excess=excess, excess_se=error, weight=weights / weights.sum())
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def _some(labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
+    """Positions of at most about `MOST_IMAGES` images, with whole groups, like all in classes."""
+    parts = -(-len(labels) // MOST_IMAGES)
+    if parts == 1:
+        return np.arange(len(labels))
+    division = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    return np.sort(next(division.split(labels, labels, groups))[1])
 
 
 def _folds(
