@@ -8,7 +8,7 @@ from tl_keras.errors import WeightsError
 from tl_keras.experiment import prepare_images
 from tl_keras.models.source_models import read_source_card
 from tl_keras.monitor import Silent
-from tl_keras.transfer.advice import source_notes
+from tl_keras.transfer.source_checks import source_notes
 from tl_keras.transfer.strategies import AUGMENTATIONS, Run, plan_runs
 
 # Measured with MobileNetV2 (0.3 G multiply-adds at 224 px) at 96 px on two cores: 500 images a

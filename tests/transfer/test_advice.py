@@ -1,32 +1,126 @@
-"""What is said of a source model before anything is trained."""
+"""What to borrow, from measurements."""
 
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from tl_keras.models.source_card import SourceCard
-from tl_keras.transfer.advice import source_notes
+from tl_keras.transfer.advice import ENOUGH_IMAGES, Advice, Measurements, advise
+from tl_keras.transfer.probing import ALL_BLOCKS, AVERAGE
+
+CARD = SourceCard("photos", 100_000, 100, 96, 3, "tf", "unknown", "Photos.", generated=False)
+NEAR, FAR = {"stem": 0.02, "middle": 0.04, "top": 0.3}, {"stem": 0.5, "middle": 0.4, "top": 0.3}
 
 
-def card(images: int | None) -> SourceCard:
-    return SourceCard("faces", images, 40, 96, 3, "tf", "unknown", "Faces.", generated=False)
-
-
-def test_a_source_smaller_than_the_target() -> None:
-    assert source_notes(card(240), 320) == (
-        "The source faces saw 240 images, fewer than the 320 training images here: the usual rule "
-        "asks for a source that is far larger (ten times or more). Expect little from it and "
-        "compare with from scratch.",
+def probes(excess: list[float], weight: list[float], accuracy: float = 0.9) -> pd.DataFrame:
+    nothing = [None, None]
+    return pd.DataFrame(
+        {
+            "block": ["stem", "middle", "top", ALL_BLOCKS, AVERAGE],
+            "depth": pd.array([1, 2, 3, None, None], "Int64"),
+            "images": 60,
+            "accuracy": [0.5, 0.91, 0.8, accuracy, accuracy],
+            "excess": [*excess, *nothing],
+            "excess_se": [0.1, 0.1, 0.1, *nothing],
+            "weight": [*weight, *nothing],
+        }
     )
 
 
-@pytest.mark.parametrize("images", [320, 3199])
-def test_a_source_that_is_not_far_larger(images: int) -> None:
-    assert source_notes(card(images), 320) == (
-        f"The source faces saw {images} images, fewer than ten times the 320 training images here: "
-        "the usual rule asks for a source that is far larger (ten times or more). Compare with "
-        "from scratch.",
+MIDDLE = probes([0.9, 0.0, 0.5], [0.0, 1.0, 0.0])
+TOP = probes([0.9, 0.3, 0.0], [0.0, 0.0, 1.0])
+
+
+def advice(table: pd.DataFrame = MIDDLE, per_class: int = 10, **changed: Any) -> Advice:
+    facts: dict[str, Any] = {
+        "probes": table,
+        "logme": {"stem": -0.5, "middle": 0.2, "top": 0.1},
+        "distances": FAR,
+        "labels": np.repeat(np.arange(3), per_class),
+        "pixels": np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3)).astype(np.uint8),
+        "card": CARD,
+    }
+    return advise(Measurements(**(facts | changed)))
+
+
+def test_little_data_and_another_task_borrow_the_lower_blocks() -> None:
+    given = advice()
+
+    assert (given.strategy, given.cut, given.unfrozen_blocks) == ("linear_probe", "middle", (0, 0))
+    assert given.confidence == "clear"
+    assert given.classical == "freeze, and borrow the lower blocks only"
+    assert not given.overruled
+    assert given.paragraph() == (
+        "Advice: linear_probe, cut after middle. The probes are clear. A linear classifier on "
+        "middle reads 91% of 60 images right, cross-validated, and on the last block 80%: what "
+        "lies above middle serves the source's task more than this one. The probe reads 90%; with "
+        "10 images in a class, fewer than 30, fine-tuning has more to lose than to gain. The "
+        "classical rule (little data, tasks different): freeze, and borrow the lower blocks only; "
+        "the measurements agree."
     )
 
 
-@pytest.mark.parametrize("source", [card(3200), card(1_281_167), card(None), None])
-def test_nothing_of_a_source_that_is_large_enough_or_not_known(source: SourceCard | None) -> None:
-    assert source_notes(source, 320) == ()
+def test_little_data_and_an_alike_task_borrow_everything() -> None:
+    given = advice(TOP, distances=NEAR)
+
+    assert (given.strategy, given.cut) == ("linear_probe", "top")
+    assert given.classical == "freeze the backbone"
+    assert not given.overruled
+
+
+@pytest.mark.parametrize(("table", "distances"), [(MIDDLE, NEAR), (TOP, FAR)])
+def test_the_probes_overrule_the_classical_rule(
+    table: pd.DataFrame, distances: dict[str, float]
+) -> None:
+    given = advice(table, distances=distances)
+
+    assert given.overruled
+    assert given.paragraph().endswith("the measurements overrule it.")
+
+
+def test_more_data_are_fine_tuned() -> None:
+    given = advice(per_class=ENOUGH_IMAGES)
+
+    assert (given.strategy, given.cut) == ("fine_tuning", "middle")
+    assert given.unfrozen_blocks == (4, "all")
+    assert given.classical == "fine-tune everything at a small rate"
+    assert not given.overruled
+    assert "cut after middle, 4 to all blocks" in given.paragraph()
+
+
+def test_nothing_is_fine_tuned_where_probes_read_nearly_all() -> None:
+    given = advice(probes([0.9, 0.0, 0.5], [0.0, 1.0, 0.0], accuracy=0.99), ENOUGH_IMAGES)
+
+    assert given.strategy == "linear_probe"
+    assert given.overruled
+
+
+def test_an_average_ends_at_its_deepest_block() -> None:
+    given = advice(probes([0.1, 0.0, 0.15], [1 / 6, 2 / 6, 3 / 6]))
+
+    assert given.cut == "top"
+    assert "Averaged over 3 blocks (stem to top), linear probes read 90%" in given.paragraph()
+
+
+def test_without_probes_the_classical_rule_stands() -> None:
+    given = advice(pd.DataFrame())
+
+    assert (given.strategy, given.cut, given.confidence) == ("feature_extraction", "top", "a guess")
+    assert "nothing was measured" in given.paragraph()
+
+
+def test_advice_is_written_as_json() -> None:
+    read = json.loads(json.dumps(advice(distances=None).as_dict(), allow_nan=False))
+
+    assert read["strategy"] == "linear_probe"
+    assert [check["finding"] for check in read["checks"]] == [
+        "fulfilled",
+        "fulfilled",
+        "not available",
+    ]
+    assert [row["block"] for row in read["blocks"]] == ["stem", "middle", "top"]
+    assert read["blocks"][1]["logme"] == 0.2
+    assert read["blocks"][0]["distance"] is None

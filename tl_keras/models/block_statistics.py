@@ -63,13 +63,14 @@ def _sums(model: keras.Model, blocks: Sequence[Block]) -> Any:
     through_blocks = keras.Model(model.input, [block.output for block in blocks])
 
     def sums(images: tf.Tensor) -> list[tf.Tensor]:
-        return [_channel_sums(outputs) for outputs in through_blocks(images, training=False)]
+        return [channel_sums(outputs) for outputs in through_blocks(images, training=False)]
 
     shape = (None, *model.input.shape[1:])
     return tf.function(sums, input_signature=[tf.TensorSpec(shape, tf.float32)])
 
 
-def _channel_sums(outputs: tf.Tensor) -> tf.Tensor:
+def channel_sums(outputs: tf.Tensor) -> tf.Tensor:
+    """Of (batch, height, width, channels): count, sum, sum of squares, float64 (3, channels)."""
     values = tf.cast(outputs, tf.float64)
     count = tf.cast(tf.reduce_prod(tf.shape(values)[:-1]), tf.float64)
     sums = [tf.reduce_sum(measure, axis=(0, 1, 2)) for measure in (values, tf.square(values))]

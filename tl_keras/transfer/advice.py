@@ -1,34 +1,209 @@
-"""What to expect of a source model, from what is known before anything is trained."""
+"""How much to borrow, before anything is trained: measurements first, the classical rule second.
+
+The classical rule: with little data and a task like the source's, freeze and train the head; with
+little data and another task, borrow the lower blocks only; with more data fine-tune, and the more
+so the more the task differs. What the probes measure on the training images overrules it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
 
 from tl_keras.models.source_card import SourceCard
+from tl_keras.transfer.probing import AVERAGE, average_weights, choose_block
+from tl_keras.transfer.source_checks import Check, check_input, check_similarity, check_size
 
-# The source should have seen this many times the images of the target, or more.
-FAR_LARGER = 10
+# Images per class from which fine-tuning is worth its time and its risk.
+ENOUGH_IMAGES = 30
+# An accuracy of the probes, cross-validated, that leaves little for fine-tuning to gain.
+NEARLY_ALL = 0.97
+
+Confidence = Literal["clear", "likely", "a guess"]
 
 
-def source_notes(card: SourceCard | None, training_images: int) -> tuple[str, ...]:
-    """Sentences on whether the source saw enough images to borrow from.
+@dataclass(frozen=True)
+class Advice:
+    """What to borrow and why.
 
-    The usual rule of thumb: what a network learned carries over where its source was the larger
-    data set, by far. A source that saw little has learned little that is general.
-
-    Args:
-        card: Of the source model; None for random initialisation.
-        training_images: Of the target, in the largest of its training sizes.
-
-    Returns:
-        One sentence or two; nothing where the source is large enough or its size is not known.
+    Attributes:
+        strategy: "linear_probe", "feature_extraction" or "fine_tuning".
+        cut: block to end the network after; "top" is the whole.
+        unfrozen_blocks: from the fewest to the most that are worth trying, as in the
+            configuration; both 0 where nothing should be unfrozen.
+        confidence: how clearly the probes tell the best block from the last one.
+        classical: what the classical rule says.
+        overruled: whether the measurements say otherwise.
+        images_per_class: in the class that has fewest.
+        training_images: that all of this was computed on.
+        checks: the conditions for transfer.
+        reasons: sentences.
+        blocks: a row per block: block, depth, accuracy, accuracy_low, accuracy_high,
+            cross_entropy, excess, excess_se, weight, logme, distance; empty where the images were
+            too few to cross-validate.
     """
-    if card is None or card.images is None or card.images >= FAR_LARGER * training_images:
-        return ()
-    rule = "the usual rule asks for a source that is far larger (ten times or more)."
-    saw = f"The source {card.name} saw {card.images} images, fewer than "
-    if card.images < training_images:
-        return (
-            f"{saw}the {training_images} training images here: {rule} Expect little from it and "
-            "compare with from scratch.",
-        )
-    return (
-        f"{saw}ten times the {training_images} training images here: {rule} Compare with from "
-        "scratch.",
+
+    strategy: str
+    cut: str
+    unfrozen_blocks: tuple[int | str, int | str]
+    confidence: Confidence
+    classical: str
+    overruled: bool
+    images_per_class: int
+    training_images: int
+    checks: tuple[Check, ...]
+    reasons: tuple[str, ...]
+    blocks: pd.DataFrame
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON types, for `advice.json`."""
+        rows = self.blocks.astype(object).where(self.blocks.notna(), None).to_dict("records")
+        facts = {name: value for name, value in vars(self).items() if name != "blocks"}
+        facts["checks"] = [asdict(check) for check in self.checks]
+        return {**facts, "blocks": rows}
+
+    def paragraph(self) -> str:
+        """The advice for people, in sentences."""
+        return " ".join((self._recommendation(), *self.reasons))
+
+    def _recommendation(self) -> str:
+        fewest, most = self.unfrozen_blocks
+        where = "" if self.cut == "top" else f", cut after {self.cut}"
+        depth = f", {fewest} to {most} blocks" if most else ""
+        sure = {"clear": "The probes are clear", "likely": "It is likely", "a guess": "A guess"}
+        return f"Advice: {self.strategy}{where}{depth}. {sure[self.confidence]}."
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What the advice is drawn from, all on training and validation images.
+
+    Attributes:
+        probes: from `cross_validate`; empty where the images are too few.
+        logme: by block.
+        distances: from `block_distances`.
+        labels: int (n,) of the images.
+        pixels: uint8 (k, size, size, 3), some of them.
+        card: of the source model; None for random initialisation.
+    """
+
+    probes: pd.DataFrame
+    logme: Mapping[str, float]
+    distances: Mapping[str, float] | None
+    labels: np.ndarray
+    pixels: np.ndarray
+    card: SourceCard | None
+
+
+def advise(measured: Measurements) -> Advice:
+    """The strategy, the cut and the depth that the measurements speak for."""
+    per_class = int(np.unique(measured.labels, return_counts=True)[1].min())
+    checks = (
+        check_input(measured.card, measured.pixels),
+        check_size(measured.card, len(measured.labels)),
+        check_similarity(measured.distances),
     )
+    common = {
+        "images_per_class": per_class,
+        "training_images": len(measured.labels),
+        "checks": checks,
+    }
+    if measured.probes.empty:
+        return _without_probes(common)
+    little = per_class < ENOUGH_IMAGES
+    alike = checks[-1].finding in ("fulfilled", "not available")
+    blocks = measured.probes[measured.probes["depth"].notna()]
+    best, confidence, about_block = _best_block(blocks)
+    strategy, depths, about_strategy = _strategy(measured.probes, per_class, alike)
+    cut = list(average_weights(measured.probes))[-1] if strategy == "linear_probe" else best
+    last = blocks["block"].iloc[-1]
+    classical = _classical(little, alike)
+    lower = best != last
+    frozen = strategy == "linear_probe"
+    overruled = frozen != little or (frozen and lower == alike)
+    data, task = "little" if little else "moderate", "alike" if alike else "different"
+    agreement = "the measurements overrule it" if overruled else "the measurements agree"
+    about_rule = f"The classical rule ({data} data, tasks {task}): {classical}; {agreement}."
+    return Advice(
+        strategy=strategy,
+        cut="top" if cut == last else cut,
+        unfrozen_blocks=depths,
+        confidence=confidence,
+        classical=classical,
+        overruled=overruled,
+        reasons=(about_block, about_strategy, about_rule),
+        blocks=_with_scores(blocks, measured),
+        **common,
+    )
+
+
+def _with_scores(blocks: pd.DataFrame, measured: Measurements) -> pd.DataFrame:
+    scores = {"logme": measured.logme, "distance": measured.distances or {}}
+    columns = {name: blocks["block"].map(dict(by)).astype(float) for name, by in scores.items()}
+    return blocks.assign(**columns).reset_index(drop=True)
+
+
+def _classical(little: bool, alike: bool) -> str:
+    if little:
+        return "freeze the backbone" if alike else "freeze, and borrow the lower blocks only"
+    return "fine-tune the upper blocks" if alike else "fine-tune everything at a small rate"
+
+
+def _without_probes(common: Mapping[str, Any]) -> Advice:
+    return Advice(
+        strategy="feature_extraction",
+        cut="top",
+        unfrozen_blocks=(0, 0),
+        confidence="a guess",
+        classical="freeze the backbone",
+        overruled=False,
+        reasons=(
+            "A class has too few images, or groups of them, to hold any out, so nothing was "
+            "measured: this is the classical rule for little data.",
+        ),
+        blocks=pd.DataFrame(),
+        **common,
+    )
+
+
+def _best_block(blocks: pd.DataFrame) -> tuple[str, Confidence, str]:
+    """The single block to borrow up to, how sure that is, and the sentence that says it."""
+    last = blocks.iloc[-1]
+    chosen = blocks.set_index("block").loc[choose_block(blocks)]
+    share = f"reads {chosen['accuracy']:.0%} of {chosen['images']:.0f} images right"
+    if chosen.name == last["block"]:
+        sentence = (
+            f"A linear classifier on the last block {share}, cross-validated, and no block below "
+            "is better by more than chance allows: the whole backbone is worth borrowing."
+        )
+        return str(chosen.name), "likely" if last["excess"] == 0 else "a guess", sentence
+    confidence: Confidence = "clear" if last["excess"] > 2 * last["excess_se"] else "likely"
+    sentence = (
+        f"A linear classifier on {chosen.name} {share}, cross-validated, and on the last block "
+        f"{last['accuracy']:.0%}: what lies above {chosen.name} serves the source's task more "
+        "than this one."
+    )
+    return str(chosen.name), confidence, sentence
+
+
+def _strategy(
+    probes: pd.DataFrame, per_class: int, alike: bool
+) -> tuple[str, tuple[int | str, int | str], str]:
+    """What to train, how deep, and why."""
+    accuracy = float(probes.set_index("block").loc[AVERAGE, "accuracy"])
+    names = list(average_weights(probes))
+    several = f"Averaged over {len(names)} blocks ({names[0]} to {names[-1]}), linear probes read"
+    reads = f"{several if names[1:] else 'The probe reads'} {accuracy:.0%}"
+    if per_class < ENOUGH_IMAGES:
+        why = (
+            f"{reads}; with {per_class} images in a class, fewer than {ENOUGH_IMAGES}, fine-tuning "
+            "has more to lose than to gain."
+        )
+        return "linear_probe", (0, 0), why
+    if accuracy >= NEARLY_ALL:
+        return "linear_probe", (0, 0), f"{reads}, which leaves little for fine-tuning to gain."
+    depths: tuple[int | str, int | str] = (2, "all") if alike else (4, "all")
+    why = f"{reads}, and {per_class} images in every class are enough to adapt the blocks."
+    return "fine_tuning", depths, why

@@ -186,7 +186,14 @@ def cross_validate(
         ALL_BLOCKS: all_blocks,
         AVERAGE: _log_softmax(np.tensordot(table["weight"], np.stack(held_out), axes=1)),
     }
-    more = pd.DataFrame([_row(name, predicted, labels) for name, predicted in together.items()])
+    read = {ALL_BLOCKS: table["features"].sum()}
+    read[AVERAGE] = table.loc[table["weight"] > 0, "features"].sum()
+    more = pd.DataFrame(
+        [
+            _row(name, predicted, labels) | {"features": read[name]}
+            for name, predicted in together.items()
+        ]
+    )
     facts = {"images": len(labels), "folds": len(divisions[0]), "repeats": repeats}
     whole = pd.concat([table, more], ignore_index=True).assign(**facts)
     return whole.astype({"depth": "Int64", "features": "Int64"})[COLUMNS]

@@ -1,0 +1,83 @@
+"""The conditions for transfer."""
+
+import numpy as np
+import pytest
+
+from tl_keras.models.source_card import SourceCard
+from tl_keras.transfer.source_checks import (
+    check_input,
+    check_similarity,
+    check_size,
+    source_notes,
+)
+
+
+def card(images: int | None) -> SourceCard:
+    return SourceCard("faces", images, 40, 96, 3, "tf", "unknown", "Faces.", generated=False)
+
+
+def test_a_source_smaller_than_the_target() -> None:
+    assert source_notes(card(240), 320) == (
+        "The source faces saw 240 images, fewer than the 320 training images here: the usual rule "
+        "asks for a source that is far larger (ten times or more). Expect little from it and "
+        "compare with from scratch.",
+    )
+
+
+@pytest.mark.parametrize("images", [320, 3199])
+def test_a_source_that_is_not_far_larger(images: int) -> None:
+    assert source_notes(card(images), 320) == (
+        f"The source faces saw {images} images, fewer than ten times the 320 training images here: "
+        "the usual rule asks for a source that is far larger (ten times or more). Compare with "
+        "from scratch.",
+    )
+
+
+@pytest.mark.parametrize("source", [card(3200), card(1_281_167), card(None), None])
+def test_nothing_of_a_source_that_is_large_enough_or_not_known(source: SourceCard | None) -> None:
+    assert source_notes(source, 320) == ()
+
+
+@pytest.mark.parametrize(
+    ("images", "finding"),
+    [(3200, "fulfilled"), (3199, "doubtful"), (240, "not fulfilled"), (None, "not available")],
+)
+def test_the_size_of_the_source_is_checked(images: int | None, finding: str) -> None:
+    assert check_size(card(images), 320).finding == finding
+
+
+def test_random_weights_have_no_source() -> None:
+    assert check_size(None, 320).finding == "not fulfilled"
+    assert check_input(None, np.zeros((1, 8, 8, 3), np.uint8)).finding == "not available"
+
+
+def colours(size: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (4, size, size, 3)).astype(np.uint8)
+
+
+def test_images_like_the_sources() -> None:
+    assert check_input(card(1), colours(96)).finding == "fulfilled"
+
+
+def test_gray_images_and_another_scale_are_doubtful() -> None:
+    gray = np.repeat(colours(20)[..., :1], 3, axis=-1)
+    check = check_input(card(1), gray)
+
+    assert check.finding == "doubtful"
+    assert check.sentence == (
+        "Of faces: the images are gray and the source's were in colour and they are 20 px here "
+        "and were 96 px there."
+    )
+
+
+@pytest.mark.parametrize(
+    ("lower", "finding"), [(0.04, "fulfilled"), (0.15, "doubtful"), (0.4, "not fulfilled")]
+)
+def test_the_lower_half_of_the_blocks_tells_similarity(lower: float, finding: str) -> None:
+    distances = {"a": lower, "b": lower, "c": 9.0, "d": 9.0}
+
+    assert check_similarity(distances).finding == finding
+
+
+def test_similarity_cannot_be_told_without_batch_norm() -> None:
+    assert check_similarity(None).finding == "not available"

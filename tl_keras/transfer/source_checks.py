@@ -1,0 +1,130 @@
+"""The conditions for transfer: same kind of input, a larger source, similar low-level features."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tl_keras.models.source_card import SourceCard
+
+# The source should have seen this many times the images of the target, or more.
+FAR_LARGER = 10
+# Nats per channel in the lower half of the blocks. With ImageNet weights, photos of cats and dogs
+# lie at 0.04, gray faces at 0.13, steel surfaces at 0.23, blood cells and digits at 0.37 or more
+# (96 px, 100 images each).
+NEAR, FAR = 0.1, 0.2
+# A source trained at a size that differs by more than this factor saw things at another scale.
+OTHER_SCALE = 2.0
+MOSTLY = 0.9
+
+Finding = Literal["fulfilled", "doubtful", "not fulfilled", "not available"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition for transfer.
+
+    Attributes:
+        name: "same kind of input", "source larger than target" or "similar low-level features".
+        finding: whether it is fulfilled, as far as that can be known.
+        sentence: what was found, for people.
+    """
+
+    name: str
+    finding: Finding
+    sentence: str
+
+
+def source_notes(card: SourceCard | None, training_images: int) -> tuple[str, ...]:
+    """Sentences on whether the source saw enough images to borrow from.
+
+    The usual rule of thumb: what a network learned carries over where its source was the larger
+    data set, by far. A source that saw little has learned little that is general.
+
+    Args:
+        card: Of the source model; None for random initialisation.
+        training_images: Of the target, in the largest of its training sizes.
+
+    Returns:
+        One sentence or two; nothing where the source is large enough or its size is not known.
+    """
+    if card is None or card.images is None or card.images >= FAR_LARGER * training_images:
+        return ()
+    rule = "the usual rule asks for a source that is far larger (ten times or more)."
+    saw = f"The source {card.name} saw {card.images} images, fewer than "
+    if card.images < training_images:
+        return (
+            f"{saw}the {training_images} training images here: {rule} Expect little from it and "
+            "compare with from scratch.",
+        )
+    return (
+        f"{saw}ten times the {training_images} training images here: {rule} Compare with from "
+        "scratch.",
+    )
+
+
+def check_size(card: SourceCard | None, training_images: int) -> Check:
+    """Whether the source saw far more images than there are to train on."""
+    name = "source larger than target"
+    if card is None:
+        return Check(name, "not fulfilled", "The backbone has random weights: it has no source.")
+    if card.images is None:
+        return Check(name, "not available", f"How many images {card.name} saw is not known.")
+    if notes := source_notes(card, training_images):
+        smaller = card.images < training_images
+        return Check(name, "not fulfilled" if smaller else "doubtful", notes[0])
+    sentence = f"The source {card.name} saw {card.images} images, here are {training_images}."
+    return Check(name, "fulfilled", sentence)
+
+
+def check_input(card: SourceCard | None, pixels: np.ndarray) -> Check:
+    """Whether the images are like the source's in channels and size.
+
+    Scaling needs no check: the layer that the backbone wants is part of every model.
+
+    Args:
+        card: of the source model; None for random initialisation.
+        pixels: uint8 (n, size, size, 3), 0..255, some of the images.
+    """
+    name = "same kind of input"
+    if card is None:
+        return Check(name, "not available", "The backbone has random weights: it has no source.")
+    doubts = []
+    gray = float(np.mean((pixels == pixels[..., :1]).all(axis=(1, 2, 3))))
+    if gray > MOSTLY:
+        doubts.append("the images are gray and the source's were in colour")
+    size = pixels.shape[1]
+    if card.image_size and not 1 / OTHER_SCALE <= size / card.image_size <= OTHER_SCALE:
+        doubts.append(f"they are {size} px here and were {card.image_size} px there")
+    if doubts:
+        return Check(name, "doubtful", f"Of {card.name}: {' and '.join(doubts)}.")
+    trained = f", {card.image_size} px in training" if card.image_size else ""
+    return Check(name, "fulfilled", f"{card.channels} channels{trained}, {size} px here.")
+
+
+def check_similarity(distances: Mapping[str, float] | None) -> Check:
+    """Whether the lower half of the blocks sees what it saw on the source's images.
+
+    Args:
+        distances: from `block_distances`.
+    """
+    name = "similar low-level features"
+    if distances is None:
+        return Check(
+            name,
+            "not available",
+            "The backbone has no BatchNorm, whose statistics would tell how its source looked.",
+        )
+    lower = list(distances.values())[: -(-len(distances) // 2)]
+    middle = float(np.median(lower))
+    finding: Finding = "fulfilled" if middle < NEAR else "doubtful"
+    if middle > FAR:
+        finding = "not fulfilled"
+    words = {"fulfilled": "near", "doubtful": "some way from", "not fulfilled": "far from"}
+    return Check(
+        name,
+        finding,
+        f"In the lower half of the blocks the activations are {words[finding]} those of the "
+        f"source's images: {middle:.2f} nats per channel (below {NEAR} is near, above {FAR} far).",
+    )
