@@ -36,8 +36,8 @@ from tl_keras.runs import RunMaker, unpack
 from tl_keras.serving.export import export_classifier, latest_version
 from tl_keras.serving.verify import verify_export
 from tl_keras.source_export import export_source_model, source_facts
-from tl_keras.transfer.source_checks import source_notes
 from tl_keras.transfer.probing import choose_cut
+from tl_keras.transfer.source_checks import source_notes
 from tl_keras.transfer.strategies import Run, plan_runs
 from tl_keras.transfer.training import Trained
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from tl_keras.models.source_card import SourceCard
-from tl_keras.transfer.advice import ENOUGH_IMAGES, Advice, Measurements, advise
+from tl_keras.transfer.advice import ENOUGH_IMAGES, Advice, advise
+from tl_keras.transfer.measurements import Measurements
 from tl_keras.transfer.probing import ALL_BLOCKS, AVERAGE
 
 CARD = SourceCard("photos", 100_000, 100, 96, 3, "tf", "unknown", "Photos.", generated=False)

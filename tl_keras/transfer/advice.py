@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from tl_keras.models.source_card import SourceCard
+from tl_keras.transfer.measurements import Measurements
 from tl_keras.transfer.probing import AVERAGE, average_weights, choose_block
 from tl_keras.transfer.source_checks import Check, check_input, check_similarity, check_size
 
@@ -74,27 +74,6 @@ class Advice:
         depth = f", {fewest} to {most} blocks" if most else ""
         sure = {"clear": "The probes are clear", "likely": "It is likely", "a guess": "A guess"}
         return f"Advice: {self.strategy}{where}{depth}. {sure[self.confidence]}."
-
-
-@dataclass(frozen=True)
-class Measurements:
-    """What the advice is drawn from, all on training and validation images.
-
-    Attributes:
-        probes: from `cross_validate`; empty where the images are too few.
-        logme: by block.
-        distances: from `block_distances`.
-        labels: int (n,) of the images.
-        pixels: uint8 (k, size, size, 3), some of them.
-        card: of the source model; None for random initialisation.
-    """
-
-    probes: pd.DataFrame
-    logme: Mapping[str, float]
-    distances: Mapping[str, float] | None
-    labels: np.ndarray
-    pixels: np.ndarray
-    card: SourceCard | None
 
 
 def advise(measured: Measurements) -> Advice:

@@ -5,6 +5,7 @@ forward pass gives the pooled output of all blocks; a regularised logistic regre
 in seconds how much of the backbone is worth borrowing.
 """
 
+import functools
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.classifier import Backbone
@@ -114,9 +115,10 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearP
     # Absolute bounds would not do: in a network with random weights all activations are tiny.
     dead = scale <= np.maximum(1e-4 * scale.max(), 1e-6 * np.abs(mean))
     scale = np.where(dead, np.inf, scale)
-    coordinates, directions = _few_dimensions((features - mean) / scale)
     regression = LogisticRegression(C=PENALTY, max_iter=MAX_STEPS)
-    with warnings.catch_warnings():
+    # Several threads on matrices this small wait for each other more than they compute.
+    with _threads().limit(limits=1), warnings.catch_warnings():
+        coordinates, directions = _few_dimensions((features - mean) / scale)
         # What is not quite converged is a probe all the same.
         warnings.simplefilter("ignore", ConvergenceWarning)
         regression.fit(coordinates, labels)
@@ -169,10 +171,7 @@ def cross_validate(
     if not all(divisions):
         return pd.DataFrame()
     features = [values[rows] for _, values in blocks]
-    # Several threads on matrices this small wait for each other more than they compute.
-    with threadpool_limits(1):
-        held_out = [_held_out(values, labels, divisions) for values in features]
-        all_blocks = _held_out(np.concatenate(features, axis=1), labels, divisions)
+    held_out = [_held_out(values, labels, divisions) for values in features]
     table = pd.DataFrame(
         [
             _row(name, predicted, labels) | {"depth": depth, "features": values.shape[1]}
@@ -183,7 +182,7 @@ def cross_validate(
     )
     table = _with_excess(table, held_out, labels)
     together = {
-        ALL_BLOCKS: all_blocks,
+        ALL_BLOCKS: _held_out(np.concatenate(features, axis=1), labels, divisions),
         AVERAGE: _log_softmax(np.tensordot(table["weight"], np.stack(held_out), axes=1)),
     }
     read = {ALL_BLOCKS: table["features"].sum()}
@@ -242,6 +241,11 @@ def choose_cut(
     names = [block.name for block in backbone.blocks]
     probes = cross_validate(list(zip(names, features, strict=True)), labels, groups)
     return choose_block(probes) if len(probes) else names[-1]
+
+
+@functools.cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _few_dimensions(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

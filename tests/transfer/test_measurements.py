@@ -1,0 +1,29 @@
+"""What advice is drawn from."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tl_keras.models.classifier import Backbone
+from tl_keras.transfer.linear_probe import LinearProbes
+from tl_keras.transfer.measurements import measure
+from tl_keras.transfer.training import LabelledImages
+
+
+def test_only_the_given_images_are_measured(
+    make_backbone: Callable[..., Backbone], images: LabelledImages
+) -> None:
+    backbone, rows = make_backbone(), np.arange(24)
+    probes = LinearProbes(backbone, images, np.arange(30), np.arange(30))
+    before = measure(backbone, None, images, probes, rows)
+    others = LabelledImages(images.pixels.copy(), images.class_indices, 3)
+    others.pixels[24:] = 255 - others.pixels[24:]
+    probes = LinearProbes(backbone, others, np.arange(30), np.arange(30))
+    after = measure(backbone, None, others, probes, rows)
+
+    assert before.logme == after.logme
+    assert before.distances == after.distances
+    assert before.probes.equals(after.probes)
+    assert list(before.logme) == ["stem", "block1", "block2", "top"]
+    assert (before.probes["images"] == 24).all()
+    assert len(before.labels) == 24

@@ -1,0 +1,75 @@
+"""What advice is drawn from: probes, LogME and distances, on training and validation images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tl_keras.models.classifier import Backbone
+from tl_keras.models.source_card import SourceCard
+from tl_keras.transfer.linear_probe import LinearProbes
+from tl_keras.transfer.similarity import block_distances
+from tl_keras.transfer.training import LabelledImages
+from tl_keras.transfer.transferability import logme
+
+# LogME settles with some hundred images, and its time grows with the square of their number.
+MOST_SCORED = 1000
+# Images whose pixels are looked at.
+MOST_SEEN = 64
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What the advice is drawn from, all on training and validation images.
+
+    Attributes:
+        probes: from `cross_validate`; empty where the images are too few.
+        logme: by block.
+        distances: from `block_distances`.
+        labels: int (n,) of the images.
+        pixels: uint8 (k, size, size, 3), some of them.
+        card: of the source model; None for random initialisation.
+    """
+
+    probes: pd.DataFrame
+    logme: Mapping[str, float]
+    distances: Mapping[str, float] | None
+    labels: np.ndarray
+    pixels: np.ndarray
+    card: SourceCard | None
+
+
+def measure(
+    backbone: Backbone,
+    card: SourceCard | None,
+    images: LabelledImages,
+    probes: LinearProbes,
+    rows: np.ndarray,
+) -> Measurements:
+    """Measure the images at some positions.
+
+    Args:
+        backbone: with the source weights.
+        card: of its source.
+        images: that `rows` are positions in.
+        probes: of the backbone and the images.
+        rows: positions of training and validation images, none of the test split.
+    """
+    some = _spread(rows, MOST_SCORED)
+    labels = images.class_indices[some]
+    return Measurements(
+        probes=probes.cross_validate(rows, seed=0),
+        logme={name: logme(values, labels) for name, values in probes.features(some).items()},
+        distances=block_distances(backbone, images.pixels, rows),
+        labels=images.class_indices[rows],
+        pixels=images.pixels[_spread(rows, MOST_SEEN)],
+        card=card,
+    )
+
+
+def _spread(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the positions, from all over: they may be sorted by class."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
