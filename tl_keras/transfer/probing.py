@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
+from tl_keras.data.rows import Rows
 from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.classifier import Backbone
 
@@ -53,7 +54,7 @@ class LinearProbe:
         return np.exp(self.log_probabilities(features)).astype(np.float32)
 
 
-def pooled_blocks(backbone: Backbone, pixels: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+def pooled_blocks(backbone: Backbone, pixels: Rows, rows: np.ndarray) -> list[np.ndarray]:
     """The pooled output of every block, in one pass in inference mode.
 
     Args:
@@ -179,7 +180,7 @@ def choose_block(table: pd.DataFrame) -> str:
 
 
 def choose_cut(
-    backbone: Backbone, pixels: np.ndarray, labels: np.ndarray, groups: np.ndarray
+    backbone: Backbone, pixels: Rows, labels: np.ndarray, groups: np.ndarray
 ) -> str:
     """The block to cut after, by cross-validation on these images; the last where they are too few.
 
