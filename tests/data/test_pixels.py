@@ -46,7 +46,7 @@ def test_size_beyond_32_bits_is_counted_right(monkeypatch: pytest.MonkeyPatch) -
     def refuse(*arguments: object, **options: object) -> None:
         raise MemoryError("mapped")
 
-    monkeypatch.setattr(pixels, "MappedRows", refuse)
+    monkeypatch.setattr(pixels, "TemporaryFile", refuse)
     with pytest.raises(MemoryError, match="mapped"):
         allocate((2**16, 2**16), np.uint8)
 

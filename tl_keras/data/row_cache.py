@@ -105,7 +105,8 @@ class _Entry:
 class StoredRows:
     """Rows of an entry, copied when they are read, from wherever they are at that moment."""
 
-    def __init__(self, entry: _Entry, images: np.ndarray) -> None:
+    def __init__(self, cache: "RowCache", entry: _Entry, images: np.ndarray) -> None:
+        self._cache = cache  # whose folder may be a temporary one
         self.shape = (len(images), *entry.shape)
         self._segments = entry.segments
         places = [entry.places[image.tobytes()] for image in images]
@@ -149,7 +150,7 @@ class RowCache:
         Args:
             memory_bytes: for all rows together.
             folder: may be shared with other processes; None is a temporary one, which goes with
-                the cache.
+                the cache and its rows.
             made_by: the name of an experiment, to tell entries apart.
             warn: is told once when the folder cannot be written.
         """
@@ -191,7 +192,7 @@ class RowCache:
             records["image"] = images[part]
             compute(part, records["row"])
             self._add(entry, records)
-        stored = StoredRows(entry, images)
+        stored = StoredRows(self, entry, images)
         for segment in stored.segments:
             self._bring(entry, segment)
         return stored
