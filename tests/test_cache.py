@@ -78,9 +78,7 @@ def test_all_entries_are_removed(tmp_path: Path, keys: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("days", "removed"), [("11", 0), ("9.5", 1), ("0", 3)])
-def test_old_entries_are_removed(
-    tmp_path: Path, keys: list[str], days: str, removed: int
-) -> None:
+def test_old_entries_are_removed(tmp_path: Path, keys: list[str], days: str, removed: int) -> None:
     assert main(["remove", "--older-than", days, "--folder", str(tmp_path)]) == 0
     assert left(tmp_path) == set(keys[removed:])
 
@@ -94,6 +92,10 @@ def test_a_mistake_is_explained(mistake: list[str], capsys: pytest.CaptureFixtur
 
 
 def test_the_command_loads_no_tensorflow() -> None:
-    code = "import sys, tl_keras.cache; print('tensorflow' in sys.modules or 'keras' in sys.modules)"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = (
+        "import sys, tl_keras.cache; print('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert answer.stdout.strip() == "False"

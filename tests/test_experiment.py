@@ -16,6 +16,7 @@ import tl_keras.experiment
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import fingerprint
 from tl_keras.data.pixels import load_pictures
+from tl_keras.data.rows import whole
 from tl_keras.errors import ConfigError, DataError, ResultsError, WeightsError
 from tl_keras.experiment import ExperimentResult, Images, run_experiment
 from tl_keras.models.backbones import scaling_layer
@@ -658,7 +659,7 @@ def test_block_statistics_are_those_of_the_training_images(
     pixels = load_pictures(paths, np.arange(9), image_size=32, resize="stretch")
     backbone, _ = load_source("Tiny", image_size=32, weights=str(faces.folder))
     stem = find_blocks(backbone, BACKBONES["Tiny"])[0].output
-    scaled = scaling_layer(BACKBONES["Tiny"])(pixels.astype(np.float32))
+    scaled = scaling_layer(BACKBONES["Tiny"])(whole(pixels).astype(np.float32))
     activations = np.asarray(keras.Model(backbone.input, stem)(scaled, training=False))
     found = read_card(faces.folder)["block_statistics"]["stem"]
     np.testing.assert_allclose(found["mean"], activations.mean(axis=(0, 1, 2)), rtol=1e-4)

@@ -171,9 +171,7 @@ def test_what_was_used_least_recently_leaves_memory_first() -> None:
     for block in ("stem", "middle", "stem", "top"):
         ask(cache, range(4), block)
     held = {entry.disk.path.name: entry.memory for entry in cache._entries.values()}
-    sizes = [
-        held[CacheEntry.of(cache.folder, {"block": b}).key] for b in ("stem", "middle", "top")
-    ]
+    sizes = [held[CacheEntry.of(cache.folder, {"block": b}).key] for b in ("stem", "middle", "top")]
     assert sizes == [4 * RECORD_BYTES, 0, 4 * RECORD_BYTES]
 
 
@@ -217,7 +215,7 @@ def test_two_processes_at_once(
 ) -> None:
     processes = [start(ASK, first, first + 80) for first in (0, 40)]
     for process in processes:
-        assert process.communicate(timeout=60) == ("", None)
+        assert process.communicate(timeout=60)[0] == ""
         assert process.returncode == 0
     rows, calls = ask(RowCache(folder=tmp_path), range(120))
     assert calls == []

@@ -1,6 +1,5 @@
 """Feature bank: right activations, each computed once, known by what determines them."""
 
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,10 +29,10 @@ DEPTHS = pytest.mark.parametrize("depth", [0, 1, 2, 3])
 EVERY = np.arange(30)
 
 
-def expected(backbone: Backbone, pixels: np.ndarray, depth: int) -> np.ndarray:
+def expected(backbone: Backbone, pixels: Rows, depth: int) -> np.ndarray:
     part = backbone.frozen_part(depth)
     assert part is not None
-    return np.asarray(part(pixels.astype(np.float32), training=False))
+    return np.asarray(part(whole(pixels).astype(np.float32), training=False))
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def test_with_nothing_frozen_the_features_are_the_pixels(
 ) -> None:
     rows = whole(FeatureBank(make_backbone(), images.pixels).features(np.array([3, 1]), depth))
     assert rows.dtype == np.uint8
-    np.testing.assert_array_equal(rows, images.pixels[[3, 1]])
+    np.testing.assert_array_equal(rows, images.pixels[np.array([3, 1])])
 
 
 def test_positions_may_be_in_any_order_and_repeat(
@@ -307,10 +306,13 @@ def test_training_on_features_is_training_through_the_frozen_backbone(
     steps = 0
     for _ in range(3):
         for pair in zip(*batches, strict=True):
-            losses = [graph.run(graph.train_step, [batch]) for graph, batch in zip(graphs, pair)]
+            losses = [
+                graph.run(graph.train_step, [batch])
+                for graph, batch in zip(graphs, pair, strict=True)
+            ]
             assert losses[0] == pytest.approx(losses[1], rel=1e-5)
             trained = [graph.model.trainable_weights for graph in graphs]
-            for one, other in itertools.zip_longest(*trained):
+            for one, other in zip(*trained, strict=True):
                 np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-6)
             steps += 1
     assert steps == 12

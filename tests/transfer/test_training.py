@@ -358,8 +358,9 @@ def test_seed_decides_the_initialisation(trainer: Trainer, draw: Draw) -> None:
 def test_images_outside_the_draw_do_not_matter(
     make_trainer: MakeTrainer, trainer: Trainer, draw: Draw, images: LabelledImages
 ) -> None:
-    other = LabelledImages(images.pixels.copy(), images.class_indices.copy(), 3)
-    other.pixels[24:] = 0
+    pixels = whole(images.pixels)
+    pixels[24:] = 0
+    other = LabelledImages(pixels, images.class_indices.copy(), 3)
     other.class_indices[24:] = 99
     trained = make_trainer(labelled=other).train(recipe(1), draw, 0)
     assert_same(trained, trainer.train(recipe(1), draw, 0))
@@ -475,7 +476,7 @@ def test_from_scratch_the_network_learns_every_class(
 def test_nothing_handed_in_is_changed(
     trainer: Trainer, draw: Draw, images: LabelledImages, make_backbone: MakeBackbone
 ) -> None:
-    pixels, classes, train = images.pixels.copy(), images.class_indices.copy(), draw.train.copy()
+    pixels, classes, train = whole(images.pixels), images.class_indices.copy(), draw.train.copy()
     for kind in (recipe(2), recipe(2, "light"), SCRATCH):
         trainer.train(kind, draw, 0)
     np.testing.assert_array_equal(images.pixels, pixels)
@@ -494,9 +495,7 @@ def batches_of(
 ) -> Callable[..., list[tuple[Batches, Batches]]]:
     """`batches_of(recipe, seed=0, **training keys)`: those of each phase of a training."""
 
-    def observed(
-        kind: Recipe, seed: int = 0, **settings: object
-    ) -> list[tuple[Batches, Batches]]:
+    def observed(kind: Recipe, seed: int = 0, **settings: object) -> list[tuple[Batches, Batches]]:
         seen: list[tuple[Batches, Batches]] = []
 
         def noting(*arguments: Any, **options: Any) -> PhaseResult:

@@ -24,7 +24,7 @@ def allocate(
     """
     if int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize <= budget:
         return np.empty(shape, dtype)
-    return MappedRows(TemporaryFile(), shape, dtype)  # noqa: SIM115 - goes with the rows
+    return MappedRows(TemporaryFile(), shape, dtype)
 
 
 def load_pictures(

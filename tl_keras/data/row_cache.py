@@ -75,9 +75,9 @@ class _Entry:
     def look(self) -> None:
         """Find the segments that other processes have written, in this run or an earlier one."""
         for path in self.disk.segments():
-            if path not in self._seen and (records := read(path)) is not None:
-                if records.dtype == record_type(self.shape):
-                    self.add(_Segment(path, None), records["image"])
+            records = None if path in self._seen else read(path)
+            if records is not None and records.dtype == record_type(self.shape):
+                self.add(_Segment(path, None), records["image"])
 
     def forget_removed(self) -> None:
         """Let go of rows whose files were deleted, so that they are computed again."""

@@ -66,7 +66,7 @@ class MappedRows:
         weakref.finalize(self, file.close)
         file.truncate(int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize)
         self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._array = np.frombuffer(self._map, dtype).reshape(shape)
+        self._array: np.ndarray = np.frombuffer(self._map, dtype).reshape(shape)
 
     def __len__(self) -> int:
         return self.shape[0]

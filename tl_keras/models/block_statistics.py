@@ -43,9 +43,7 @@ def block_statistics(
     return {block.name: _moments(total) for block, total in zip(blocks, totals, strict=True)}
 
 
-def scaled_batches(
-    spec: BackboneSpec, pixels: Rows, rows: np.ndarray
-) -> Iterator[np.ndarray]:
+def scaled_batches(spec: BackboneSpec, pixels: Rows, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Images as `block_statistics` takes them.
 
     Args:

@@ -142,7 +142,7 @@ class _Part:
         weights = hashlib.sha256()
         for values in self._model.get_weights():
             weights.update(f"{values.shape} {values.dtype} ".encode())
-            weights.update(np.ascontiguousarray(values))
+            weights.update(np.ascontiguousarray(values).data)
         return self._name | {
             "weights": weights.hexdigest(),
             "computed_by": "tl_keras {} on TensorFlow {}, Keras {}".format(*versions),
@@ -163,7 +163,7 @@ class _Digests:
         for start in range(0, len(missing), BATCH):
             rows = missing[start : start + BATCH]
             for row, image in zip(rows, self._pixels[rows], strict=True):
-                digest = hashlib.blake2b(np.ascontiguousarray(image), digest_size=DIGEST_BYTES)
+                digest = hashlib.blake2b(image.tobytes(), digest_size=DIGEST_BYTES)
                 self._values[row] = digest.digest()
         self._known[missing] = True
         return self._values[positions]

@@ -179,9 +179,7 @@ def choose_block(table: pd.DataFrame) -> str:
     return str(within["block"].iloc[-1])
 
 
-def choose_cut(
-    backbone: Backbone, pixels: Rows, labels: np.ndarray, groups: np.ndarray
-) -> str:
+def choose_cut(backbone: Backbone, pixels: Rows, labels: np.ndarray, groups: np.ndarray) -> str:
     """The block to cut after, by cross-validation on these images; the last where they are too few.
 
     Args:
