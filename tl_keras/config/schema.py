@@ -298,12 +298,12 @@ class TrainingConfig(_Section):
         "run is trained with none, light and strong, and validation chooses.",
     )
     augmented_views: int = Field(
-        default=8,
+        default=0,
         ge=0,
         le=1000,
         description="Fixed random variants of each training image, one per epoch in turn, whose "
-        "frozen activations are computed once; 0 draws new ones for every batch. Where the whole "
-        "network is trained they are always new.",
+        "frozen activations are computed once: faster, and less varied. 0 draws new ones for every "
+        "batch; where nothing is frozen they are always new.",
     )
     phase_1: HeadPhaseConfig = HeadPhaseConfig()
     phase_2: FineTuningPhaseConfig = FineTuningPhaseConfig()
