@@ -163,7 +163,7 @@ def test_views_take_less_time_than_new_changes_in_every_batch(configure: Configu
     new, fixed = (
         describe_plan(
             configure(
-                backbone={"image_size": 320},
+                backbone={"image_size": 1024},
                 training={"augmentation": "light", "augmented_views": views},
                 strategies=["feature_extraction"],
             )
