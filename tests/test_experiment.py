@@ -886,3 +886,37 @@ def test_every_seed_from_scratch_trains_as_much(result: ExperimentResult) -> Non
     assert runs["trainable_parameters"].nunique() == 1
     assert runs["unfrozen_layers"].nunique() == 1
     assert runs["unfrozen_layers"].iloc[0] == 6
+
+
+def test_a_second_experiment_computes_no_features_and_finds_the_same(
+    configure: Configure, tmp_path: Path
+) -> None:
+    tables, segments = [], []
+    for name in ("first", "second"):
+        config = configure(
+            tmp_path / "results",
+            name=name,
+            strategies=["feature_extraction", "fine_tuning"],
+            cache={"folder": str(tmp_path / "features")},
+            export=False,
+        )
+        tables.append(run_experiment(config).runs.filter(regex="^(test|validation)_"))
+        segments.append(set(tmp_path.rglob("*.npy")))
+    assert len(segments[0]) > 0
+    assert segments[0] == segments[1]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_a_folder_of_features_that_cannot_be_written_is_a_warning(
+    configure: Configure, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    listener = Listener()
+    config = configure(
+        tmp_path / "results",
+        strategies=["feature_extraction"],
+        cache={"folder": str(tmp_path / "file")},
+        export=False,
+    )
+    run_experiment(config, monitor=listener)
+    assert sum("feature cache" in text for text in listener.warnings) == 1
