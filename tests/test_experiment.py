@@ -904,7 +904,8 @@ def test_a_second_experiment_computes_no_features_and_finds_the_same(
         segments.append(set(tmp_path.rglob("*.npy")))
     assert len(segments[0]) > 0
     assert segments[0] == segments[1]
-    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    first, second = tables
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
 
 
 def test_a_folder_of_features_that_cannot_be_written_is_a_warning(
