@@ -22,6 +22,7 @@ from scipy import stats
 
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.pixels import load_pictures
+from tl_keras.data.rows import whole
 from tl_keras.data.sources import load_images
 from tl_keras.experiment import run_experiment
 from tl_keras.models.classifier import Backbone
@@ -98,7 +99,7 @@ def load_photos(images: Path, photos: PhotoSet) -> tuple[np.ndarray, np.ndarray,
     frame = load_images(data).frame
     paths, rows = frame["path"].tolist(), np.arange(len(frame))
     pixels = load_pictures(paths, rows, image_size=SIDE, resize="stretch")
-    return pixels, frame["class_index"].to_numpy(np.int64), frame["group"].to_numpy(str)
+    return whole(pixels), frame["class_index"].to_numpy(np.int64), frame["group"].to_numpy(str)
 
 
 def draws(

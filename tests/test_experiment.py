@@ -16,6 +16,7 @@ import tl_keras.experiment
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import fingerprint
 from tl_keras.data.pixels import load_pictures
+from tl_keras.data.rows import whole
 from tl_keras.errors import ConfigError, DataError, ResultsError, WeightsError
 from tl_keras.experiment import ExperimentResult, Images, run_experiment
 from tl_keras.models.backbones import scaling_layer
@@ -658,7 +659,7 @@ def test_block_statistics_are_those_of_the_training_images(
     pixels = load_pictures(paths, np.arange(9), image_size=32, resize="stretch")
     backbone, _ = load_source("Tiny", image_size=32, weights=str(faces.folder))
     stem = find_blocks(backbone, BACKBONES["Tiny"])[0].output
-    scaled = scaling_layer(BACKBONES["Tiny"])(pixels.astype(np.float32))
+    scaled = scaling_layer(BACKBONES["Tiny"])(whole(pixels).astype(np.float32))
     activations = np.asarray(keras.Model(backbone.input, stem)(scaled, training=False))
     found = read_card(faces.folder)["block_statistics"]["stem"]
     np.testing.assert_allclose(found["mean"], activations.mean(axis=(0, 1, 2)), rtol=1e-4)
@@ -889,3 +890,38 @@ def test_every_seed_from_scratch_trains_as_much(result: ExperimentResult) -> Non
     assert runs["trainable_parameters"].nunique() == 1
     assert runs["unfrozen_layers"].nunique() == 1
     assert runs["unfrozen_layers"].iloc[0] == 6
+
+
+def test_a_second_experiment_computes_no_features_and_finds_the_same(
+    configure: Configure, tmp_path: Path
+) -> None:
+    tables, segments = [], []
+    for name in ("first", "second"):
+        config = configure(
+            tmp_path / "results",
+            name=name,
+            strategies=["feature_extraction", "fine_tuning"],
+            cache={"folder": str(tmp_path / "features")},
+            export=False,
+        )
+        tables.append(run_experiment(config).runs.filter(regex="^(test|validation)_"))
+        segments.append(set(tmp_path.rglob("*.npy")))
+    assert len(segments[0]) > 0
+    assert segments[0] == segments[1]
+    first, second = tables
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
+def test_a_folder_of_features_that_cannot_be_written_is_a_warning(
+    configure: Configure, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    listener = Listener()
+    config = configure(
+        tmp_path / "results",
+        strategies=["feature_extraction"],
+        cache={"folder": str(tmp_path / "file")},
+        export=False,
+    )
+    run_experiment(config, monitor=listener)
+    assert sum("feature cache" in text for text in listener.warnings) == 1

@@ -23,6 +23,8 @@ from tl_keras.data.batches import Batches
 from tl_keras.data.folder_source import list_folder
 from tl_keras.data.listing import Listing
 from tl_keras.data.pixels import load_pictures
+from tl_keras.data.rows import whole
+from tl_keras.data.views import View
 from tl_keras.errors import TlKerasError
 from tl_keras.experiment import run_experiment
 from tl_keras.models.source_models import load_source
@@ -67,6 +69,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "training.label_smoothing": (0.1, {}),
     "training.class_weights": ("none", {"data.folder": "uneven", "data.train_per_class": None}),
     "training.augmentation": ("light", {}),
+    "training.augmented_views": (2, {"training.augmentation": "light"}),
     "training.phase_1.epochs": (7, {}),
     "training.phase_1.learning_rate": (0.5, {}),
     "training.phase_1.patience": (3, {}),
@@ -85,6 +88,8 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "search.hidden_units": ([4], SEARCHED),
     "search.augmentations": (["light"], SEARCHED),
     "search.seed": (1, SEARCHED),
+    "cache.memory_megabytes": (1, {}),
+    "cache.folder": ("features", {}),
     "seeds": (2, {}),
     "results_dir": ("elsewhere", {}),
     "export": (True, {}),
@@ -203,14 +208,21 @@ class Notes:
         self, graph: TrainingGraph, train: Batches, validation: Batches, phase: Any, **settings: Any
     ) -> PhaseResult:
         for batches in (train, validation):
-            arrays = (batches.inputs, batches.targets, batches.sample_weights)
+            arrays = (whole(batches.inputs), batches.targets, batches.sample_weights)
             self.note("batches", batches.batch_size, *map(digest, arrays))
+            self.note("variants", *(digest(whole(rows)) for rows in batches.variants))
         self.note("phase", phase, settings)
         self.note("optimizer", without_name(graph.model.optimizer))
         for layer in graph.model._flatten_layers():
             if type(layer).__name__.startswith(("Dense", "Dropout", "Random")):
                 self.note("layer", type(layer).__name__, without_name(layer))
         return PhaseResult(0.5, pd.DataFrame({"phase": ["noted"], "epoch": [1]}))
+
+    def features(
+        self, bank: FeatureBank, rows: np.ndarray, depth: Any, view: View | None = None
+    ) -> Any:
+        self.note("cache", bank.cache.memory_bytes, bank.cache.folder)
+        return bank.pixels[rows] + (0 if view is None else 1 + view.number)
 
     def export_classifier(self, *model: Any, directory: Path, **settings: Any) -> Path:
         self.note("export", directory)
@@ -237,7 +249,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr(tf.config.experimental, "enable_op_determinism", notes.enable_op_determinism)
     verified = Verification(1, 0.0, True, 0.0)
     patch.setattr("tl_keras.experiment.verify_export", lambda *given: verified)
-    patch.setattr(FeatureBank, "features", lambda bank, rows, depth: bank.pixels[rows])
+    patch.setattr(FeatureBank, "features", lambda *asked: notes.features(*asked))
     patch.setattr(Trainer, "probabilities", lambda _, trained, rows: np.full((len(rows), 3), 1 / 3))
 
     def observed(config: Mapping[str, Any]) -> list[str]:

@@ -157,3 +157,17 @@ def test_a_source_that_is_not_there_yet_is_shown(configure: Configure, tmp_path:
 def test_images_that_cannot_be_used_are_refused(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="absent"):
         describe_plan(configure(data={"folder": tmp_path / "absent"}))
+
+
+def test_views_take_less_time_than_new_changes_in_every_batch(configure: Configure) -> None:
+    new, fixed = (
+        describe_plan(
+            configure(
+                backbone={"image_size": 1024},
+                training={"augmentation": "light", "augmented_views": views},
+                strategies=["feature_extraction"],
+            )
+        )
+        for views in (0, 2)
+    )
+    assert minutes(fixed) < minutes(new)

@@ -37,3 +37,7 @@ class ResultsError(TlKerasError):
 
 class ExportError(TlKerasError):
     """An exported model is missing or does not answer as the trained model does."""
+
+
+class CacheError(TlKerasError):
+    """The feature cache has no room, or was changed while it was in use."""

@@ -123,11 +123,11 @@ def _training_seconds(
     spec = BACKBONES[backbone.name]
     forward = spec.gflops * (backbone.image_size / 224) ** 2 / _GFLOPS_PER_SECOND
     share = _share(config, depth)
-    through_frozen = 0.0 if config.training.augmentation == "none" else 1 - share
-    per_epoch = forward * (
-        train * (3 * share + through_frozen) + validation * (share + through_frozen)
-    )
-    frozen_pass = forward * (train + validation)
+    changes = config.training.augmentation != "none"
+    views = config.training.augmented_views if changes else 0
+    through_frozen = 1 - share if changes and not views else 0.0
+    per_epoch = forward * (train * (3 * share + through_frozen) + validation * share)
+    frozen_pass = forward * (train * max(1, views) + validation)
     return _HEAD_SECONDS + frozen_pass + _SHARE_OF_EPOCHS * epochs * per_epoch
 
 

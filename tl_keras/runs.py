@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,7 +12,9 @@ import pandas as pd
 from tl_keras.config.files import fingerprint
 from tl_keras.config.schema import ExperimentConfig, SearchConfig
 from tl_keras.data.audit import Audit
+from tl_keras.data.cache_entries import default_folder
 from tl_keras.data.pixels import load_pictures
+from tl_keras.data.row_cache import RowCache
 from tl_keras.data.splits import Draw, Splits, labelled_images_per_class
 from tl_keras.evaluation.metrics import evaluate
 from tl_keras.models.classifier import Backbone
@@ -220,8 +223,18 @@ class RunMaker:
                 self._config.head,
                 self._config.training,
                 remembered_bytes=REMEMBERED_BYTES,
+                cache=self._cache(),
             )
         return self._trainer
+
+    def _cache(self) -> RowCache:
+        settings = self._config.cache
+        return RowCache(
+            settings.memory_megabytes * 10**6,
+            Path(settings.folder) if settings.folder else default_folder(),
+            made_by=self._config.name,
+            warn=self._monitor.warn,
+        )
 
     def _search_config(self) -> SearchConfig:
         """The search's, with the depths that the backbone has."""

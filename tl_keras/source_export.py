@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.rows import Rows
 from tl_keras.models.block_statistics import block_statistics, scaled_batches
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.source_card import SourceCard, write_source_model
@@ -16,7 +17,7 @@ from tl_keras.reporting.environment import versions
 def export_source_model(
     folder: Path,
     backbone: Backbone,
-    pixels: np.ndarray,
+    pixels: Rows,
     training_rows: np.ndarray,
     facts: Mapping[str, Any],
 ) -> None:

@@ -213,7 +213,8 @@ def changed(**keys: Any) -> dict[str, Any]:
 
 
 def test_fingerprint_ignores_what_changes_no_number() -> None:
-    same = parse_config({**MINIMAL, "description": "x", "results_dir": "y", "export": False})
+    without_effect = {"results_dir": "y", "export": False, "cache": {"folder": "z"}}
+    same = parse_config({**MINIMAL, "description": "x", **without_effect})
     assert fingerprint(same) == fingerprint(parse_config(MINIMAL))
 
 

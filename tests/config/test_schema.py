@@ -49,6 +49,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "training.label_smoothing": (0.1, 1.0, "a number of at least 0 and below 1"),
     "training.class_weights": ("none", None, 'one of "balanced", "none"'),
     "training.augmentation": ("search", "heavy", 'one of "none", "light", "strong", "search"'),
+    "training.augmented_views": (8, -1, "a whole number from 0 to 1000"),
     **{
         f"training.{phase}.{key}": row
         for phase in ("phase_1", "phase_2", "from_scratch")
@@ -75,6 +76,8 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     ),
     "search.augmentations": (["light"], "light", 'each one of "none", "light", "strong"'),
     "search.seed": (2**31 - 1, 2**31, SEED),
+    "cache.memory_megabytes": (0, -1, "a whole number of at least 0"),
+    "cache.folder": ("features", "", f"{ANY_TEXT}, or null"),
     "seeds": (100, 101, "a whole number from 1 to 100"),
     "results_dir": ("elsewhere", "", ANY_TEXT),
     "export": (False, 0, "true or false"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tl_keras.data.batches import Batches
+from tl_keras.data.rows import whole
 
 
 def batches(seed: int | None = None, *, count: int = 10, size: int = 4) -> Batches:
@@ -58,7 +59,7 @@ def test_order_does_not_depend_on_global_random_state() -> None:
 
 def test_order_does_not_depend_on_what_the_rows_hold() -> None:
     other = batches(1)
-    other.inputs = other.inputs + 100
+    other.inputs = whole(other.inputs) + 100
     assert [[row - 100 for row in batch] for batch in epoch(other)] == epoch(batches(1))
 
 
@@ -66,6 +67,13 @@ def test_targets_and_weights_stay_with_their_inputs() -> None:
     for inputs, targets, weights in batches(3):
         np.testing.assert_array_equal(targets, 10 * inputs)
         np.testing.assert_array_equal(weights, inputs[:, 0])
+
+
+def test_variants_take_turns_with_the_inputs() -> None:
+    source, plain = batches(1), batches(1)
+    source.variants = [whole(source.inputs) + added for added in (100, 200)]
+    for added in (0, 100, 200, 0, 100):
+        assert epoch(source) == [[row + added for row in batch] for batch in epoch(plain)]
 
 
 def test_mapped_files_give_the_same_batches(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 from tl_keras.data import pixels
 from tl_keras.data.decoding import ResizeMode
 from tl_keras.data.pixels import allocate, load_pictures
+from tl_keras.data.rows import MappedRows, Rows, whole
 from tl_keras.errors import DataError
 
 
@@ -30,27 +31,27 @@ def test_small_arrays_are_in_memory() -> None:
 
 def test_arrays_beyond_the_budget_are_mapped() -> None:
     array = allocate((2, 3), np.float32, budget=23)
-    assert isinstance(array, np.memmap)
+    assert isinstance(array, MappedRows)
     assert array.shape == (2, 3)
-    assert array.dtype == np.float32
 
 
 def test_mapped_array_keeps_its_values() -> None:
     array = allocate((100, 1000), np.int64, budget=0)
-    array[:] = np.arange(100)[:, None]
-    np.testing.assert_array_equal(array.sum(axis=1), 1000 * np.arange(100))
+    for row in range(100):
+        array[row] = np.full(1000, row)
+    np.testing.assert_array_equal(whole(array).sum(axis=1), 1000 * np.arange(100))
 
 
 def test_size_beyond_32_bits_is_counted_right(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object, **options: object) -> None:
         raise MemoryError("mapped")
 
-    monkeypatch.setattr(np, "memmap", refuse)
+    monkeypatch.setattr(pixels, "TemporaryFile", refuse)
     with pytest.raises(MemoryError, match="mapped"):
         allocate((2**16, 2**16), np.uint8)
 
 
-def load(paths: Sequence[Path | str], *, resize: ResizeMode = "stretch") -> np.ndarray:
+def load(paths: Sequence[Path | str], *, resize: ResizeMode = "stretch") -> Rows:
     return load_pictures(paths, np.arange(len(paths)), image_size=5, resize=resize)
 
 
@@ -63,8 +64,8 @@ def test_pictures_come_in_the_order_of_their_paths(
     )
     decoded = load(write_pictures(tmp_path, 20)[::-1])
     assert decoded.shape == (20, 5, 5, 3)
-    assert decoded.dtype == np.uint8
-    np.testing.assert_array_equal(decoded[:, 2, 2, 0], 10 * np.arange(20)[::-1])
+    assert whole(decoded).dtype == np.uint8
+    np.testing.assert_array_equal(whole(decoded)[:, 2, 2, 0], 10 * np.arange(20)[::-1])
 
 
 def test_pictures_that_are_not_used_are_not_opened(tmp_path: Path) -> None:
@@ -73,14 +74,14 @@ def test_pictures_that_are_not_used_are_not_opened(tmp_path: Path) -> None:
     rows = np.array([5, 1])
     decoded = load_pictures(paths, rows, image_size=5, resize="stretch")
     assert decoded.shape == (6, 5, 5, 3)
-    np.testing.assert_array_equal(decoded[rows, 2, 2, 0], [50, 10])
+    np.testing.assert_array_equal(decoded[rows][:, 2, 2, 0], [50, 10])
 
 
 def test_resize_mode_is_applied(tmp_path: Path) -> None:
     path = tmp_path / "wide.png"
     Image.new("L", (10, 5), 255).save(path)
-    assert load([path]).min() == 255
-    assert load([path], resize="pad").min() == 0
+    assert whole(load([path])).min() == 255
+    assert whole(load([path], resize="pad")).min() == 0
 
 
 def test_text_paths_are_accepted(tmp_path: Path) -> None:
@@ -100,3 +101,15 @@ def test_missing_picture_is_named(tmp_path: Path) -> None:
     paths[1].unlink()
     with pytest.raises(DataError, match=r"1\.png"):
         load(paths)
+
+
+def test_full_temporary_folder_is_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(rows: MappedRows, row: int, values: np.ndarray) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(MappedRows, "__setitem__", fail)
+    monkeypatch.setattr(pixels, "allocate", lambda shape, dtype: allocate(shape, dtype, budget=0))
+    with pytest.raises(DataError, match=r"2 decoded pictures .*No space left.*TMPDIR"):
+        load(write_pictures(tmp_path, 2))

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tl_keras.data.rows import whole
 from tl_keras.models.classifier import Backbone
 from tl_keras.transfer import batch_norm
 from tl_keras.transfer.batch_norm import BatchNormStatistics
@@ -35,7 +36,7 @@ def test_statistics_are_those_of_the_images(
     make_backbone: Callable[..., Backbone], images: LabelledImages, layer: str
 ) -> None:
     backbone = trainable(make_backbone())
-    entering = before(backbone, layer, images.pixels, training=True)
+    entering = before(backbone, layer, whole(images.pixels), training=True)
     BatchNormStatistics(backbone).estimate(images.pixels)
     assert_statistics(backbone, layer, entering)
 
@@ -47,7 +48,7 @@ def test_chunks_are_put_together(
 ) -> None:
     monkeypatch.setattr(batch_norm, "BATCH", 10)
     backbone = trainable(make_backbone())
-    entering = before(backbone, "stem_bn", images.pixels, training=False)
+    entering = before(backbone, "stem_bn", whole(images.pixels), training=False)
     BatchNormStatistics(backbone).estimate(images.pixels)
     assert_statistics(backbone, "stem_bn", entering)
 

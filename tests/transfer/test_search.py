@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tl_keras.config.schema import PhaseConfig, SearchConfig
+from tl_keras.data.rows import whole
 from tl_keras.data.splits import Draw
 from tl_keras.transfer.search import Study, Trial, search
 from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
@@ -285,8 +286,9 @@ def test_search_with_a_real_trainer_sees_no_image_outside_its_draw(
     draw: Draw,
 ) -> None:
     """And its scores are those of the same recipe trained alone."""
-    other = LabelledImages(images.pixels.copy(), images.class_indices.copy(), 3)
-    other.pixels[24:] = 0
+    pixels = whole(images.pixels)
+    pixels[24:] = 0
+    other = LabelledImages(pixels, images.class_indices.copy(), 3)
     other.class_indices[24:] = 99
     config = settings(unfrozen_blocks=(0, 1), oracle="grid")
     first, second = (

@@ -12,6 +12,7 @@ import pytest
 
 from tl_keras.config.schema import PhaseConfig
 from tl_keras.data.batches import Batches
+from tl_keras.data.rows import whole
 from tl_keras.data.splits import Draw
 from tl_keras.models.blocks import set_trainable
 from tl_keras.models.classifier import Backbone, Depth
@@ -357,8 +358,9 @@ def test_seed_decides_the_initialisation(trainer: Trainer, draw: Draw) -> None:
 def test_images_outside_the_draw_do_not_matter(
     make_trainer: MakeTrainer, trainer: Trainer, draw: Draw, images: LabelledImages
 ) -> None:
-    other = LabelledImages(images.pixels.copy(), images.class_indices.copy(), 3)
-    other.pixels[24:] = 0
+    pixels = whole(images.pixels)
+    pixels[24:] = 0
+    other = LabelledImages(pixels, images.class_indices.copy(), 3)
     other.class_indices[24:] = 99
     trained = make_trainer(labelled=other).train(recipe(1), draw, 0)
     assert_same(trained, trainer.train(recipe(1), draw, 0))
@@ -474,10 +476,99 @@ def test_from_scratch_the_network_learns_every_class(
 def test_nothing_handed_in_is_changed(
     trainer: Trainer, draw: Draw, images: LabelledImages, make_backbone: MakeBackbone
 ) -> None:
-    pixels, classes, train = images.pixels.copy(), images.class_indices.copy(), draw.train.copy()
+    pixels, classes, train = whole(images.pixels), images.class_indices.copy(), draw.train.copy()
     for kind in (recipe(2), recipe(2, "light"), SCRATCH):
         trainer.train(kind, draw, 0)
     np.testing.assert_array_equal(images.pixels, pixels)
     np.testing.assert_array_equal(images.class_indices, classes)
     np.testing.assert_array_equal(draw.train, train)
     assert_equal_weights(trainer.backbone.source_weights, make_backbone().source_weights)
+
+
+def augmented(depth: Depth) -> Recipe:
+    return recipe(depth, "strong")
+
+
+@pytest.fixture
+def batches_of(
+    make_trainer: MakeTrainer, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[tuple[Batches, Batches]]]:
+    """`batches_of(recipe, seed=0, **training keys)`: those of each phase of a training."""
+
+    def observed(kind: Recipe, seed: int = 0, **settings: object) -> list[tuple[Batches, Batches]]:
+        seen: list[tuple[Batches, Batches]] = []
+
+        def noting(*arguments: Any, **options: Any) -> PhaseResult:
+            seen.append((arguments[1], arguments[2]))
+            return train_phase(*arguments, **options)
+
+        monkeypatch.setattr(training, "train_phase", noting)
+        make_trainer(phase_1=(3, 0.02), **settings).train(kind, draw, seed)
+        return seen
+
+    return observed
+
+
+@pytest.mark.parametrize("views", [0, 2])
+@pytest.mark.parametrize("depth", [0, 2])
+def test_validation_images_are_read_from_the_bank_and_unchanged(
+    batches_of: Callable[..., Any], make_backbone: MakeBackbone, draw: Draw, depth: int, views: int
+) -> None:
+    images = batches_of(recipe(0))[0][1]
+    for phase_depth, (_, validation) in zip(
+        (0, depth), batches_of(augmented(depth), augmented_views=views), strict=False
+    ):
+        part = make_backbone().frozen_part(phase_depth)
+        assert part is not None
+        assert validation.inputs.shape[1:] == part.output.shape[1:]
+        if phase_depth == 0:
+            np.testing.assert_array_equal(whole(validation.inputs), whole(images.inputs))
+
+
+def test_views_are_features_that_take_turns(batches_of: Callable[..., Any]) -> None:
+    phases = batches_of(augmented(2), augmented_views=2)
+    for train, _ in phases:
+        views = [whole(rows) for rows in (train.inputs, *train.variants)]
+        assert len(views) == 2
+        assert np.abs(views[0] - views[1]).max() > 1e-3
+    assert phases[0][0].inputs.shape == (14, 5)
+
+
+def test_no_more_views_are_made_than_there_are_epochs(batches_of: Callable[..., Any]) -> None:
+    phases = batches_of(augmented(2), augmented_views=8)
+    assert [1 + len(train.variants) for train, _ in phases] == [3, 2]
+
+
+def test_views_differ_between_seeds(batches_of: Callable[..., Any]) -> None:
+    first, second = (
+        whole(batches_of(augmented(0), seed, augmented_views=1)[0][0].inputs) for seed in (0, 1)
+    )
+    assert np.abs(first - second).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kind", "views"),
+    [(augmented(2), 0), (augmented("all"), 2), (augmented(4), 2), (SCRATCH, 2)],
+)
+def test_images_change_anew_where_no_views_are_wanted_or_nothing_is_frozen(
+    batches_of: Callable[..., Any], kind: Recipe, views: int
+) -> None:
+    train, _ = batches_of(kind, augmented_views=views)[-1]
+    assert train.variants == []
+    assert train.inputs.shape == (14, 8, 8, 3)
+
+
+@pytest.mark.parametrize("views", [0, 2])
+@pytest.mark.parametrize("depth", [0, 2, "all"])
+def test_validation_loss_is_that_of_the_whole_network(
+    make_trainer: MakeTrainer, draw: Draw, depth: Depth, views: int
+) -> None:
+    trainer = make_trainer(augmented_views=views)
+    trained = trainer.train(augmented(depth), draw, 0)
+    pixels = trainer.images.pixels[draw.validation].astype(np.float32)
+    probabilities = np.asarray(trainer.inference_model(trained)(pixels))
+    classes = trainer.images.class_indices[draw.validation]
+    loss = -np.log(probabilities[np.arange(len(classes)), classes]).mean()
+    assert trained.validation_loss == pytest.approx(loss, rel=1e-4)
+    predicted = trainer.probabilities(trained, draw.validation)
+    np.testing.assert_allclose(predicted, probabilities, rtol=1e-4, atol=1e-6)

@@ -19,7 +19,7 @@ from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
 
 # Keys that change no number in the results.
-_WITHOUT_EFFECT = ("description", "results_dir", "export")
+_WITHOUT_EFFECT = ("description", "results_dir", "export", "cache")
 _ABSENT = object()
 _LARGEST_FILE = 1_000_000  # bytes
 _EXAMPLE = '{"name": "parts", "data": {"folder": "photos/parts"}}'

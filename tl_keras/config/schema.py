@@ -294,8 +294,16 @@ class TrainingConfig(_Section):
     )
     augmentation: Literal["none", "light", "strong", "search"] = Field(
         default="none",
-        description="Random changes of the training images, drawn anew each epoch. search: each "
+        description="Random changes of the training images (see augmented_views). search: each "
         "run is trained with none, light and strong, and validation chooses.",
+    )
+    augmented_views: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Fixed random variants of each training image, one per epoch in turn, whose "
+        "frozen activations are computed once: faster, and less varied. 0 draws new ones for every "
+        "batch; where nothing is frozen they are always new.",
     )
     phase_1: HeadPhaseConfig = HeadPhaseConfig()
     phase_2: FineTuningPhaseConfig = FineTuningPhaseConfig()
@@ -341,6 +349,22 @@ class SearchConfig(_Section):
         return choices
 
 
+class CacheConfig(_Section):
+    """The frozen activations, which are computed once. Nothing here changes a number."""
+
+    memory_megabytes: int = Field(
+        default=1024,
+        ge=0,
+        description="At most this much of them is held in memory, all together; the rest is read "
+        "from the folder.",
+    )
+    folder: Text | None = Field(
+        default=None,
+        description="Folder that keeps them for later runs (default: the user's cache folder; "
+        "python -m tl_keras.cache shows and clears it).",
+    )
+
+
 class ExperimentConfig(_Section):
     """One experiment: only `name` and `data` are required."""
 
@@ -368,6 +392,7 @@ class ExperimentConfig(_Section):
     )
     fine_tuning: FineTuningConfig = FineTuningConfig()
     search: SearchConfig = SearchConfig()
+    cache: CacheConfig = CacheConfig()
     seeds: int = Field(
         default=3,
         ge=1,

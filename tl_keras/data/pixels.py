@@ -2,26 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 
 import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.decoding import ResizeMode, load_pixels
+from tl_keras.data.rows import MappedRows
 from tl_keras.errors import DataError
 
-MEMORY_BUDGET_BYTES = 2**30
+# Beside the feature bank's and what TensorFlow takes, it leaves a laptop of 4 GB some room.
+MEMORY_BUDGET_BYTES = 2**29
 
 
-def allocate(shape: tuple[int, ...], dtype: type, budget: int = MEMORY_BUDGET_BYTES) -> np.ndarray:
+def allocate(
+    shape: tuple[int, ...], dtype: type, budget: int = MEMORY_BUDGET_BYTES
+) -> np.ndarray | MappedRows:
     """An array of this shape: in memory up to `budget` bytes, else mapped to an unnamed file.
 
     The file is on the disk of the system's temporary folder and goes with the array.
     """
     if int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize <= budget:
         return np.empty(shape, dtype)
-    with TemporaryFile() as file:
-        return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
+    return MappedRows(TemporaryFile(), shape, dtype)
 
 
 def load_pictures(
@@ -30,7 +33,7 @@ def load_pictures(
     *,
     image_size: int,
     resize: ResizeMode,
-) -> np.ndarray:
+) -> np.ndarray | MappedRows:
     """Decode and resize the pictures that are used.
 
     Args:
@@ -44,13 +47,19 @@ def load_pictures(
         `rows` is undefined and takes no memory.
 
     Raises:
-        DataError: a file cannot be decoded.
+        DataError: a file cannot be decoded, or the temporary folder has no room.
     """
     pixels = allocate((len(paths), image_size, image_size, 3), np.uint8)
     chosen = [paths[row] for row in rows]
     pictures = decoded_pictures(chosen, image_size=image_size, resize=resize)
-    for row, picture in zip(rows, pictures, strict=True):
-        pixels[row] = picture
+    try:
+        for row, picture in zip(rows, pictures, strict=True):
+            pixels[row] = picture
+    except OSError as error:
+        raise DataError(
+            f"The {len(rows)} decoded pictures do not fit into the temporary folder "
+            f"{gettempdir()} ({error}). Make room there, or set TMPDIR to a folder with room"
+        ) from error
     return pixels
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.backbone_table import BackboneSpec
+from tl_keras.data.rows import Rows
 from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.blocks import Block
 
@@ -42,9 +43,7 @@ def block_statistics(
     return {block.name: _moments(total) for block, total in zip(blocks, totals, strict=True)}
 
 
-def scaled_batches(
-    spec: BackboneSpec, pixels: np.ndarray, rows: np.ndarray
-) -> Iterator[np.ndarray]:
+def scaled_batches(spec: BackboneSpec, pixels: Rows, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Images as `block_statistics` takes them.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.data.augmentation import augmentation_layers
 from tl_keras.models.backbones import scaling_layer
-from tl_keras.models.blocks import Block, find_blocks, split_backbone
+from tl_keras.models.blocks import Block, count_unfrozen, find_blocks, split_backbone
 
 Depth = int | Literal["all"]
 
@@ -96,12 +96,23 @@ class Backbone:
         With no block unfrozen these are the pooled features, (batch, channels). With all of them
         there is no frozen part: None.
         """
-        prefix, suffix = split_backbone(self.model, self.blocks, unfrozen_blocks)
-        if prefix is None:
+        frozen = len(self.blocks) - count_unfrozen(self.blocks, unfrozen_blocks)
+        if frozen == 0:
             return None
+        return self.up_to(self.blocks[frozen - 1].name, pooled=frozen == len(self.blocks))
+
+    def up_to(self, block: str, *, pooled: bool) -> keras.Model:
+        """From images, 0..255 (batch, size, size, 3), to the output of a block, in inference mode.
+
+        That is (batch, height, width, channels), or (batch, channels) where it is pooled.
+
+        Raises:
+            ValueError: there is no such block.
+        """
+        end = self.blocks[[known.name for known in self.blocks].index(block)].output
         images = keras.Input(self.model.input.shape[1:])
-        outputs = Frozen(prefix)(scaling_layer(self.spec)(images))
-        if suffix is None:
+        outputs = Frozen(keras.Model(self.model.input, end))(scaling_layer(self.spec)(images))
+        if pooled:
             outputs = keras.layers.GlobalAveragePooling2D()(outputs)
         return keras.Model(images, outputs)
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.data.rows import Rows
 from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.classifier import Backbone
 
@@ -39,7 +40,7 @@ class BatchNormStatistics:
             input_signature=[tf.TensorSpec(backbone.model.input.shape, tf.float32)],
         )
 
-    def estimate(self, pixels: np.ndarray, rows: np.ndarray | None = None) -> None:
+    def estimate(self, pixels: Rows, rows: np.ndarray | None = None) -> None:
         """Set the statistics to those of some images.
 
         Args:

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tl_keras.config.schema import PhaseConfig, TrainingConfig
 from tl_keras.data.batches import Batch, Batches
+from tl_keras.data.rows import Rows
 from tl_keras.models.classifier import seed_random_layers
 from tl_keras.transfer.batch_norm import BatchNormStatistics
 
@@ -29,7 +30,9 @@ class TrainingGraph:
     directly: on tiny epochs `fit` spends most of its time around them.
 
     Attributes:
-        model: from inputs to logits.
+        model: from training inputs to logits.
+        evaluated: from the inputs of validation and prediction to logits. It is the model, or its
+            upper part where training changes images at random and nothing else does.
         optimizer_state: values of the optimizer's variables before the first step.
         train_step, test_step: (inputs, targets, sample weights) to running means of the metrics.
         logits: inputs to logits, in inference mode.
@@ -37,6 +40,7 @@ class TrainingGraph:
     """
 
     model: keras.Model
+    evaluated: keras.Model
     optimizer_state: Sequence[np.ndarray]
     train_step: Any
     test_step: Any
@@ -49,10 +53,18 @@ class TrainingGraph:
         model: keras.Model,
         training: TrainingConfig,
         statistics: BatchNormStatistics | None = None,
+        evaluated: keras.Model | None = None,
     ) -> "TrainingGraph":
         """Compile `model`, (batch, ...) inputs to logits, with the configured optimizer.
 
         What is trainable in the model at this moment is what the graph trains for good.
+
+        Args:
+            model: to train.
+            training: optimizer and weight decay.
+            statistics: of BatchNorm, for a network trained from scratch.
+            evaluated: the upper part of the model, for validation and prediction on what the lower
+                part gives; None is the whole model.
         """
         optimizer = keras.optimizers.get(
             {
@@ -64,21 +76,27 @@ class TrainingGraph:
             # With one device there is nothing to add up, and TensorFlow would keep every graph
             # that does so for the life of the process: 50 MB for a whole MobileNetV2.
             optimizer._all_reduce_sum_gradients = list
-        model.compile(
-            optimizer,
-            keras.losses.CategoricalCrossentropy(from_logits=True),
-            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-        )
+        _compile(model, optimizer)
         optimizer.build(model.trainable_variables)
-        inputs = tf.TensorSpec(model.input.shape, tf.float32)
-        # The batch dimension is left open, or a smaller last batch would be traced anew.
-        batch = [inputs, tf.TensorSpec(model.output.shape), tf.TensorSpec((None,))]
+        if evaluated is None:
+            evaluated = model
+        else:
+            # The part may be another graph's model, with an optimizer: it is left as it is.
+            evaluated = keras.Model(evaluated.input, evaluated(evaluated.input))
+            _compile(evaluated, None)
         return cls(
             model,
+            evaluated,
             [variable.numpy() for variable in optimizer.variables],
-            train_step=tf.function(lambda *data: model.train_step(data), input_signature=batch),
-            test_step=tf.function(lambda *data: model.test_step(data), input_signature=batch),
-            logits=tf.function(lambda x: model(x, training=False), input_signature=[inputs]),
+            train_step=tf.function(
+                lambda *data: model.train_step(data), input_signature=_signature(model)
+            ),
+            test_step=tf.function(
+                lambda *data: evaluated.test_step(data), input_signature=_signature(evaluated)
+            ),
+            logits=tf.function(
+                lambda x: evaluated(x, training=False), input_signature=_signature(evaluated)[:1]
+            ),
             statistics=statistics,
         )
 
@@ -93,23 +111,39 @@ class TrainingGraph:
     def run(self, step: Any, batches: Iterable[Batch]) -> dict[str, float]:
         """Mean loss and accuracy of one pass with `train_step` or `test_step`."""
         self.model.reset_metrics()
+        self.evaluated.reset_metrics()
         means: dict[str, Any] = {}
         for inputs, targets, weights in batches:
             means = step(tf.cast(inputs, tf.float32), targets, weights)
         # In this order: that of the metrics differs between versions of Keras.
         return {name: float(means[name]) for name in ("loss", "accuracy")}
 
-    def probabilities(self, inputs: np.ndarray, batch_size: int) -> np.ndarray:
+    def probabilities(self, inputs: Rows, batch_size: int) -> np.ndarray:
         """Softmax of the logits, float32 (n, classes)."""
+        rows = np.arange(len(inputs))
+        batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
         parts = [
-            tf.nn.softmax(self.logits(tf.cast(inputs[start : start + batch_size], tf.float32)))
-            for start in range(0, len(inputs), batch_size)
+            tf.nn.softmax(self.logits(tf.cast(inputs[batch], tf.float32))) for batch in batches
         ]
         return np.concatenate([part.numpy() for part in parts])
 
     @property
     def trainable_parameters(self) -> int:
         return sum(int(np.prod(weight.shape)) for weight in self.model.trainable_weights)
+
+
+def _compile(model: keras.Model, optimizer: keras.Optimizer | None) -> None:
+    model.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+    )
+
+
+def _signature(model: keras.Model) -> list[tf.TensorSpec]:
+    """Inputs, targets and sample weights; an open batch, or a smaller last one is traced anew."""
+    inputs, targets = tf.TensorSpec(model.input.shape), tf.TensorSpec(model.output.shape)
+    return [inputs, targets, tf.TensorSpec((None,))]
 
 
 @dataclass

@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import ThreadpoolController
 
+from tl_keras.data.rows import Rows
 from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.classifier import Backbone
 
@@ -79,7 +80,7 @@ class LinearProbe:
         return cls(kernel, np.sum([weight * probe.bias for probe, weight in weighted], axis=0))
 
 
-def pooled_blocks(backbone: Backbone, pixels: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+def pooled_blocks(backbone: Backbone, pixels: Rows, rows: np.ndarray) -> list[np.ndarray]:
     """The pooled output of every block, in one pass in inference mode.
 
     Args:
@@ -226,9 +227,7 @@ def choose_block(table: pd.DataFrame) -> str:
     return str(within["block"].iloc[-1])
 
 
-def choose_cut(
-    backbone: Backbone, pixels: np.ndarray, labels: np.ndarray, groups: np.ndarray
-) -> str:
+def choose_cut(backbone: Backbone, pixels: Rows, labels: np.ndarray, groups: np.ndarray) -> str:
     """The block to cut after, by cross-validation on these images; the last where they are too few.
 
     Args:

@@ -10,9 +10,12 @@ import pandas as pd
 
 from tl_keras.config.schema import HeadConfig, PhaseConfig, TrainingConfig
 from tl_keras.data.batches import Batches
+from tl_keras.data.row_cache import RowCache
+from tl_keras.data.rows import ChosenRows, Rows
 from tl_keras.data.splits import Draw
+from tl_keras.data.views import View
 from tl_keras.models.backbones import build_backbone
-from tl_keras.models.blocks import set_trainable
+from tl_keras.models.blocks import count_unfrozen, set_trainable
 from tl_keras.models.classifier import Backbone, Depth
 from tl_keras.models.heads import build_head
 from tl_keras.transfer.batch_norm import BatchNormStatistics
@@ -82,7 +85,7 @@ class LabelledImages:
         classes: how many there are.
     """
 
-    pixels: np.ndarray
+    pixels: Rows
     class_indices: np.ndarray
     classes: int
 
@@ -111,6 +114,7 @@ class Trainer:
         training: batch size, optimizer, phase 1 and so on.
         remembered_bytes: weights of finished trainings to keep, newest first, so that the same
             recipe, draw and seed (a trial, then a run) is trained once.
+        cache: of the frozen activations.
     """
 
     backbone: Backbone
@@ -118,6 +122,7 @@ class Trainer:
     head: HeadConfig
     training: TrainingConfig
     remembered_bytes: int = 0
+    cache: RowCache = field(default_factory=RowCache)
     _bank: FeatureBank = field(init=False, repr=False)
     _scratch: Backbone | None = field(default=None, init=False, repr=False)
     _heads: dict[tuple[bool, tuple[int, ...]], keras.Model] = field(
@@ -133,7 +138,7 @@ class Trainer:
     )
 
     def __post_init__(self) -> None:
-        self._bank = FeatureBank(self.backbone, self.images.pixels)
+        self._bank = FeatureBank(self.backbone, self.images.pixels, self.cache)
 
     def train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
         """Train `recipe` on the draw's training images, choosing epochs on its validation images.
@@ -248,23 +253,27 @@ class Trainer:
         name: str,
         loss_so_far: float = np.inf,
     ) -> PhaseResult:
-        train, validation = self._batches(recipe, draw, seed)
+        train, validation = self._batches(recipe, draw, seed, phase.epochs)
         graph = self._graph(recipe)
         return train_phase(
             graph, train, validation, phase, name=name, seed=seed, loss_so_far=loss_so_far
         )
 
-    def _batches(self, recipe: Recipe, draw: Draw, seed: int) -> tuple[Batches, Batches]:
+    def _batches(
+        self, recipe: Recipe, draw: Draw, seed: int, epochs: int
+    ) -> tuple[Batches, Batches]:
         smoothing = self.training.label_smoothing
         balanced = self.training.class_weights == "balanced"
+        inputs, *variants = self._training_inputs(recipe, draw.train, seed, epochs)
         train = Batches(
-            self._inputs(recipe, draw.train),
+            inputs,
             self.images.one_hot(draw.train) * (1 - smoothing) + smoothing / self.images.classes,
             batch_size=self.training.batch_size,
             sample_weights=self.images.balancing_weights(draw.train)
             if balanced
             else np.ones(len(draw.train), np.float32),
             shuffle_seed=seed,
+            variants=variants,
         )
         validation = Batches(
             self._inputs(recipe, draw.validation),
@@ -274,11 +283,37 @@ class Trainer:
         )
         return train, validation
 
-    def _inputs(self, recipe: Recipe, positions: np.ndarray) -> np.ndarray:
-        """What the recipe's graph takes: images, or activations where no image changes."""
-        if recipe.from_scratch or recipe.augmentation != "none":
-            return self.images.pixels[positions]
+    def _training_inputs(
+        self, recipe: Recipe, positions: np.ndarray, seed: int, epochs: int
+    ) -> list[Rows]:
+        """What the recipe's graph is trained on, epoch by epoch and then from the start again."""
+        if self._changes_batches(recipe):
+            return [ChosenRows(self.images.pixels, positions)]
+        if recipe.augmentation == "none":
+            return [self._inputs(recipe, positions)]
+        return [
+            self._bank.features(
+                positions, recipe.unfrozen_blocks, View(recipe.augmentation, seed, number)
+            )
+            for number in range(min(self.training.augmented_views, epochs))
+        ]
+
+    def _inputs(self, recipe: Recipe, positions: np.ndarray) -> Rows:
+        """What the recipe's graph is evaluated on: activations, or images with nothing frozen."""
+        if recipe.from_scratch:
+            return ChosenRows(self.images.pixels, positions)
         return self._bank.features(positions, recipe.unfrozen_blocks)
+
+    def _changes_batches(self, recipe: Recipe) -> bool:
+        """Whether images change anew in every batch, so that all of the network is needed."""
+        if recipe.augmentation == "none":
+            return False
+        nothing_frozen = recipe.from_scratch or self._frozen_blocks(recipe) == 0
+        return nothing_frozen or self.training.augmented_views == 0
+
+    def _frozen_blocks(self, recipe: Recipe) -> int:
+        blocks = self.backbone.blocks
+        return len(blocks) - count_unfrozen(blocks, recipe.unfrozen_blocks)
 
     def _graph(self, recipe: Recipe) -> TrainingGraph:
         if not recipe.from_scratch:
@@ -288,7 +323,7 @@ class Trainer:
         shape = (
             recipe.from_scratch,
             recipe.unfrozen_blocks,
-            recipe.augmentation,
+            recipe.augmentation if self._changes_batches(recipe) else "none",
             recipe.hidden_units,
         )
         return self._graphs.get(shape, lambda: self._build_graph(recipe))
@@ -300,11 +335,11 @@ class Trainer:
             model = backbone.augmented("all", head, recipe.augmentation)
             return TrainingGraph.compile(model, self.training, BatchNormStatistics(backbone))
         depth = recipe.unfrozen_blocks
-        if recipe.augmentation == "none":
-            model = self.backbone.trained_part(depth, head)
-        else:
-            model = self.backbone.augmented(depth, head, recipe.augmentation)
-        return TrainingGraph.compile(model, self.training)
+        part = self.backbone.trained_part(depth, head)
+        if not self._changes_batches(recipe):
+            return TrainingGraph.compile(part, self.training)
+        model = self.backbone.augmented(depth, head, recipe.augmentation)
+        return TrainingGraph.compile(model, self.training, evaluated=part)
 
     def _head(self, recipe: Recipe) -> keras.Model:
         key = recipe.from_scratch, recipe.hidden_units
