@@ -90,8 +90,8 @@ def search(
     best = tuner.oracle.get_best_trials()[0]
     return {
         "trials": len(tuner.oracle.trials),
-        "loss": best.score,
-        "accuracy": best.metrics.get_best_value("val_accuracy"),
+        "loss": float(best.score),
+        "accuracy": float(best.metrics.get_best_value("val_accuracy")),
     }
 
 
