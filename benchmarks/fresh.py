@@ -1,0 +1,37 @@
+"""Measurements in processes of their own, in an order that is fair to every side."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pandas as pd
+
+Measured = dict[str, float]
+
+
+def in_turn(sides: Mapping[str, Callable[[], Measured]], repeats: int) -> pd.DataFrame:
+    """Measure every side `repeats` times: first to last, then last to first, and so on.
+
+    A machine that grows slower or faster in the course of it so does the same to all sides. Each
+    measurement has a new process: nothing traced and no memory is handed on.
+
+    Args:
+        sides: by name; functions that can be pickled.
+        repeats: 2 or more even out a trend.
+
+    Returns:
+        A row per measurement: side, repeat (1, 2, ...) and what the function measured.
+    """
+    rows = []
+    for repeat in range(repeats):
+        for name in list(sides)[:: 1 if repeat % 2 == 0 else -1]:
+            measured = in_new_process(sides[name])
+            print(name, {key: round(value, 3) for key, value in measured.items()}, flush=True)
+            rows.append({"side": name, "repeat": repeat + 1, **measured})
+    return pd.DataFrame(rows)
+
+
+def in_new_process(function: Callable[[], Measured]) -> Measured:
+    """What the function returns there; the modules it needs are imported before it is called."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(function).result()

@@ -1,0 +1,136 @@
+"""The package's side of the speed benchmarks, through its public pieces."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.fresh import Measured
+from benchmarks.task import BACKBONE, Task
+from tl_keras.config.schema import (
+    FineTuningPhaseConfig,
+    HeadConfig,
+    HeadPhaseConfig,
+    SearchConfig,
+    TrainingConfig,
+)
+from tl_keras.data.splits import Draw
+from tl_keras.models.classifier import Backbone, Depth
+from tl_keras.models.source_models import load_source
+from tl_keras.transfer.probing import choose_block, cross_validate, pooled_blocks
+from tl_keras.transfer.search import search as search_space
+from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
+
+
+def phase_1(task: Task) -> Measured:
+    """The head alone, after a rehearsal on two other images, which traces all that is traced."""
+    started = time.perf_counter()
+    trainer, recipe = _trainer(task), _recipe(task, 0)
+    spare = task.test[:2]
+    trainer.train(recipe, Draw(spare[:1], spare[1:]), seed=0)
+    traced = time.perf_counter()
+    trained = trainer.train(recipe, Draw(task.train, task.validation), seed=0)
+    ended = time.perf_counter()
+    return {
+        "seconds": ended - started,
+        "building_and_tracing": traced - started,
+        "traced_seconds": ended - traced,
+        "accuracy": _accuracy(trained),
+    }
+
+
+def fine_tuning(task: Task, depth: Depth) -> Measured:
+    """Both phases; building the network counts as part of the first."""
+    started = time.perf_counter()
+    trainer, recipe = _trainer(task), _recipe(task, depth)
+    trained = trainer.train(recipe, Draw(task.train, task.validation), seed=0)
+    seconds = time.perf_counter() - started
+    predicted = trainer.probabilities(trained, task.test).argmax(axis=1)
+    return {
+        "seconds": seconds,
+        "phase_2_seconds": trained.phase_2_seconds,
+        "accuracy": _accuracy(trained),
+        "test_accuracy": float((predicted == task.labels[task.test]).mean()),
+        "epochs": len(trained.history),
+    }
+
+
+def search(task: Task, depths: Sequence[Depth], rates: Sequence[float]) -> Measured:
+    """Every combination once."""
+    config = SearchConfig(
+        oracle="grid",
+        max_trials=len(depths) * len(rates),
+        unfrozen_blocks=tuple(depths),
+        learning_rates=tuple(rates),
+    )
+    with TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        draw = Draw(task.train, task.validation)
+        phase_2 = _training(task).phase_2
+        study = search_space(_trainer(task), draw, config, phase_2, Path(folder))
+        seconds = time.perf_counter() - started
+    trials = study.trials
+    (chosen,) = trials[trials["chosen"]].to_dict("records")
+    return {
+        "seconds": seconds,
+        "trials": len(trials),
+        "loss": chosen["validation_loss"],
+        "accuracy": chosen["validation_accuracy"],
+    }
+
+
+def probes(task: Task) -> Measured:
+    """Probes of all blocks, cross-validated on the training images as the package does."""
+    started = time.perf_counter()
+    backbone = _backbone(task)
+    built = time.perf_counter()
+    features = pooled_blocks(backbone, task.pixels, task.train)
+    pooled = time.perf_counter()
+    named = list(zip([block.name for block in backbone.blocks], features, strict=True))
+    table = cross_validate(named, task.labels[task.train], groups=task.train)
+    ended = time.perf_counter()
+    accuracy = table.set_index("block")["accuracy"]
+    return {
+        "seconds": ended - started,
+        "building": built - started,
+        "features": pooled - built,
+        "cross_validation": ended - pooled,
+        "accuracy": float(accuracy[choose_block(table)]),
+        "accuracy_last_block": float(accuracy.iloc[-1]),
+    }
+
+
+def _backbone(task: Task) -> Backbone:
+    model, _ = load_source(BACKBONE, image_size=task.image_size, weights=task.weights)
+    return Backbone.wrap(BACKBONE, None, model)
+
+
+def _trainer(task: Task) -> Trainer:
+    images = LabelledImages(task.pixels, task.labels, task.classes)
+    return Trainer(_backbone(task), images, HeadConfig(), _training(task))
+
+
+def _training(task: Task) -> TrainingConfig:
+    most = task.patience
+    return TrainingConfig(
+        batch_size=task.batch_size,
+        class_weights="none",
+        phase_1=HeadPhaseConfig(
+            epochs=task.head_epochs,
+            learning_rate=task.head_rate,
+            patience=most or task.head_epochs,
+        ),
+        phase_2=FineTuningPhaseConfig(
+            epochs=task.epochs, learning_rate=task.rate, patience=most or task.epochs
+        ),
+    )
+
+
+def _recipe(task: Task, depth: Depth) -> Recipe:
+    return Recipe(depth, "none", (), _training(task).phase_2)
+
+
+def _accuracy(trained: Trained) -> float:
+    """On the validation images, at the epoch with the lowest loss."""
+    best = trained.history["validation_loss"].to_numpy().argmin()
+    return float(trained.history["validation_accuracy"].to_numpy()[best])
