@@ -30,7 +30,7 @@ def image(backbone: keras.Model) -> np.ndarray:
 
 
 def assert_parts_equal_whole(backbone: keras.Model, blocks: Sequence[Block], unfrozen: int) -> None:
-    lower, upper = split_backbone(backbone, blocks, unfrozen)
+    lower, upper, _ = split_backbone(backbone, blocks, unfrozen)
     assert lower is not None
     assert upper is not None
     whole = np.asarray(backbone(image(backbone), training=False))
@@ -125,18 +125,18 @@ def test_rules_that_no_tensor_separates_are_refused() -> None:
 
 def test_nothing_unfrozen_is_the_whole_backbone_below() -> None:
     backbone, blocks = built("MobileNetV2")
-    assert split_backbone(backbone, blocks, 0) == (backbone, None)
+    assert split_backbone(backbone, blocks, 0) == (backbone, None, None)
 
 
 @pytest.mark.parametrize("everything", ["all", 19])
 def test_everything_unfrozen_is_the_whole_backbone_above(everything: int) -> None:
     backbone, blocks = built("MobileNetV2")
-    assert split_backbone(backbone, blocks, everything) == (None, backbone)
+    assert split_backbone(backbone, blocks, everything) == (None, backbone, None)
 
 
 def test_parts_share_their_layers_with_the_backbone() -> None:
     backbone, blocks = built("MobileNetV2")
-    lower, upper = split_backbone(backbone, blocks, 2)
+    lower, upper, _ = split_backbone(backbone, blocks, 2)
     assert lower is not None
     assert upper is not None
     assert lower.get_layer("block_15_add") is backbone.get_layer("block_15_add")

@@ -74,11 +74,7 @@ def stochastic_trainer(make_trainer: MakeTrainer) -> Trainer:
     return make_trainer(**STOCHASTIC)
 
 
-def assert_equal_weights(
-    first: Sequence[np.ndarray] | None, second: Sequence[np.ndarray] | None
-) -> None:
-    assert first is not None
-    assert second is not None
+def assert_equal_weights(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> None:
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -86,7 +82,10 @@ def assert_equal_weights(
 def assert_same(first: Trained, second: Trained) -> None:
     """Equal bit for bit, seconds aside."""
     assert_equal_weights(first.head_weights, second.head_weights)
-    assert_equal_weights(first.backbone_weights or [], second.backbone_weights or [])
+    assert first.backbone_weights.keys() == second.backbone_weights.keys()
+    assert_equal_weights(
+        list(first.backbone_weights.values()), list(second.backbone_weights.values())
+    )
     pd.testing.assert_frame_equal(
         first.history.drop(columns="seconds"),
         second.history.drop(columns="seconds"),
@@ -97,8 +96,13 @@ def assert_same(first: Trained, second: Trained) -> None:
     assert first.unfrozen_layers == second.unfrozen_layers
 
 
-def by_path(backbone: Backbone, weights: Sequence[np.ndarray] | None) -> dict[str, np.ndarray]:
-    assert weights is not None
+def all_weights(trainer: Trainer, trained: Trained) -> list[np.ndarray]:
+    """Of the whole backbone."""
+    source = dict(enumerate(trainer.backbone.source_weights))
+    return list((source | dict(trained.backbone_weights)).values())
+
+
+def by_path(backbone: Backbone, weights: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     return dict(zip((weight.path for weight in backbone.model.weights), weights, strict=True))
 
 
@@ -122,7 +126,7 @@ def test_only_the_unfrozen_blocks_change_and_never_batch_norm(
     trained = trainer.train(recipe(depth, augmentation, epochs=4), draw, 0)
     assert trained.validation_loss < losses(trained, "head").min()
     source = by_path(trainer.backbone, trainer.backbone.source_weights)
-    after = by_path(trainer.backbone, trained.backbone_weights)
+    after = by_path(trainer.backbone, all_weights(trainer, trained))
     first_unfrozen = 0 if depth == "all" else 4 - int(depth)
     for path, weights in source.items():
         frozen = BLOCK_OF[path.split("_")[0]] < first_unfrozen or "_bn/" in path
@@ -131,7 +135,7 @@ def test_only_the_unfrozen_blocks_change_and_never_batch_norm(
 
 def test_phase_1_changes_the_head_alone(trainer: Trainer, draw: Draw) -> None:
     trained = trainer.train(recipe(0), draw, 0)
-    assert trained.backbone_weights is None
+    assert trained.backbone_weights == {}
     assert_equal_weights(trainer.backbone.source_weights, trainer.backbone.model.get_weights())
     assert any(weights.any() for weights in trained.head_weights)
 
@@ -163,7 +167,9 @@ class Uncached:
         keras.utils.set_random_seed(seed)
         self.head.set_weights(build_head(5, 3, hidden_units=(), dropout=0.0).get_weights())
 
-    def train(self, depth: int, phase: PhaseConfig, draw: Draw, reached: float) -> PhaseResult:
+    def train(
+        self, depth: int, phase: PhaseConfig, draw: Draw, reached: np.ndarray | None
+    ) -> PhaseResult:
         set_trainable(self.backbone.model, self.backbone.blocks, depth)
         model = self.backbone.augmented(depth, self.head, "none")
         return train_phase(
@@ -173,7 +179,7 @@ class Uncached:
             phase,
             name="x",
             seed=self.seed,
-            loss_so_far=reached,
+            losses_so_far=reached,
         )
 
     def batches(self, rows: np.ndarray, size: int, seed: int | None) -> Batches:
@@ -192,14 +198,14 @@ def test_cached_features_train_as_the_whole_network_does(
     trainer = make_trainer(drop=0.9)
     trained = trainer.train(recipe(depth), draw, 5)
     direct = Uncached(trainer, make_backbone(drop=0.9), 5)
-    results = [direct.train(0, trainer.training.phase_1, draw, np.inf)]
+    results = [direct.train(0, trainer.training.phase_1, draw, None)]
     if depth:
-        reached = results[0].validation_loss
+        reached = results[0].validation_losses
         results.append(direct.train(depth, recipe(depth).last_phase, draw, reached))
     columns = ["loss", "accuracy", "validation_loss", "validation_accuracy"]
     history = pd.concat([result.history for result in results])
     np.testing.assert_allclose(trained.history[columns], history[columns], rtol=1e-4, atol=1e-6)
-    backbone_weights = trained.backbone_weights or trainer.backbone.source_weights
+    backbone_weights = all_weights(trainer, trained)
     for cached, weights in (
         *zip(trained.head_weights, direct.head.get_weights(), strict=True),
         *zip(backbone_weights, direct.backbone.model.get_weights(), strict=True),
@@ -224,7 +230,7 @@ def test_fine_tuning_that_fails_ends_with_phase_1(trainer: Trainer, draw: Draw) 
     assert losses(trained, "fine_tuning").min() > head_only.validation_loss
     assert trained.validation_loss == head_only.validation_loss
     assert_equal_weights(trained.head_weights, head_only.head_weights)
-    assert trained.backbone_weights is None, "its backbone is the source's"
+    assert trained.backbone_weights == {}, "its backbone is the source's"
     positions = np.arange(6)
     np.testing.assert_allclose(
         trainer.probabilities(trained, positions),
@@ -349,8 +355,6 @@ def test_same_training_is_made_once_within_the_budget(
 def test_seed_decides_the_initialisation(trainer: Trainer, draw: Draw) -> None:
     slow = replace(SCRATCH, last_phase=PhaseConfig(epochs=1, learning_rate=1e-9, patience=1))
     first, second = (trainer.train(slow, draw, seed) for seed in (0, 1))
-    assert first.backbone_weights is not None
-    assert second.backbone_weights is not None
     assert not np.allclose(first.backbone_weights[0], second.backbone_weights[0])
 
 
@@ -450,9 +454,7 @@ def test_from_scratch_the_statistics_are_those_of_the_training_images(
     trainer: Trainer, draw: Draw, images: LabelledImages, augmentation: str
 ) -> None:
     trained = trainer.train(replace(SCRATCH, augmentation=augmentation), draw, 0)
-    network = trainer.backbone.model
-    network.set_weights(trained.backbone_weights)
-    network.trainable = True
+    network = trainer.trained_backbone(trained).model
     norms = [network.get_layer(name) for name in ("stem_bn", "block1_bn", "block2_bn")]
     kept = [(norm.moving_mean.numpy(), norm.moving_variance.numpy()) for norm in norms]
     scaled = images.pixels[draw.train].astype(np.float32) / 127.5 - 1

@@ -16,8 +16,8 @@ import tensorflow as tf
 from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 
+from tl_keras.data.folds import stratified_folds
 from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.classifier import Backbone
 
@@ -26,8 +26,6 @@ BATCH = 64
 PENALTY = 1.0
 MAX_STEPS = 500
 FOLDS, REPEATS = 5, 4
-# Divisions to try for one that leaves every class on the training side.
-ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,7 @@ def cross_validate(
         best block (excess) with the standard error over images (excess_se). Empty where a class
         lies in fewer than two groups.
     """
-    divisions = [_folds(labels, groups, folds, seed + k) for k in range(repeats)]
+    divisions = [stratified_folds(labels, groups, folds, seed + k) for k in range(repeats)]
     if not all(divisions):
         return pd.DataFrame()
     held_out = [_held_out(features, labels, divisions) for _, features in blocks]
@@ -208,20 +206,3 @@ def _held_out(
         right[test] += predicted.argmax(axis=1) == labels[test]
         losses[test] -= predicted[np.arange(len(test)), labels[test]]
     return right / len(divisions), losses / len(divisions)
-
-
-def _folds(
-    labels: np.ndarray, groups: np.ndarray, folds: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Folds whose training sides have every class; none where groups are too few for that."""
-    classes = np.unique(labels)
-    rarest = min(len(np.unique(groups[labels == label])) for label in classes)
-    if (count := min(folds, rarest)) < 2:
-        return []
-    for attempt in range(ATTEMPTS):
-        division = StratifiedGroupKFold(count, shuffle=True, random_state=seed + 1000 * attempt)
-        found = list(division.split(labels, labels, groups))
-        # Groups with images of several classes may leave a class to one side.
-        if all(len(np.unique(labels[train])) == len(classes) for train, _ in found):
-            return found
-    return []

@@ -12,64 +12,16 @@ from tl_keras.config.schema import HeadConfig, PhaseConfig, TrainingConfig
 from tl_keras.data.batches import Batches
 from tl_keras.data.splits import Draw
 from tl_keras.models.backbones import build_backbone
-from tl_keras.models.blocks import set_trainable
-from tl_keras.models.classifier import Backbone, Depth
+from tl_keras.models.blocks import block_of_variable, set_trainable, unfrozen_range
+from tl_keras.models.classifier import Backbone
 from tl_keras.models.heads import build_head
 from tl_keras.transfer.batch_norm import BatchNormStatistics
+from tl_keras.transfer.borrowed import BorrowedBackbone
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import GraphPool, PhaseResult, TrainingGraph, train_phase
+from tl_keras.transfer.recipe import Recipe, Trained
 
 PREDICTION_BATCH = 64
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What is trained and how; together with a draw of images and a seed it fixes the result.
-
-    Attributes:
-        unfrozen_blocks: blocks that train in phase 2, from the head; 0 is phase 1 alone.
-        augmentation: "none", "light" or "strong".
-        hidden_units: hidden layers of the head.
-        last_phase: length and rate of phase 2, or of the only phase from scratch.
-        from_scratch: the whole network, from random initialisation, in one phase.
-    """
-
-    unfrozen_blocks: Depth
-    augmentation: str
-    hidden_units: tuple[int, ...]
-    last_phase: PhaseConfig
-    from_scratch: bool = False
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained classifier: its recipe, its weights and how it came to them.
-
-    Attributes:
-        recipe: what was asked for.
-        head_weights: of the head.
-        backbone_weights: of the whole backbone; None where they are the source's.
-        history: one row per epoch of all phases (see `PhaseResult`).
-        validation_loss: mean cross-entropy on the validation images, of the weights kept.
-        phase_1_seconds, phase_2_seconds: wall time; features and tracing count where they
-            happened first, and phase 1 is the time it took when it was first trained.
-        unfrozen_layers: backbone layers with weights that the last phase trained.
-        trainable_parameters: numbers that the last phase could change.
-    """
-
-    recipe: Recipe
-    head_weights: list[np.ndarray]
-    backbone_weights: list[np.ndarray] | None
-    history: pd.DataFrame
-    validation_loss: float
-    phase_1_seconds: float
-    phase_2_seconds: float
-    unfrozen_layers: int
-    trainable_parameters: int
-
-    @property
-    def weight_bytes(self) -> int:
-        return sum(weight.nbytes for weight in (*self.head_weights, *(self.backbone_weights or ())))
 
 
 @dataclass(frozen=True)
@@ -101,11 +53,12 @@ class Trainer:
     """Trains recipes on draws of one set of images, sharing what does not depend on the run.
 
     Shared are the frozen activations, the traced training functions, and phase 1 of recipes that
-    differ in phase 2 only. None of it changes a number: every run starts from the source weights,
-    a head initialised from its seed, and an optimizer in its initial state.
+    differ in phase 2 only: that starts from a head that fits the frozen features (LP-FT, Kumar et
+    al. 2022, arXiv:2202.10054). None of it changes a number: every run starts from the source
+    weights, a head initialised from its seed, and an optimizer in its initial state.
 
     Attributes:
-        backbone: with the source weights.
+        backbone: the whole one, with the source weights; recipes cut it.
         images: that draws refer to by position.
         head: the dropout of new heads.
         training: batch size, optimizer, phase 1 and so on.
@@ -118,22 +71,20 @@ class Trainer:
     head: HeadConfig
     training: TrainingConfig
     remembered_bytes: int = 0
-    _bank: FeatureBank = field(init=False, repr=False)
+    _borrowed: BorrowedBackbone = field(init=False, repr=False)
+    _banks: dict[str, FeatureBank] = field(default_factory=dict, init=False, repr=False)
     _scratch: Backbone | None = field(default=None, init=False, repr=False)
-    _heads: dict[tuple[bool, tuple[int, ...]], keras.Model] = field(
-        default_factory=dict, init=False
-    )
+    _heads: dict[tuple[object, ...], keras.Model] = field(default_factory=dict, init=False)
     _graphs: GraphPool = field(default_factory=GraphPool, init=False)
     _phase_1: dict[tuple[object, ...], tuple[PhaseResult, list[np.ndarray], float]] = field(
         default_factory=dict, init=False
     )
-
     _finished: OrderedDict[tuple[object, ...], Trained] = field(
         default_factory=OrderedDict, init=False, repr=False
     )
 
     def __post_init__(self) -> None:
-        self._bank = FeatureBank(self.backbone, self.images.pixels)
+        self._borrowed = BorrowedBackbone(self.backbone)
 
     def train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
         """Train `recipe` on the draw's training images, choosing epochs on its validation images.
@@ -155,16 +106,16 @@ class Trainer:
         keras.utils.set_random_seed(seed)
         if recipe.from_scratch:
             return self._train_from_scratch(recipe, draw, seed)
-        self.backbone.restore_source()
+        self._borrowed.load({})
         head = self._head(recipe)
         phase_1, head_weights, seconds = self._train_head(recipe, draw, seed)
         head.set_weights(head_weights)
         frozen = Trained(
             recipe=recipe,
             head_weights=head_weights,
-            backbone_weights=None,
+            backbone_weights={},
             history=phase_1.history,
-            validation_loss=phase_1.validation_loss,
+            validation_losses=phase_1.validation_losses,
             phase_1_seconds=seconds,
             phase_2_seconds=0.0,
             unfrozen_layers=0,
@@ -179,7 +130,7 @@ class Trainer:
         return self._graph(trained.recipe).probabilities(inputs, PREDICTION_BATCH)
 
     def trained_backbone(self, trained: Trained) -> Backbone:
-        """The backbone with the trained weights, until the trainer is asked for anything else."""
+        """The backbone up to the cut with the trained weights, until the trainer does more."""
         return self._load(trained)[0]
 
     def inference_model(self, trained: Trained) -> keras.Model:
@@ -191,11 +142,11 @@ class Trainer:
         self, recipe: Recipe, draw: Draw, seed: int
     ) -> tuple[PhaseResult, list[np.ndarray], float]:
         images = (draw.train.tobytes(), draw.validation.tobytes())
-        key = (seed, *images, recipe.hidden_units, recipe.augmentation)
+        key = (seed, *images, recipe.cut, recipe.hidden_units, recipe.augmentation)
         if key not in self._phase_1:
             started = time.perf_counter()
             self._initialise_head(recipe, seed)
-            head_only = replace(recipe, unfrozen_blocks=0)
+            head_only = replace(recipe, unfrozen_blocks=0, layer_decay=1.0)
             result = self._fit(head_only, draw, seed, self.training.phase_1, "head")
             weights = self._head(recipe).get_weights()
             self._phase_1[key] = result, weights, time.perf_counter() - started
@@ -204,19 +155,19 @@ class Trainer:
     def _fine_tune(self, frozen: Trained, draw: Draw, seed: int) -> Trained:
         started = time.perf_counter()
         recipe = frozen.recipe
-        result = self._fit(
-            recipe, draw, seed, recipe.last_phase, "fine_tuning", frozen.validation_loss
-        )
-        improved = result.validation_loss < frozen.validation_loss
+        losses = frozen.validation_losses
+        result = self._fit(recipe, draw, seed, recipe.last_phase, "fine_tuning", losses)
+        improved = result.validation_losses is not losses
+        graph = self._graph(recipe)
         return replace(
             frozen,
             head_weights=self._head(recipe).get_weights(),
-            backbone_weights=self.backbone.model.get_weights() if improved else None,
+            backbone_weights=self._borrowed.weights_of(graph.changing) if improved else {},
             history=pd.concat([frozen.history, result.history], ignore_index=True),
-            validation_loss=result.validation_loss,
+            validation_losses=result.validation_losses,
             phase_2_seconds=time.perf_counter() - started,
-            unfrozen_layers=_trained_layers(self.backbone),
-            trainable_parameters=self._graph(recipe).trainable_parameters,
+            unfrozen_layers=_trained_layers(self._borrowed.up_to(recipe.cut)),
+            trainable_parameters=graph.trainable_parameters,
         )
 
     def _train_from_scratch(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
@@ -230,9 +181,9 @@ class Trainer:
         return Trained(
             recipe=recipe,
             head_weights=self._head(recipe).get_weights(),
-            backbone_weights=backbone.model.get_weights(),
+            backbone_weights=dict(enumerate(backbone.model.get_weights())),
             history=result.history,
-            validation_loss=result.validation_loss,
+            validation_losses=result.validation_losses,
             phase_1_seconds=0.0,
             phase_2_seconds=time.perf_counter() - started,
             unfrozen_layers=_trained_layers(backbone),
@@ -246,12 +197,13 @@ class Trainer:
         seed: int,
         phase: PhaseConfig,
         name: str,
-        loss_so_far: float = np.inf,
+        losses_so_far: np.ndarray | None = None,
     ) -> PhaseResult:
         train, validation = self._batches(recipe, draw, seed)
         graph = self._graph(recipe)
+        self._borrowed.expect_changes(graph.changing)
         return train_phase(
-            graph, train, validation, phase, name=name, seed=seed, loss_so_far=loss_so_far
+            graph, train, validation, phase, name=name, seed=seed, losses_so_far=losses_so_far
         )
 
     def _batches(self, recipe: Recipe, draw: Draw, seed: int) -> tuple[Batches, Batches]:
@@ -278,19 +230,28 @@ class Trainer:
         """What the recipe's graph takes: images, or activations where no image changes."""
         if recipe.from_scratch or recipe.augmentation != "none":
             return self.images.pixels[positions]
-        return self._bank.features(positions, recipe.unfrozen_blocks)
+        blocks = self._borrowed.up_to(recipe.cut).blocks
+        frozen = unfrozen_range(blocks, recipe.unfrozen_blocks).start
+        if frozen == len(blocks):
+            return self._bank(blocks[-1].name).features(positions, 0)
+        # Counted from the last block of all, so that cuts share what they have in common.
+        whole = self.backbone.blocks
+        return self._bank(whole[-1].name).features(positions, len(whole) - frozen)
+
+    def _bank(self, cut: str) -> FeatureBank:
+        if cut not in self._banks:
+            self._banks[cut] = FeatureBank(self._borrowed.up_to(cut), self.images.pixels)
+        return self._banks[cut]
 
     def _graph(self, recipe: Recipe) -> TrainingGraph:
+        shape: tuple[object, ...] = recipe.augmentation, recipe.hidden_units
         if not recipe.from_scratch:
+            backbone = self._borrowed.up_to(recipe.cut)
             # The graphs share their layers, and a graph trains what is trainable when it is built
             # and when its first step is traced.
-            set_trainable(self.backbone.model, self.backbone.blocks, recipe.unfrozen_blocks)
-        shape = (
-            recipe.from_scratch,
-            recipe.unfrozen_blocks,
-            recipe.augmentation,
-            recipe.hidden_units,
-        )
+            set_trainable(backbone.model, backbone.blocks, recipe.unfrozen_blocks)
+            unfrozen = unfrozen_range(backbone.blocks, recipe.unfrozen_blocks)
+            shape += (len(backbone.blocks), unfrozen, recipe.layer_decay)
         return self._graphs.get(shape, lambda: self._build_graph(recipe))
 
     def _build_graph(self, recipe: Recipe) -> TrainingGraph:
@@ -299,22 +260,24 @@ class Trainer:
             backbone = self._scratch_backbone()
             model = backbone.augmented("all", head, recipe.augmentation)
             return TrainingGraph.compile(model, self.training, BatchNormStatistics(backbone))
-        depth = recipe.unfrozen_blocks
+        depth, backbone = recipe.unfrozen_blocks, self._borrowed.up_to(recipe.cut)
         if recipe.augmentation == "none":
-            model = self.backbone.trained_part(depth, head)
+            model = backbone.trained_part(depth, head)
         else:
-            model = self.backbone.augmented(depth, head, recipe.augmentation)
-        return TrainingGraph.compile(model, self.training)
+            model = backbone.augmented(depth, head, recipe.augmentation)
+        return TrainingGraph.compile(
+            model, self.training, rate_factors=_rate_factors(backbone, recipe.layer_decay)
+        )
 
     def _head(self, recipe: Recipe) -> keras.Model:
-        key = recipe.from_scratch, recipe.hidden_units
+        key = recipe.from_scratch, recipe.cut, recipe.hidden_units
         if key not in self._heads:
             self._heads[key] = self._new_head(recipe)
         return self._heads[key]
 
     def _new_head(self, recipe: Recipe) -> keras.Model:
-        # What is borrowed may be cut; from scratch the whole network is trained.
-        backbone = self._scratch_backbone() if recipe.from_scratch else self.backbone
+        scratch = recipe.from_scratch
+        backbone = self._scratch_backbone() if scratch else self._borrowed.up_to(recipe.cut)
         return build_head(
             backbone.channels,
             self.images.classes,
@@ -344,11 +307,12 @@ class Trainer:
         return self._scratch
 
     def _load(self, trained: Trained) -> tuple[Backbone, keras.Model]:
-        backbone = self._scratch_backbone() if trained.recipe.from_scratch else self.backbone
-        if trained.backbone_weights is None:
-            backbone.restore_source()
+        if trained.recipe.from_scratch:
+            backbone = self._scratch_backbone()
+            backbone.model.set_weights(list(trained.backbone_weights.values()))
         else:
-            backbone.model.set_weights(trained.backbone_weights)
+            backbone = self._borrowed.up_to(trained.recipe.cut)
+            self._borrowed.load(trained.backbone_weights)
         head = self._head(trained.recipe)
         head.set_weights(trained.head_weights)
         return backbone, head
@@ -356,3 +320,12 @@ class Trainer:
 
 def _trained_layers(backbone: Backbone) -> int:
     return sum(bool(layer.trainable_weights) for layer in backbone.model.layers)
+
+
+def _rate_factors(backbone: Backbone, decay: float) -> dict[int, float]:
+    """Of every variable, by its `id`: the block below the head has the factor `decay`."""
+    if decay == 1:
+        return {}
+    top = len(backbone.blocks)
+    blocks = block_of_variable(backbone.blocks)
+    return {variable: decay ** (top - block) for variable, block in blocks.items()}
