@@ -25,8 +25,8 @@ from tl_keras.models.source_models import load_source
 from tl_keras.monitor import Silent
 from tl_keras.reporting.ledger import load_runs
 from tl_keras.serving.verify import verify_export
-from tl_keras.transfer.search import Trial
 from tl_keras.transfer.strategies import Run
+from tl_keras.transfer.trials import Trial
 
 # KerasTuner asks for the current thread by its old name.
 pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")

@@ -201,7 +201,13 @@ def test_weights_of_the_best_epoch_are_kept() -> None:
 def test_training_stops_when_patience_is_at_its_end() -> None:
     graph = compiled()
     result = train_phase(
-        graph, batches(4), batches(10), phase(50, patience=3), name="x", seed=0, losses_so_far=PERFECT
+        graph,
+        batches(4),
+        batches(10),
+        phase(50, patience=3),
+        name="x",
+        seed=0,
+        losses_so_far=PERFECT,
     )
     assert len(result.history) == 3
 
@@ -229,7 +235,13 @@ def test_training_that_improves_runs_to_its_end() -> None:
 def test_phase_that_never_improves_ends_where_it_started() -> None:
     graph = compiled()
     result = train_phase(
-        graph, batches(4), batches(10), phase(4, patience=9), name="x", seed=0, losses_so_far=PERFECT
+        graph,
+        batches(4),
+        batches(10),
+        phase(4, patience=9),
+        name="x",
+        seed=0,
+        losses_so_far=PERFECT,
     )
     assert_equal_weights(graph.model.get_weights(), [KERNEL, BIAS])
     assert result.validation_losses is PERFECT

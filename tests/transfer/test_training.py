@@ -17,8 +17,10 @@ from tl_keras.models.blocks import set_trainable
 from tl_keras.models.classifier import Backbone, Depth
 from tl_keras.models.heads import build_head
 from tl_keras.transfer import phases, training
+from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import PhaseResult, TrainingGraph, train_phase
-from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
+from tl_keras.transfer.recipe import Recipe, Trained
+from tl_keras.transfer.training import LabelledImages, Trainer
 
 MakeBackbone = Callable[..., Backbone]
 MakeTrainer = Callable[..., Trainer]
@@ -37,9 +39,11 @@ def recipe(
     epochs: int = 2,
     rate: float = 0.01,
     from_scratch: bool = False,
+    cut: str | None = None,
+    decay: float = 1.0,
 ) -> Recipe:
     phase = PhaseConfig(epochs=epochs, learning_rate=rate, patience=epochs)
-    return Recipe(depth, augmentation, units, phase, from_scratch)
+    return Recipe(depth, augmentation, units, phase, from_scratch, cut, decay)
 
 
 SCRATCH = recipe("all", from_scratch=True)
@@ -47,12 +51,14 @@ EVERY_KIND = [
     recipe(0, "light"),
     recipe(2, units=(3,)),
     recipe("all", "strong"),
+    recipe("block1:block2"),
+    recipe(1, cut="block2", decay=0.5),
     SCRATCH,
 ]
 KINDS = pytest.mark.parametrize(
     "kind",
     EVERY_KIND,
-    ids=lambda kind: f"{kind.unfrozen_blocks}-{kind.augmentation}-{kind.from_scratch}",
+    ids=lambda kind: f"{kind.unfrozen_blocks}-{kind.augmentation}-{kind.cut}-{kind.from_scratch}",
 )
 
 
@@ -131,6 +137,110 @@ def test_only_the_unfrozen_blocks_change_and_never_batch_norm(
     for path, weights in source.items():
         frozen = BLOCK_OF[path.split("_")[0]] < first_unfrozen or "_bn/" in path
         assert np.array_equal(weights, after[path]) == frozen, path
+
+
+@pytest.mark.parametrize("augmentation", ["none", "light"])
+@pytest.mark.parametrize(
+    ("depth", "cut", "unfrozen"),
+    [
+        ("block1:block2", None, {1, 2}),
+        ("stem:block1", None, {0, 1}),
+        ("block1:block1", "block2", {1}),
+        (1, "block2", {2}),
+        ("all", "block1", {0, 1}),
+    ],
+)
+def test_a_range_or_a_cut_trains_its_own_blocks_and_never_batch_norm(
+    trainer: Trainer,
+    draw: Draw,
+    depth: Depth,
+    cut: str | None,
+    unfrozen: set[int],
+    augmentation: str,
+) -> None:
+    trained = trainer.train(recipe(depth, augmentation, epochs=6, rate=0.002, cut=cut), draw, 0)
+    assert trained.backbone_weights, "phase 2 must better phase 1 for this test to tell"
+    source = by_path(trainer.backbone, trainer.backbone.source_weights)
+    after = by_path(trainer.backbone, all_weights(trainer, trained))
+    for path, weights in source.items():
+        frozen = BLOCK_OF[path.split("_")[0]] not in unfrozen or "_bn/" in path
+        assert np.array_equal(weights, after[path]) == frozen, path
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize(("depth", "cut"), [("all", None), ("stem:block1", None), (1, "block2")])
+def test_the_step_of_each_block_is_scaled_by_its_decay(
+    make_trainer: MakeTrainer,
+    draw: Draw,
+    optimizer: str,
+    weight_decay: float,
+    depth: Depth,
+    cut: str | None,
+) -> None:
+    settings = {"optimizer": optimizer, "batch_size": 14, "weight_decay": weight_decay}
+    one, other = (
+        first_step(make_trainer(phase_1=(1, 0.02), **settings), draw, depth, cut, decay)
+        for decay in (1.0, 0.5)
+    )
+    top = 4 if cut is None else 3
+    assert one.keys() == other.keys()
+    for path in one:
+        below = top - BLOCK_OF.get(path.split("_")[0], top)
+        # The difference of two float32 weights has an error of its own.
+        np.testing.assert_allclose(other[path], one[path] * 0.5**below, atol=5e-7, err_msg=path)
+        assert np.abs(other[path]).max() > 1e-4, path
+
+
+def first_step(
+    trainer: Trainer, draw: Draw, depth: Depth, cut: str | None, decay: float
+) -> dict[str, np.ndarray]:
+    """How far the first step of phase 2 moves each weight that it trains."""
+    trainer.train(recipe(0, cut=cut), draw, 0)
+    graph = trainer._graph(recipe(depth, cut=cut, decay=decay))
+    weights = {variable.path: variable.numpy() for variable in graph.model.trainable_weights}
+    graph.start_again(0.05 if trainer.training.optimizer == "adam" else 5.0, 0)
+    train, _ = trainer._batches(recipe(depth, cut=cut), draw, 0)
+    graph.train(train)
+    after = {variable.path: variable.numpy() for variable in graph.model.trainable_weights}
+    # Keras numbers the layers of heads through.
+    return {
+        f"head/{path.split('/')[-1]}" if "dense" in path else path: after[path] - weights[path]
+        for path in after
+    }
+
+
+def test_recipes_share_what_lies_below_their_blocks(
+    make_trainer: MakeTrainer, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, Depth]] = []
+    features = FeatureBank.features
+
+    def noted(bank: FeatureBank, positions: np.ndarray, depth: Depth) -> np.ndarray:
+        asked.append((len(bank.backbone.blocks), depth))
+        return features(bank, positions, depth)
+
+    monkeypatch.setattr(FeatureBank, "features", noted)
+    trainer = make_trainer()
+    # All start at block2; phase 1 needs the pooled output of each cut.
+    for kind in (recipe(2), recipe(1, cut="block2"), recipe("block2:block2")):
+        trainer.train(kind, draw, 0)
+    assert set(asked) == {(4, 0), (4, 2), (3, 0)}
+
+
+def test_a_cut_is_a_network_that_ends_there(
+    make_trainer: MakeTrainer, draw: Draw, trainer: Trainer
+) -> None:
+    alone = Trainer(
+        make_trainer().backbone.cut_after("block2"), trainer.images, trainer.head, trainer.training
+    )
+    expected = alone.train(recipe(2), draw, 3)
+    found = trainer.train(recipe(2, cut="block2"), draw, 3)
+    assert_equal_weights(found.head_weights, expected.head_weights)
+    columns = ["loss", "validation_loss"]
+    np.testing.assert_array_equal(found.history[columns], expected.history[columns])
+    assert found.trainable_parameters == expected.trainable_parameters
+    assert trainer.trained_backbone(found).block_names == ("stem", "block1", "block2")
 
 
 def test_phase_1_changes_the_head_alone(trainer: Trainer, draw: Draw) -> None:

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from tl_keras.data.splits import Draw
+
 # Divisions to try for one that leaves every class on the training side.
 ATTEMPTS = 20
 
@@ -33,3 +35,23 @@ def stratified_folds(
         if all(len(np.unique(labels[train])) == len(classes) for train, _ in found):
             return found
     return []
+
+
+def fold_draws(
+    draw: Draw, labels: np.ndarray, groups: np.ndarray, folds: int, seed: int
+) -> tuple[Draw, ...]:
+    """Divide the labelled images of a draw anew, each held out once.
+
+    Args:
+        draw: whose training and validation images are divided.
+        labels: int, of all images that the draw refers to.
+        groups: of the same images.
+        folds: at most, as of `stratified_folds`.
+        seed: of the division.
+
+    Returns:
+        A draw per fold; the draw itself for a single fold, or where two cannot be made.
+    """
+    rows = np.sort(np.concatenate([draw.train, draw.validation]))
+    divided = stratified_folds(labels[rows], groups[rows], folds, seed)
+    return tuple(Draw(rows[train], rows[held_out]) for train, held_out in divided) or (draw,)

@@ -36,6 +36,11 @@ class Recipe:
     layer_decay: float = 1.0
 
 
+def depth_of(text: str) -> Depth:
+    """What `str` made a text of, in tables."""
+    return int(text) if text.isdecimal() else text
+
+
 @dataclass(frozen=True)
 class Trained:
     """A trained classifier: its recipe, its weights and how it came to them.
@@ -76,8 +81,8 @@ class Trained:
     @property
     def validation_accuracy(self) -> float:
         """Of the weights kept: those of the first epoch with the least loss."""
-        best = self.history["validation_loss"].idxmin()
-        return float(self.history.loc[best, "validation_accuracy"])
+        best = self.history["validation_loss"].to_numpy().argmin()
+        return float(self.history["validation_accuracy"].to_numpy()[best])
 
     @property
     def weight_bytes(self) -> int:
