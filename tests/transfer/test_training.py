@@ -144,7 +144,7 @@ def test_only_the_unfrozen_blocks_change_and_never_batch_norm(
     ("depth", "cut", "unfrozen"),
     [
         ("block1:block2", None, {1, 2}),
-        ("stem:block1", None, {0, 1}),
+        ("block1:block1", None, {1}),
         ("block1:block1", "block2", {1}),
         (1, "block2", {2}),
         ("all", "block1", {0, 1}),
