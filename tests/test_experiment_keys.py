@@ -37,7 +37,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):Deprecat
 FINE_TUNING = {"strategies": ["fine_tuning"]}
 FROM_SCRATCH = {"strategies": ["from_scratch"]}
 SEARCHED = {"strategies": ["searched"]}
-GRID = {"search.oracle": "grid", "search.cuts": ["own"]}
+GRID = {
+    "search.oracle": "grid",
+    "search.cuts": ["own"],
+    "search.unfrozen_blocks": [1, 0],
+    "search.learning_rates": [0.1],
+}
 
 # key: (another value, what else must be set for it to tell)
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -90,7 +95,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "search.augmentations": (["light"], SEARCHED),
     "search.folds": (1, SEARCHED),
     # All trials score the same here: the best is the first, not the cheapest.
-    "search.choice": ("best", SEARCHED | {"search.unfrozen_blocks": [1, 0]} | GRID),
+    "search.choice": ("best", SEARCHED | GRID),
     "search.seed": (1, SEARCHED),
     "seeds": (2, {}),
     "results_dir": ("elsewhere", {}),
