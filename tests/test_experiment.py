@@ -890,3 +890,67 @@ def test_every_seed_from_scratch_trains_as_much(result: ExperimentResult) -> Non
     assert runs["trainable_parameters"].nunique() == 1
     assert runs["unfrozen_layers"].nunique() == 1
     assert runs["unfrozen_layers"].iloc[0] == 6
+
+
+@pytest.fixture(scope="module")
+def low(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
+    """A search of a cut below that of the experiment, and a range of blocks fine-tuned."""
+    return run_experiment(
+        configure(
+            tmp_path_factory.mktemp("low"),
+            data={
+                **configure(Path())["data"],
+                "train_per_class": 5,
+            },
+            strategies=["fine_tuning", "searched"],
+            fine_tuning={"unfrozen_blocks": ["stem:block1"]},
+            search={"cuts": ["block1"], "unfrozen_blocks": ["stem:stem", 1], "max_trials": 2},
+            seeds=1,
+        )
+    )
+
+
+def test_a_searched_run_ends_at_the_cut_of_the_winner(low: ExperimentResult) -> None:
+    runs = low.runs.set_index("strategy")
+    assert runs["cut"].to_dict() == {"fine_tuning": "top", "searched": "block1"}
+    parameters = runs["parameters"].to_dict()
+    # the third convolution and its BatchNorm
+    assert parameters["fine_tuning"] - parameters["searched"] == 54 * 6 + 6 + 4 * 6
+    assert low.trials is not None
+    assert set(low.trials["cut"]) == {"block1"}
+
+
+def test_a_range_of_blocks_is_a_run_with_a_name_for_every_system(low: ExperimentResult) -> None:
+    runs = low.runs.set_index("strategy")
+    assert runs.loc["fine_tuning", "run_id"] == "fine_tuning-stem-to-block1-n5-s0"
+    assert runs.loc["fine_tuning", "unfrozen_blocks"] == "stem:block1"
+    # stem and block1, without the frozen block above, and the head
+    assert runs.loc["fine_tuning", "trainable_parameters"] == 27 * 6 + 6 + 54 * 6 + 6 + 6 * 3 + 3
+
+
+@pytest.mark.parametrize("strategy", ["fine_tuning", "searched"])
+def test_what_was_kept_of_a_run_answers_as_it_did(
+    low: ExperimentResult, configure: Configure, tmp_path: Path, strategy: str
+) -> None:
+    config = low.config.model_dump(mode="json")
+    config |= {"results_dir": str(tmp_path), "strategies": [strategy]}
+    again = run_experiment(config)
+    record = json.loads((again.folder / "export.json").read_text())
+    assert record["run_id"].startswith(strategy)
+    assert record["largest_probability_difference"] < 1e-4
+    assert (again.folder / "source_model").exists() == (strategy == "fine_tuning")
+
+
+def test_a_search_of_other_weights_does_not_go_on(configure: Configure, tmp_path: Path) -> None:
+    class Killed(Listener):
+        def trial(self, trial: Trial) -> None:
+            raise KeyboardInterrupt
+
+    config = configure(tmp_path, strategies=["searched"], seeds=1, export=False)
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(config, monitor=Killed())
+    record = tmp_path / "colours" / "search" / "n3" / "search.json"
+    facts = json.loads(record.read_text())
+    record.write_text(json.dumps(facts | {"source_weights_sha256": "12ab"}))
+    with pytest.raises(ResultsError, match=r'n3 holds .*\n  source_weights_sha256: "12ab" -> "'):
+        run_experiment(config)

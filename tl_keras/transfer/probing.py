@@ -70,7 +70,8 @@ def pooled_blocks(backbone: Backbone, pixels: np.ndarray, rows: np.ndarray) -> l
         input_signature=[tf.TensorSpec((None, *pixels.shape[1:]), tf.float32)],
     )
     batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    parts = [forward(tf.cast(pixels[batch], tf.float32)) for batch in batches]
+    # A single output may come without its list.
+    parts = [keras.tree.flatten(forward(tf.cast(pixels[batch], tf.float32))) for batch in batches]
     return [np.concatenate([part.numpy() for part in block]) for block in zip(*parts, strict=True)]
 
 
