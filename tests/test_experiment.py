@@ -865,17 +865,20 @@ def test_a_searched_cut_is_the_one_that_probes_choose(
         return "stem"
 
     monkeypatch.setattr(tl_keras.experiment, "choose_cut", first_block)
+    listener = Listener()
     result = run_experiment(
         configure(
             tmp_path,
             backbone={"name": "Tiny", "weights": None, "image_size": 32, "cut": "search"},
             strategies=["feature_extraction", "fine_tuning", "searched"],
-            fine_tuning={"unfrozen_blocks": [2, 3]},
+            fine_tuning={"unfrozen_blocks": [2, 3, "stem:block1"]},
             search={"max_trials": 3, "unfrozen_blocks": [0, 1, 2, "all"], "oracle": "grid"},
             seeds=1,
             export=False,
-        )
+        ),
+        monitor=listener,
     )
+    assert [text for text in listener.warnings if "stem:block1" in text]
     assert seen == [3 * 3], "training images of the smallest size"
     assert set(result.runs["cut"]) == {"stem"}
     tuned = result.runs[result.runs["strategy"] == "fine_tuning"]

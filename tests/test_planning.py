@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import DataError
-from tl_keras.planning import describe_plan
+from tl_keras.planning import _share, describe_plan
 from tl_keras.transfer.training import Trainer
 
 Configure = Callable[..., ExperimentConfig]
@@ -157,3 +158,11 @@ def test_a_source_that_is_not_there_yet_is_shown(configure: Configure, tmp_path:
 def test_images_that_cannot_be_used_are_refused(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="absent"):
         describe_plan(configure(data={"folder": tmp_path / "absent"}))
+
+
+def test_a_range_of_blocks_costs_what_a_step_passes_from_its_first_block_upwards() -> None:
+    config = ExperimentConfig.model_validate({"name": "a", "data": {"folder": "photos"}})
+    blocks = BACKBONES["MobileNetV2"].blocks
+    assert _share(config, "block_2:block_5") == 1 - 3 / len(blocks)
+    assert _share(config, "stem:stem") == _share(config, "all") == 1
+    assert _share(config, 2) == 2 / len(blocks)

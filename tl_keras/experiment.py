@@ -38,7 +38,7 @@ from tl_keras.source_export import export_source_model, source_facts
 from tl_keras.transfer.advice import source_notes
 from tl_keras.transfer.probing import choose_cut
 from tl_keras.transfer.recipe import Trained
-from tl_keras.transfer.strategies import Run, plan_runs
+from tl_keras.transfer.strategies import Run, fitting_depths, plan_runs
 
 VERIFIED_IMAGES = 64
 
@@ -152,6 +152,7 @@ class _Experiment:
         self._audit, self._splits = images.audit, images.splits
         self._cut = self._chosen_cut()
         self._planned = plan_runs(config, self._borrowed.block_names)
+        self._warn_of_ranges_above_the_cut()
         self._ledger = Ledger.open(config, fresh=fresh)
         self._maker = RunMaker(
             config, self._backbone, self._cut, self._audit, self._splits, self._ledger, monitor
@@ -180,6 +181,17 @@ class _Experiment:
             self._monitor.stage("Probing every block")
             return self._probed_cut()
         return self._backbone.block_names[-1] if cut == "top" else cut
+
+    def _warn_of_ranges_above_the_cut(self) -> None:
+        """A cut that the probes chose may lie below a range of blocks that was asked for."""
+        depths = self._config.fine_tuning.unfrozen_blocks
+        fitting = fitting_depths(depths, self._borrowed.block_names)
+        missing = [str(depth) for depth in depths if ":" in str(depth) and depth not in fitting]
+        if missing and "fine_tuning" in self._config.strategies:
+            self._monitor.warn(
+                f"Left out of fine_tuning.unfrozen_blocks: {', '.join(missing)}; the probes chose "
+                f"the cut {self._cut}, which lies below."
+            )
 
     def _probed_cut(self) -> str:
         """The block that linear probes choose, on training images that every size has."""
