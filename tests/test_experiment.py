@@ -26,8 +26,8 @@ from tl_keras.models.source_models import load_source
 from tl_keras.monitor import Silent
 from tl_keras.reporting.ledger import load_runs
 from tl_keras.serving.verify import verify_export
-from tl_keras.transfer.search import Trial
 from tl_keras.transfer.strategies import Run
+from tl_keras.transfer.trials import Trial
 
 # KerasTuner asks for the current thread by its old name.
 pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
@@ -301,12 +301,16 @@ def test_trials_of_every_size_are_kept_with_one_winner_each(result: ExperimentRe
     assert by_size.size().to_dict() == {3: 2, 5: 2}
     assert by_size["chosen"].sum().eq(1).all()
     chosen = result.trials[result.trials["chosen"]].set_index("train_per_class")
-    assert (chosen["validation_loss"] == by_size["validation_loss"].min()).all()
+    assert chosen["within_one_se"].all()
+    assert (result.trials["folds"] == 3).all()
+    assert (result.trials["milliseconds_per_image"] > 0).all()
     searched = result.runs[result.runs["strategy"] == "searched"]
     depth = searched.groupby("train_per_class")["unfrozen_blocks"].unique()
     assert [list(depths) for depths in depth] == [
         [str(blocks)] for blocks in chosen["unfrozen_blocks"]
     ]
+    cuts = searched.groupby("train_per_class")["cut"].unique()
+    assert [list(cut) for cut in cuts] == [[cut] for cut in chosen["cut"]]
 
 
 def test_the_monitor_hears_of_every_trial(result: ExperimentResult, listener: Listener) -> None:
@@ -798,7 +802,8 @@ def test_a_linear_probe_goes_on_where_it_was(configure: Configure, tmp_path: Pat
 
 
 def test_other_strategies_use_the_whole_backbone(result: ExperimentResult) -> None:
-    assert set(result.runs["cut"].dropna()) == {"top"}
+    others = result.runs[result.runs["strategy"] != "searched"]
+    assert set(others["cut"].dropna()) == {"top"}
     assert result.probes is None
     assert not (result.folder / "probes.csv").exists()
 
@@ -865,17 +870,20 @@ def test_a_searched_cut_is_the_one_that_probes_choose(
         return "stem"
 
     monkeypatch.setattr(tl_keras.experiment, "choose_cut", first_block)
+    listener = Listener()
     result = run_experiment(
         configure(
             tmp_path,
             backbone={"name": "Tiny", "weights": None, "image_size": 32, "cut": "search"},
             strategies=["feature_extraction", "fine_tuning", "searched"],
-            fine_tuning={"unfrozen_blocks": [2, 3]},
+            fine_tuning={"unfrozen_blocks": [2, 3, "stem:block1"]},
             search={"max_trials": 3, "unfrozen_blocks": [0, 1, 2, "all"], "oracle": "grid"},
             seeds=1,
             export=False,
-        )
+        ),
+        monitor=listener,
     )
+    assert [text for text in listener.warnings if "stem:block1" in text]
     assert seen == [3 * 3], "training images of the smallest size"
     assert set(result.runs["cut"]) == {"stem"}
     tuned = result.runs[result.runs["strategy"] == "fine_tuning"]
@@ -925,3 +933,67 @@ def test_a_folder_of_features_that_cannot_be_written_is_a_warning(
     )
     run_experiment(config, monitor=listener)
     assert sum("feature cache" in text for text in listener.warnings) == 1
+
+
+@pytest.fixture(scope="module")
+def low(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
+    """A search of a cut below that of the experiment, and a range of blocks fine-tuned."""
+    return run_experiment(
+        configure(
+            tmp_path_factory.mktemp("low"),
+            data={
+                **configure(Path())["data"],
+                "train_per_class": 5,
+            },
+            strategies=["fine_tuning", "searched"],
+            fine_tuning={"unfrozen_blocks": ["stem:block1"]},
+            search={"cuts": ["block1"], "unfrozen_blocks": ["stem:stem", 1], "max_trials": 2},
+            seeds=1,
+        )
+    )
+
+
+def test_a_searched_run_ends_at_the_cut_of_the_winner(low: ExperimentResult) -> None:
+    runs = low.runs.set_index("strategy")
+    assert runs["cut"].to_dict() == {"fine_tuning": "top", "searched": "block1"}
+    parameters = runs["parameters"].to_dict()
+    # the third convolution and its BatchNorm
+    assert parameters["fine_tuning"] - parameters["searched"] == 54 * 6 + 6 + 4 * 6
+    assert low.trials is not None
+    assert set(low.trials["cut"]) == {"block1"}
+
+
+def test_a_range_of_blocks_is_a_run_with_a_name_for_every_system(low: ExperimentResult) -> None:
+    runs = low.runs.set_index("strategy")
+    assert runs.loc["fine_tuning", "run_id"] == "fine_tuning-stem-to-block1-n5-s0"
+    assert runs.loc["fine_tuning", "unfrozen_blocks"] == "stem:block1"
+    # stem and block1, without the frozen block above, and the head
+    assert runs.loc["fine_tuning", "trainable_parameters"] == 27 * 6 + 6 + 54 * 6 + 6 + 6 * 3 + 3
+
+
+@pytest.mark.parametrize("strategy", ["fine_tuning", "searched"])
+def test_what_was_kept_of_a_run_answers_as_it_did(
+    low: ExperimentResult, configure: Configure, tmp_path: Path, strategy: str
+) -> None:
+    config = low.config.model_dump(mode="json")
+    config |= {"results_dir": str(tmp_path), "strategies": [strategy]}
+    again = run_experiment(config)
+    record = json.loads((again.folder / "export.json").read_text())
+    assert record["run_id"].startswith(strategy)
+    assert record["largest_probability_difference"] < 1e-4
+    assert (again.folder / "source_model").exists() == (strategy == "fine_tuning")
+
+
+def test_a_search_of_other_weights_does_not_go_on(configure: Configure, tmp_path: Path) -> None:
+    class Killed(Listener):
+        def trial(self, trial: Trial) -> None:
+            raise KeyboardInterrupt
+
+    config = configure(tmp_path, strategies=["searched"], seeds=1, export=False)
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(config, monitor=Killed())
+    record = tmp_path / "colours" / "search" / "n3" / "search.json"
+    facts = json.loads(record.read_text())
+    record.write_text(json.dumps(facts | {"source_weights_sha256": "12ab"}))
+    with pytest.raises(ResultsError, match=r'n3 holds .*\n  source_weights_sha256: "12ab" -> "'):
+        run_experiment(config)

@@ -7,7 +7,7 @@ import copy
 import hashlib
 import pickle
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):Deprecat
 FINE_TUNING = {"strategies": ["fine_tuning"]}
 FROM_SCRATCH = {"strategies": ["from_scratch"]}
 SEARCHED = {"strategies": ["searched"]}
+GRID = {
+    "search.oracle": "grid",
+    "search.cuts": ["own"],
+    "search.unfrozen_blocks": [1, 0],
+    "search.learning_rates": [0.1],
+}
 
 # key: (another value, what else must be set for it to tell)
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -70,6 +76,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "training.class_weights": ("none", {"data.folder": "uneven", "data.train_per_class": None}),
     "training.augmentation": ("light", {}),
     "training.augmented_views": (2, {"training.augmentation": "light"}),
+    "training.layer_decay": (0.5, FINE_TUNING),
     "training.phase_1.epochs": (7, {}),
     "training.phase_1.learning_rate": (0.5, {}),
     "training.phase_1.patience": (3, {}),
@@ -84,9 +91,14 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "search.oracle": ("grid", SEARCHED | {"search.max_trials": 4}),
     "search.max_trials": (3, SEARCHED),
     "search.unfrozen_blocks": ([2], SEARCHED),
-    "search.learning_rates": ([0.5], SEARCHED),
+    "search.cuts": (["stem"], SEARCHED),
+    "search.learning_rates": ([0.5], SEARCHED | {"search.unfrozen_blocks": [1]}),
+    "search.layer_decays": ([0.5], SEARCHED | {"search.unfrozen_blocks": [1]}),
     "search.hidden_units": ([4], SEARCHED),
     "search.augmentations": (["light"], SEARCHED),
+    "search.folds": (1, SEARCHED),
+    # All trials score the same here: the best is the first, not the cheapest.
+    "search.choice": ("best", SEARCHED | GRID),
     "search.seed": (1, SEARCHED),
     "cache.memory_megabytes": (1, {}),
     "cache.folder": ("features", {}),
@@ -144,7 +156,9 @@ def without_name(built: Any) -> dict[str, Any]:
 
 def facts(table: pd.DataFrame) -> str:
     """A table without what was measured and without what only repeats the configuration."""
-    echoed = "seconds|memory|experiment|configuration_hash|^backbone$|^weights$|^image_size$"
+    echoed = (
+        "seconds|memory|experiment|configuration_hash|layer_decay|^backbone$|^weights$|^image_size$"
+    )
     return table.drop(columns=list(table.filter(regex=echoed))).to_csv(index=False)
 
 
@@ -216,10 +230,19 @@ class Notes:
         for layer in graph.model._flatten_layers():
             if type(layer).__name__.startswith(("Dense", "Dropout", "Random")):
                 self.note("layer", type(layer).__name__, without_name(layer))
-        return PhaseResult(0.5, pd.DataFrame({"phase": ["noted"], "epoch": [1]}))
+        row = {"phase": "noted", "epoch": 1, "validation_loss": 0.5, "validation_accuracy": 0.5}
+        return PhaseResult(np.full(len(validation.targets), 0.5), pd.DataFrame([row]))
+
+    def scale_rates(self, optimizer: Any, factors: Sequence[float]) -> None:
+        self.note("rates", factors)
 
     def features(
-        self, bank: FeatureBank, rows: np.ndarray, depth: Any, view: View | None = None
+        self,
+        bank: FeatureBank,
+        rows: np.ndarray,
+        depth: Any,
+        view: View | None = None,
+        cut: str | None = None,
     ) -> Any:
         self.note("cache", bank.cache.memory_bytes, bank.cache.folder)
         return bank.pixels[rows] + (0 if view is None else 1 + view.number)
@@ -245,6 +268,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr("tl_keras.experiment.load_source", notes.load_source)
     patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
     patch.setattr("tl_keras.transfer.training.train_phase", notes.train_phase)
+    patch.setattr("tl_keras.transfer.phases.scale_rates", notes.scale_rates)
     patch.setattr("tl_keras.experiment.export_classifier", notes.export_classifier)
     patch.setattr(tf.config.experimental, "enable_op_determinism", notes.enable_op_determinism)
     verified = Verification(1, 0.0, True, 0.0)

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import DataError
-from tl_keras.planning import describe_plan
+from tl_keras.planning import _share, describe_plan
 from tl_keras.transfer.training import Trainer
 
 Configure = Callable[..., ExperimentConfig]
@@ -171,3 +172,11 @@ def test_views_take_less_time_than_new_changes_in_every_batch(configure: Configu
         for views in (0, 2)
     )
     assert minutes(fixed) < minutes(new)
+
+
+def test_a_range_of_blocks_costs_what_a_step_passes_from_its_first_block_upwards() -> None:
+    config = ExperimentConfig.model_validate({"name": "a", "data": {"folder": "photos"}})
+    blocks = BACKBONES["MobileNetV2"].blocks
+    assert _share(config, "block_2:block_5") == 1 - 3 / len(blocks)
+    assert _share(config, "stem:stem") == _share(config, "all") == 1
+    assert _share(config, 2) == 2 / len(blocks)

@@ -37,9 +37,9 @@ from tl_keras.serving.export import export_classifier, latest_version
 from tl_keras.serving.verify import verify_export
 from tl_keras.source_export import export_source_model, source_facts
 from tl_keras.transfer.probing import choose_cut
+from tl_keras.transfer.recipe import Trained
 from tl_keras.transfer.source_checks import source_notes
-from tl_keras.transfer.strategies import Run, plan_runs
-from tl_keras.transfer.training import Trained
+from tl_keras.transfer.strategies import Run, fitting_depths, plan_runs
 
 VERIFIED_IMAGES = 64
 
@@ -151,15 +151,17 @@ class _Experiment:
         self._backbone, self._card = _load_backbone(config)
         images = prepare_images(config, monitor)
         self._audit, self._splits = images.audit, images.splits
-        self._backbone = self._cut(self._backbone)
+        self._cut = self._chosen_cut()
+        self._planned = plan_runs(config, self._borrowed.block_names)
+        self._warn_of_ranges_above_the_cut()
         self._ledger = Ledger.open(config, fresh=fresh)
         self._maker = RunMaker(
-            config, self._backbone, self._audit, self._splits, self._ledger, monitor
+            config, self._backbone, self._cut, self._audit, self._splits, self._ledger, monitor
         )
 
     def run(self) -> ExperimentResult:
         self._write_inputs()
-        planned = plan_runs(self._config, len(self._backbone.blocks))
+        planned = self._planned
         left = [run for run in planned if not self._ledger.is_finished(run.run_id)]
         self._monitor.plan(planned, len(planned) - len(left))
         for run in left:
@@ -168,16 +170,31 @@ class _Experiment:
             self._write_runs(planned)
         return self._finish(planned)
 
-    def _cut(self, backbone: Backbone) -> Backbone:
-        """The part of the backbone that is borrowed."""
+    @property
+    def _borrowed(self) -> Backbone:
+        """The part of the backbone that is borrowed, but for a search of other cuts."""
+        return self._backbone.cut_after(self._cut)
+
+    def _chosen_cut(self) -> str:
+        """The block that `backbone.cut` stands for."""
         cut = self._config.backbone.cut
         if cut == "search":
             self._monitor.stage("Probing every block")
-            cut = self._probed_cut(backbone)
-        last = backbone.blocks[-1].name
-        return backbone if cut in ("top", last) else backbone.cut_after(cut)
+            return self._probed_cut()
+        return self._backbone.block_names[-1] if cut == "top" else cut
 
-    def _probed_cut(self, backbone: Backbone) -> str:
+    def _warn_of_ranges_above_the_cut(self) -> None:
+        """A cut that the probes chose may lie below a range of blocks that was asked for."""
+        depths = self._config.fine_tuning.unfrozen_blocks
+        fitting = fitting_depths(depths, self._borrowed.block_names)
+        missing = [str(depth) for depth in depths if ":" in str(depth) and depth not in fitting]
+        if missing and "fine_tuning" in self._config.strategies:
+            self._monitor.warn(
+                f"Left out of fine_tuning.unfrozen_blocks: {', '.join(missing)}; the probes chose "
+                f"the cut {self._cut}, which lies below."
+            )
+
+    def _probed_cut(self) -> str:
         """The block that linear probes choose, on training images that every size has."""
         frame, config = self._audit.table.frame, self._config
         rows = self._splits.draws[0, config.data.training_sizes[0]].train
@@ -188,7 +205,7 @@ class _Experiment:
             resize=config.data.resize,
         )
         return choose_cut(
-            backbone,
+            self._backbone,
             pixels,
             frame["class_index"].to_numpy(np.int64)[rows],
             frame["group"].to_numpy(str)[rows],
@@ -206,7 +223,7 @@ class _Experiment:
             {
                 **environment(),
                 "source": source,
-                "source_weights_sha256": self._backbone.source_digest(),
+                "source_weights_sha256": self._borrowed.source_digest(),
             }
         )
 
@@ -299,8 +316,9 @@ class _Experiment:
 
     def _export_source(self, run_id: str, trained: Trained) -> None:
         """Keep the backbone of the chosen run for other experiments, if it is whole and changed."""
-        whole = trained.recipe.from_scratch or self._backbone.is_whole
-        if trained.backbone_weights is None or not whole:
+        last = self._backbone.block_names[-1]
+        whole = trained.recipe.from_scratch or trained.recipe.cut in (None, last)
+        if not trained.backbone_weights or not whole:
             return
         row, trainer = self._ledger.row(run_id), self._maker.trainer()
         draw = self._splits.draws[row["seed"], row["train_per_class"]]

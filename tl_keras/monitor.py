@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from tl_keras.transfer.search import Trial
 from tl_keras.transfer.strategies import Run
+from tl_keras.transfer.trials import Trial
 
 
 class Monitor(Protocol):

@@ -83,8 +83,9 @@ def _about_source(config: ExperimentConfig, training_images: int) -> tuple[str, 
 def _search_lines(config: ExperimentConfig) -> list[str]:
     if "searched" not in config.strategies:
         return []
-    sizes = len(config.data.training_sizes)
+    sizes, folds = len(config.data.training_sizes), config.search.folds
     per_size = f"{config.search.max_trials} trials ({config.search.oracle})"
+    per_size += f" on {folds} folds each" if folds > 1 else ""
     return [f"Search: {per_size}" + (f" for each of {sizes} training sizes" if sizes > 1 else "")]
 
 
@@ -111,8 +112,8 @@ def _search_seconds(config: ExperimentConfig, train: int, validation: int) -> fl
         for depth in depths
     ]
     traces = sum(_TRACE_SECONDS * _share(config, depth) for depth in depths)
-    sizes = len(config.data.training_sizes)
-    return sizes * config.search.max_trials * sum(per_trial) / len(depths) + traces
+    trainings = len(config.data.training_sizes) * config.search.max_trials * config.search.folds
+    return trainings * sum(per_trial) / len(depths) + traces
 
 
 def _training_seconds(
@@ -132,8 +133,11 @@ def _training_seconds(
 
 
 def _share(config: ExperimentConfig, depth: int | str) -> float:
-    blocks = len(BACKBONES[config.backbone.name].blocks)
-    return (blocks if depth == "all" else int(depth)) / blocks
+    """Of the network that a training step passes: from the lowest unfrozen block upwards."""
+    blocks = BACKBONES[config.backbone.name].blocks
+    if isinstance(depth, int) or depth == "all":
+        return (len(blocks) if depth == "all" else int(depth)) / len(blocks)
+    return 1 - blocks.index(depth.partition(":")[0]) / len(blocks)
 
 
 def _rounded(seconds: float) -> str:

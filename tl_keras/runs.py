@@ -1,5 +1,6 @@
 """Making the runs of an experiment: from a strategy, a seed and a size to what the ledger keeps."""
 
+import hashlib
 import time
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from tl_keras.config.files import fingerprint
 from tl_keras.config.schema import ExperimentConfig, SearchConfig
 from tl_keras.data.audit import Audit
 from tl_keras.data.cache_entries import default_folder
+from tl_keras.data.folds import fold_draws
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.row_cache import RowCache
 from tl_keras.data.splits import Draw, Splits, labelled_images_per_class
@@ -23,9 +25,11 @@ from tl_keras.monitor import Monitor
 from tl_keras.reporting.environment import peak_memory_megabytes, versions
 from tl_keras.reporting.ledger import Ledger, Outcome
 from tl_keras.transfer.linear_probe import LinearProbes, probe_classifier
+from tl_keras.transfer.probing import choose_block
+from tl_keras.transfer.recipe import Recipe, Trained, depth_of
 from tl_keras.transfer.search import Study, search
-from tl_keras.transfer.strategies import Run, fitting_depths, recipes_for
-from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
+from tl_keras.transfer.strategies import Run, recipes_for
+from tl_keras.transfer.training import LabelledImages, Trainer
 
 # Some 25 MobileNetV2: enough for the trials that a later run repeats.
 REMEMBERED_BYTES = 2**28
@@ -38,12 +42,24 @@ class RunMaker:
         self,
         config: ExperimentConfig,
         backbone: Backbone,
+        cut: str,
         audit: Audit,
         splits: Splits,
         ledger: Ledger,
         monitor: Monitor,
     ) -> None:
-        self._config, self._backbone, self._ledger = config, backbone, ledger
+        """Prepare to make runs.
+
+        Args:
+            config: of the experiment.
+            backbone: the whole one, with its source weights.
+            cut: the block that `backbone.cut` stands for.
+            audit: of the images.
+            splits: of the images.
+            ledger: keeps the search's trials.
+            monitor: hears what takes long.
+        """
+        self._config, self._backbone, self._cut, self._ledger = config, backbone, cut, ledger
         self._audit, self._splits, self._monitor = audit, splits, monitor
         self._trainer: Trainer | None = None
         self._probes: LinearProbes | None = None
@@ -62,25 +78,29 @@ class RunMaker:
         winner = self._study(run.train_per_class).winner if run.strategy == "searched" else None
         candidates = [
             trainer.train(recipe, draw, run.seed)
-            for recipe in recipes_for(run, self._config, winner)
+            for recipe in recipes_for(run, self._config, winner, self._cut)
         ]
         trained = min(candidates, key=lambda candidate: candidate.validation_loss)
         validation, test = (
             trainer.probabilities(trained, rows) for rows in (draw.validation, self._splits.test)
         )
+        cut = trained.recipe.cut or self._backbone.block_names[-1]
         row = self._row(run, draw, validation, test) | {
             "unfrozen_blocks": str(trained.recipe.unfrozen_blocks),
+            "cut": cut,
+            "head_blocks": cut,
             "unfrozen_layers": trained.unfrozen_layers,
             "trainable_parameters": trained.trainable_parameters,
             "augmentation": trained.recipe.augmentation,
             "hidden_units": " ".join(map(str, trained.recipe.hidden_units)),
             "learning_rate": self._last_rate(trained.recipe),
+            "layer_decay": trained.recipe.layer_decay,
             "epochs": len(trained.history),
             "validation_loss": trained.validation_loss,
             "phase_1_seconds": sum(candidate.phase_1_seconds for candidate in candidates),
             "phase_2_seconds": sum(candidate.phase_2_seconds for candidate in candidates),
             **self._cost(
-                (trained.recipe.from_scratch, trained.recipe.hidden_units),
+                (trained.recipe.from_scratch, trained.recipe.cut, trained.recipe.hidden_units),
                 lambda: trainer.inference_model(trained),
             ),
             "peak_memory_megabytes": peak_memory_megabytes(),
@@ -117,23 +137,24 @@ class RunMaker:
             "augmentation": "none",
             "hidden_units": "",
             "phase_1_seconds": time.perf_counter() - started,
-            **self._cost(
-                fitted.blocks,
-                lambda: probe_classifier(
-                    self._backbone, fitted.blocks, len(self._audit.table.classes)
-                ),
-            ),
+            **self._cost_of_blocks(fitted.blocks),
             "peak_memory_megabytes": peak_memory_megabytes(),
         }
         table = None if fitted.table is None else _of_run(fitted.table, row)
         return Outcome(row, pd.DataFrame({"run_id": []}), validation, test, head, table)
+
+    def _cost_of_blocks(self, blocks: tuple[str, ...]) -> dict[str, float]:
+        """The cost of a classifier without hidden layers on the outputs of some blocks."""
+        classes = len(self._audit.table.classes)
+        return self._cost(blocks, lambda: probe_classifier(self._backbone, blocks, classes))
 
     def _linear_probes(self) -> LinearProbes:
         if self._probes is None:
             self._monitor.stage("Probing every block")
             groups = self._audit.table.frame["group"].to_numpy(str)
             images = self.trainer().images
-            self._probes = LinearProbes(self._backbone, images, groups, self._used_rows())
+            borrowed = self._backbone.cut_after(self._cut)
+            self._probes = LinearProbes(borrowed, images, groups, self._used_rows())
         return self._probes
 
     def _last_rate(self, recipe: Recipe) -> float:
@@ -168,13 +189,14 @@ class RunMaker:
             "train_per_class": run.train_per_class,
             "labelled_images_per_class": labelled_images_per_class(draw, len(table.classes)),
             "unfrozen_blocks": None,
-            "cut": self._last_block(run.strategy),
-            "head_blocks": self._last_block(run.strategy),
+            "cut": None,
+            "head_blocks": None,
             "unfrozen_layers": 0,
             "trainable_parameters": 0,
             "augmentation": None,
             "hidden_units": None,
             "learning_rate": None,
+            "layer_decay": None,
             "epochs": 0,
             "validation_loss": held_out.cross_entropy,
             "validation_accuracy": held_out.accuracy,
@@ -199,12 +221,6 @@ class RunMaker:
             "configuration_hash": fingerprint(self._config),
             **{f"{name}_version": number for name, number in versions().items()},
         }
-
-    def _last_block(self, strategy: str) -> str | None:
-        if strategy == "majority_class":
-            return None
-        whole = self._backbone.spec.blocks[-1]
-        return whole if strategy == "from_scratch" else self._backbone.blocks[-1].name
 
     def trainer(self) -> Trainer:
         """The trainer of all runs; the first call decodes the images."""
@@ -236,11 +252,20 @@ class RunMaker:
             warn=self._monitor.warn,
         )
 
-    def _search_config(self) -> SearchConfig:
-        """The search's, with the depths that the backbone has."""
-        search = self._config.search
-        depths = fitting_depths(search.unfrozen_blocks, len(self._backbone.blocks))
-        return search.model_copy(update={"unfrozen_blocks": depths})
+    def _search_config(self, draw: Draw) -> SearchConfig:
+        """The search's, with the names of its cuts, each once, and with values of the decay."""
+        search, names = self._config.search, {"own": self._cut}
+        names["top"] = self._backbone.block_names[-1]
+        if "probed" in search.cuts:
+            names["probed"] = self._probed_cut(draw)
+        cuts = dict.fromkeys(names.get(cut, cut) for cut in search.cuts)
+        decays = search.layer_decays or (self._config.training.layer_decay,)
+        return search.model_copy(update={"cuts": tuple(cuts), "layer_decays": decays})
+
+    def _probed_cut(self, draw: Draw) -> str:
+        """The single block that linear probes choose; the experiment's cut with too few images."""
+        table = self._linear_probes().cross_validate(draw.train, self._config.search.seed)
+        return choose_block(table) if len(table) else self._cut
 
     def _used_rows(self) -> np.ndarray:
         draws = self._splits.draws.values()
@@ -259,17 +284,32 @@ class RunMaker:
         """The search of a training size, on the draw of the first seed."""
         if size not in self._studies:
             name = "all" if size is None else size
+            folder = self._ledger.open_search(size, self._search_facts())
+            draw, groups = self._splits.draws[0, size], self._audit.table.frame["group"]
+            config = self._search_config(draw)
+            folds = fold_draws(draw, self._labels, groups.to_numpy(str), config.folds, config.seed)
             self._monitor.stage(f"Searching with {name} training images per class")
             study = self._studies[size] = search(
                 self.trainer(),
-                self._splits.draws[0, size],
-                self._search_config(),
+                folds,
+                config,
                 self._config.training.phase_2,
-                self._ledger.search_folder(size),
+                folder,
+                lambda cut: self._cost_of_blocks((cut,))["milliseconds_per_image"],
                 self._monitor.trial,
             )
             self._ledger.add_trials(size, study.trials)
         return self._studies[size]
+
+    def _search_facts(self) -> dict[str, Any]:
+        """All that the trials of a search depend on."""
+        sections = ("data", "backbone", "head", "training", "search", "deterministic")
+        images = self._audit.images[["image_id", "sha256"]].to_csv(index=False)
+        return {
+            **{key: self._config.as_dict()[key] for key in sections},
+            "images_sha256": hashlib.sha256(images.encode()).hexdigest(),
+            "source_weights_sha256": self._backbone.source_digest(),
+        }
 
 
 def _of_run(probes: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
@@ -280,36 +320,37 @@ def _of_run(probes: pd.DataFrame, row: Mapping[str, Any]) -> pd.DataFrame:
 
 def pack(trained: Trained) -> dict[str, np.ndarray]:
     """The weights of a trained classifier by name, for the ledger."""
-    parts = {"head": trained.head_weights, "backbone": trained.backbone_weights or []}
+    parts = {"head": dict(enumerate(trained.head_weights)), "backbone": trained.backbone_weights}
     return {
         f"{part}_{position:04d}": weight
         for part, weights in parts.items()
-        for position, weight in enumerate(weights)
+        for position, weight in weights.items()
     }
 
 
 def unpack(stored: Mapping[str, np.ndarray], row: pd.Series, config: ExperimentConfig) -> Trained:
     """A trained classifier with what is needed to use it; its history stays in its tables."""
     head, backbone = (
-        [stored[name] for name in sorted(stored) if name.startswith(part)]
+        {int(name[len(part) :]): stored[name] for name in sorted(stored) if name.startswith(part)}
         for part in ("head_", "backbone_")
     )
-    depth = row["unfrozen_blocks"]
+    from_scratch = row["strategy"] == "from_scratch"
     recipe = Recipe(
-        unfrozen_blocks="all" if depth == "all" else int(depth),
+        unfrozen_blocks=depth_of(row["unfrozen_blocks"]),
         augmentation=row["augmentation"],
         hidden_units=tuple(int(units) for units in str(row["hidden_units"]).split()),
         last_phase=config.training.phase_2,
-        from_scratch=row["strategy"] == "from_scratch",
+        from_scratch=from_scratch,
+        cut=None if from_scratch else row["cut"],
     )
     return Trained(
-        recipe,
-        head,
-        backbone or None,
-        pd.DataFrame(),
-        row["validation_loss"],
-        row["phase_1_seconds"],
-        row["phase_2_seconds"],
-        row["unfrozen_layers"],
-        row["trainable_parameters"],
+        recipe=recipe,
+        head_weights=list(head.values()),
+        backbone_weights=backbone,
+        history=pd.DataFrame(),
+        validation_losses=np.array([row["validation_loss"]]),
+        phase_1_seconds=row["phase_1_seconds"],
+        phase_2_seconds=row["phase_2_seconds"],
+        unfrozen_layers=row["unfrozen_layers"],
+        trainable_parameters=row["trainable_parameters"],
     )

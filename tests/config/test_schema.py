@@ -50,6 +50,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "training.class_weights": ("none", None, 'one of "balanced", "none"'),
     "training.augmentation": ("search", "heavy", 'one of "none", "light", "strong", "search"'),
     "training.augmented_views": (8, -1, "a whole number from 0 to 1000"),
+    "training.layer_decay": (0.75, 1.25, RATE),
     **{
         f"training.{phase}.{key}": row
         for phase in ("phase_1", "phase_2", "from_scratch")
@@ -63,11 +64,16 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "fine_tuning.unfrozen_blocks": (
         [1],
         [],
-        f'a list of one or more values, each {AT_LEAST_1}, or "all"',
+        f'a list of one or more values, each {AT_LEAST_1}, or "all", or a range of blocks '
+        '"first:last"',
     ),
     "search.oracle": ("grid", "bayes", 'one of "random", "bayesian", "hyperband", "grid"'),
     "search.max_trials": (20, 0, AT_LEAST_1),
     "search.unfrozen_blocks": ([0, "all"], "all", 'each a whole number of at least 0, or "all"'),
+    "search.cuts": (["block_7", "top"], "probed", f"a list of one or more values, each {ANY_TEXT}"),
+    "search.layer_decays": ([0.7, 1], [], f"a list of one or more values, each {RATE}, or null"),
+    "search.folds": (1, 0, "a whole number from 1 to 20"),
+    "search.choice": ("best", "cheapest", 'one of "one_standard_error", "best"'),
     "search.learning_rates": ([1e-3], [], f"a list of one or more values, each {RATE}"),
     "search.hidden_units": (
         [0, 64],
@@ -217,12 +223,43 @@ def test_impossible_backbone_is_refused(backbone: dict[str, Any], message: str) 
     [
         ([1, 6], 'must be at most 5 or "all" for VGG16; got 6'),
         ([1, 1], "must name each depth once; got [1, 1]"),
+        (
+            ["block2:block9"],
+            'must name blocks in a range "first:last": block1, block2, block3, block4, block5 for '
+            "VGG16; got block2:block9",
+        ),
+        (
+            ["block4:block2"],
+            "must name the block nearer the input first in a range; got block4:block2; write "
+            "block2:block4",
+        ),
     ],
 )
-def test_impossible_depth_is_refused(section: str, depths: list[int], message: str) -> None:
+def test_impossible_depth_is_refused(section: str, depths: list[Any], message: str) -> None:
     raw = {"name": "parts", "data": {"folder": "a"}, "backbone": {"name": "VGG16"}}
     assert refusal({**raw, section: {"unfrozen_blocks": depths}}) == (
         f"configuration: {section}.unfrozen_blocks {message}"
+    )
+
+
+def test_depths_of_the_search_may_lie_within_any_of_its_cuts() -> None:
+    raw: dict[str, Any] = {"name": "parts", "data": {"folder": "a"}}
+    raw["backbone"] = {"name": "VGG16", "cut": "block2"}
+    search = {"unfrozen_blocks": [4, "block1:block3"], "cuts": ["own", "block4"]}
+    assert parse_config({**raw, "search": search}).search.unfrozen_blocks == (4, "block1:block3")
+    assert refusal({**raw, "search": {**search, "cuts": ["own"]}}) == (
+        'configuration: search.unfrozen_blocks must be at most 2 or "all" for VGG16 up to block2; '
+        "got 4\n"
+        'configuration: search.unfrozen_blocks must name blocks in a range "first:last": block1, '
+        "block2 for VGG16 up to block2; got block1:block3"
+    )
+
+
+def test_unknown_cut_of_the_search_is_refused() -> None:
+    raw = {"name": "parts", "data": {"folder": "a"}, "backbone": {"name": "VGG16"}}
+    assert refusal({**raw, "search": {"cuts": ["own", "block9"]}}) == (
+        "configuration: search.cuts must each be own, top, probed or one of block1, block2, "
+        "block3, block4, block5 for VGG16; got block9"
     )
 
 

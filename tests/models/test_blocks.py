@@ -12,7 +12,14 @@ import pytest
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.errors import ConfigError
 from tl_keras.models.backbones import build_backbone
-from tl_keras.models.blocks import Block, find_blocks, set_trainable, split_backbone
+from tl_keras.models.blocks import (
+    Block,
+    block_of_variable,
+    find_blocks,
+    set_trainable,
+    split_backbone,
+    unfrozen_range,
+)
 
 EVERY_ROW = pytest.mark.parametrize("name", BACKBONES)
 Built = tuple[keras.Model, tuple[Block, ...]]
@@ -30,7 +37,7 @@ def image(backbone: keras.Model) -> np.ndarray:
 
 
 def assert_parts_equal_whole(backbone: keras.Model, blocks: Sequence[Block], unfrozen: int) -> None:
-    lower, upper = split_backbone(backbone, blocks, unfrozen)
+    lower, upper, _ = split_backbone(backbone, blocks, unfrozen)
     assert lower is not None
     assert upper is not None
     whole = np.asarray(backbone(image(backbone), training=False))
@@ -125,18 +132,18 @@ def test_rules_that_no_tensor_separates_are_refused() -> None:
 
 def test_nothing_unfrozen_is_the_whole_backbone_below() -> None:
     backbone, blocks = built("MobileNetV2")
-    assert split_backbone(backbone, blocks, 0) == (backbone, None)
+    assert split_backbone(backbone, blocks, 0) == (backbone, None, None)
 
 
 @pytest.mark.parametrize("everything", ["all", 19])
 def test_everything_unfrozen_is_the_whole_backbone_above(everything: int) -> None:
     backbone, blocks = built("MobileNetV2")
-    assert split_backbone(backbone, blocks, everything) == (None, backbone)
+    assert split_backbone(backbone, blocks, everything) == (None, backbone, None)
 
 
 def test_parts_share_their_layers_with_the_backbone() -> None:
     backbone, blocks = built("MobileNetV2")
-    lower, upper = split_backbone(backbone, blocks, 2)
+    lower, upper, _ = split_backbone(backbone, blocks, 2)
     assert lower is not None
     assert upper is not None
     assert lower.get_layer("block_15_add") is backbone.get_layer("block_15_add")
@@ -182,6 +189,51 @@ def test_layers_inside_nested_models_are_frozen_and_unfrozen() -> None:
     assert len(nested.trainable_weights) == 4
     set_trainable(backbone, blocks, 3)
     assert nested.trainable_weights == []
+
+
+def test_a_range_splits_the_backbone_into_three() -> None:
+    backbone, blocks = built("MobileNetV2")
+    below, unfrozen, above = split_backbone(backbone, blocks, "block_2:block_4")
+    assert below is not None
+    assert unfrozen is not None
+    assert above is not None
+    images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
+    np.testing.assert_array_equal(above(unfrozen(below(images))), backbone(images))
+    assert set_trainable(backbone, blocks, "block_2:block_4") == 3 * 3
+    trained = {weight.path.split("/")[0] for weight in unfrozen.trainable_weights}
+    assert {name[:7] for name in trained} == {"block_2", "block_3", "block_4"}
+    assert above.trainable_weights == below.trainable_weights == []
+
+
+@pytest.mark.parametrize(
+    ("depth", "positions"),
+    [
+        (0, range(19, 19)),
+        (2, range(17, 19)),
+        ("all", range(19)),
+        ("stem:stem", range(1)),
+        ("block_15:top", range(16, 19)),
+    ],
+)
+def test_unfrozen_blocks_as_positions(depth: int | str, positions: range) -> None:
+    _, blocks = built("MobileNetV2")
+    assert unfrozen_range(blocks, depth) == positions
+
+
+@pytest.mark.parametrize("text", ["block_4:block_2", "block_2:x", "x:block_2", "block_2", "2:3"])
+def test_a_range_that_is_none_is_refused(text: str) -> None:
+    _, blocks = built("MobileNetV2")
+    with pytest.raises(ConfigError, match=rf"first:last .* stem, block_0.*got {text}\. Name"):
+        unfrozen_range(blocks, text)
+
+
+def test_every_variable_belongs_to_its_block() -> None:
+    backbone, blocks = built("ConvNeXtTiny")
+    found = block_of_variable(blocks)
+    assert set(found) == {id(variable) for variable in backbone.weights}
+    nested = backbone.get_layer("convnext_tiny_downsampling_block_2")
+    names = [block.name for block in blocks]
+    assert {found[id(weight)] for weight in nested.weights} == {names.index("downsampling_2")}
 
 
 @pytest.mark.parametrize("number", [-1, 20])

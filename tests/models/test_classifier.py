@@ -20,7 +20,7 @@ SPEC = BackboneSpec(
     block_rules=((r"(stem|block\d|top)_", r"\1"),),
 )
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype("float32")
-DEPTHS = pytest.mark.parametrize("depth", [0, 1, 2, 3, "all"])
+DEPTHS = pytest.mark.parametrize("depth", [0, 1, 2, 3, "all", "block1:block1", "stem:block1"])
 
 
 @pytest.fixture
@@ -123,11 +123,30 @@ def test_stochastic_layers_rest_where_they_are_frozen(
 ) -> None:
     set_trainable(backbone.model, backbone.blocks, depth)
     model = backbone.augmented(depth, random_head(), "none")
+    seed_random_layers(model, 0)
     first, second = (np.asarray(model(PIXELS, training=True)) for _ in range(2))
     assert np.array_equal(first, second) != changes
 
 
-@pytest.mark.parametrize("depth", [0, 1, "all"])
+def test_stochastic_layers_above_a_range_rest(backbone: Backbone) -> None:
+    set_trainable(backbone.model, backbone.blocks, "stem:stem")
+    model = backbone.augmented("stem:stem", random_head(), "none")
+    first, second = (np.asarray(model(PIXELS, training=True)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_cut_has_the_source_weights_whatever_is_in_the_layers(backbone: Backbone) -> None:
+    backbone.model.set_weights([weights + 1 for weights in backbone.source_weights])
+    cut = backbone.cut_after("block1")
+    assert (cut.block_names, cut.is_whole) == (("stem", "block1"), False)
+    cut.restore_source()
+    for weights, variable in zip(backbone.source_weights, backbone.model.weights, strict=True):
+        own = variable.path.split("_")[0] in cut.block_names
+        np.testing.assert_array_equal(variable.numpy(), weights + (not own))
+    backbone.restore_source()
+
+
+@pytest.mark.parametrize("depth", [0, 1, "all", "stem:block1"])
 def test_statistics_stay_while_fit_trains(backbone: Backbone, depth: Depth) -> None:
     set_trainable(backbone.model, backbone.blocks, depth)
     model = backbone.augmented(depth, random_head(), "none")

@@ -1,5 +1,6 @@
 """The folder of an experiment: what is kept, what is refused, what loads again."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def test_trials_of_several_sizes_are_one_table(ledger: Ledger) -> None:
     assert ledger.trials() is None
     # the later size first, as after a restart
     for size in (10, 5):
-        ledger.search_folder(size).mkdir(parents=True)
+        ledger.open_search(size, {})
         ledger.add_trials(size, pd.DataFrame({"trial": [1, 2], "validation_loss": [0.5, 0.25]}))
     trials = ledger.trials()
     assert trials is not None
@@ -100,11 +101,39 @@ def test_trials_of_several_sizes_are_one_table(ledger: Ledger) -> None:
 
 
 def test_trials_with_all_images(ledger: Ledger) -> None:
-    ledger.search_folder(None).mkdir(parents=True)
+    ledger.open_search(None, {})
     ledger.add_trials(None, pd.DataFrame({"trial": [1], "validation_loss": [0.5]}))
     trials = ledger.trials()
     assert trials is not None
     assert trials["train_per_class"].isna().all()
+
+
+def test_search_of_the_same_facts_goes_on(ledger: Ledger) -> None:
+    facts = {"search": {"folds": 3}, "images_sha256": "12ab"}
+    folder = ledger.open_search(5, facts)
+    (folder / "trial.json").write_text("{}")
+    assert ledger.open_search(5, facts) == folder
+    assert (folder / "trial.json").exists()
+    assert ledger.open_search(10, {"search": {"folds": 2}}) != folder, "sizes are on their own"
+
+
+def test_search_of_other_facts_is_refused_with_what_changed(ledger: Ledger) -> None:
+    ledger.open_search(None, {"search": {"folds": 3, "seed": 0}, "images_sha256": "12ab"})
+    with pytest.raises(ResultsError) as refused:
+        ledger.open_search(None, {"search": {"folds": 2, "seed": 0}, "images_sha256": "34cd"})
+    lines = str(refused.value).splitlines()
+    assert lines[1:3] == ["  search.folds: 3 -> 2", '  images_sha256: "12ab" -> "34cd"']
+    assert "nall" in lines[0]
+    assert "--fresh" in lines[-1]
+
+
+def test_search_folder_older_than_a_key_has_its_default(ledger: Ledger, tmp_path: Path) -> None:
+    facts = {key: config(tmp_path).as_dict()[key] for key in ("data", "search")}
+    folder = ledger.open_search(5, facts)
+    old = copy.deepcopy(facts)
+    del old["search"]["folds"]
+    (folder / "search.json").write_text(json.dumps(old))
+    assert ledger.open_search(5, facts) == folder
 
 
 def test_the_configuration_is_written_with_defaults(ledger: Ledger) -> None:

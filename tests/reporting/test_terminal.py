@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from tl_keras.reporting.terminal import TerminalMonitor, show_probes, show_summary
-from tl_keras.transfer.search import Trial
 from tl_keras.transfer.strategies import Run
+from tl_keras.transfer.trials import Trial
 
 ROW = {
     "strategy": "fine_tuning",
@@ -126,16 +126,19 @@ def test_a_finished_run_is_one_line() -> None:
 
 def test_a_finished_trial_is_one_line() -> None:
     screen = console()
-    trial = Trial("2", 1e-4, 0, "none", 5, 9, 0.25, 0.9, 1.5)
+    trial = Trial("top", "2", 1e-4, 1.0, 0, "none", 5, 1, 9, 0.25, 0.1, 0.9, 99, 1.5)
     TerminalMonitor(screen).trial(trial)
     assert shown(screen) == (
-        "  trial: 2 unfrozen blocks at 0.0001, augmentation none: validation loss 0.250\n"
+        "  trial: up to top, 2 unfrozen blocks at 0.0001, augmentation none: "
+        "validation loss 0.250\n"
     )
 
 
 def test_a_trial_without_a_second_phase_has_no_rate() -> None:
     screen = console()
-    TerminalMonitor(screen).trial(Trial("0", None, 0, "none", None, 9, 0.25, 0.9, 1.5))
+    TerminalMonitor(screen).trial(
+        Trial("top", "0", None, None, 0, "none", None, 3, 9, 0.25, 0.1, 0.9, 21, 1.5)
+    )
     assert " at " not in shown(screen)
 
 

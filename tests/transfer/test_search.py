@@ -1,6 +1,6 @@
 """The search: its trials, its table, its winner, and how it goes on after a kill."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,8 +12,11 @@ import pytest
 from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.data.rows import whole
 from tl_keras.data.splits import Draw
-from tl_keras.transfer.search import Study, Trial, search
-from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
+from tl_keras.errors import ConfigError
+from tl_keras.transfer.recipe import Recipe, Trained
+from tl_keras.transfer.search import Study, search
+from tl_keras.transfer.training import LabelledImages, Trainer
+from tl_keras.transfer.trials import Trial
 
 # KerasTuner asks for the current thread by its old name.
 pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
@@ -21,48 +24,59 @@ pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):Deprecat
 ORACLES = pytest.mark.parametrize("oracle", ["random", "bayesian", "hyperband", "grid"])
 PHASE_2 = PhaseConfig(epochs=4, learning_rate=1e-3, patience=4)
 DRAW = Draw(train=np.arange(4), validation=np.array([4, 5, 6, 7]))
+FOLDS = [Draw(np.arange(size), np.array([9])) for size in (0, 10, 50)]
+BLOCKS = ("a", "b", "c", "d")
+MILLISECONDS = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
 
 
 class Scripted:
-    """In place of a trainer: a loss from a formula, so that a trial takes no time."""
+    """In place of a trainer: a loss from a formula, so that a training takes no time."""
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.recipes: list[Recipe] = []
+        self.draws: list[Draw] = []
         self.seeds: list[int] = []
-        self.images = SimpleNamespace(class_indices=np.array([9, 9, 9, 9, 0, 1, 0, 1, 9]))
+        self.backbone = SimpleNamespace(block_names=BLOCKS)
         self.stop_after = stop_after
 
     @staticmethod
     def loss(recipe: Recipe) -> float:
         """Least for two blocks at a rate of 0.01, without a hidden layer."""
-        depth = 4 if recipe.unfrozen_blocks == "all" else int(recipe.unfrozen_blocks)
+        depth = len(BLOCKS) if recipe.unfrozen_blocks == "all" else int(recipe.unfrozen_blocks)
         rate = abs(np.log10(recipe.last_phase.learning_rate) + 2) if depth else 0.5
-        return 1 + abs(depth - 2) + rate + 0.1 * len(recipe.hidden_units)
+        return float(1 + abs(depth - 2) + rate + 0.1 * len(recipe.hidden_units))
 
     def train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
-        assert draw is DRAW
         if len(self.recipes) == self.stop_after:
             raise RuntimeError("the disk is full")
         self.recipes.append(recipe)
+        self.draws.append(draw)
         self.seeds.append(seed)
-        return cast(
-            Trained,
-            SimpleNamespace(
-                validation_loss=self.loss(recipe), history=pd.DataFrame({"epoch": [1]})
-            ),
+        harder = len(draw.train) / 100
+        losses = np.array([-0.1, -0.1, 0.1, 0.1]) + self.loss(recipe) + harder
+        row = {"epoch": 1, "validation_loss": losses.mean(), "validation_accuracy": 0.75}
+        depth = recipe.unfrozen_blocks
+        return Trained(
+            recipe=recipe,
+            head_weights=[],
+            backbone_weights={},
+            history=pd.DataFrame([row]),
+            validation_losses=losses,
+            phase_1_seconds=0.0,
+            phase_2_seconds=0.0,
+            unfrozen_layers=0,
+            trainable_parameters=10 * (len(BLOCKS) if depth == "all" else int(depth)),
         )
-
-    def probabilities(self, trained: Trained, positions: np.ndarray) -> np.ndarray:
-        np.testing.assert_array_equal(positions, DRAW.validation)
-        # Answers 0 0 0 1 to the classes 0 1 0 1.
-        return np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]])
 
 
 def settings(**keys: Any) -> SearchConfig:
     space = {
+        "cuts": ("d",),
         "unfrozen_blocks": (0, 2, "all"),
         "learning_rates": (0.001, 0.01),
+        "layer_decays": (1.0,),
         "max_trials": 20,
+        "choice": "best",
     }
     return SearchConfig.model_validate(space | keys)
 
@@ -71,13 +85,22 @@ def study(
     folder: Path,
     trainer: Scripted,
     on_trial: Callable[[Trial], None] = lambda trial: None,
+    draws: Sequence[Draw] = (DRAW,),
     **keys: Any,
 ) -> Study:
-    return search(cast(Trainer, trainer), DRAW, settings(**keys), PHASE_2, folder, on_trial)
+    return search(
+        cast(Trainer, trainer),
+        draws,
+        settings(**keys),
+        PHASE_2,
+        folder,
+        MILLISECONDS.__getitem__,
+        on_trial,
+    )
 
 
 def without_seconds(table: pd.DataFrame) -> pd.DataFrame:
-    return table.drop(columns="seconds")
+    return table.drop(columns=["seconds", "milliseconds_per_image"])
 
 
 @ORACLES
@@ -86,19 +109,29 @@ def test_every_oracle_fills_the_table_with_raw_scores(tmp_path: Path, oracle: st
     trials = study(tmp_path, trainer, oracle=oracle, max_trials=4).trials
     assert list(trials.columns) == [
         "trial",
+        "cut",
         "unfrozen_blocks",
         "learning_rate",
+        "layer_decay",
         "hidden_units",
         "augmentation",
         "epochs_allowed",
+        "folds",
         "epochs",
         "validation_loss",
+        "validation_loss_se",
         "validation_accuracy",
+        "trainable_parameters",
         "seconds",
+        "milliseconds_per_image",
+        "within_one_se",
         "chosen",
     ]
     assert list(trials["trial"]) == list(range(1, len(trials) + 1))
-    assert set(trials["validation_loss"]) == {Scripted.loss(recipe) for recipe in trainer.recipes}
+    expected = {Scripted.loss(recipe) + 0.04 for recipe in trainer.recipes}
+    assert sorted(set(trials["validation_loss"])) == pytest.approx(sorted(expected))
+    # of four images, 0.1 above and below their mean
+    np.testing.assert_allclose(trials["validation_loss_se"], 0.1 / np.sqrt(3))
     assert set(trials["validation_accuracy"]) == {0.75}
     assert set(trials["epochs"]) == {1}
     assert (trials["seconds"] >= 0).all()
@@ -111,7 +144,7 @@ def test_winner_has_the_least_validation_loss(tmp_path: Path, oracle: str) -> No
     assert list(chosen["validation_loss"]) == [result.trials["validation_loss"].min()]
     winner = result.winner
     assert str(winner.unfrozen_blocks) == chosen["unfrozen_blocks"].item()
-    assert Scripted.loss(winner) == result.trials["validation_loss"].min()
+    assert Scripted.loss(winner) + 0.04 == pytest.approx(result.trials["validation_loss"].min())
 
 
 def test_winner_trains_the_whole_second_phase(tmp_path: Path) -> None:
@@ -279,6 +312,70 @@ def test_each_trial_is_told(tmp_path: Path) -> None:
     assert [trial.validation_loss for trial in told] == list(trials["validation_loss"])
 
 
+def test_trial_is_scored_on_every_fold(tmp_path: Path) -> None:
+    trainer = Scripted()
+    trials = study(tmp_path, trainer, draws=FOLDS, oracle="grid").trials
+    assert [len(draw.train) for draw in trainer.draws] == [0, 10, 50] * len(trials)
+    # Of each size a hundredth is added to the loss: 0, 0.1 and 0.5.
+    expected = [Scripted.loss(recipe) + 0.2 for recipe in trainer.recipes[::3]]
+    np.testing.assert_allclose(trials["validation_loss"], expected)
+    np.testing.assert_allclose(
+        trials["validation_loss_se"], np.std([0, 0.1, 0.5], ddof=1) / np.sqrt(3)
+    )
+    assert set(trials["folds"]) == set(trials["epochs"]) == {3}
+
+
+def test_kill_inside_a_trial_costs_one_fold(tmp_path: Path) -> None:
+    whole = study(tmp_path / "whole", Scripted(), draws=FOLDS)
+    folder, second = tmp_path / "killed", Scripted()
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        study(folder, Scripted(stop_after=4), draws=FOLDS)
+    resumed = study(folder, second, draws=FOLDS)
+    assert len(second.recipes) == 3 * len(whole.trials) - 4
+    pd.testing.assert_frame_equal(
+        without_seconds(resumed.trials), without_seconds(whole.trials), check_exact=True
+    )
+
+
+def test_cuts_are_searched_with_the_depths_that_they_have(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"cuts": ("b", "d"), "unfrozen_blocks": (0, 1, 3, "all")}
+    trainer = Scripted()
+    trials = study(tmp_path, trainer, **keys, learning_rates=(0.01,)).trials
+    tried = set(zip(trials["cut"], trials["unfrozen_blocks"], strict=True))
+    assert tried == {
+        *(("b", depth) for depth in ("0", "1", "all")),
+        *(("d", depth) for depth in ("0", "1", "3", "all")),
+    }
+    assert [recipe.cut for recipe in trainer.recipes] == list(trials["cut"])
+    assert list(trials["milliseconds_per_image"]) == [MILLISECONDS[cut] for cut in trials["cut"]]
+
+
+def test_space_without_a_depth_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="have a depth within one of the cuts b; got c:d"):
+        study(tmp_path, Scripted(), cuts=("b",), unfrozen_blocks=("c:d",))
+
+
+def test_decays_are_searched(tmp_path: Path) -> None:
+    trainer = Scripted()
+    trials = study(tmp_path, trainer, layer_decays=(0.5, 1.0), oracle="grid").trials
+    assert len(trials) == 1 + 2 * 2 * 2
+    assert trials["layer_decay"].isna().sum() == 1
+    assert [recipe.layer_decay for recipe in trainer.recipes] == list(
+        trials["layer_decay"].fillna(1.0)
+    )
+
+
+def test_choice_within_one_standard_error(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"choice": "one_standard_error", "unfrozen_blocks": (0, 2)}
+    # Nothing unfrozen is 2.5 above the best; the standard error over folds is 0.15, then 2.6.
+    result = study(tmp_path / "far", Scripted(), draws=FOLDS, **keys)
+    assert result.winner.unfrozen_blocks == 2
+    near = [Draw(np.arange(size), np.array([9])) for size in (0, 10, 800)]
+    result = study(tmp_path / "near", Scripted(), draws=near, **keys)
+    assert result.winner.unfrozen_blocks == 0
+    assert result.trials["within_one_se"].sum() > 1
+
+
 def test_search_with_a_real_trainer_sees_no_image_outside_its_draw(
     tmp_path: Path,
     make_trainer: Callable[..., Trainer],
@@ -290,9 +387,11 @@ def test_search_with_a_real_trainer_sees_no_image_outside_its_draw(
     pixels[24:] = 0
     other = LabelledImages(pixels, images.class_indices.copy(), 3)
     other.class_indices[24:] = 99
-    config = settings(unfrozen_blocks=(0, 1), oracle="grid")
+    config = settings(
+        unfrozen_blocks=(0, 1, "block1:block2"), cuts=("top", "block2"), oracle="grid"
+    )
     first, second = (
-        search(trainer, draw, config, PHASE_2, tmp_path / name)
+        search(trainer, [draw], config, PHASE_2, tmp_path / name, lambda cut: 1.0)
         for name, trainer in (("a", make_trainer()), ("b", make_trainer(labelled=other)))
     )
     pd.testing.assert_frame_equal(without_seconds(first.trials), without_seconds(second.trials))

@@ -12,14 +12,16 @@ import pytest
 
 from tl_keras.config.schema import PhaseConfig
 from tl_keras.data.batches import Batches
-from tl_keras.data.rows import whole
+from tl_keras.data.rows import Rows, whole
 from tl_keras.data.splits import Draw
 from tl_keras.models.blocks import set_trainable
 from tl_keras.models.classifier import Backbone, Depth
 from tl_keras.models.heads import build_head
 from tl_keras.transfer import phases, training
+from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import PhaseResult, TrainingGraph, train_phase
-from tl_keras.transfer.training import LabelledImages, Recipe, Trained, Trainer
+from tl_keras.transfer.recipe import Recipe, Trained
+from tl_keras.transfer.training import LabelledImages, Trainer
 
 MakeBackbone = Callable[..., Backbone]
 MakeTrainer = Callable[..., Trainer]
@@ -38,9 +40,11 @@ def recipe(
     epochs: int = 2,
     rate: float = 0.01,
     from_scratch: bool = False,
+    cut: str | None = None,
+    decay: float = 1.0,
 ) -> Recipe:
     phase = PhaseConfig(epochs=epochs, learning_rate=rate, patience=epochs)
-    return Recipe(depth, augmentation, units, phase, from_scratch)
+    return Recipe(depth, augmentation, units, phase, from_scratch, cut, decay)
 
 
 SCRATCH = recipe("all", from_scratch=True)
@@ -48,12 +52,14 @@ EVERY_KIND = [
     recipe(0, "light"),
     recipe(2, units=(3,)),
     recipe("all", "strong"),
+    recipe("block1:block2"),
+    recipe(1, cut="block2", decay=0.5),
     SCRATCH,
 ]
 KINDS = pytest.mark.parametrize(
     "kind",
     EVERY_KIND,
-    ids=lambda kind: f"{kind.unfrozen_blocks}-{kind.augmentation}-{kind.from_scratch}",
+    ids=lambda kind: f"{kind.unfrozen_blocks}-{kind.augmentation}-{kind.cut}-{kind.from_scratch}",
 )
 
 
@@ -75,11 +81,7 @@ def stochastic_trainer(make_trainer: MakeTrainer) -> Trainer:
     return make_trainer(**STOCHASTIC)
 
 
-def assert_equal_weights(
-    first: Sequence[np.ndarray] | None, second: Sequence[np.ndarray] | None
-) -> None:
-    assert first is not None
-    assert second is not None
+def assert_equal_weights(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> None:
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -87,7 +89,10 @@ def assert_equal_weights(
 def assert_same(first: Trained, second: Trained) -> None:
     """Equal bit for bit, seconds aside."""
     assert_equal_weights(first.head_weights, second.head_weights)
-    assert_equal_weights(first.backbone_weights or [], second.backbone_weights or [])
+    assert first.backbone_weights.keys() == second.backbone_weights.keys()
+    assert_equal_weights(
+        list(first.backbone_weights.values()), list(second.backbone_weights.values())
+    )
     pd.testing.assert_frame_equal(
         first.history.drop(columns="seconds"),
         second.history.drop(columns="seconds"),
@@ -98,8 +103,13 @@ def assert_same(first: Trained, second: Trained) -> None:
     assert first.unfrozen_layers == second.unfrozen_layers
 
 
-def by_path(backbone: Backbone, weights: Sequence[np.ndarray] | None) -> dict[str, np.ndarray]:
-    assert weights is not None
+def all_weights(trainer: Trainer, trained: Trained) -> list[np.ndarray]:
+    """Of the whole backbone."""
+    source = dict(enumerate(trainer.backbone.source_weights))
+    return list((source | dict(trained.backbone_weights)).values())
+
+
+def by_path(backbone: Backbone, weights: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     return dict(zip((weight.path for weight in backbone.model.weights), weights, strict=True))
 
 
@@ -123,16 +133,120 @@ def test_only_the_unfrozen_blocks_change_and_never_batch_norm(
     trained = trainer.train(recipe(depth, augmentation, epochs=4), draw, 0)
     assert trained.validation_loss < losses(trained, "head").min()
     source = by_path(trainer.backbone, trainer.backbone.source_weights)
-    after = by_path(trainer.backbone, trained.backbone_weights)
+    after = by_path(trainer.backbone, all_weights(trainer, trained))
     first_unfrozen = 0 if depth == "all" else 4 - int(depth)
     for path, weights in source.items():
         frozen = BLOCK_OF[path.split("_")[0]] < first_unfrozen or "_bn/" in path
         assert np.array_equal(weights, after[path]) == frozen, path
 
 
+@pytest.mark.parametrize("augmentation", ["none", "light"])
+@pytest.mark.parametrize(
+    ("depth", "cut", "unfrozen"),
+    [
+        ("block1:block2", None, {1, 2}),
+        ("block1:block1", None, {1}),
+        ("block1:block1", "block2", {1}),
+        (1, "block2", {2}),
+        ("all", "block1", {0, 1}),
+    ],
+)
+def test_a_range_or_a_cut_trains_its_own_blocks_and_never_batch_norm(
+    trainer: Trainer,
+    draw: Draw,
+    depth: Depth,
+    cut: str | None,
+    unfrozen: set[int],
+    augmentation: str,
+) -> None:
+    trained = trainer.train(recipe(depth, augmentation, epochs=6, rate=0.002, cut=cut), draw, 0)
+    assert trained.backbone_weights, "phase 2 must better phase 1 for this test to tell"
+    source = by_path(trainer.backbone, trainer.backbone.source_weights)
+    after = by_path(trainer.backbone, all_weights(trainer, trained))
+    for path, weights in source.items():
+        frozen = BLOCK_OF[path.split("_")[0]] not in unfrozen or "_bn/" in path
+        assert np.array_equal(weights, after[path]) == frozen, path
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize(("depth", "cut"), [("all", None), ("stem:block1", None), (1, "block2")])
+def test_the_step_of_each_block_is_scaled_by_its_decay(
+    make_trainer: MakeTrainer,
+    draw: Draw,
+    optimizer: str,
+    weight_decay: float,
+    depth: Depth,
+    cut: str | None,
+) -> None:
+    settings = {"optimizer": optimizer, "batch_size": 14, "weight_decay": weight_decay}
+    one, other = (
+        first_step(make_trainer(phase_1=(1, 0.02), **settings), draw, depth, cut, decay)
+        for decay in (1.0, 0.5)
+    )
+    top = 4 if cut is None else 3
+    assert one.keys() == other.keys()
+    for path in one:
+        below = top - BLOCK_OF.get(path.split("_")[0], top)
+        # The difference of two float32 weights has an error of its own.
+        np.testing.assert_allclose(other[path], one[path] * 0.5**below, atol=5e-7, err_msg=path)
+        assert np.abs(other[path]).max() > 1e-4, path
+
+
+def first_step(
+    trainer: Trainer, draw: Draw, depth: Depth, cut: str | None, decay: float
+) -> dict[str, np.ndarray]:
+    """How far the first step of phase 2 moves each weight that it trains."""
+    trainer.train(recipe(0, cut=cut), draw, 0)
+    graph = trainer._graph(recipe(depth, cut=cut, decay=decay))
+    weights = {variable.path: variable.numpy() for variable in graph.model.trainable_weights}
+    graph.start_again(0.05 if trainer.training.optimizer == "adam" else 5.0, 0)
+    train, _ = trainer._batches(recipe(depth, cut=cut), draw, 0, 1)
+    graph.train(train)
+    after = {variable.path: variable.numpy() for variable in graph.model.trainable_weights}
+    # Keras numbers the layers of heads through.
+    return {
+        f"head/{path.split('/')[-1]}" if "dense" in path else path: after[path] - weights[path]
+        for path in after
+    }
+
+
+def test_recipes_share_what_lies_below_their_blocks(
+    make_trainer: MakeTrainer, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, bool]] = []
+    activations = FeatureBank.activations
+
+    def noted(bank: FeatureBank, positions: np.ndarray, block: str, **how: Any) -> Rows:
+        asked.append((block, how["pooled"]))
+        return activations(bank, positions, block, **how)
+
+    monkeypatch.setattr(FeatureBank, "activations", noted)
+    trainer = make_trainer()
+    # All start at block2; phase 1 needs the pooled output of each cut.
+    for kind in (recipe(2), recipe(1, cut="block2"), recipe("block2:block2")):
+        trainer.train(kind, draw, 0)
+    assert set(asked) == {("block1", False), ("block2", True), ("top", True)}
+
+
+def test_a_cut_is_a_network_that_ends_there(
+    make_trainer: MakeTrainer, draw: Draw, trainer: Trainer
+) -> None:
+    alone = Trainer(
+        make_trainer().backbone.cut_after("block2"), trainer.images, trainer.head, trainer.training
+    )
+    expected = alone.train(recipe(2), draw, 3)
+    found = trainer.train(recipe(2, cut="block2"), draw, 3)
+    assert_equal_weights(found.head_weights, expected.head_weights)
+    columns = ["loss", "validation_loss"]
+    np.testing.assert_array_equal(found.history[columns], expected.history[columns])
+    assert found.trainable_parameters == expected.trainable_parameters
+    assert trainer.trained_backbone(found).block_names == ("stem", "block1", "block2")
+
+
 def test_phase_1_changes_the_head_alone(trainer: Trainer, draw: Draw) -> None:
     trained = trainer.train(recipe(0), draw, 0)
-    assert trained.backbone_weights is None
+    assert trained.backbone_weights == {}
     assert_equal_weights(trainer.backbone.source_weights, trainer.backbone.model.get_weights())
     assert any(weights.any() for weights in trained.head_weights)
 
@@ -164,7 +278,9 @@ class Uncached:
         keras.utils.set_random_seed(seed)
         self.head.set_weights(build_head(5, 3, hidden_units=(), dropout=0.0).get_weights())
 
-    def train(self, depth: int, phase: PhaseConfig, draw: Draw, reached: float) -> PhaseResult:
+    def train(
+        self, depth: int, phase: PhaseConfig, draw: Draw, reached: np.ndarray | None
+    ) -> PhaseResult:
         set_trainable(self.backbone.model, self.backbone.blocks, depth)
         model = self.backbone.augmented(depth, self.head, "none")
         return train_phase(
@@ -174,7 +290,7 @@ class Uncached:
             phase,
             name="x",
             seed=self.seed,
-            loss_so_far=reached,
+            losses_so_far=reached,
         )
 
     def batches(self, rows: np.ndarray, size: int, seed: int | None) -> Batches:
@@ -193,14 +309,14 @@ def test_cached_features_train_as_the_whole_network_does(
     trainer = make_trainer(drop=0.9)
     trained = trainer.train(recipe(depth), draw, 5)
     direct = Uncached(trainer, make_backbone(drop=0.9), 5)
-    results = [direct.train(0, trainer.training.phase_1, draw, np.inf)]
+    results = [direct.train(0, trainer.training.phase_1, draw, None)]
     if depth:
-        reached = results[0].validation_loss
+        reached = results[0].validation_losses
         results.append(direct.train(depth, recipe(depth).last_phase, draw, reached))
     columns = ["loss", "accuracy", "validation_loss", "validation_accuracy"]
     history = pd.concat([result.history for result in results])
     np.testing.assert_allclose(trained.history[columns], history[columns], rtol=1e-4, atol=1e-6)
-    backbone_weights = trained.backbone_weights or trainer.backbone.source_weights
+    backbone_weights = all_weights(trainer, trained)
     for cached, weights in (
         *zip(trained.head_weights, direct.head.get_weights(), strict=True),
         *zip(backbone_weights, direct.backbone.model.get_weights(), strict=True),
@@ -225,7 +341,7 @@ def test_fine_tuning_that_fails_ends_with_phase_1(trainer: Trainer, draw: Draw) 
     assert losses(trained, "fine_tuning").min() > head_only.validation_loss
     assert trained.validation_loss == head_only.validation_loss
     assert_equal_weights(trained.head_weights, head_only.head_weights)
-    assert trained.backbone_weights is None, "its backbone is the source's"
+    assert trained.backbone_weights == {}, "its backbone is the source's"
     positions = np.arange(6)
     np.testing.assert_allclose(
         trainer.probabilities(trained, positions),
@@ -350,8 +466,6 @@ def test_same_training_is_made_once_within_the_budget(
 def test_seed_decides_the_initialisation(trainer: Trainer, draw: Draw) -> None:
     slow = replace(SCRATCH, last_phase=PhaseConfig(epochs=1, learning_rate=1e-9, patience=1))
     first, second = (trainer.train(slow, draw, seed) for seed in (0, 1))
-    assert first.backbone_weights is not None
-    assert second.backbone_weights is not None
     assert not np.allclose(first.backbone_weights[0], second.backbone_weights[0])
 
 
@@ -452,9 +566,7 @@ def test_from_scratch_the_statistics_are_those_of_the_training_images(
     trainer: Trainer, draw: Draw, images: LabelledImages, augmentation: str
 ) -> None:
     trained = trainer.train(replace(SCRATCH, augmentation=augmentation), draw, 0)
-    network = trainer.backbone.model
-    network.set_weights(trained.backbone_weights)
-    network.trainable = True
+    network = trainer.trained_backbone(trained).model
     norms = [network.get_layer(name) for name in ("stem_bn", "block1_bn", "block2_bn")]
     kept = [(norm.moving_mean.numpy(), norm.moving_variance.numpy()) for norm in norms]
     scaled = images.pixels[draw.train].astype(np.float32) / 127.5 - 1

@@ -15,14 +15,15 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tl_keras.config.json_text import KeyPath, dotted
-from tl_keras.config.schema import NAME_PATTERN, ExperimentConfig
+from tl_keras.config.schema import NAME_PATTERN, RANGE_PATTERN, ExperimentConfig
 
 Schema = Mapping[str, Any]
 
 _LONGEST_SHOWN = 80
 _PATTERNS = {
     NAME_PATTERN: 'a string of at most 100 letters, digits, ".", "_" and "-" that starts with a '
-    "letter or digit"
+    "letter or digit",
+    RANGE_PATTERN: 'a range of blocks "first:last"',
 }
 _SIMPLE = {
     "integer": "a whole number",

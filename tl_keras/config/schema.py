@@ -22,8 +22,10 @@ Strategy = Literal[
     "fine_tuning",
     "searched",
 ]
-Depth = Annotated[int, Field(ge=1)] | Literal["all"]
-SearchDepth = Annotated[int, Field(ge=0)] | Literal["all"]
+RANGE_PATTERN = r"^[^:]+:[^:]+$"
+BlockRange = Annotated[str, Field(pattern=RANGE_PATTERN)]
+Depth = Annotated[int, Field(ge=1)] | Literal["all"] | BlockRange
+SearchDepth = Annotated[int, Field(ge=0)] | Literal["all"] | BlockRange
 Augmentation = Literal["none", "light", "strong"]
 PositiveInt = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -207,11 +209,10 @@ class BackboneConfig(_Section):
         _refuse(problems)
         return self
 
-    @property
-    def most_blocks(self) -> int:
-        """Blocks up to the cut; all of them where it is not known yet."""
+    def blocks_up_to(self, cut: str) -> tuple[str, ...]:
+        """Names of the blocks from the input to a cut; of all where it is not known yet."""
         blocks = BACKBONES[self.name].blocks
-        return blocks.index(self.cut) + 1 if self.cut in blocks else len(blocks)
+        return blocks[: blocks.index(cut) + 1] if cut in blocks else blocks
 
     def __str__(self) -> str:
         return self.name if self.cut in ("top", "search") else f"{self.name} up to {self.cut}"
@@ -305,6 +306,11 @@ class TrainingConfig(_Section):
         "frozen activations are computed once: faster, and less varied. 0 draws new ones for every "
         "batch; where nothing is frozen they are always new.",
     )
+    layer_decay: Rate = Field(
+        default=1.0,
+        description="Factor of the learning rate in phase 2 from the head to the block below it, "
+        "and so on downwards; 1 is the same rate everywhere.",
+    )
     phase_1: HeadPhaseConfig = HeadPhaseConfig()
     phase_2: FineTuningPhaseConfig = FineTuningPhaseConfig()
     from_scratch: FromScratchPhaseConfig = FromScratchPhaseConfig()
@@ -314,7 +320,10 @@ class FineTuningConfig(_Section):
     """The depths that the strategy fine_tuning trains."""
 
     unfrozen_blocks: tuple[Depth, ...] = Field(
-        default=(2, "all"), min_length=1, description="Blocks to unfreeze, counted from the head."
+        default=(2, "all"),
+        min_length=1,
+        description='Blocks to unfreeze: how many, counted from the head; "all"; or a range '
+        '"first:last" of neighbouring blocks, by name, with those above it frozen.',
     )
 
 
@@ -328,10 +337,23 @@ class SearchConfig(_Section):
     unfrozen_blocks: tuple[SearchDepth, ...] = Field(
         default=(0, 1, 2, 4, "all"),
         min_length=1,
-        description="Depths to choose from: blocks to unfreeze, counted from the head.",
+        description='Depths to choose from: blocks to unfreeze, counted from the cut; "all"; or a '
+        'range "first:last". A cut has those depths that lie within it.',
+    )
+    cuts: tuple[Text, ...] = Field(
+        default=("own", "probed"),
+        min_length=1,
+        description='Cuts to choose from: "own" is backbone.cut, "top" the last block, "probed" '
+        "the block that linear probes choose on the training images of the first seed, or a "
+        "block's name.",
     )
     learning_rates: tuple[Rate, ...] = Field(
         default=(3e-5, 1e-4, 3e-4), min_length=1, description="Learning rates of phase 2."
+    )
+    layer_decays: tuple[Rate, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Values of training.layer_decay to choose from; null keeps its value.",
     )
     hidden_units: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(0,), min_length=1, description="Units of a hidden layer in the head; 0 is none."
@@ -339,12 +361,25 @@ class SearchConfig(_Section):
     augmentations: tuple[Augmentation, ...] = Field(
         default=("none",), min_length=1, description="Random changes of the training images."
     )
-    seed: Seed = Field(default=0, description="Seed of the order of the trials.")
+    folds: int = Field(
+        default=3,
+        ge=1,
+        le=20,
+        description="Train each trial on so many folds of the training and validation images of "
+        "the first seed (fewer where a class has fewer groups); 1 is one training, scored on the "
+        "validation images.",
+    )
+    choice: Literal["one_standard_error", "best"] = Field(
+        default="one_standard_error",
+        description="one_standard_error: of the trials within one standard error of the least "
+        "validation loss, the one that is cheapest to run, then to train. best: the least loss.",
+    )
+    seed: Seed = Field(default=0, description="Seed of the trials' order, folds and training.")
 
-    @field_validator("learning_rates", "hidden_units", "augmentations")
+    @field_validator("cuts", "learning_rates", "layer_decays", "hidden_units", "augmentations")
     @classmethod
-    def _once(cls, choices: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(choices)) != len(choices):
+    def _once(cls, choices: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if choices is not None and len(set(choices)) != len(choices):
             raise ValueError("must name each choice once")
         return choices
 
@@ -417,30 +452,48 @@ class ExperimentConfig(_Section):
         return strategies
 
     @model_validator(mode="after")
-    def _depths_exist(self) -> Self:
-        blocks = self.backbone.most_blocks
-        _refuse(
-            [
-                problem
-                for section in ("fine_tuning", "search")
-                for problem in self._depth_problems(section, blocks)
-            ]
-        )
+    def _blocks_exist(self) -> Self:
+        _refuse([*self._cut_problems(), *self._depth_problems()])
         return self
 
-    def _depth_problems(self, section: str, blocks: int) -> Iterator[str]:
+    def _cut_problems(self) -> Iterator[str]:
+        blocks = BACKBONES[self.backbone.name].blocks
+        for cut in self.search.cuts:
+            if cut not in ("own", "top", "probed", *blocks):
+                yield (
+                    f"search.cuts must each be own, top, probed or one of {', '.join(blocks)} for "
+                    f"{self.backbone.name}; got {cut}"
+                )
+
+    def _depth_problems(self) -> Iterator[str]:
+        own = self.backbone.blocks_up_to(self.backbone.cut)
+        yield from self._section_problems("fine_tuning", own, str(self.backbone))
+        cuts = [
+            own if cut == "own" else self.backbone.blocks_up_to(cut) for cut in self.search.cuts
+        ]
+        deepest = max(cuts, key=len)
+        yield from self._section_problems("search", deepest, self._named_up_to(deepest))
+
+    def _named_up_to(self, blocks: Sequence[str]) -> str:
+        whole = len(blocks) == len(BACKBONES[self.backbone.name].blocks)
+        return self.backbone.name if whole else f"{self.backbone.name} up to {blocks[-1]}"
+
+    def _section_problems(self, section: str, blocks: Sequence[str], where: str) -> Iterator[str]:
         key, settings = f"{section}.unfrozen_blocks", getattr(self, section)
         depths = settings.unfrozen_blocks
-        deepest = max((depth for depth in depths if depth != "all"), default=0)
-        if deepest > blocks and "unfrozen_blocks" not in settings.model_fields_set:
+        deepest = max((depth for depth in depths if isinstance(depth, int)), default=0)
+        if deepest > len(blocks) and "unfrozen_blocks" not in settings.model_fields_set:
             # a default must suit every backbone, also one of few blocks
-            fitting = tuple(depth for depth in depths if depth == "all" or depth <= blocks)
+            fitting = tuple(depth for depth in depths if depth == "all" or depth <= len(blocks))
             fitted = settings.model_copy(update={"unfrozen_blocks": fitting})
             object.__setattr__(self, section, fitted)
-        elif deepest > blocks:
-            yield f'{key} must be at most {blocks} or "all" for {self.backbone}; got {deepest}'
+        elif deepest > len(blocks):
+            yield f'{key} must be at most {len(blocks)} or "all" for {where}; got {deepest}'
         if len(set(depths)) != len(depths):
             yield f"{key} must name each depth once"
+        for depth in depths:
+            if isinstance(depth, str) and depth != "all":
+                yield from _range_problems(key, depth, blocks, where)
 
     @property
     def results_folder(self) -> PurePath:
@@ -449,3 +502,18 @@ class ExperimentConfig(_Section):
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration, defaults included, as JSON types."""
         return self.model_dump(mode="json")
+
+
+def _range_problems(key: str, given: str, blocks: Sequence[str], where: str) -> Iterator[str]:
+    first, _, last = given.partition(":")
+    unknown = [name for name in (first, last) if name not in blocks]
+    if unknown:
+        yield (
+            f'{key} must name blocks in a range "first:last": {", ".join(blocks)} for {where}; '
+            f"got {given}"
+        )
+    elif blocks.index(first) > blocks.index(last):
+        yield (
+            f"{key} must name the block nearer the input first in a range; got {given}; write "
+            f"{last}:{first}"
+        )

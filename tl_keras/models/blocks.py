@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import keras
 
@@ -55,29 +55,37 @@ def find_blocks(backbone: keras.Model, spec: BackboneSpec) -> tuple[Block, ...]:
 
 
 def split_backbone(
-    backbone: keras.Model, blocks: Sequence[Block], unfrozen_blocks: int | Literal["all"]
-) -> tuple[keras.Model | None, keras.Model | None]:
-    """The (frozen lower part, trainable upper part), which share their layers with the backbone.
+    backbone: keras.Model, blocks: Sequence[Block], unfrozen_blocks: int | str
+) -> tuple[keras.Model | None, keras.Model | None, keras.Model | None]:
+    """The parts (below, unfrozen, above), which share their layers with the backbone.
 
-    The upper part applied to the lower part's output equals the backbone exactly. A part without
-    blocks is None, and a part with all of them is the backbone itself. No trainable flag changes.
+    Applied one after the other they equal the backbone exactly. A part without blocks is None, and
+    a part with all of them is the backbone itself. No trainable flag changes.
 
     Raises:
-        ConfigError: `unfrozen_blocks` is out of range.
+        ConfigError: `unfrozen_blocks` (as of `unfrozen_range`) does not suit the blocks.
     """
-    frozen = len(blocks) - count_unfrozen(blocks, unfrozen_blocks)
-    if frozen == len(blocks):
-        return backbone, None
-    if frozen == 0:
-        return None, backbone
-    cut = blocks[frozen - 1].output
-    return keras.Model(backbone.input, cut), keras.Model(cut, backbone.output)
+    unfrozen = unfrozen_range(blocks, unfrozen_blocks)
+    tensors = [backbone.input, *(block.output for block in blocks)]
+
+    def part(start: int, stop: int) -> keras.Model | None:
+        if start == stop:
+            return None
+        if (start, stop) == (0, len(blocks)):
+            return backbone
+        return keras.Model(tensors[start], tensors[stop])
+
+    return (
+        part(0, unfrozen.start),
+        part(unfrozen.start, unfrozen.stop),
+        part(unfrozen.stop, len(blocks)),
+    )
 
 
 def set_trainable(
-    backbone: keras.Model, blocks: Sequence[Block], unfrozen_blocks: int | Literal["all"]
+    backbone: keras.Model, blocks: Sequence[Block], unfrozen_blocks: int | str
 ) -> int:
-    """Make the last `unfrozen_blocks` blocks trainable and freeze the rest.
+    """Make the unfrozen blocks trainable and freeze the rest.
 
     Changes the flag of every layer of the backbone. BatchNormalization layers are frozen in every
     block: with few images their statistics would move, and `training=False` does not stop `fit`.
@@ -87,28 +95,61 @@ def set_trainable(
         How many layers that hold weights are trainable now.
 
     Raises:
-        ConfigError: `unfrozen_blocks` is out of range.
+        ConfigError: `unfrozen_blocks` (as of `unfrozen_range`) does not suit the blocks.
     """
-    frozen = len(blocks) - count_unfrozen(blocks, unfrozen_blocks)
+    unfrozen = unfrozen_range(blocks, unfrozen_blocks)
     # a container's flag is handed down to its children, so containers come before leaves
-    backbone.trainable = frozen < len(blocks)
+    backbone.trainable = len(unfrozen) > 0
     unfrozen_layers = 0
     for index, block in enumerate(blocks):
         for leaf in _leaves(block.layers):
-            leaf.trainable = index >= frozen and not _is_batch_norm(leaf)
+            leaf.trainable = index in unfrozen and not _is_batch_norm(leaf)
             unfrozen_layers += bool(leaf.trainable_weights)
     return unfrozen_layers
 
 
-def count_unfrozen(blocks: Sequence[Block], unfrozen_blocks: int | Literal["all"]) -> int:
-    """`unfrozen_blocks` as a number, 0 to the number of blocks.
+def block_of_variable(blocks: Sequence[Block]) -> dict[int, int]:
+    """Position of the block that each variable belongs to, by the variable's `id`."""
+    return {
+        id(variable): index
+        for index, block in enumerate(blocks)
+        for leaf in _leaves(block.layers)
+        for variable in leaf.weights
+    }
+
+
+def unfrozen_range(blocks: Sequence[Block], unfrozen_blocks: int | str) -> range:
+    """Positions of the blocks that train.
+
+    Args:
+        blocks: up to the head, from input to output.
+        unfrozen_blocks: how many, counted from the head; "all"; or "first:last", the names of the
+            lowest and the highest of them.
+
+    Raises:
+        ConfigError: there are fewer blocks, or none of these names, or in another order.
+    """
+    if isinstance(unfrozen_blocks, int) or unfrozen_blocks == "all":
+        return range(len(blocks) - count_unfrozen(blocks, unfrozen_blocks), len(blocks))
+    names = [block.name for block in blocks]
+    first, _, last = unfrozen_blocks.partition(":")
+    if first not in names or last not in names[names.index(first) :]:
+        raise ConfigError(
+            'unfrozen_blocks must be a number, "all", or first:last with two of the blocks '
+            f"{', '.join(names)}, in this order; got {unfrozen_blocks}. Name blocks up to the cut."
+        )
+    return range(names.index(first), names.index(last) + 1)
+
+
+def count_unfrozen(blocks: Sequence[Block], unfrozen_blocks: int | str) -> int:
+    """`unfrozen_blocks`, a number or "all", as a number, 0 to the number of blocks.
 
     Raises:
         ConfigError: It is neither "all" nor within that range.
     """
     if unfrozen_blocks == "all":
         return len(blocks)
-    if not 0 <= unfrozen_blocks <= len(blocks):
+    if not isinstance(unfrozen_blocks, int) or not 0 <= unfrozen_blocks <= len(blocks):
         raise ConfigError(
             f'unfrozen_blocks must be 0 to {len(blocks)} or "all": the backbone has '
             f"{len(blocks)} blocks ({', '.join(block.name for block in blocks)}); "

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,9 +10,10 @@ import numpy as np
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.data.augmentation import augmentation_layers
 from tl_keras.models.backbones import scaling_layer
-from tl_keras.models.blocks import Block, count_unfrozen, find_blocks, split_backbone
+from tl_keras.models.blocks import Block, find_blocks, split_backbone, unfrozen_range
 
-Depth = int | Literal["all"]
+# How many blocks train, counted from the head; "all"; or a range "first:last" of block names.
+Depth = int | str
 
 
 class Frozen(keras.layers.Layer):
@@ -65,6 +66,10 @@ class Backbone:
         return len(self.blocks) == len(self.spec.blocks)
 
     @property
+    def block_names(self) -> tuple[str, ...]:
+        return tuple(block.name for block in self.blocks)
+
+    @property
     def channels(self) -> int:
         return int(self.model.output.shape[-1])
 
@@ -80,23 +85,27 @@ class Backbone:
         self.model.set_weights(list(self.source_weights))
 
     def cut_after(self, block: str) -> "Backbone":
-        """The part up to and with `block`, with the present weights; it shares its layers.
+        """The part up to and with `block`; it shares its layers and its source weights.
 
         Raises:
             ValueError: there is no such block.
         """
-        end = [known.name for known in self.blocks].index(block) + 1
+        end = self.block_names.index(block) + 1
         model = keras.Model(self.model.input, self.blocks[end - 1].output)
-        weights = tuple(model.get_weights())
+        source = {
+            id(variable): weights
+            for variable, weights in zip(self.model.weights, self.source_weights, strict=True)
+        }
+        weights = tuple(source[id(variable)] for variable in model.weights)
         return Backbone(self.spec, self.alpha, model, self.blocks[:end], weights)
 
     def frozen_part(self, unfrozen_blocks: Depth) -> keras.Model | None:
         """From images, 0..255 (batch, size, size, 3), to what the unfrozen blocks take.
 
-        With no block unfrozen these are the pooled features, (batch, channels). With all of them
-        there is no frozen part: None.
+        With no block unfrozen these are the pooled features, (batch, channels). With the first one
+        unfrozen there is no frozen part: None.
         """
-        frozen = len(self.blocks) - count_unfrozen(self.blocks, unfrozen_blocks)
+        frozen = unfrozen_range(self.blocks, unfrozen_blocks).start
         if frozen == 0:
             return None
         return self.up_to(self.blocks[frozen - 1].name, pooled=frozen == len(self.blocks))
@@ -117,14 +126,20 @@ class Backbone:
         return keras.Model(images, outputs)
 
     def trained_part(self, unfrozen_blocks: Depth, head: keras.Model) -> keras.Model:
-        """From the output of `frozen_part`, or images where it is None, to logits."""
-        prefix, suffix = split_backbone(self.model, self.blocks, unfrozen_blocks)
-        if suffix is None:
+        """From the output of `frozen_part`, or images where it is None, to logits.
+
+        Blocks above the unfrozen ones run in inference mode and hand gradients down.
+        """
+        below, unfrozen, above = split_backbone(self.model, self.blocks, unfrozen_blocks)
+        if unfrozen is None:
             return head
-        inputs = outputs = keras.Input(suffix.input.shape[1:])
-        if prefix is None:
+        inputs = outputs = keras.Input(unfrozen.input.shape[1:])
+        if below is None:
             outputs = scaling_layer(self.spec)(outputs)
-        return keras.Model(inputs, head(keras.layers.GlobalAveragePooling2D()(suffix(outputs))))
+        outputs = unfrozen(outputs)
+        if above is not None:
+            outputs = Frozen(above)(outputs)
+        return keras.Model(inputs, head(keras.layers.GlobalAveragePooling2D()(outputs)))
 
     def augmented(self, unfrozen_blocks: Depth, head: keras.Model, level: str) -> keras.Model:
         """From images, 0..255, to logits, with random changes of the images while training."""

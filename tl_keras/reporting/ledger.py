@@ -4,7 +4,7 @@
     config.json           the configuration, defaults included
     runs/<run_id>/        one finished run: row.json, history.csv, probabilities.npz, weights.npz,
                           and probes.csv of a linear probe
-    search/n<size>/       one file per finished trial
+    search/n<size>/       search.json, what its trials depend on, and a file per finished training
     *.csv, runs.parquet   tables over all finished runs
 
 A run's folder appears under its name only when it is complete, so a killed experiment goes on
@@ -188,16 +188,32 @@ class Ledger:
             _refuse_other_weights(self.folder, json.loads(path.read_text()), facts)
         write_json(path, facts)
 
-    def search_folder(self, train_per_class: int | None) -> Path:
-        """Where the search of a training size keeps its trials."""
-        size = "all" if train_per_class is None else train_per_class
-        return self.folder / "search" / f"n{size}"
+    def open_search(self, train_per_class: int | None, facts: Mapping[str, Any]) -> Path:
+        """The folder where the search of a training size keeps its trials.
+
+        They may be older than the first finished run, from which on the experiment's own files
+        guard the folder.
+
+        Args:
+            train_per_class: the size; None is all.
+            facts: JSON types: all that the trials depend on.
+
+        Raises:
+            ResultsError: the trials there depend on something else.
+        """
+        folder = self._search(train_per_class)
+        record = folder / "search.json"
+        if record.exists():
+            _refuse_changes(folder, _search_facts(record), facts)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(record, facts)
+        return folder
 
     def add_trials(self, train_per_class: int | None, trials: pd.DataFrame) -> None:
         """Keep the table of a finished search, and write those of all sizes as `trials.csv`."""
         size = pd.array([train_per_class] * len(trials), dtype="Int64")
         table = trials.assign(train_per_class=size)
-        table.to_csv(self.search_folder(train_per_class) / "trials.csv", index=False)
+        table.to_csv(self._search(train_per_class) / "trials.csv", index=False)
         finished = sorted(self.folder.glob("search/*/trials.csv"))
         tables = [_read_csv(path) for path in finished]
         self.write("trials", pd.concat(tables).sort_values(["train_per_class", "trial"]))
@@ -232,6 +248,10 @@ class Ledger:
                 f"{len(changed)} lines, such as {changed[0]}. Restore the images, give this "
                 "experiment another name, or use --fresh to move the old folder aside."
             )
+
+    def _search(self, train_per_class: int | None) -> Path:
+        size = "all" if train_per_class is None else train_per_class
+        return self.folder / "search" / f"n{size}"
 
     def _run(self, run_id: str) -> Path:
         return self.folder / "runs" / run_id
@@ -301,6 +321,18 @@ def _stored_config(path: Path) -> dict[str, Any]:
         return stored
 
 
+def _search_facts(path: Path) -> dict[str, Any]:
+    """What a search depends on, with the defaults of keys that are younger than its folder."""
+    facts: dict[str, Any] = json.loads(path.read_text())
+    sections = {key: value for key, value in facts.items() if key in ExperimentConfig.model_fields}
+    try:
+        text = json.dumps({"name": "any", **sections})
+        complete = ExperimentConfig.model_validate_json(text).as_dict()
+    except ValidationError:
+        return facts
+    return facts | {key: complete[key] for key in sections}
+
+
 def _refuse_other_weights(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     key = "source_weights_sha256"
     if old.get(key, new[key]) != new[key]:
@@ -311,7 +343,7 @@ def _refuse_other_weights(folder: Path, old: Mapping[str, Any], new: Mapping[str
         )
 
 
-def _refuse_changes(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+def _refuse_changes(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     if changes := differences(old, new):
         raise ResultsError(
             f"{folder} holds results of another configuration:\n  "

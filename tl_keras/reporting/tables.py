@@ -48,7 +48,9 @@ def strategy_name(row: Mapping[Any, Any]) -> str:
     name = str(row["strategy"]).replace("fine_tuning", "fine-tuning").replace("_", " ")
     if row["strategy"] not in ("fine_tuning", "searched"):
         return name
-    depth = row["unfrozen_blocks"]
+    depth = str(row["unfrozen_blocks"])
+    if ":" in depth:
+        return f"{name} ({depth.replace(':', ' to ')})"
     return f"{name} ({depth} block{'' if depth == '1' else 's'})"
 
 

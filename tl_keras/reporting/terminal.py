@@ -17,8 +17,8 @@ from rich.progress import (
 from rich.table import Table
 
 from tl_keras.reporting.tables import mean_probes, strategy_name
-from tl_keras.transfer.search import Trial
 from tl_keras.transfer.strategies import Run
+from tl_keras.transfer.trials import Trial
 
 # Characters of an accuracy of 1.
 BAR = 30
@@ -69,8 +69,8 @@ class TerminalMonitor:
     def trial(self, trial: Trial) -> None:
         rate = "" if trial.learning_rate is None else f" at {trial.learning_rate:g}"
         self._console.print(
-            f"  trial: {trial.unfrozen_blocks} unfrozen blocks{rate}, augmentation "
-            f"{trial.augmentation}: validation loss {trial.validation_loss:.3f}",
+            f"  trial: up to {trial.cut}, {trial.unfrozen_blocks} unfrozen blocks{rate}, "
+            f"augmentation {trial.augmentation}: validation loss {trial.validation_loss:.3f}",
             highlight=False,
             soft_wrap=True,
         )

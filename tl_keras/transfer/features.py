@@ -14,7 +14,7 @@ from tl_keras.data.cache_entries import DIGEST_BYTES
 from tl_keras.data.row_cache import BATCH, RowCache
 from tl_keras.data.rows import ChosenRows, Rows
 from tl_keras.data.views import View, changing
-from tl_keras.models.blocks import count_unfrozen
+from tl_keras.models.blocks import unfrozen_range
 from tl_keras.models.classifier import Backbone, Depth
 
 
@@ -43,24 +43,31 @@ class FeatureBank:
         self._digests = _Digests(self.pixels)
 
     def features(
-        self, positions: np.ndarray, unfrozen_blocks: Depth, view: View | None = None
+        self,
+        positions: np.ndarray,
+        unfrozen_blocks: Depth,
+        view: View | None = None,
+        cut: str | None = None,
     ) -> Rows:
         """Inputs of the unfrozen blocks.
 
         Args:
             positions: k rows of `pixels`.
-            unfrozen_blocks: blocks that train, counted from the head.
+            unfrozen_blocks: blocks that train, counted from the cut, or a range of them.
             view: a variant of the images; None is the images as they are.
+            cut: the last block that is used; None is the last of all.
 
         Returns:
-            float32 (k, ...) activations; with every block unfrozen uint8 pixels.
+            float32 (k, ...) activations; with the first block unfrozen uint8 pixels.
 
         Raises:
-            ConfigError: `unfrozen_blocks` is out of range.
+            ConfigError: `unfrozen_blocks` does not suit the blocks.
             CacheError: there is room neither in memory nor on the disk.
         """
         blocks = self.backbone.blocks
-        frozen = len(blocks) - count_unfrozen(blocks, unfrozen_blocks)
+        if cut is not None:
+            blocks = blocks[: self.backbone.block_names.index(cut) + 1]
+        frozen = unfrozen_range(blocks, unfrozen_blocks).start
         if frozen == 0:
             return ChosenRows(self.pixels, positions)
         block, pooled = blocks[frozen - 1].name, frozen == len(blocks)

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from tl_keras.data.batches import Batch, Batches
 from tl_keras.data.rows import Rows
 from tl_keras.models.classifier import seed_random_layers
 from tl_keras.transfer.batch_norm import BatchNormStatistics
+from tl_keras.transfer.layer_rates import scale_rates
 
 # A traced training function of a whole backbone holds some 100 MB.
 MAX_GRAPHS = 8
@@ -34,7 +35,7 @@ class TrainingGraph:
         evaluated: from the inputs of validation and prediction to logits. It is the model, or its
             upper part where training changes images at random and nothing else does.
         optimizer_state: values of the optimizer's variables before the first step.
-        train_step, test_step: (inputs, targets, sample weights) to running means of the metrics.
+        train_step: (inputs, targets, sample weights) to running means of the metrics.
         logits: inputs to logits, in inference mode.
         statistics: of BatchNorm, for a network trained from scratch.
     """
@@ -43,7 +44,6 @@ class TrainingGraph:
     evaluated: keras.Model
     optimizer_state: Sequence[np.ndarray]
     train_step: Any
-    test_step: Any
     logits: Any
     statistics: BatchNormStatistics | None = None
 
@@ -54,17 +54,19 @@ class TrainingGraph:
         training: TrainingConfig,
         statistics: BatchNormStatistics | None = None,
         evaluated: keras.Model | None = None,
+        rate_factors: Mapping[int, float] | None = None,
     ) -> "TrainingGraph":
-        """Compile `model`, (batch, ...) inputs to logits, with the configured optimizer.
+        """Compile `model` with the configured optimizer.
 
         What is trainable in the model at this moment is what the graph trains for good.
 
         Args:
-            model: to train.
+            model: (batch, ...) inputs to logits.
             training: optimizer and weight decay.
-            statistics: of BatchNorm, for a network trained from scratch.
+            statistics: to be estimated after every epoch.
             evaluated: the upper part of the model, for validation and prediction on what the lower
                 part gives; None is the whole model.
+            rate_factors: of the learning rate, by the `id` of a variable; 1 for others.
         """
         optimizer = keras.optimizers.get(
             {
@@ -76,23 +78,25 @@ class TrainingGraph:
             # With one device there is nothing to add up, and TensorFlow would keep every graph
             # that does so for the life of the process: 50 MB for a whole MobileNetV2.
             optimizer._all_reduce_sum_gradients = list
-        _compile(model, optimizer)
+        model.compile(
+            optimizer,
+            keras.losses.CategoricalCrossentropy(from_logits=True),
+            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        )
         optimizer.build(model.trainable_variables)
-        if evaluated is None:
-            evaluated = model
-        else:
-            # The part may be another graph's model, with an optimizer: it is left as it is.
-            evaluated = keras.Model(evaluated.input, evaluated(evaluated.input))
-            _compile(evaluated, None)
+        evaluated = model if evaluated is None else evaluated
+        if not training.weight_decay:
+            # A decay of 0 would be worked out for every variable in every step.
+            optimizer.weight_decay = None
+        if rate_factors:
+            trained = [id(variable) for variable in model.trainable_variables]
+            scale_rates(optimizer, [rate_factors.get(variable, 1.0) for variable in trained])
         return cls(
             model,
             evaluated,
             [variable.numpy() for variable in optimizer.variables],
             train_step=tf.function(
                 lambda *data: model.train_step(data), input_signature=_signature(model)
-            ),
-            test_step=tf.function(
-                lambda *data: evaluated.test_step(data), input_signature=_signature(evaluated)
             ),
             logits=tf.function(
                 lambda x: evaluated(x, training=False), input_signature=_signature(evaluated)[:1]
@@ -108,15 +112,26 @@ class TrainingGraph:
         optimizer.learning_rate = learning_rate
         seed_random_layers(self.model, seed)
 
-    def run(self, step: Any, batches: Iterable[Batch]) -> dict[str, float]:
-        """Mean loss and accuracy of one pass with `train_step` or `test_step`."""
+    def train(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Train for one epoch; its mean loss and accuracy."""
         self.model.reset_metrics()
-        self.evaluated.reset_metrics()
         means: dict[str, Any] = {}
         for inputs, targets, weights in batches:
-            means = step(tf.cast(inputs, tf.float32), targets, weights)
+            means = self.train_step(tf.cast(inputs, tf.float32), targets, weights)
         # In this order: that of the metrics differs between versions of Keras.
         return {name: float(means[name]) for name in ("loss", "accuracy")}
+
+    def evaluate(self, batches: Iterable[Batch]) -> tuple[np.ndarray, float]:
+        """Cross-entropy of each image, float32 (n,), and accuracy; weights are ignored.
+
+        The loss is worked out from the logits, so that tracing them serves every forward pass.
+        """
+        losses, right = [], []
+        for inputs, targets, _ in batches:
+            logits = self.logits(tf.cast(inputs, tf.float32))
+            losses.append(tf.nn.softmax_cross_entropy_with_logits(targets, logits).numpy())
+            right.append(logits.numpy().argmax(axis=1) == targets.argmax(axis=1))
+        return np.concatenate(losses), float(np.concatenate(right).mean())
 
     def probabilities(self, inputs: Rows, batch_size: int) -> np.ndarray:
         """Softmax of the logits, float32 (n, classes)."""
@@ -128,16 +143,13 @@ class TrainingGraph:
         return np.concatenate([part.numpy() for part in parts])
 
     @property
+    def changing(self) -> list[Any]:
+        """The variables of the model that training changes."""
+        return list(self.model.trainable_weights if self.statistics is None else self.model.weights)
+
+    @property
     def trainable_parameters(self) -> int:
         return sum(int(np.prod(weight.shape)) for weight in self.model.trainable_weights)
-
-
-def _compile(model: keras.Model, optimizer: keras.Optimizer | None) -> None:
-    model.compile(
-        optimizer,
-        keras.losses.CategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-    )
 
 
 def _signature(model: keras.Model) -> list[tf.TensorSpec]:
@@ -167,12 +179,12 @@ class PhaseResult:
     """Outcome of a phase; the weights kept are in the graph's model.
 
     Attributes:
-        validation_loss: mean cross-entropy on the validation images of the weights kept.
+        validation_losses: float32 (validation images,), cross-entropy of the weights kept.
         history: a row per epoch: phase, epoch, loss, accuracy, validation_loss,
             validation_accuracy, seconds.
     """
 
-    validation_loss: float
+    validation_losses: np.ndarray
     history: pd.DataFrame
 
 
@@ -184,7 +196,7 @@ def train_phase(
     *,
     name: str,
     seed: int,
-    loss_so_far: float = np.inf,
+    losses_so_far: np.ndarray | None = None,
 ) -> PhaseResult:
     """Train from the weights in the graph until validation cross-entropy stops improving.
 
@@ -199,30 +211,34 @@ def train_phase(
         phase: at most how many epochs, rate and patience.
         name: for the history's column `phase`.
         seed: of dropout and augmentation.
-        loss_so_far: validation loss of the weights at the start.
+        losses_so_far: of the validation images, with the weights at the start.
     """
     graph.start_again(phase.learning_rate, seed)
-    best_loss, best_epoch, best_weights = loss_so_far, 0, graph.model.get_weights()
+    changing = graph.changing
+    best = losses_so_far
+    best_epoch, best_weights = 0, [variable.numpy() for variable in changing]
     rows = []
     for epoch in range(1, phase.epochs + 1):
-        started = time.perf_counter()
-        scores = graph.run(graph.train_step, train)
-        if graph.statistics is not None:
-            graph.statistics.estimate(train.inputs)
-        held_out = graph.run(graph.test_step, validation)
-        rows.append(
-            {
-                "phase": name,
-                "epoch": epoch,
-                **scores,
-                **{f"validation_{metric}": value for metric, value in held_out.items()},
-                "seconds": time.perf_counter() - started,
-            }
-        )
-        if held_out["loss"] < best_loss:
-            best_loss, best_epoch = held_out["loss"], epoch
-            best_weights = graph.model.get_weights()
+        row, losses = _epoch(graph, train, validation)
+        rows.append({"phase": name, "epoch": epoch, **row})
+        if losses.mean() < (np.inf if best is None else best.mean()):
+            best, best_epoch = losses, epoch
+            best_weights = [variable.numpy() for variable in changing]
         elif epoch - best_epoch >= phase.patience:
             break
-    graph.model.set_weights(best_weights)
-    return PhaseResult(best_loss, pd.DataFrame(rows))
+    for variable, weights in zip(changing, best_weights, strict=True):
+        variable.assign(weights)
+    return PhaseResult(np.full(len(losses), np.inf) if best is None else best, pd.DataFrame(rows))
+
+
+def _epoch(
+    graph: TrainingGraph, train: Batches, validation: Batches
+) -> tuple[dict[str, float], np.ndarray]:
+    """Train for an epoch: its columns of the history, and the loss of each validation image."""
+    started = time.perf_counter()
+    scores = graph.train(train)
+    if graph.statistics is not None:
+        graph.statistics.estimate(train.inputs)
+    losses, accuracy = graph.evaluate(validation)
+    held_out = {"validation_loss": float(losses.mean()), "validation_accuracy": accuracy}
+    return {**scores, **held_out, "seconds": time.perf_counter() - started}, losses

@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import ThreadpoolController
 
+from tl_keras.data.folds import stratified_folds
 from tl_keras.data.rows import Rows
 from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.classifier import Backbone
@@ -32,8 +33,6 @@ FOLDS = 5
 # With few images the division into folds decides much, so there are several; with many, one says
 # as much. More images than MOST_IMAGES do not change which blocks are good, only the seconds.
 MOST_REPEATS, REPEATED_IMAGES, MOST_IMAGES = 4, 800, 1000
-# Divisions to try for one that leaves every class on the training side.
-ATTEMPTS = 20
 # Blocks whose cross-entropy is within this many standard errors of the best share in an average.
 AVERAGED_WITHIN = 2.0
 # The rows of a table that stand for several blocks at once.
@@ -99,7 +98,8 @@ def pooled_blocks(backbone: Backbone, pixels: Rows, rows: np.ndarray) -> list[np
         input_signature=[tf.TensorSpec((None, *pixels.shape[1:]), tf.float32)],
     )
     batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    parts = [forward(tf.cast(pixels[batch], tf.float32)) for batch in batches]
+    # A single output may come without its list.
+    parts = [keras.tree.flatten(forward(tf.cast(pixels[batch], tf.float32))) for batch in batches]
     return [np.concatenate([part.numpy() for part in block]) for block in zip(*parts, strict=True)]
 
 
@@ -168,7 +168,7 @@ def cross_validate(
     rows = _some(labels, groups, seed)
     labels, groups = labels[rows], groups[rows]
     repeats = repeats or max(1, min(MOST_REPEATS, REPEATED_IMAGES // len(labels)))
-    divisions = [_folds(labels, groups, folds, seed + k) for k in range(repeats)]
+    divisions = [stratified_folds(labels, groups, folds, seed + k) for k in range(repeats)]
     if not all(divisions):
         return pd.DataFrame()
     features = [values[rows] for _, values in blocks]
@@ -318,20 +318,3 @@ def _some(labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
         return np.arange(len(labels))
     division = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     return np.sort(next(division.split(labels, labels, groups))[1])
-
-
-def _folds(
-    labels: np.ndarray, groups: np.ndarray, folds: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Folds whose training sides have every class; none where groups are too few for that."""
-    classes = np.unique(labels)
-    rarest = min(len(np.unique(groups[labels == label])) for label in classes)
-    if (count := min(folds, rarest)) < 2:
-        return []
-    for attempt in range(ATTEMPTS):
-        division = StratifiedGroupKFold(count, shuffle=True, random_state=seed + 1000 * attempt)
-        found = list(division.split(labels, labels, groups))
-        # Groups with images of several classes may leave a class to one side.
-        if all(len(np.unique(labels[train])) == len(classes) for train, _ in found):
-            return found
-    return []

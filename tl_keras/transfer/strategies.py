@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.errors import ConfigError
 from tl_keras.models.classifier import Depth
-from tl_keras.transfer.training import Recipe
+from tl_keras.transfer.recipe import Recipe
 
 AUGMENTATIONS = ("none", "light", "strong")
 
@@ -29,19 +30,32 @@ class Run:
     @property
     def run_id(self) -> str:
         """Unique in its experiment, and a valid folder name."""
-        depth = "" if self.unfrozen_blocks is None else f"-{self.unfrozen_blocks}"
+        # A range has a colon, which some file systems refuse.
+        blocks = str(self.unfrozen_blocks).replace(":", "-to-")
+        depth = "" if self.unfrozen_blocks is None else f"-{blocks}"
         size = "all" if self.train_per_class is None else self.train_per_class
         return f"{self.strategy}{depth}-n{size}-s{self.seed}"
 
 
-def plan_runs(config: ExperimentConfig, blocks: int | None = None) -> tuple[Run, ...]:
+def plan_runs(config: ExperimentConfig, blocks: Sequence[str] | None = None) -> tuple[Run, ...]:
     """Every run of an experiment, in the order in which they are made.
 
     Args:
         config: of the experiment.
-        blocks: that can be unfrozen, once a searched cut is known.
+        blocks: names of those that can be unfrozen, once a searched cut is known.
+
+    Raises:
+        ConfigError: fine-tuning is to train none of these blocks.
     """
-    depths = fitting_depths(config.fine_tuning.unfrozen_blocks, blocks)
+    depths: tuple[Depth, ...] = config.fine_tuning.unfrozen_blocks
+    if blocks is not None:
+        depths = fitting_depths(depths, blocks)
+    if blocks is not None and not depths and "fine_tuning" in config.strategies:
+        raise ConfigError(
+            f"fine_tuning.unfrozen_blocks must have a depth below the cut at {blocks[-1]}, which "
+            f"the probes chose; got {', '.join(map(str, config.fine_tuning.unfrozen_blocks))}. Add "
+            'a number or "all", or set backbone.cut.'
+        )
     return tuple(
         Run(strategy, seed, size, depth)
         for size in config.data.training_sizes
@@ -51,21 +65,34 @@ def plan_runs(config: ExperimentConfig, blocks: int | None = None) -> tuple[Run,
     )
 
 
-def fitting_depths(depths: Sequence[Depth], blocks: int | None) -> tuple[Depth, ...]:
-    """The depths that a backbone of so many blocks has, each once; deeper ones are "all" of it."""
-    if blocks is None:
-        return tuple(depths)
-    fitted: list[Depth] = ["all" if d == "all" or d > blocks else d for d in depths]
+def fitting_depths(depths: Sequence[Depth], blocks: Sequence[str]) -> tuple[Depth, ...]:
+    """The depths that a backbone up to a cut has, each once.
+
+    Args:
+        depths: as in the configuration; numbers beyond the blocks are "all" of them, and ranges
+            that end above the cut are left out.
+        blocks: names from the input to the cut.
+    """
+    fitted: list[Depth] = []
+    for depth in depths:
+        if isinstance(depth, int):
+            fitted.append(depth if depth <= len(blocks) else "all")
+        elif depth == "all" or depth.partition(":")[2] in blocks:
+            fitted.append(depth)
     return tuple(dict.fromkeys(fitted))
 
 
-def recipes_for(run: Run, config: ExperimentConfig, winner: Recipe | None) -> tuple[Recipe, ...]:
+def recipes_for(
+    run: Run, config: ExperimentConfig, winner: Recipe | None, cut: str | None = None
+) -> tuple[Recipe, ...]:
     """What to train for a run; of several recipes, validation chooses one.
 
     Args:
         run: any but majority_class and linear_probe, which are not trained by steps.
         config: of the experiment.
         winner: of the search, for the strategy searched.
+        cut: the block whose output feeds the head; None is the last one. From scratch the whole
+            network is trained all the same.
     """
     if run.strategy == "searched":
         if winner is None:
@@ -80,6 +107,8 @@ def recipes_for(run: Run, config: ExperimentConfig, winner: Recipe | None) -> tu
         hidden_units=config.head.hidden_units,
         last_phase=training.from_scratch if from_scratch else training.phase_2,
         from_scratch=from_scratch,
+        cut=None if from_scratch else cut,
+        layer_decay=1.0 if from_scratch else training.layer_decay,
     )
     levels = AUGMENTATIONS if chosen == "search" else (chosen,)
     return tuple(replace(recipe, augmentation=level) for level in levels)

@@ -15,64 +15,16 @@ from tl_keras.data.rows import ChosenRows, Rows
 from tl_keras.data.splits import Draw
 from tl_keras.data.views import View
 from tl_keras.models.backbones import build_backbone
-from tl_keras.models.blocks import count_unfrozen, set_trainable
-from tl_keras.models.classifier import Backbone, Depth
+from tl_keras.models.blocks import block_of_variable, set_trainable, unfrozen_range
+from tl_keras.models.classifier import Backbone
 from tl_keras.models.heads import build_head
 from tl_keras.transfer.batch_norm import BatchNormStatistics
+from tl_keras.transfer.borrowed import BorrowedBackbone
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import GraphPool, PhaseResult, TrainingGraph, train_phase
+from tl_keras.transfer.recipe import Recipe, Trained
 
 PREDICTION_BATCH = 64
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What is trained and how; together with a draw of images and a seed it fixes the result.
-
-    Attributes:
-        unfrozen_blocks: blocks that train in phase 2, from the head; 0 is phase 1 alone.
-        augmentation: "none", "light" or "strong".
-        hidden_units: hidden layers of the head.
-        last_phase: length and rate of phase 2, or of the only phase from scratch.
-        from_scratch: the whole network, from random initialisation, in one phase.
-    """
-
-    unfrozen_blocks: Depth
-    augmentation: str
-    hidden_units: tuple[int, ...]
-    last_phase: PhaseConfig
-    from_scratch: bool = False
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained classifier: its recipe, its weights and how it came to them.
-
-    Attributes:
-        recipe: what was asked for.
-        head_weights: of the head.
-        backbone_weights: of the whole backbone; None where they are the source's.
-        history: one row per epoch of all phases (see `PhaseResult`).
-        validation_loss: mean cross-entropy on the validation images, of the weights kept.
-        phase_1_seconds, phase_2_seconds: wall time; features and tracing count where they
-            happened first, and phase 1 is the time it took when it was first trained.
-        unfrozen_layers: backbone layers with weights that the last phase trained.
-        trainable_parameters: numbers that the last phase could change.
-    """
-
-    recipe: Recipe
-    head_weights: list[np.ndarray]
-    backbone_weights: list[np.ndarray] | None
-    history: pd.DataFrame
-    validation_loss: float
-    phase_1_seconds: float
-    phase_2_seconds: float
-    unfrozen_layers: int
-    trainable_parameters: int
-
-    @property
-    def weight_bytes(self) -> int:
-        return sum(weight.nbytes for weight in (*self.head_weights, *(self.backbone_weights or ())))
 
 
 @dataclass(frozen=True)
@@ -104,11 +56,12 @@ class Trainer:
     """Trains recipes on draws of one set of images, sharing what does not depend on the run.
 
     Shared are the frozen activations, the traced training functions, and phase 1 of recipes that
-    differ in phase 2 only. None of it changes a number: every run starts from the source weights,
-    a head initialised from its seed, and an optimizer in its initial state.
+    differ in phase 2 only: that starts from a head that fits the frozen features (LP-FT, Kumar et
+    al. 2022, arXiv:2202.10054). None of it changes a number: every run starts from the source
+    weights, a head initialised from its seed, and an optimizer in its initial state.
 
     Attributes:
-        backbone: with the source weights.
+        backbone: the whole one, with the source weights; recipes cut it.
         images: that draws refer to by position.
         head: the dropout of new heads.
         training: batch size, optimizer, phase 1 and so on.
@@ -123,21 +76,20 @@ class Trainer:
     training: TrainingConfig
     remembered_bytes: int = 0
     cache: RowCache = field(default_factory=RowCache)
+    _borrowed: BorrowedBackbone = field(init=False, repr=False)
     _bank: FeatureBank = field(init=False, repr=False)
     _scratch: Backbone | None = field(default=None, init=False, repr=False)
-    _heads: dict[tuple[bool, tuple[int, ...]], keras.Model] = field(
-        default_factory=dict, init=False
-    )
+    _heads: dict[tuple[object, ...], keras.Model] = field(default_factory=dict, init=False)
     _graphs: GraphPool = field(default_factory=GraphPool, init=False)
     _phase_1: dict[tuple[object, ...], tuple[PhaseResult, list[np.ndarray], float]] = field(
         default_factory=dict, init=False
     )
-
     _finished: OrderedDict[tuple[object, ...], Trained] = field(
         default_factory=OrderedDict, init=False, repr=False
     )
 
     def __post_init__(self) -> None:
+        self._borrowed = BorrowedBackbone(self.backbone)
         self._bank = FeatureBank(self.backbone, self.images.pixels, self.cache)
 
     def train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
@@ -160,16 +112,16 @@ class Trainer:
         keras.utils.set_random_seed(seed)
         if recipe.from_scratch:
             return self._train_from_scratch(recipe, draw, seed)
-        self.backbone.restore_source()
+        self._borrowed.load({})
         head = self._head(recipe)
         phase_1, head_weights, seconds = self._train_head(recipe, draw, seed)
         head.set_weights(head_weights)
         frozen = Trained(
             recipe=recipe,
             head_weights=head_weights,
-            backbone_weights=None,
+            backbone_weights={},
             history=phase_1.history,
-            validation_loss=phase_1.validation_loss,
+            validation_losses=phase_1.validation_losses,
             phase_1_seconds=seconds,
             phase_2_seconds=0.0,
             unfrozen_layers=0,
@@ -184,7 +136,7 @@ class Trainer:
         return self._graph(trained.recipe).probabilities(inputs, PREDICTION_BATCH)
 
     def trained_backbone(self, trained: Trained) -> Backbone:
-        """The backbone with the trained weights, until the trainer is asked for anything else."""
+        """The backbone up to the cut with the trained weights, until the trainer does more."""
         return self._load(trained)[0]
 
     def inference_model(self, trained: Trained) -> keras.Model:
@@ -196,11 +148,11 @@ class Trainer:
         self, recipe: Recipe, draw: Draw, seed: int
     ) -> tuple[PhaseResult, list[np.ndarray], float]:
         images = (draw.train.tobytes(), draw.validation.tobytes())
-        key = (seed, *images, recipe.hidden_units, recipe.augmentation)
+        key = (seed, *images, recipe.cut, recipe.hidden_units, recipe.augmentation)
         if key not in self._phase_1:
             started = time.perf_counter()
             self._initialise_head(recipe, seed)
-            head_only = replace(recipe, unfrozen_blocks=0)
+            head_only = replace(recipe, unfrozen_blocks=0, layer_decay=1.0)
             result = self._fit(head_only, draw, seed, self.training.phase_1, "head")
             weights = self._head(recipe).get_weights()
             self._phase_1[key] = result, weights, time.perf_counter() - started
@@ -209,19 +161,19 @@ class Trainer:
     def _fine_tune(self, frozen: Trained, draw: Draw, seed: int) -> Trained:
         started = time.perf_counter()
         recipe = frozen.recipe
-        result = self._fit(
-            recipe, draw, seed, recipe.last_phase, "fine_tuning", frozen.validation_loss
-        )
-        improved = result.validation_loss < frozen.validation_loss
+        losses = frozen.validation_losses
+        result = self._fit(recipe, draw, seed, recipe.last_phase, "fine_tuning", losses)
+        improved = result.validation_losses is not losses
+        graph = self._graph(recipe)
         return replace(
             frozen,
             head_weights=self._head(recipe).get_weights(),
-            backbone_weights=self.backbone.model.get_weights() if improved else None,
+            backbone_weights=self._borrowed.weights_of(graph.changing) if improved else {},
             history=pd.concat([frozen.history, result.history], ignore_index=True),
-            validation_loss=result.validation_loss,
+            validation_losses=result.validation_losses,
             phase_2_seconds=time.perf_counter() - started,
-            unfrozen_layers=_trained_layers(self.backbone),
-            trainable_parameters=self._graph(recipe).trainable_parameters,
+            unfrozen_layers=_trained_layers(self._borrowed.up_to(recipe.cut)),
+            trainable_parameters=graph.trainable_parameters,
         )
 
     def _train_from_scratch(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
@@ -235,9 +187,9 @@ class Trainer:
         return Trained(
             recipe=recipe,
             head_weights=self._head(recipe).get_weights(),
-            backbone_weights=backbone.model.get_weights(),
+            backbone_weights=dict(enumerate(backbone.model.get_weights())),
             history=result.history,
-            validation_loss=result.validation_loss,
+            validation_losses=result.validation_losses,
             phase_1_seconds=0.0,
             phase_2_seconds=time.perf_counter() - started,
             unfrozen_layers=_trained_layers(backbone),
@@ -251,12 +203,13 @@ class Trainer:
         seed: int,
         phase: PhaseConfig,
         name: str,
-        loss_so_far: float = np.inf,
+        losses_so_far: np.ndarray | None = None,
     ) -> PhaseResult:
         train, validation = self._batches(recipe, draw, seed, phase.epochs)
         graph = self._graph(recipe)
+        self._borrowed.expect_changes(graph.changing)
         return train_phase(
-            graph, train, validation, phase, name=name, seed=seed, loss_so_far=loss_so_far
+            graph, train, validation, phase, name=name, seed=seed, losses_so_far=losses_so_far
         )
 
     def _batches(
@@ -292,40 +245,39 @@ class Trainer:
         if recipe.augmentation == "none":
             return [self._inputs(recipe, positions)]
         return [
-            self._bank.features(
-                positions, recipe.unfrozen_blocks, View(recipe.augmentation, seed, number)
-            )
+            self._inputs(recipe, positions, View(recipe.augmentation, seed, number))
             for number in range(min(self.training.augmented_views, epochs))
         ]
 
-    def _inputs(self, recipe: Recipe, positions: np.ndarray) -> Rows:
+    def _inputs(self, recipe: Recipe, positions: np.ndarray, view: View | None = None) -> Rows:
         """What the recipe's graph is evaluated on: activations, or images with nothing frozen."""
         if recipe.from_scratch:
             return ChosenRows(self.images.pixels, positions)
-        return self._bank.features(positions, recipe.unfrozen_blocks)
+        return self._bank.features(positions, recipe.unfrozen_blocks, view, cut=recipe.cut)
 
     def _changes_batches(self, recipe: Recipe) -> bool:
         """Whether images change anew in every batch, so that all of the network is needed."""
         if recipe.augmentation == "none":
             return False
-        nothing_frozen = recipe.from_scratch or self._frozen_blocks(recipe) == 0
-        return nothing_frozen or self.training.augmented_views == 0
+        return self._frozen_blocks(recipe) == 0 or self.training.augmented_views == 0
 
     def _frozen_blocks(self, recipe: Recipe) -> int:
-        blocks = self.backbone.blocks
-        return len(blocks) - count_unfrozen(blocks, recipe.unfrozen_blocks)
+        """How many blocks lie below those that train."""
+        if recipe.from_scratch:
+            return 0
+        blocks = self._borrowed.up_to(recipe.cut).blocks
+        return unfrozen_range(blocks, recipe.unfrozen_blocks).start
 
     def _graph(self, recipe: Recipe) -> TrainingGraph:
+        changes = recipe.augmentation if self._changes_batches(recipe) else "none"
+        shape: tuple[object, ...] = changes, recipe.hidden_units
         if not recipe.from_scratch:
+            backbone = self._borrowed.up_to(recipe.cut)
             # The graphs share their layers, and a graph trains what is trainable when it is built
             # and when its first step is traced.
-            set_trainable(self.backbone.model, self.backbone.blocks, recipe.unfrozen_blocks)
-        shape = (
-            recipe.from_scratch,
-            recipe.unfrozen_blocks,
-            recipe.augmentation if self._changes_batches(recipe) else "none",
-            recipe.hidden_units,
-        )
+            set_trainable(backbone.model, backbone.blocks, recipe.unfrozen_blocks)
+            unfrozen = unfrozen_range(backbone.blocks, recipe.unfrozen_blocks)
+            shape += (len(backbone.blocks), unfrozen, recipe.layer_decay)
         return self._graphs.get(shape, lambda: self._build_graph(recipe))
 
     def _build_graph(self, recipe: Recipe) -> TrainingGraph:
@@ -334,22 +286,23 @@ class Trainer:
             backbone = self._scratch_backbone()
             model = backbone.augmented("all", head, recipe.augmentation)
             return TrainingGraph.compile(model, self.training, BatchNormStatistics(backbone))
-        depth = recipe.unfrozen_blocks
-        part = self.backbone.trained_part(depth, head)
+        depth, backbone = recipe.unfrozen_blocks, self._borrowed.up_to(recipe.cut)
+        part = backbone.trained_part(depth, head)
+        factors = _rate_factors(backbone, recipe.layer_decay)
         if not self._changes_batches(recipe):
-            return TrainingGraph.compile(part, self.training)
-        model = self.backbone.augmented(depth, head, recipe.augmentation)
-        return TrainingGraph.compile(model, self.training, evaluated=part)
+            return TrainingGraph.compile(part, self.training, rate_factors=factors)
+        model = backbone.augmented(depth, head, recipe.augmentation)
+        return TrainingGraph.compile(model, self.training, evaluated=part, rate_factors=factors)
 
     def _head(self, recipe: Recipe) -> keras.Model:
-        key = recipe.from_scratch, recipe.hidden_units
+        key = recipe.from_scratch, recipe.cut, recipe.hidden_units
         if key not in self._heads:
             self._heads[key] = self._new_head(recipe)
         return self._heads[key]
 
     def _new_head(self, recipe: Recipe) -> keras.Model:
-        # What is borrowed may be cut; from scratch the whole network is trained.
-        backbone = self._scratch_backbone() if recipe.from_scratch else self.backbone
+        scratch = recipe.from_scratch
+        backbone = self._scratch_backbone() if scratch else self._borrowed.up_to(recipe.cut)
         return build_head(
             backbone.channels,
             self.images.classes,
@@ -379,11 +332,12 @@ class Trainer:
         return self._scratch
 
     def _load(self, trained: Trained) -> tuple[Backbone, keras.Model]:
-        backbone = self._scratch_backbone() if trained.recipe.from_scratch else self.backbone
-        if trained.backbone_weights is None:
-            backbone.restore_source()
+        if trained.recipe.from_scratch:
+            backbone = self._scratch_backbone()
+            backbone.model.set_weights(list(trained.backbone_weights.values()))
         else:
-            backbone.model.set_weights(trained.backbone_weights)
+            backbone = self._borrowed.up_to(trained.recipe.cut)
+            self._borrowed.load(trained.backbone_weights)
         head = self._head(trained.recipe)
         head.set_weights(trained.head_weights)
         return backbone, head
@@ -391,3 +345,12 @@ class Trainer:
 
 def _trained_layers(backbone: Backbone) -> int:
     return sum(bool(layer.trainable_weights) for layer in backbone.model.layers)
+
+
+def _rate_factors(backbone: Backbone, decay: float) -> dict[int, float]:
+    """Of every variable, by its `id`: the block below the head has the factor `decay`."""
+    if decay == 1:
+        return {}
+    top = len(backbone.blocks)
+    blocks = block_of_variable(backbone.blocks)
+    return {variable: decay ** (top - block) for variable, block in blocks.items()}

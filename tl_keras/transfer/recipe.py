@@ -1,0 +1,89 @@
+"""What to train, and what became of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from tl_keras.config.schema import PhaseConfig
+from tl_keras.models.classifier import Depth
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained and how; together with a draw of images and a seed it fixes the result.
+
+    Attributes:
+        unfrozen_blocks: blocks that train in phase 2, counted from the cut, or a range of them
+            (surgical fine-tuning, Lee et al. 2022, arXiv:2210.11466); 0 is phase 1 alone.
+        augmentation: "none", "light" or "strong".
+        hidden_units: hidden layers of the head.
+        last_phase: length and rate of phase 2, or of the only phase from scratch.
+        from_scratch: the whole network, from random initialisation, in one phase.
+        cut: the block whose pooled output feeds the head; None is the last one.
+        layer_decay: factor of the learning rate in phase 2 from each block to the one below it,
+            0..1 (ELECTRA, Clark et al. 2020, arXiv:2003.10555); 1 is the same rate everywhere.
+    """
+
+    unfrozen_blocks: Depth
+    augmentation: str
+    hidden_units: tuple[int, ...]
+    last_phase: PhaseConfig
+    from_scratch: bool = False
+    cut: str | None = None
+    layer_decay: float = 1.0
+
+
+def depth_of(text: str) -> Depth:
+    """What `str` made a text of, in tables."""
+    return int(text) if text.isdecimal() else text
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained classifier: its recipe, its weights and how it came to them.
+
+    Attributes:
+        recipe: what was asked for.
+        head_weights: of the head.
+        backbone_weights: those that are not the source's, by their position in the weights of the
+            whole backbone.
+        history: one row per epoch of all phases (see `PhaseResult`).
+        validation_losses: float32 (validation images,), cross-entropy of the weights kept.
+        phase_1_seconds, phase_2_seconds: wall time; features and tracing count where they
+            happened first, and phase 1 is the time it took when it was first trained.
+        unfrozen_layers: backbone layers with weights that the last phase trained.
+        trainable_parameters: numbers that the last phase could change.
+    """
+
+    recipe: Recipe
+    head_weights: list[np.ndarray]
+    backbone_weights: Mapping[int, np.ndarray]
+    history: pd.DataFrame
+    validation_losses: np.ndarray
+    phase_1_seconds: float
+    phase_2_seconds: float
+    unfrozen_layers: int
+    trainable_parameters: int
+
+    @property
+    def validation_loss(self) -> float:
+        """Mean cross-entropy on the validation images."""
+        return float(self.validation_losses.mean())
+
+    @property
+    def validation_loss_se(self) -> float:
+        """Its standard error over the validation images; not a number where there is one."""
+        return float(stats.sem(self.validation_losses))
+
+    @property
+    def validation_accuracy(self) -> float:
+        """Of the weights kept: those of the first epoch with the least loss."""
+        best = self.history["validation_loss"].to_numpy().argmin()
+        return float(self.history["validation_accuracy"].to_numpy()[best])
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(w.nbytes for w in (*self.head_weights, *self.backbone_weights.values()))
