@@ -119,7 +119,7 @@ class _Guide(keras_tuner.HyperModel):
         model.compile(
             keras.optimizers.Adam(phase.learning_rate),
             keras.losses.CategoricalCrossentropy(from_logits=True),
-            ["accuracy"],
+            metrics=["accuracy"],
         )
         stop = keras.callbacks.EarlyStopping(patience=phase.patience, restore_best_weights=True)
         history = model.fit(
