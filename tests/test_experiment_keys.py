@@ -273,7 +273,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr(tf.config.experimental, "enable_op_determinism", notes.enable_op_determinism)
     verified = Verification(1, 0.0, True, 0.0)
     patch.setattr("tl_keras.experiment.verify_export", lambda *given: verified)
-    patch.setattr(FeatureBank, "features", lambda *asked: notes.features(*asked))
+    patch.setattr(FeatureBank, "features", lambda *asked, **how: notes.features(*asked, **how))
     patch.setattr(Trainer, "probabilities", lambda _, trained, rows: np.full((len(rows), 3), 1 / 3))
 
     def observed(config: Mapping[str, Any]) -> list[str]:
