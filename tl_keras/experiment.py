@@ -148,7 +148,7 @@ class _Experiment:
         # Everything that can be wrong is found before the folder changes, what is quick first.
         if not fresh and Path(config.results_folder).is_dir():
             Ledger.check(config)
-        self._backbone, self._card = _load_backbone(config)
+        self._backbone, self._card = load_backbone(config)
         images = prepare_images(config, monitor)
         self._audit, self._splits = images.audit, images.splits
         self._cut = self._chosen_cut()
@@ -161,6 +161,7 @@ class _Experiment:
 
     def run(self) -> ExperimentResult:
         self._write_inputs()
+        self._advise()
         planned = self._planned
         left = [run for run in planned if not self._ledger.is_finished(run.run_id)]
         self._monitor.plan(planned, len(planned) - len(left))
@@ -226,6 +227,15 @@ class _Experiment:
                 "source_weights_sha256": self._borrowed.source_digest(),
             }
         )
+
+    def _advise(self) -> None:
+        """Say what to borrow, once, where anything is borrowed."""
+        record = self._ledger.folder / "advice.json"
+        borrowing = set(self._config.strategies) - {"majority_class", "from_scratch"}
+        if borrowing and not record.exists():
+            advice = self._maker.advice(self._card)
+            write_json(record, advice.as_dict())
+            self._monitor.advise(advice)
 
     def _write_runs(self, planned: tuple[Run, ...]) -> pd.DataFrame:
         """The table of the runs finished so far, in the planned order."""
@@ -339,7 +349,12 @@ class _Experiment:
             )
 
 
-def _load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None]:
+def load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None]:
+    """The whole backbone with its source weights, and the card of their source.
+
+    Raises:
+        WeightsError: the weights cannot be had or do not fit.
+    """
     settings = config.backbone
     # random source weights (`weights` null) must be the same when the experiment is started again
     keras.utils.set_random_seed(0)

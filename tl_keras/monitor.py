@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
 
@@ -15,6 +16,9 @@ class Monitor(Protocol):
 
     def warn(self, text: str) -> None:
         """Something that the user should know about the images or the weights."""
+
+    def advise(self, advice: Advice) -> None:
+        """What to borrow, before anything is trained."""
 
     def plan(self, runs: tuple[Run, ...], finished: int) -> None:
         """Which runs there are, and how many of them a former start has finished."""
@@ -31,6 +35,7 @@ class Silent:
 
     def stage(self, text: str) -> None: ...
     def warn(self, text: str) -> None: ...
+    def advise(self, advice: Advice) -> None: ...
     def plan(self, runs: tuple[Run, ...], finished: int) -> None: ...
     def trial(self, trial: Trial) -> None: ...
     def run(self, run: Run, row: Mapping[str, Any]) -> None: ...

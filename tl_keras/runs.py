@@ -21,10 +21,13 @@ from tl_keras.data.splits import Draw, Splits, labelled_images_per_class
 from tl_keras.evaluation.metrics import evaluate
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.cost import Cost, cost_of
+from tl_keras.models.source_card import SourceCard
 from tl_keras.monitor import Monitor
 from tl_keras.reporting.environment import peak_memory_megabytes, versions
 from tl_keras.reporting.ledger import Ledger, Outcome
+from tl_keras.transfer.advice import Advice, advise
 from tl_keras.transfer.linear_probe import LinearProbes, probe_classifier
+from tl_keras.transfer.measurements import measure
 from tl_keras.transfer.probing import choose_block
 from tl_keras.transfer.recipe import Recipe, Trained, depth_of
 from tl_keras.transfer.search import Study, search
@@ -124,7 +127,7 @@ class RunMaker:
         self.trainer()  # decodes the images, which is no part of any run
         started = time.perf_counter()
         probes = self._linear_probes()
-        fitted = probes.fit(draw.train, run.seed)
+        fitted = probes.fit(draw.train, run.seed, self._cut)
         validation, test = (
             probes.probabilities(fitted, rows) for rows in (draw.validation, self._splits.test)
         )
@@ -153,9 +156,22 @@ class RunMaker:
             self._monitor.stage("Probing every block")
             groups = self._audit.table.frame["group"].to_numpy(str)
             images = self.trainer().images
-            borrowed = self._backbone.cut_after(self._cut)
-            self._probes = LinearProbes(borrowed, images, groups, self._used_rows())
+            self._probes = LinearProbes(self._backbone, images, groups, self._used_rows())
         return self._probes
+
+    def advice(self, card: SourceCard | None) -> Advice:
+        """What to borrow, from the training and validation images of the first seed.
+
+        Args:
+            card: of the backbone's source.
+        """
+        sizes = self._config.data.training_sizes
+        draws = [self._splits.draws[0, size] for size in sizes]
+        largest = max(draws, key=lambda draw: len(draw.train))
+        rows = np.concatenate([largest.train, largest.validation])
+        images, probes = self.trainer().images, self._linear_probes()
+        self._monitor.stage("Measuring what to borrow")
+        return advise(measure(self._backbone, card, images, probes, rows))
 
     def _last_rate(self, recipe: Recipe) -> float:
         head_only = recipe.unfrozen_blocks == 0
@@ -264,7 +280,8 @@ class RunMaker:
 
     def _probed_cut(self, draw: Draw) -> str:
         """The single block that linear probes choose; the experiment's cut with too few images."""
-        table = self._linear_probes().cross_validate(draw.train, self._config.search.seed)
+        seed = self._config.search.seed
+        table = self._linear_probes().cross_validate(draw.train, seed, self._cut)
         return choose_block(table) if len(table) else self._cut
 
     def _used_rows(self) -> np.ndarray:

@@ -17,6 +17,7 @@ from rich.progress import (
 from rich.table import Table
 
 from tl_keras.reporting.tables import mean_probes, strategy_name
+from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
 
@@ -60,6 +61,9 @@ class TerminalMonitor:
 
     def warn(self, text: str) -> None:
         _print_marked(self._console, "warning", text)
+
+    def advise(self, advice: Advice) -> None:
+        show_advice(self._console, advice)
 
     def plan(self, runs: tuple[Run, ...], finished: int) -> None:
         if finished:
@@ -138,6 +142,32 @@ def show_probes(console: Console, probes: pd.DataFrame) -> None:
         accuracy, share = row["accuracy"], row["weight"]
         bar = "█" * round(BAR * accuracy)
         table.add_row(row["block"], f"{accuracy:.3f}", bar, f"{share:.0%}" if share > 0 else "")
+    console.print(table)
+
+
+def show_advice(console: Console, advice: Advice) -> None:
+    """What to borrow, and whether the conditions for it are there, as text."""
+    console.print(advice.paragraph(), highlight=False)
+    for check in advice.checks:
+        console.print(f"  {check.name}: {check.finding}. {check.sentence}", highlight=False)
+
+
+def show_blocks(console: Console, advice: Advice) -> None:
+    """What the advice rests on, a row per block."""
+    table = Table(title="What every block is worth here", show_edge=False)
+    numbers = ("accuracy", "95% interval", "share", "LogME", "distance")
+    table.add_column("block", no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in advice.blocks.to_dict("records"):
+        table.add_row(
+            row["block"],
+            f"{row['accuracy']:.3f}",
+            f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
+            f"{row['weight']:.0%}" if row["weight"] else "",
+            f"{row['logme']:.2f}",
+            "" if pd.isna(row["distance"]) else f"{row['distance']:.2f}",
+        )
     console.print(table)
 
 

@@ -58,21 +58,29 @@ class LinearProbes:
         names = [block.name for block in backbone.blocks]
         self._features = dict(zip(names, pooled, strict=True))
 
-    def features(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """By block, from input to output, the pooled outputs (k, channels) of these positions."""
-        return {name: values[self._place[rows]] for name, values in self._features.items()}
+    def features(self, rows: np.ndarray, cut: str | None = None) -> dict[str, np.ndarray]:
+        """By block, from the input up to `cut`, the pooled outputs (k, channels) of positions."""
+        names = list(self._features)
+        end = len(names) if cut is None else names.index(cut) + 1
+        return {name: self._features[name][self._place[rows]] for name in names[:end]}
 
-    def cross_validate(self, train: np.ndarray, seed: int) -> pd.DataFrame:
-        """`probing.cross_validate` inside the images at positions `train`."""
-        blocks = list(self.features(train).items())
+    def cross_validate(self, train: np.ndarray, seed: int, cut: str | None = None) -> pd.DataFrame:
+        """`probing.cross_validate` inside the images at positions `train`, up to a block."""
+        blocks = list(self.features(train, cut).items())
         labels, groups = self._images.class_indices[train], self._groups[train]
         return cross_validate(blocks, labels, groups, seed=seed)
 
-    def fit(self, train: np.ndarray, seed: int) -> ChosenProbe:
-        """Choose blocks inside the images at positions `train`, and fit probes on all of them."""
-        table = self.cross_validate(train, seed)
-        weights = average_weights(table) if len(table) else {list(self._features)[-1]: 1.0}
-        own, labels = self.features(train), self._images.class_indices[train]
+    def fit(self, train: np.ndarray, seed: int, cut: str | None = None) -> ChosenProbe:
+        """Choose blocks inside the images at positions `train`, and fit probes on all of them.
+
+        Args:
+            train: positions of the training images.
+            seed: of the folds.
+            cut: the last block that may be read; None is the last of all.
+        """
+        table = self.cross_validate(train, seed, cut)
+        own, labels = self.features(train, cut), self._images.class_indices[train]
+        weights = average_weights(table) if len(table) else {list(own)[-1]: 1.0}
         probes = [fit_probe(own[block], labels, self._images.classes) for block in weights]
         probe = LinearProbe.average(probes, list(weights.values()))
         return ChosenProbe(tuple(weights), probe, table if len(table) else None)

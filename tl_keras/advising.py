@@ -1,0 +1,42 @@
+"""Advice on an experiment without running it: what to borrow, in seconds."""
+
+import numpy as np
+
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.pixels import load_pictures
+from tl_keras.experiment import load_backbone, prepare_images
+from tl_keras.monitor import Monitor
+from tl_keras.transfer.advice import Advice, advise
+from tl_keras.transfer.linear_probe import LinearProbes
+from tl_keras.transfer.measurements import measure
+from tl_keras.transfer.training import LabelledImages
+
+
+def advise_on(config: ExperimentConfig, monitor: Monitor) -> Advice:
+    """What to borrow for the images of an experiment.
+
+    Only training and validation images of the first seed, in the largest training size, are looked
+    at; the test split is not even decoded.
+
+    Raises:
+        DataError: the images cannot be used.
+        WeightsError: the source weights cannot be had or do not fit.
+    """
+    backbone, card = load_backbone(config)
+    images = prepare_images(config, monitor)
+    draws = [images.splits.draws[0, size] for size in config.data.training_sizes]
+    largest = max(draws, key=lambda draw: len(draw.train))
+    rows = np.concatenate([largest.train, largest.validation])
+    table = images.audit.table
+    monitor.stage("Decoding the images")
+    pixels = load_pictures(
+        table.frame["path"].tolist(),
+        rows,
+        image_size=config.backbone.image_size,
+        resize=config.data.resize,
+    )
+    labels = table.frame["class_index"].to_numpy(np.int64)
+    labelled = LabelledImages(pixels, labels, len(table.classes))
+    monitor.stage("Measuring what to borrow")
+    probes = LinearProbes(backbone, labelled, table.frame["group"].to_numpy(str), rows)
+    return advise(measure(backbone, card, labelled, probes, rows))
