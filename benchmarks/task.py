@@ -8,6 +8,7 @@ import numpy as np
 
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.pixels import load_pictures
+from tl_keras.data.rows import whole
 from tl_keras.data.sources import load_images
 from tl_keras.data.surface_defect_drawing import CLASS_NAMES, draw
 
@@ -112,7 +113,7 @@ def _photos(folder: Path, total: int, image_size: int) -> tuple[np.ndarray, np.n
     frame = frame.iloc[np.random.default_rng(0).permutation(len(frame))[:total]]
     paths = frame["path"].tolist()
     pixels = load_pictures(paths, np.arange(total), image_size=image_size, resize="stretch")
-    return pixels, frame["class_index"].to_numpy(np.int64)
+    return whole(pixels), frame["class_index"].to_numpy(np.int64)
 
 
 def _drawn(total: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tl_keras.data.rows import whole
 from tl_keras.models.classifier import Backbone
 from tl_keras.transfer.linear_probe import LinearProbes
 from tl_keras.transfer.measurements import measure
@@ -16,8 +17,9 @@ def test_only_the_given_images_are_measured(
     backbone, rows = make_backbone(), np.arange(24)
     probes = LinearProbes(backbone, images, np.arange(30), np.arange(30))
     before = measure(backbone, None, images, probes, rows)
-    others = LabelledImages(images.pixels.copy(), images.class_indices, 3)
-    others.pixels[24:] = 255 - others.pixels[24:]
+    pixels = whole(images.pixels)
+    pixels[24:] = 255 - pixels[24:]
+    others = LabelledImages(pixels, images.class_indices, 3)
     probes = LinearProbes(backbone, others, np.arange(30), np.arange(30))
     after = measure(backbone, None, others, probes, rows)
 

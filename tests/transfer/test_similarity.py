@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from tl_keras.data.rows import Rows, whole
 from tl_keras.models.classifier import Backbone
 from tl_keras.transfer.similarity import block_distances
 from tl_keras.transfer.training import LabelledImages
@@ -18,10 +19,10 @@ def batch_norms(backbone: Backbone) -> list[keras.layers.BatchNormalization]:
     return [layer for layer in found if isinstance(layer, keras.layers.BatchNormalization)]
 
 
-def settle(backbone: Backbone, pixels: np.ndarray) -> None:
+def settle(backbone: Backbone, pixels: Rows) -> None:
     """Give the first BatchNorm layer the statistics that its inputs have on these images."""
     first = batch_norms(backbone)[0]
-    inputs = keras.Model(backbone.model.input, first.input)(pixels / np.float32(127.5) - 1)
+    inputs = keras.Model(backbone.model.input, first.input)(whole(pixels) / np.float32(127.5) - 1)
     first.moving_mean.assign(np.mean(inputs, axis=(0, 1, 2)))
     first.moving_variance.assign(np.var(inputs, axis=(0, 1, 2)))
 

@@ -135,9 +135,10 @@ def show_probes(console: Console, probes: pd.DataFrame) -> None:
         "training images, mean over seeds",
         show_edge=False,
     )
-    for name in ("block", "accuracy", "", "share"):
-        justify = "right" if name in ("accuracy", "share") else "left"
-        table.add_column(name, justify=justify, no_wrap=True)
+    table.add_column("block", no_wrap=True)
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
     for row in shown.to_dict("records"):
         accuracy, share = row["accuracy"], row["weight"]
         bar = "█" * round(BAR * accuracy)

@@ -84,7 +84,7 @@ def advise(measured: Measurements) -> Advice:
         check_size(measured.card, len(measured.labels)),
         check_similarity(measured.distances),
     )
-    common = {
+    common: dict[str, Any] = {
         "images_per_class": per_class,
         "training_images": len(measured.labels),
         "checks": checks,
@@ -171,7 +171,7 @@ def _strategy(
     probes: pd.DataFrame, per_class: int, alike: bool
 ) -> tuple[str, tuple[int | str, int | str], str]:
     """What to train, how deep, and why."""
-    accuracy = float(probes.set_index("block").loc[AVERAGE, "accuracy"])
+    accuracy = float(probes.loc[probes["block"] == AVERAGE, "accuracy"].iloc[0])
     names = list(average_weights(probes))
     several = f"Averaged over {len(names)} blocks ({names[0]} to {names[-1]}), linear probes read"
     reads = f"{several if names[1:] else 'The probe reads'} {accuracy:.0%}"

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.data.rows import Rows
 from tl_keras.models.block_statistics import channel_sums, scaled_batches
 from tl_keras.models.blocks import Block
 from tl_keras.models.classifier import Backbone
@@ -18,9 +19,7 @@ from tl_keras.models.classifier import Backbone
 MOST_IMAGES = 256
 
 
-def block_distances(
-    backbone: Backbone, pixels: np.ndarray, rows: np.ndarray
-) -> dict[str, float] | None:
+def block_distances(backbone: Backbone, pixels: Rows, rows: np.ndarray) -> dict[str, float] | None:
     """Distance of images from the source's, by block with BatchNorm, from input to output.
 
     It is the Kullback-Leibler divergence, in nats, of a normal distribution with the images' mean
