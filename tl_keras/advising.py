@@ -12,11 +12,16 @@ from tl_keras.transfer.measurements import measure
 from tl_keras.transfer.training import LabelledImages
 
 
-def advise_on(config: ExperimentConfig, monitor: Monitor) -> Advice:
+def advise_on(config: ExperimentConfig, monitor: Monitor, seed: int = 0) -> Advice:
     """What to borrow for the images of an experiment.
 
-    Only training and validation images of the first seed, in the largest training size, are looked
-    at; the test split is not even decoded.
+    Only training and validation images of one seed, in the largest training size, are looked at;
+    the test split is not even decoded.
+
+    Args:
+        config: of the experiment.
+        monitor: hears what takes long, and warnings about the images.
+        seed: of the draw, below `seeds` of the configuration.
 
     Raises:
         DataError: the images cannot be used.
@@ -24,7 +29,7 @@ def advise_on(config: ExperimentConfig, monitor: Monitor) -> Advice:
     """
     backbone, card = load_backbone(config)
     images = prepare_images(config, monitor)
-    draws = [images.splits.draws[0, size] for size in config.data.training_sizes]
+    draws = [images.splits.draws[seed, size] for size in config.data.training_sizes]
     largest = max(draws, key=lambda draw: len(draw.train))
     rows = np.concatenate([largest.train, largest.validation])
     table = images.audit.table

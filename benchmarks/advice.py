@@ -1,0 +1,147 @@
+"""What the advice before training is worth: its regret on test beside three fixed rules.
+
+    python -m benchmarks.advice --images DATA --weights FILE
+
+For sets of photos and training sizes, every seed is advised on its own training and validation
+images. What was advised is then trained, and so is what the fixed rules say: always the top (a head
+on the whole frozen backbone), always everything (all blocks fine-tuned), always one middle block (a
+head on it). Regret is the mean test accuracy of the candidate that is best in hindsight, of all
+that were trained for the case, less that of the rule. Of an advised range of depths the one with
+the lowest validation loss counts. Writes advice.csv, a row per case and rule.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.source_models import BACKBONE, SETS, SIDE
+from tl_keras.advising import advise_on
+from tl_keras.config.files import parse_config
+from tl_keras.experiment import run_experiment
+from tl_keras.monitor import Silent
+
+MIDDLE = "block_9"
+DEPTHS = (4, "all")
+# Training images per class, beside those of `SETS`.
+LARGER = {"steel": 40, "digits": 30, "cats and dogs": 50}
+VALIDATION = 10
+RULES = {
+    "always the top": "feature_extraction",
+    "always everything": "fine_tuning all",
+    "always one middle block": f"feature_extraction at {MIDDLE}",
+}
+
+
+def main() -> None:
+    """Measure every case; a row is kept as soon as it is there."""
+    options = _parser().parse_args()
+    tables: list[pd.DataFrame] = []
+    for photos in SETS:
+        for size in (photos.per_class, LARGER.get(photos.name)):
+            if size is None:
+                continue
+            with TemporaryDirectory() as results:
+                case = Case(options, photos.folder, photos.group_pattern, size, results)
+                table = case.regrets(f"{photos.name}, {size} per class")
+            print(table.to_string(index=False, float_format="%.3f"), flush=True)
+            tables.append(table)
+            pd.concat(tables).to_csv(options.output, index=False)
+
+
+class Case:
+    """A set of photos and a training size."""
+
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        folder: str,
+        group_pattern: str | None,
+        size: int,
+        results: str,
+    ) -> None:
+        self._config: dict[str, Any] = {
+            "data": {
+                "folder": str(options.images / folder),
+                "group_pattern": group_pattern,
+                "train_per_class": size,
+                "validation_per_class": min(size, VALIDATION),
+            },
+            "backbone": {"name": BACKBONE, "weights": options.weights, "image_size": SIDE},
+            "fine_tuning": {"unfrozen_blocks": list(DEPTHS)},
+            "seeds": options.seeds,
+            "export": False,
+            "results_dir": results,
+        }
+        self._seeds = options.seeds
+        self._runs: dict[str, pd.DataFrame] = {}
+
+    def regrets(self, name: str) -> pd.DataFrame:
+        """A row per rule."""
+        whole = ("linear_probe", "feature_extraction", "fine_tuning")
+        accuracy = {rule: self._accuracy(rule) for rule in self._run("top", whole)}
+        at_middle = self._run(MIDDLE, ("feature_extraction",))
+        accuracy |= {rule: self._accuracy(rule) for rule in at_middle}
+        advised = [self._advised(seed) for seed in range(self._seeds)]
+        accuracy |= {rule: self._accuracy(rule) for rule in self._runs}
+        best = max(values.mean() for values in accuracy.values())
+        followed = pd.Series([accuracy[rule][seed] for seed, rule in enumerate(advised)])
+        rows = [{"rule": "advice", "accuracy": followed.mean(), "said": "; ".join(advised)}]
+        rows += [
+            {"rule": rule, "accuracy": accuracy[said].mean(), "said": said}
+            for rule, said in RULES.items()
+        ]
+        table = pd.DataFrame(rows)
+        table.insert(0, "case", name)
+        return table.assign(regret=best - table["accuracy"], best=best, seeds=self._seeds)
+
+    def _advised(self, seed: int) -> str:
+        """What was advised, as the name of a candidate, which is trained if it is not there."""
+        config = parse_config(self._config | {"name": "advice"})
+        advice = advise_on(config, Silent(), seed)
+        strategy = advice.strategy
+        cut = "top" if strategy == "linear_probe" else advice.cut
+        candidates = self._run(cut, (strategy,))
+        losses = {rule: float(self._runs[rule]["validation_loss"][seed]) for rule in candidates}
+        return min(losses, key=lambda rule: losses[rule])
+
+    def _run(self, cut: str, strategies: tuple[str, ...]) -> list[str]:
+        """Names of the candidates of these strategies at a cut, each trained once."""
+        at = "" if cut == "top" else f" at {cut}"
+        names = [name for strategy in strategies for name in _names(strategy, at)]
+        if not all(name in self._runs for name in names):
+            changed = {"name": f"at_{cut}", "strategies": list(strategies)}
+            backbone = self._config["backbone"] | {"cut": cut}
+            runs = run_experiment(self._config | changed | {"backbone": backbone}).runs
+            kinds = runs["strategy"] + runs["unfrozen_blocks"].map(
+                lambda depth: "" if depth == "0" else f" {depth}"
+            )
+            for name, rows in runs.groupby(kinds + at):
+                self._runs[str(name)] = rows.set_index("seed")
+        return names
+
+    def _accuracy(self, rule: str) -> pd.Series:
+        return self._runs[rule]["test_accuracy"]
+
+
+def _names(strategy: str, at: str) -> Iterator[str]:
+    depths = [f" {depth}" for depth in DEPTHS] if strategy == "fine_tuning" else [""]
+    return (f"{strategy}{depth}{at}" for depth in depths)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--images", type=Path, required=True, help="folder with the sets' folders")
+    parser.add_argument("--weights", required=True, help="of MobileNetV2: a file or bundled")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--output", type=Path, default=Path("results/reference/advice.csv"), help="a CSV file"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()
