@@ -7,10 +7,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tl_keras.advising import advise_on
+from tl_keras.config.files import parse_config
 from tl_keras.experiment import run_experiment
+from tl_keras.monitor import Silent
+from tl_keras.transfer.advice import Advice
 
 ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT.parent / "shared/data/neu_cls"
+ANIMALS = ROOT.parent / "shared/data/cats_vs_dogs"
 WEIGHTS = ROOT.parent / "shared/weights/mobilenetv2_1.0_imagenet_no_top.weights.h5"
 
 
@@ -58,3 +63,30 @@ def test_borrowing_from_imagenet_helps_on_photos_of_steel(tmp_path: Path) -> Non
     assert accuracy["feature_extraction"] >= 0.80
     assert accuracy["fine_tuning"] >= accuracy["feature_extraction"]
     assert 1 / 6 < accuracy["from_scratch"] < accuracy["feature_extraction"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="the steel photos are not on this machine")
+@pytest.mark.skipif(not ANIMALS.is_dir(), reason="cats and dogs are not on this machine")
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not on this machine")
+def test_advice_tells_textures_from_objects() -> None:
+    def advice(photos: Path) -> Advice:
+        config = {
+            "name": "advised",
+            "data": {"folder": str(photos), "train_per_class": 10},
+            "backbone": {"weights": str(WEIGHTS), "image_size": 96},
+            "seeds": 1,
+        }
+        return advise_on(parse_config(config), Silent())
+
+    steel, animals = advice(PHOTOS), advice(ANIMALS)
+    similarity = [{c.name: c.finding for c in a.checks} for a in (steel, animals)]
+    assert [found["similar low-level features"] for found in similarity] == [
+        "not fulfilled",
+        "fulfilled",
+    ]
+    assert (steel.strategy, steel.confidence) == ("linear_probe", "clear")
+    accuracy = steel.blocks.set_index("block")["accuracy"]
+    assert accuracy["block_8"] > accuracy["top"] + 0.05
+    assert steel.cut != "top"
+    assert animals.cut == "top"

@@ -81,6 +81,13 @@ def test_a_constant_feature_does_no_harm() -> None:
     assert np.isfinite(probe.log_probabilities(values)).all()
 
 
+def test_equal_features_tell_nothing() -> None:
+    labels = np.arange(20) % 2
+    probe = fit_probe(np.full((20, 50), 3.0), labels, 2)
+
+    np.testing.assert_allclose(probe.probabilities(np.ones((2, 50))), 0.5, atol=1e-6)
+
+
 def test_tiny_features_are_read_like_large_ones() -> None:
     """Deep in a network with random weights all activations are tiny."""
     values, labels = two_clouds(40, 5, 4.0)

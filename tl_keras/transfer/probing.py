@@ -259,7 +259,9 @@ def _few_dimensions(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return values, np.eye(features)
     strengths, left = np.linalg.eigh(values @ values.T)
     kept = strengths > 1e-10 * strengths[-1]
-    lengths = np.sqrt(strengths[kept])
+    # Where all rows are equal one direction stays, of no length.
+    kept[-1] = True
+    lengths = np.sqrt(np.maximum(strengths[kept], 1e-30))
     return left[:, kept] * lengths, values.T @ (left[:, kept] / lengths)
 
 
