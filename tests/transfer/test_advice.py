@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tl_keras.models.source_card import SourceCard
-from tl_keras.transfer.advice import ENOUGH_IMAGES, Advice, advise
+from tl_keras.transfer.advice import ENOUGH_IF_ALIKE, ENOUGH_IMAGES, Advice, advise
 from tl_keras.transfer.measurements import Measurements
 from tl_keras.transfer.probing import ALL_BLOCKS, AVERAGE
 
@@ -58,8 +58,8 @@ def test_little_data_and_another_task_borrow_the_lower_blocks() -> None:
         "Advice: linear_probe, cut after middle. The probes are clear. A linear classifier on "
         "middle reads 91% of 60 images right, cross-validated, and on the last block 80%: what "
         "lies above middle serves the source's task more than this one. The probe reads 90%; with "
-        "10 images in a class, fewer than 30, fine-tuning has more to lose than to gain. The "
-        "classical rule (little data, tasks different): freeze, and borrow the lower blocks only; "
+        "10 images in a class, fewer than 30 for a task that differs, fine-tuning has more to "
+        "lose than to gain. The classical rule (little data, tasks different): freeze, and borrow the lower blocks only; "
         "the measurements agree."
     )
 
@@ -90,6 +90,19 @@ def test_more_data_are_fine_tuned() -> None:
     assert given.classical == "fine-tune everything at a small rate"
     assert not given.overruled
     assert "cut after middle, 4 to all blocks" in given.paragraph()
+
+
+def test_an_alike_task_is_fine_tuned_with_more_images_only() -> None:
+    frozen, tuned = (
+        advice(TOP, per_class=count, distances=NEAR)
+        for count in (ENOUGH_IF_ALIKE - 1, ENOUGH_IF_ALIKE)
+    )
+
+    assert (frozen.strategy, tuned.strategy) == ("linear_probe", "fine_tuning")
+    assert (frozen.classical, tuned.classical) == (
+        "freeze the backbone",
+        "fine-tune the upper blocks",
+    )
 
 
 def test_nothing_is_fine_tuned_where_probes_read_nearly_all() -> None:

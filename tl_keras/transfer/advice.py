@@ -16,8 +16,10 @@ from tl_keras.transfer.measurements import Measurements
 from tl_keras.transfer.probing import AVERAGE, average_weights, choose_block
 from tl_keras.transfer.source_checks import Check, check_input, check_similarity, check_size
 
-# Images per class from which fine-tuning is worth its time and its risk.
-ENOUGH_IMAGES = 30
+# Images per class from which fine-tuning is worth its time and its risk: what a like source knows
+# is hard to improve on, and with 50 photos of each animal fine-tuning still lost to probes
+# (results/reference/advice.csv).
+ENOUGH_IMAGES, ENOUGH_IF_ALIKE = 30, 100
 # An accuracy of the probes, cross-validated, that leaves little for fine-tuning to gain.
 NEARLY_ALL = 0.97
 
@@ -91,11 +93,12 @@ def advise(measured: Measurements) -> Advice:
     }
     if measured.probes.empty:
         return _without_probes(common)
-    little = per_class < ENOUGH_IMAGES
     alike = checks[-1].finding in ("fulfilled", "not available")
+    enough = ENOUGH_IF_ALIKE if alike else ENOUGH_IMAGES
+    little = per_class < enough
     blocks = measured.probes[measured.probes["depth"].notna()]
     best, confidence, about_block = _best_block(blocks)
-    strategy, depths, about_strategy = _strategy(measured.probes, per_class, alike)
+    strategy, depths, about_strategy = _strategy(measured.probes, per_class, enough, alike)
     cut = list(average_weights(measured.probes))[-1] if strategy == "linear_probe" else best
     last = blocks["block"].iloc[-1]
     classical = _classical(little, alike)
@@ -168,17 +171,18 @@ def _best_block(blocks: pd.DataFrame) -> tuple[str, Confidence, str]:
 
 
 def _strategy(
-    probes: pd.DataFrame, per_class: int, alike: bool
+    probes: pd.DataFrame, per_class: int, enough: int, alike: bool
 ) -> tuple[str, tuple[int | str, int | str], str]:
     """What to train, how deep, and why."""
     accuracy = float(probes.loc[probes["block"] == AVERAGE, "accuracy"].iloc[0])
     names = list(average_weights(probes))
     several = f"Averaged over {len(names)} blocks ({names[0]} to {names[-1]}), linear probes read"
     reads = f"{several if names[1:] else 'The probe reads'} {accuracy:.0%}"
-    if per_class < ENOUGH_IMAGES:
+    if per_class < enough:
+        kind = "a task alike" if alike else "a task that differs"
         why = (
-            f"{reads}; with {per_class} images in a class, fewer than {ENOUGH_IMAGES}, fine-tuning "
-            "has more to lose than to gain."
+            f"{reads}; with {per_class} images in a class, fewer than {enough} for {kind}, "
+            "fine-tuning has more to lose than to gain."
         )
         return "linear_probe", (0, 0), why
     if accuracy >= NEARLY_ALL:
