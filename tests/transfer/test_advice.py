@@ -59,8 +59,8 @@ def test_little_data_and_another_task_borrow_the_lower_blocks() -> None:
         "middle reads 91% of 60 images right, cross-validated, and on the last block 80%: what "
         "lies above middle serves the source's task more than this one. The probe reads 90%; with "
         "10 images in a class, fewer than 30 for a task that differs, fine-tuning has more to "
-        "lose than to gain. The classical rule (little data, tasks different): freeze, and borrow the lower blocks only; "
-        "the measurements agree."
+        "lose than to gain. The classical rule (little data, tasks different): freeze, and borrow "
+        "the lower blocks only; the measurements agree."
     )
 
 
