@@ -58,7 +58,7 @@ def changing(level: str, image_shape: tuple[int, ...]) -> Callable[[Any, View, n
         tf.TensorSpec((None, len(layers), 2), tf.uint32),
     ]
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=signature, autograph=False)
     def change(images: Any, seeds: Any) -> Any:
         # One after the other, because the layers' state is shared.
         return tf.map_fn(

@@ -65,7 +65,7 @@ def _sums(model: keras.Model, blocks: Sequence[Block]) -> Any:
         return [channel_sums(outputs) for outputs in through_blocks(images, training=False)]
 
     shape = (None, *model.input.shape[1:])
-    return tf.function(sums, input_signature=[tf.TensorSpec(shape, tf.float32)])
+    return tf.function(sums, input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
 
 
 def channel_sums(outputs: tf.Tensor) -> tf.Tensor:

@@ -32,7 +32,7 @@ class Cost:
 
 def cost_of(model: keras.Model) -> Cost:
     """Measure a model that takes images, 0..255 (batch, size, size, 3)."""
-    forward = tf.function(lambda images: model(images, training=False))
+    forward = tf.function(lambda images: model(images, training=False), autograph=False)
     images = tf.zeros((BATCH, *model.input.shape[1:]))
     forward(images)
     seconds = [_timed(forward, images) for _ in range(REPEATS)]

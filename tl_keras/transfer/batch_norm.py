@@ -38,6 +38,7 @@ class BatchNormStatistics:
         self._forward = tf.function(
             lambda images: backbone.model(scaling(images), training=True),
             input_signature=[tf.TensorSpec(backbone.model.input.shape, tf.float32)],
+            autograph=False,
         )
 
     def estimate(self, pixels: Rows, rows: np.ndarray | None = None) -> None:

@@ -124,6 +124,7 @@ class _Part:
         self._forward = tf.function(
             lambda batch: self._model(batch, training=False),
             input_signature=[tf.TensorSpec((None, *self._model.input.shape[1:]), tf.float32)],
+            autograph=False,
         )
         self._name = {
             "backbone": backbone.spec.name,

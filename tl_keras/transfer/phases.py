@@ -91,15 +91,21 @@ class TrainingGraph:
         if rate_factors:
             trained = [id(variable) for variable in model.trainable_variables]
             scale_rates(optimizer, [rate_factors.get(variable, 1.0) for variable in trained])
+        # Nothing in them needs a conversion, which Python 3.13 often refuses and which may keep the
+        # graph of a refused function alive.
         return cls(
             model,
             evaluated,
             [variable.numpy() for variable in optimizer.variables],
             train_step=tf.function(
-                lambda *data: model.train_step(data), input_signature=_signature(model)
+                lambda *data: model.train_step(data),
+                input_signature=_signature(model),
+                autograph=False,
             ),
             logits=tf.function(
-                lambda x: evaluated(x, training=False), input_signature=_signature(evaluated)[:1]
+                lambda x: evaluated(x, training=False),
+                input_signature=_signature(evaluated)[:1],
+                autograph=False,
             ),
             statistics=statistics,
         )

@@ -96,6 +96,7 @@ def pooled_blocks(backbone: Backbone, pixels: Rows, rows: np.ndarray) -> list[np
     forward = tf.function(
         lambda images: model(scaling(images), training=False),
         input_signature=[tf.TensorSpec((None, *pixels.shape[1:]), tf.float32)],
+        autograph=False,
     )
     batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
     # A single output may come without its list.

@@ -64,6 +64,7 @@ def _input_sums(model: keras.Model, layers: list[keras.layers.BatchNormalization
     return tf.function(
         lambda images: [channel_sums(values) for values in inputs(images, training=False)],
         input_signature=[tf.TensorSpec(shape, tf.float32)],
+        autograph=False,
     )
 
 
