@@ -69,7 +69,28 @@ def test_an_unknown_name_removes_nothing(
 ) -> None:
     assert main(["remove", keys[0], "other", "--folder", str(tmp_path)]) == 2
     assert left(tmp_path) == set(keys)
-    assert "has no entry other; `python -m tl_keras.cache list`" in capsys.readouterr().err
+    message = f"has no entry other; `python -m tl_keras.cache list --folder {tmp_path}` shows them"
+    assert message in capsys.readouterr().err
+
+
+def test_days_below_zero_remove_nothing(
+    tmp_path: Path, keys: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["remove", "--older-than", "-1", "--folder", str(tmp_path)]) == 2
+    assert left(tmp_path) == set(keys)
+    assert "must be 0 days or more; got -1" in capsys.readouterr().err
+
+
+def test_a_narrow_terminal_shows_whole_names(
+    tmp_path: Path,
+    keys: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["list", "--folder", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert all(key in shown for key in keys)
 
 
 def test_all_entries_are_removed(tmp_path: Path, keys: list[str]) -> None:

@@ -57,6 +57,9 @@ def _advise(options: argparse.Namespace) -> int:
     if len(advice.blocks):
         show_blocks(console, advice)
     show_advice(console, advice)
+    sets = " ".join(f"--set '{setting}'" for setting in (*options.set, *advice.settings()))
+    console.print("To follow it:", highlight=False)
+    print(f"python -m tl_keras.run {options.experiment} {sets}")
     if options.json is not None:
         options.json.write_text(json.dumps(advice.as_dict(), indent=2) + "\n", encoding="utf-8")
     return 0

@@ -55,7 +55,11 @@ def _list(folder: Path) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("entry", "made by", "activations of", "images", "MB", "last used")
+    table = Table()
+    # whole, or `remove` could not take it
+    table.add_column("entry", no_wrap=True, min_width=16)
+    for name in ("made by", "activations of", "images", "MB", "last used"):
+        table.add_column(name)
     for entry in (found := entries(folder)):
         facts = entry.facts()
         when = datetime.fromtimestamp(entry.last_used()).strftime("%Y-%m-%d %H:%M")
@@ -95,6 +99,8 @@ def _chosen(found: Sequence[CacheEntry], options: argparse.Namespace) -> list[Ca
     if options.all:
         return list(found)
     if options.older_than is not None:
+        if options.older_than < 0:
+            raise ConfigError(f"--older-than must be 0 days or more; got {options.older_than:g}")
         oldest = time.time() - options.older_than * _DAY
         return [entry for entry in found if entry.last_used() < oldest]
     known = {entry.key: entry for entry in found}
@@ -102,7 +108,7 @@ def _chosen(found: Sequence[CacheEntry], options: argparse.Namespace) -> list[Ca
     if unknown:
         raise ConfigError(
             f"{options.folder} has no entry {', '.join(unknown)}; "
-            "`python -m tl_keras.cache list` shows them"
+            f"`python -m tl_keras.cache list --folder {options.folder}` shows them"
         )
     return [known[key] for key in options.entries]
 

@@ -55,13 +55,15 @@ def test_little_data_and_another_task_borrow_the_lower_blocks() -> None:
     assert given.classical == "freeze, and borrow the lower blocks only"
     assert not given.overruled
     assert given.paragraph() == (
-        "Advice: linear_probe, cut after middle. The probes are clear. A linear classifier on "
-        "middle reads 91% of 60 images right, cross-validated, and on the last block 80%: what "
-        "lies above middle serves the source's task more than this one. The probe reads 90%; with "
-        "10 images in a class, fewer than 30 for a task that differs, fine-tuning has more to "
-        "lose than to gain. The classical rule (little data, tasks different): freeze, and borrow "
-        "the lower blocks only; the measurements agree."
+        "Advice: linear_probe, without what lies above middle (clear, the last block is worse by "
+        "more than two standard errors). A linear classifier on middle, the deepest block that is "
+        "as good as the best, reads 91% of 60 labelled images, cross-validated; one on the last "
+        "block reads 80%. The probe on middle reads 90%; with 10 labelled images in a class, "
+        "fine-tuning has more to lose than to gain (the rule of thumb here asks for 30 where "
+        "low-level features are unlike the source's). The classical rule (data little, tasks "
+        "different) says: freeze, and borrow the lower blocks only; the measurements agree."
     )
+    assert given.settings() == ('strategies=["linear_probe"]', "backbone.cut=middle")
 
 
 def test_little_data_and_an_alike_task_borrow_everything() -> None:
@@ -89,7 +91,12 @@ def test_more_data_are_fine_tuned() -> None:
     assert given.unfrozen_blocks == (4, "all")
     assert given.classical == "fine-tune everything at a small rate"
     assert not given.overruled
-    assert "cut after middle, 4 to all blocks" in given.paragraph()
+    assert "without what lies above middle, 4 to all blocks" in given.paragraph()
+    assert given.settings() == (
+        'strategies=["fine_tuning"]',
+        "backbone.cut=middle",
+        'fine_tuning.unfrozen_blocks=[4, "all"]',
+    )
 
 
 def test_an_alike_task_is_fine_tuned_with_more_images_only() -> None:
@@ -116,7 +123,23 @@ def test_an_average_ends_at_its_deepest_block() -> None:
     given = advice(probes([0.1, 0.0, 0.15], [1 / 6, 2 / 6, 3 / 6]))
 
     assert given.cut == "top"
-    assert "Averaged over 3 blocks (stem to top), linear probes read 90%" in given.paragraph()
+    assert "The average of probes on 3 blocks (stem to top) reads 90%" in given.paragraph()
+
+
+def test_a_lean_towards_lower_blocks_does_not_overrule_the_rule() -> None:
+    """The last block is worse by one and a half standard errors, and the task is alike."""
+    given = advice(probes([0.9, 0.0, 0.15], [0.0, 0.6, 0.4]), distances=NEAR)
+
+    assert given.confidence == "likely"
+    assert not given.overruled
+
+
+def test_few_images_make_a_guess() -> None:
+    assert advice(MIDDLE.assign(images=20)).confidence == "a guess"
+
+
+def test_random_weights_have_no_classical_rule() -> None:
+    assert "classical rule" not in advice(card=None).paragraph()
 
 
 def test_without_probes_the_classical_rule_stands() -> None:

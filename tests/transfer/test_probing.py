@@ -134,6 +134,20 @@ def test_good_blocks_are_averaged_by_their_depth() -> None:
     assert weights == {"clear": pytest.approx(1 / 4), "same": pytest.approx(3 / 4)}
 
 
+def test_a_bad_block_with_large_errors_has_a_small_share() -> None:
+    """Few confident mistakes make a standard error so large that nearly all is within two of it."""
+    clear, labels = two_clouds(24, 1, 12.0)
+    # Many copies of a feature make a probe sure of itself.
+    clear = np.repeat(clear, 200, axis=1)
+    outlier = clear.copy()
+    outlier[:2] = clear[[1, 0]]
+    table = cross_validate([("clear", clear), ("outlier", outlier)], labels, np.arange(24))
+    excess, error = table[["excess", "excess_se"]].iloc[1]
+
+    assert 0.4 < excess < 2 * error
+    assert average_weights(table).get("outlier", 0.0) < 0.15, "by its depth alone it had 2/3"
+
+
 def test_an_average_of_probes_averages_their_logits() -> None:
     first, labels = two_clouds(40, 3, 4.0)
     second = first[:, ::-1] ** 2

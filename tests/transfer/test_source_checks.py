@@ -65,8 +65,8 @@ def test_gray_images_and_another_scale_are_doubtful() -> None:
 
     assert check.finding == "doubtful"
     assert check.sentence == (
-        "Of faces: the images are gray and the source's were in colour and they are 20 px here "
-        "and were 96 px there."
+        "Your images are gray and the source's were in colour; images are 20 px here and were "
+        "96 px there (faces)."
     )
 
 

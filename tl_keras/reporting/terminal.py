@@ -18,6 +18,7 @@ from rich.table import Table
 
 from tl_keras.reporting.tables import mean_probes, strategy_name
 from tl_keras.transfer.advice import Advice
+from tl_keras.transfer.source_checks import FAR, NEAR
 from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
 
@@ -170,6 +171,13 @@ def show_blocks(console: Console, advice: Advice) -> None:
             "" if pd.isna(row["distance"]) else f"{row['distance']:.2f}",
         )
     console.print(table)
+    console.print(
+        "accuracy: of a linear probe, cross-validated; share: in the average of probes, by "
+        "cross-entropy; LogME: larger is better; distance: nats per channel from the source's "
+        f"statistics, below {NEAR} near, above {FAR} far",
+        highlight=False,
+        style="dim",
+    )
 
 
 def _print_marked(console: Console, mark: str, text: str) -> None:

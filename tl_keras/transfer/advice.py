@@ -5,6 +5,7 @@ little data and another task, borrow the lower blocks only; with more data fine-
 so the more the task differs. What the probes measure on the training images overrules it.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -22,6 +23,9 @@ from tl_keras.transfer.source_checks import Check, check_input, check_similarity
 ENOUGH_IMAGES, ENOUGH_IF_ALIKE = 30, 100
 # An accuracy of the probes, cross-validated, that leaves little for fine-tuning to gain.
 NEARLY_ALL = 0.97
+
+# With fewer labelled images in all, probes are a guess whatever they say.
+FEW_IMAGES = 30
 
 Confidence = Literal["clear", "likely", "a guess"]
 
@@ -72,10 +76,21 @@ class Advice:
 
     def _recommendation(self) -> str:
         fewest, most = self.unfrozen_blocks
-        where = "" if self.cut == "top" else f", cut after {self.cut}"
+        where = "" if self.cut == "top" else f", without what lies above {self.cut}"
         depth = f", {fewest} to {most} blocks" if most else ""
-        sure = {"clear": "The probes are clear", "likely": "It is likely", "a guess": "A guess"}
-        return f"Advice: {self.strategy}{where}{depth}. {sure[self.confidence]}."
+        sure = {
+            "clear": "clear, the last block is worse by more than two standard errors",
+            "likely": "likely",
+            "a guess": "a guess",
+        }
+        return f"Advice: {self.strategy}{where}{depth} ({sure[self.confidence]})."
+
+    def settings(self) -> tuple[str, ...]:
+        """What follows the advice, as `--set` takes it."""
+        settings = [f'strategies=["{self.strategy}"]', f"backbone.cut={self.cut}"]
+        if self.strategy == "fine_tuning":
+            settings.append(f"fine_tuning.unfrozen_blocks={json.dumps(self.unfrozen_blocks)}")
+        return tuple(settings)
 
 
 def advise(measured: Measurements) -> Advice:
@@ -95,19 +110,21 @@ def advise(measured: Measurements) -> Advice:
         return _without_probes(common)
     alike = checks[-1].finding in ("fulfilled", "not available")
     enough = ENOUGH_IF_ALIKE if alike else ENOUGH_IMAGES
-    little = per_class < enough
     blocks = measured.probes[measured.probes["depth"].notna()]
     best, confidence, about_block = _best_block(blocks)
     strategy, depths, about_strategy = _strategy(measured.probes, per_class, enough, alike)
     cut = list(average_weights(measured.probes))[-1] if strategy == "linear_probe" else best
-    last = blocks["block"].iloc[-1]
+    last = str(blocks["block"].iloc[-1])
+    little, frozen = per_class < enough, strategy == "linear_probe"
+    gives_up_last = confidence == "clear" if alike else best != last
+    overruled = frozen != little or (frozen and gives_up_last == alike)
     classical = _classical(little, alike)
-    lower = best != last
-    frozen = strategy == "linear_probe"
-    overruled = frozen != little or (frozen and lower == alike)
-    data, task = "little" if little else "moderate", "alike" if alike else "different"
-    agreement = "the measurements overrule it" if overruled else "the measurements agree"
-    about_rule = f"The classical rule ({data} data, tasks {task}): {classical}; {agreement}."
+    reasons = [about_block, about_strategy]
+    if measured.card is not None:
+        data, task = "little" if little else "moderate", "alike" if alike else "different"
+        agreement = "the measurements overrule it" if overruled else "the measurements agree"
+        rule = f"The classical rule (data {data}, tasks {task}) says: {classical}; {agreement}."
+        reasons.append(rule)
     return Advice(
         strategy=strategy,
         cut="top" if cut == last else cut,
@@ -115,7 +132,7 @@ def advise(measured: Measurements) -> Advice:
         confidence=confidence,
         classical=classical,
         overruled=overruled,
-        reasons=(about_block, about_strategy, about_rule),
+        reasons=tuple(reasons),
         blocks=_with_scores(blocks, measured),
         **common,
     )
@@ -154,20 +171,21 @@ def _best_block(blocks: pd.DataFrame) -> tuple[str, Confidence, str]:
     """The single block to borrow up to, how sure that is, and the sentence that says it."""
     last = blocks.iloc[-1]
     chosen = blocks.set_index("block").loc[choose_block(blocks)]
-    share = f"reads {chosen['accuracy']:.0%} of {chosen['images']:.0f} images right"
+    images = int(blocks["images"].iloc[0])
+    share = f"{chosen['accuracy']:.0%} of {images} labelled images, cross-validated"
     if chosen.name == last["block"]:
+        sure: Confidence = "likely" if last["excess"] == 0 else "a guess"
         sentence = (
-            f"A linear classifier on the last block {share}, cross-validated, and no block below "
-            "is better by more than chance allows: the whole backbone is worth borrowing."
+            f"A linear classifier on the last block reads {share}, and no block below is better "
+            "by more than chance allows."
         )
-        return str(chosen.name), "likely" if last["excess"] == 0 else "a guess", sentence
-    confidence: Confidence = "clear" if last["excess"] > 2 * last["excess_se"] else "likely"
-    sentence = (
-        f"A linear classifier on {chosen.name} {share}, cross-validated, and on the last block "
-        f"{last['accuracy']:.0%}: what lies above {chosen.name} serves the source's task more "
-        "than this one."
-    )
-    return str(chosen.name), confidence, sentence
+    else:
+        sure = "clear" if last["excess"] > 2 * last["excess_se"] else "likely"
+        sentence = (
+            f"A linear classifier on {chosen.name}, the deepest block that is as good as the best, "
+            f"reads {share}; one on the last block reads {last['accuracy']:.0%}."
+        )
+    return str(chosen.name), sure if images >= FEW_IMAGES else "a guess", sentence
 
 
 def _strategy(
@@ -176,13 +194,14 @@ def _strategy(
     """What to train, how deep, and why."""
     accuracy = float(probes.loc[probes["block"] == AVERAGE, "accuracy"].iloc[0])
     names = list(average_weights(probes))
-    several = f"Averaged over {len(names)} blocks ({names[0]} to {names[-1]}), linear probes read"
-    reads = f"{several if names[1:] else 'The probe reads'} {accuracy:.0%}"
+    several = f"The average of probes on {len(names)} blocks ({names[0]} to {names[-1]}) reads"
+    reads = f"{several if names[1:] else f'The probe on {names[0]} reads'} {accuracy:.0%}"
     if per_class < enough:
-        kind = "a task alike" if alike else "a task that differs"
+        kind = "like the source's" if alike else "unlike the source's"
         why = (
-            f"{reads}; with {per_class} images in a class, fewer than {enough} for {kind}, "
-            "fine-tuning has more to lose than to gain."
+            f"{reads}; with {per_class} labelled images in a class, fine-tuning has more to lose "
+            f"than to gain (the rule of thumb here asks for {enough} where low-level features are "
+            f"{kind})."
         )
         return "linear_probe", (0, 0), why
     if accuracy >= NEARLY_ALL:

@@ -33,8 +33,10 @@ FOLDS = 5
 # With few images the division into folds decides much, so there are several; with many, one says
 # as much. More images than MOST_IMAGES do not change which blocks are good, only the seconds.
 MOST_REPEATS, REPEATED_IMAGES, MOST_IMAGES = 4, 800, 1000
-# Blocks whose cross-entropy is within this many standard errors of the best share in an average.
-AVERAGED_WITHIN = 2.0
+# Blocks whose cross-entropy is within so many standard errors of the best share in an average. A
+# block may be within because its errors are few and large; so many nats above the best divide its
+# weight by e, and what has less than a tenth of the largest weight is not worth its layers.
+AVERAGED_WITHIN, NATS, SMALLEST_SHARE = 2.0, 0.2, 0.1
 # The rows of a table that stand for several blocks at once.
 ALL_BLOCKS, AVERAGE = "all blocks", "average"
 COLUMNS = [
@@ -205,8 +207,8 @@ def average_weights(table: pd.DataFrame) -> dict[str, float]:
 
     Which block is best is uncertain with few images, and several good ones tell more than one of
     them. Those whose cross-entropy is within `AVERAGED_WITHIN` standard errors of the best are
-    averaged, in proportion to their depth: upper blocks hold what the source knows of whole
-    objects, and are given up only where the measurement says so.
+    averaged. A weight falls with the excess over the best, and grows with depth: upper blocks hold
+    what the source knows of whole objects, and are given up only where the measurement says so.
 
     Args:
         table: from `cross_validate`, with a row at least.
@@ -305,7 +307,9 @@ def _with_excess(
     losses = np.stack([_losses(predicted, labels) for predicted in held_out])
     differences = losses - losses[losses.mean(axis=1).argmin()]
     excess, error = differences.mean(axis=1), stats.sem(differences, axis=1)
-    weights = np.where(excess <= AVERAGED_WITHIN * error, table["depth"], 0.0)
+    weights = table["depth"].to_numpy() * np.exp(-excess / NATS)
+    weights = np.where(excess <= AVERAGED_WITHIN * error, weights, 0.0)
+    weights = np.where(weights >= SMALLEST_SHARE * weights.max(), weights, 0.0)
     return table.assign(excess=excess, excess_se=error, weight=weights / weights.sum())
 
 

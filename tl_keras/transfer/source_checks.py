@@ -93,12 +93,13 @@ def check_input(card: SourceCard | None, pixels: np.ndarray) -> Check:
     doubts = []
     gray = float(np.mean((pixels == pixels[..., :1]).all(axis=(1, 2, 3))))
     if gray > MOSTLY:
-        doubts.append("the images are gray and the source's were in colour")
+        doubts.append("your images are gray and the source's were in colour")
     size = pixels.shape[1]
     if card.image_size and not 1 / OTHER_SCALE <= size / card.image_size <= OTHER_SCALE:
-        doubts.append(f"they are {size} px here and were {card.image_size} px there")
+        doubts.append(f"images are {size} px here and were {card.image_size} px there")
     if doubts:
-        return Check(name, "doubtful", f"Of {card.name}: {' and '.join(doubts)}.")
+        text = "; ".join(doubts)
+        return Check(name, "doubtful", f"{text[0].upper()}{text[1:]} ({card.name}).")
     trained = f", {card.image_size} px in training" if card.image_size else ""
     return Check(name, "fulfilled", f"{card.channels} channels{trained}, {size} px here.")
 
