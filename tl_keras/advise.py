@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tl_keras.command import add_overrides, carry_out
 from tl_keras.config.files import load_config
-from tl_keras.errors import TlKerasError
 from tl_keras.quiet import quiet_tensorflow
 
 DESCRIPTION = """\
@@ -18,26 +19,13 @@ why. Looks at training and validation images only, trains no network, and takes 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
     options = _parser().parse_args(arguments)
-    try:
-        return _advise(options)
-    except TlKerasError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+    return carry_out(lambda: _advise(options))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m tl_keras.advise", description=DESCRIPTION)
     parser.add_argument("experiment", type=Path, help="a JSON file, or a folder of images")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key, such as data.train_per_class=10; may be repeated",
-    )
+    add_overrides(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the advice there as well")
     return parser
 
@@ -57,9 +45,9 @@ def _advise(options: argparse.Namespace) -> int:
     if len(advice.blocks):
         show_blocks(console, advice)
     show_advice(console, advice)
-    sets = " ".join(f"--set '{setting}'" for setting in (*options.set, *advice.settings()))
+    sets = [w for text in (*options.set, *advice.settings()) for w in ("--set", text)]
     console.print("To follow it:", highlight=False)
-    print(f"python -m tl_keras.run {options.experiment} {sets}")
+    print(shlex.join(["python", "-m", "tl_keras.run", str(options.experiment), *sets]))
     if options.json is not None:
         options.json.write_text(json.dumps(advice.as_dict(), indent=2) + "\n", encoding="utf-8")
     return 0

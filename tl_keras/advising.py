@@ -29,9 +29,7 @@ def advise_on(config: ExperimentConfig, monitor: Monitor, seed: int = 0) -> Advi
     """
     backbone, card = load_backbone(config)
     images = prepare_images(config, monitor)
-    draws = [images.splits.draws[seed, size] for size in config.data.training_sizes]
-    largest = max(draws, key=lambda draw: len(draw.train))
-    rows = np.concatenate([largest.train, largest.validation])
+    rows = images.splits.labelled(seed)
     table = images.audit.table
     monitor.stage("Decoding the images")
     pixels = load_pictures(

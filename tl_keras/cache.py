@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from tl_keras.command import carry_out
 from tl_keras.data.cache_entries import CacheEntry, default_folder, entries
-from tl_keras.errors import ConfigError, TlKerasError
+from tl_keras.errors import ConfigError
 
 DESCRIPTION = """\
 Features of frozen networks are computed once and kept for later runs. Show what is kept, or
@@ -19,11 +20,9 @@ _DAY = 86_400  # seconds
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
     options = _parser().parse_args(arguments)
-    try:
-        return _list(options.folder) if options.command == "list" else _remove(options)
-    except TlKerasError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    if options.command == "list":
+        return carry_out(lambda: _list(options.folder))
+    return carry_out(lambda: _remove(options))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -152,6 +152,8 @@ class _Experiment:
         images = prepare_images(config, monitor)
         self._audit, self._splits = images.audit, images.splits
         self._cut = self._chosen_cut()
+        # What is borrowed, but for a search of other cuts.
+        self._borrowed = self._backbone.cut_after(self._cut)
         self._planned = plan_runs(config, self._borrowed.block_names)
         self._warn_of_ranges_above_the_cut()
         self._ledger = Ledger.open(config, fresh=fresh)
@@ -170,11 +172,6 @@ class _Experiment:
             self._monitor.run(run, self._ledger.row(run.run_id))
             self._write_runs(planned)
         return self._finish(planned)
-
-    @property
-    def _borrowed(self) -> Backbone:
-        """The part of the backbone that is borrowed, but for a search of other cuts."""
-        return self._backbone.cut_after(self._cut)
 
     def _chosen_cut(self) -> str:
         """The block that `backbone.cut` stands for."""
@@ -326,15 +323,16 @@ class _Experiment:
 
     def _export_source(self, run_id: str, trained: Trained) -> None:
         """Keep the backbone of the chosen run for other experiments, if it is whole and changed."""
-        last = self._backbone.block_names[-1]
-        whole = trained.recipe.from_scratch or trained.recipe.cut in (None, last)
-        if not trained.backbone_weights or not whole:
+        if not trained.backbone_weights:
             return
         row, trainer = self._ledger.row(run_id), self._maker.trainer()
+        backbone = trainer.trained_backbone(trained)
+        if not backbone.is_whole:
+            return
         draw = self._splits.draws[row["seed"], row["train_per_class"]]
         export_source_model(
             self._ledger.folder / SOURCE_MODEL_FOLDER,
-            trainer.trained_backbone(trained),
+            backbone,
             trainer.images.pixels,
             draw.train,
             source_facts(row, self._config, self._backbone.spec.scaling, self._card),

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tl_keras.backbone_table import BACKBONES
-from tl_keras.errors import ConfigError, TlKerasError
+from tl_keras.command import carry_out
+from tl_keras.errors import ConfigError
 from tl_keras.pretraining.config import PLACES, SourceConfig, read_source_config
 from tl_keras.pretraining.images import SourceImages, stored_images
 from tl_keras.quiet import quiet_tensorflow
@@ -125,18 +126,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns its exit code: 0, or 2 for what the user can mend."""
     words = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(words)
-    try:
-        config = read_source_config(options.config, options.set)
-        if options.preview:
-            write_preview(config, options.preview)
-            return 0
+    return carry_out(
+        lambda: _pretrain(options),
+        stopped="stopped; the same command goes on at the last checkpoint",
+    )
+
+
+def _pretrain(options: argparse.Namespace) -> int:
+    config = read_source_config(options.config, options.set)
+    if options.preview:
+        write_preview(config, options.preview)
+    else:
         pretrain(config, _command(options))
-    except TlKerasError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on at the last checkpoint", file=sys.stderr)
-        return 130
     return 0
 
 

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tl_keras.command import add_overrides, carry_out
 from tl_keras.config.files import json_schema, load_config
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.errors import TlKerasError
 from tl_keras.quiet import quiet_tensorflow
 
 DESCRIPTION = """\
@@ -24,15 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _show(json.dumps(json_schema(), indent=2))
     if options.experiment is None:
         _parser().error("an experiment is needed: a JSON file or a folder of images")
-    try:
-        config = load_config(options.experiment, options.set)
-        return _dry_run(config) if options.dry_run else _run(config, options.fresh)
-    except TlKerasError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        return 130
+    return carry_out(
+        lambda: _experiment(options), stopped="stopped; the same command goes on where it was"
+    )
+
+
+def _experiment(options: argparse.Namespace) -> int:
+    config = load_config(options.experiment, options.set)
+    return _dry_run(config) if options.dry_run else _run(config, options.fresh)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,13 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "experiment", nargs="?", type=Path, help="a JSON file, or a folder of images"
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key, such as data.train_per_class=10; may be repeated",
-    )
+    add_overrides(parser)
     parser.add_argument(
         "--fresh", action="store_true", help="move earlier results of this name aside first"
     )

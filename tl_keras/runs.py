@@ -165,10 +165,7 @@ class RunMaker:
         Args:
             card: of the backbone's source.
         """
-        sizes = self._config.data.training_sizes
-        draws = [self._splits.draws[0, size] for size in sizes]
-        largest = max(draws, key=lambda draw: len(draw.train))
-        rows = np.concatenate([largest.train, largest.validation])
+        rows = self._splits.labelled(seed=0)
         images, probes = self.trainer().images, self._linear_probes()
         self._monitor.stage("Measuring what to borrow")
         return advise(measure(self._backbone, card, images, probes, rows))

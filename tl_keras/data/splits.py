@@ -44,6 +44,12 @@ class Splits:
     test: Positions
     draws: dict[tuple[int, int | None], Draw]
 
+    def labelled(self, seed: int) -> Positions:
+        """Row positions of a seed's training and validation images, in its largest size."""
+        own = [draw for (drawn, _), draw in self.draws.items() if drawn == seed]
+        largest = max(own, key=lambda draw: len(draw.train))
+        return np.concatenate([largest.train, largest.validation])
+
 
 def labelled_images_per_class(draw: Draw, classes: int) -> float:
     """Training and validation images of a draw per class; the mean where classes differ."""

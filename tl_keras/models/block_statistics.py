@@ -35,12 +35,29 @@ def block_statistics(
     Raises:
         ValueError: There are no images.
     """
-    sums = _sums(model, blocks)
-    totals = [np.zeros((3, block.output.shape[-1])) for block in blocks]
+    totals = channel_totals(model, [block.output for block in blocks], batches)
+    return {block.name: _moments(total) for block, total in zip(blocks, totals, strict=True)}
+
+
+def channel_totals(
+    model: keras.Model, tensors: Sequence[keras.KerasTensor], batches: Iterable[np.ndarray]
+) -> list[np.ndarray]:
+    """Count, sum and sum of squares per channel of tensors in a model, over images and positions.
+
+    Args:
+        model: The backbone.
+        tensors: Of its graph, (batch, height, width, channels).
+        batches: As of `block_statistics`.
+
+    Returns:
+        Per tensor float64 (3, channels).
+    """
+    sums = _sums(model, tensors)
+    totals = [np.zeros((3, tensor.shape[-1])) for tensor in tensors]
     for batch in batches:
         for total, added in zip(totals, sums(batch), strict=True):
             total += added.numpy()
-    return {block.name: _moments(total) for block, total in zip(blocks, totals, strict=True)}
+    return totals
 
 
 def scaled_batches(spec: BackboneSpec, pixels: Rows, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -57,19 +74,18 @@ def scaled_batches(spec: BackboneSpec, pixels: Rows, rows: np.ndarray) -> Iterat
         yield np.asarray(scaling(batch.astype(np.float32)))
 
 
-def _sums(model: keras.Model, blocks: Sequence[Block]) -> Any:
-    """A function from images to one float64 (3, channels) per block: count, sum, sum of squares."""
-    through_blocks = keras.Model(model.input, [block.output for block in blocks])
+def _sums(model: keras.Model, tensors: Sequence[keras.KerasTensor]) -> Any:
+    """A function from images to one float64 (3, channels) per tensor."""
+    inside = keras.Model(model.input, list(tensors))
 
     def sums(images: tf.Tensor) -> list[tf.Tensor]:
-        return [channel_sums(outputs) for outputs in through_blocks(images, training=False)]
+        return [_channel_sums(outputs) for outputs in inside(images, training=False)]
 
     shape = (None, *model.input.shape[1:])
     return tf.function(sums, input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
 
 
-def channel_sums(outputs: tf.Tensor) -> tf.Tensor:
-    """Of (batch, height, width, channels): count, sum, sum of squares, float64 (3, channels)."""
+def _channel_sums(outputs: tf.Tensor) -> tf.Tensor:
     values = tf.cast(outputs, tf.float64)
     count = tf.cast(tf.reduce_prod(tf.shape(values)[:-1]), tf.float64)
     sums = [tf.reduce_sum(measure, axis=(0, 1, 2)) for measure in (values, tf.square(values))]

@@ -91,6 +91,8 @@ class Backbone:
             ValueError: there is no such block.
         """
         end = self.block_names.index(block) + 1
+        if end == len(self.blocks):
+            return self
         model = keras.Model(self.model.input, self.blocks[end - 1].output)
         source = {
             id(variable): weights

@@ -17,7 +17,7 @@ class BorrowedBackbone:
     def __init__(self, backbone: Backbone) -> None:
         """Take over a backbone that holds its source weights."""
         self.whole = backbone
-        self._parts = {backbone.blocks[-1].name: backbone}
+        self._parts: dict[str, Backbone] = {}
         self._variables = list(backbone.model.weights)
         self._position = {id(variable): at for at, variable in enumerate(self._variables)}
         self._changed: set[int] = set()

@@ -4,14 +4,11 @@ Every BatchNorm layer keeps the mean and variance that its inputs had on the sou
 same two numbers on other images tell how far those are from what the layers above were trained on.
 """
 
-from typing import Any
-
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tl_keras.data.rows import Rows
-from tl_keras.models.block_statistics import channel_sums, scaled_batches
+from tl_keras.models.block_statistics import channel_totals, scaled_batches
 from tl_keras.models.blocks import Block
 from tl_keras.models.classifier import Backbone
 
@@ -39,10 +36,8 @@ def block_distances(backbone: Backbone, pixels: Rows, rows: np.ndarray) -> dict[
     if not flat:
         return None
     used = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_IMAGES)).round().astype(int)]
-    sums = _input_sums(backbone.model, flat)
-    totals: list[np.ndarray] = [np.zeros(1)] * len(flat)
-    for batch in scaled_batches(backbone.spec, pixels, used):
-        totals = [total + new.numpy() for total, new in zip(totals, sums(batch), strict=True)]
+    batches = scaled_batches(backbone.spec, pixels, used)
+    totals = channel_totals(backbone.model, [layer.input for layer in flat], batches)
     divergence = {
         layer.name: _divergence(layer, total) for layer, total in zip(flat, totals, strict=True)
     }
@@ -55,17 +50,6 @@ def block_distances(backbone: Backbone, pixels: Rows, rows: np.ndarray) -> dict[
 
 def _batch_norms(block: Block) -> list[keras.layers.BatchNormalization]:
     return [layer for layer in block.layers if isinstance(layer, keras.layers.BatchNormalization)]
-
-
-def _input_sums(model: keras.Model, layers: list[keras.layers.BatchNormalization]) -> Any:
-    """A function from images to float64 (3, channels) per layer: count, sum, sum of squares."""
-    inputs = keras.Model(model.input, [layer.input for layer in layers])
-    shape = (None, *model.input.shape[1:])
-    return tf.function(
-        lambda images: [channel_sums(values) for values in inputs(images, training=False)],
-        input_signature=[tf.TensorSpec(shape, tf.float32)],
-        autograph=False,
-    )
 
 
 def _divergence(layer: keras.layers.BatchNormalization, total: np.ndarray) -> np.ndarray:

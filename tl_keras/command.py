@@ -1,0 +1,37 @@
+"""What all command lines share: errors as a sentence and an exit code, and the option --set."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from tl_keras.errors import TlKerasError
+
+STOPPED = 130
+
+
+def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
+    """Run a command; its exit code, or that of its error, which is printed without a traceback.
+
+    Args:
+        command: returns 0, or another exit code.
+        stopped: what to say after Ctrl-C.
+    """
+    try:
+        return command()
+    except TlKerasError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(stopped, file=sys.stderr)
+        return STOPPED
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Let keys of an experiment be overridden: `--set KEY=VALUE`, into `options.set`."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key, such as data.train_per_class=10; may be repeated",
+    )
