@@ -191,8 +191,7 @@ def test_excess_is_against_the_best_block_and_paired_by_image() -> None:
     assert table["excess"].tolist()[:2] == [0.0, 0.0]
     assert table["excess_se"].tolist()[:2] == [0.0, 0.0]
     noise = table["cross_entropy"].iloc[2]
-    # A little more than guessing costs, where folds of older scikit-learn are uneven.
-    assert np.log(2) - 0.01 < noise < np.log(2) + 0.05
+    assert noise == pytest.approx(np.log(2), abs=0.01)
     assert table["excess"].iloc[2] == pytest.approx(noise - table["cross_entropy"].iloc[0])
     assert choose_block(table) == "same"
 
