@@ -41,6 +41,17 @@ def test_statistics_are_those_of_the_images(
     assert_statistics(backbone, layer, entering)
 
 
+def test_a_frozen_backbone_is_estimated_and_stays_frozen(
+    make_backbone: Callable[..., Backbone], images: LabelledImages
+) -> None:
+    trained = trainable(make_backbone())
+    entering = before(trained, "block2_bn", whole(images.pixels), training=True)
+    trained.model.trainable = False
+    BatchNormStatistics(trained).estimate(images.pixels)
+    assert_statistics(trained, "block2_bn", entering)
+    assert not trained.model.trainable_weights
+
+
 def test_chunks_are_put_together(
     make_backbone: Callable[..., Backbone],
     images: LabelledImages,

@@ -30,6 +30,10 @@ class Frozen(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         return self.model(inputs, training=False)
 
+    def compute_output_spec(self, inputs: Any) -> Any:
+        # Known, as the input is the model's own; Keras would go through every layer, for a second.
+        return keras.KerasTensor((inputs.shape[0], *self.model.output.shape[1:]))
+
 
 @dataclass(frozen=True)
 class Backbone:

@@ -1,5 +1,8 @@
 """BatchNorm statistics of a network that is trained from scratch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -53,15 +56,29 @@ class BatchNormStatistics:
         means: list[list[np.ndarray]] = []
         variances: list[list[np.ndarray]] = []
         used = _spread(len(pixels)) if rows is None else rows
-        for chunk in _chunks(used):
-            self._forward(tf.cast(pixels[chunk], tf.float32))
-            means.append([layer.moving_mean.numpy() for layer in self._layers])
-            variances.append([layer.moving_variance.numpy() for layer in self._layers])
+        with _thawed(self._layers):
+            for chunk in _chunks(used):
+                self._forward(tf.cast(pixels[chunk], tf.float32))
+                means.append([layer.moving_mean.numpy() for layer in self._layers])
+                variances.append([layer.moving_variance.numpy() for layer in self._layers])
         for layer, mean, variance in zip(
             self._layers, zip(*means, strict=True), zip(*variances, strict=True), strict=True
         ):
             layer.moving_mean.assign(np.mean(mean, axis=0))
             layer.moving_variance.assign(np.mean(variance, axis=0) + np.var(mean, axis=0))
+
+
+@contextmanager
+def _thawed(layers: list[keras.layers.BatchNormalization]) -> Iterator[None]:
+    """Frozen BatchNorm keeps its statistics, in training mode too: for once none is frozen."""
+    frozen = [layer for layer in layers if not layer.trainable]
+    for layer in frozen:
+        layer.trainable = True
+    try:
+        yield
+    finally:
+        for layer in frozen:
+            layer.trainable = False
 
 
 def _spread(images: int) -> np.ndarray:
