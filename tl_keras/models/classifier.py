@@ -32,7 +32,8 @@ class Frozen(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: Any) -> Any:
         # Known, as the input is the model's own; Keras would go through every layer, for a second.
-        return keras.KerasTensor((inputs.shape[0], *self.model.output.shape[1:]))
+        (output,) = self.model.outputs
+        return keras.KerasTensor((inputs.shape[0], *output.shape[1:]))
 
 
 @dataclass(frozen=True)
