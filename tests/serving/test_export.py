@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tl_keras.data.decoding import ResizeMode, load_pixels
 from tl_keras.errors import ExportError
@@ -86,9 +88,11 @@ def test_images_are_answered_as_their_bytes(tmp_path: Path, resize: ResizeMode) 
     signatures = tf.saved_model.load(str(path)).signatures
     from_bytes = signatures["serving_default"](image_bytes=tf.constant([buffer.getvalue()]))
     from_images = signatures["serving_images"](images=tf.constant(image[None], tf.float32))
-    assert set(from_bytes) == set(from_images) == {"label", "probability", "probabilities"}
-    for name, value in from_bytes.items():
-        np.testing.assert_array_equal(value, from_images[name])
+    from_uint8 = signatures["serving_images_uint8"](images=tf.constant(image[None]))
+    assert set(from_images) == set(from_uint8) == {"label", "probability", "probabilities"}
+    for name, value in from_images.items():
+        np.testing.assert_array_equal(value, from_bytes[name])
+        np.testing.assert_array_equal(value, from_uint8[name])
 
 
 def test_signatures_state_types_and_shapes(exported: Path) -> None:
@@ -129,12 +133,87 @@ def test_plain_tensorflow_without_keras_answers_names(exported: Path, tmp_path: 
     assert done.stdout.decode() in LABELS
 
 
-def test_undecodable_bytes_are_refused_by_the_served_model(exported: Path) -> None:
-    served = tf.saved_model.load(str(exported)).signatures["serving_default"]
-    unsupported = bytearray(encoded_pictures()[2])
+def broken_pictures() -> list[bytes]:
+    """Nothing, garbage, headers alone, files cut short, and a BMP of a kind that is refused."""
+    files = encoded_pictures()
+    unsupported = bytearray(files[2])
     unsupported[28] = 16
-    with pytest.raises(tf.errors.InvalidArgumentError, match="bits per pixel must be one of"):
-        served(image_bytes=tf.constant([bytes(unsupported)]))
+    headers = [file[:12] for file in files]
+    return [b"", b"no picture", *headers, *(file[:-40] for file in files), bytes(unsupported)]
+
+
+@pytest.mark.parametrize("broken", broken_pictures(), ids=lambda file: repr(file[:4]))
+def test_broken_picture_does_not_disturb_the_others(exported: Path, broken: bytes) -> None:
+    served = tf.saved_model.load(str(exported)).signatures["serving_default"]
+    good = encoded_pictures()
+    alone = served(image_bytes=tf.constant(good))
+    mixed = served(image_bytes=tf.constant([*good[:2], broken, *good[2:]]))
+    assert mixed["decoded"].numpy().tolist() == [True, True, False, True, True]
+    assert mixed["label"].numpy()[2] == b""
+    assert mixed["probability"].numpy()[2] == 0
+    for name, value in alone.items():
+        np.testing.assert_array_equal(np.delete(mixed[name], 2, axis=0), value)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_batch_without_a_readable_picture_is_answered(exported: Path, count: int) -> None:
+    served = tf.saved_model.load(str(exported)).signatures
+    answer = served["serving_default"](image_bytes=tf.constant([b"?"] * count, tf.string))
+    assert answer["decoded"].numpy().tolist() == [False] * count
+    assert answer["probabilities"].shape == (count, 3)
+
+
+def example(**features: bytes) -> bytes:
+    made = tf.train.Example()
+    for name, value in features.items():
+        made.features.feature[name].bytes_list.value.append(value)
+    return bytes(made.SerializeToString())
+
+
+def test_examples_are_classified_from_the_most_probable_class_on(exported: Path) -> None:
+    served = tf.saved_model.load(str(exported)).signatures
+    good = encoded_pictures()
+    expected = served["serving_default"](image_bytes=tf.constant(good))
+    examples = [*(example(image_bytes=file) for file in good), example(other=b"x"), example()]
+    found = served["classify"](inputs=tf.constant(examples))
+    assert found["classes"].numpy()[:4, 0].tolist() == expected["label"].numpy().tolist()
+    np.testing.assert_array_equal(found["scores"][:4, 0], expected["probability"])
+    assert (np.diff(found["scores"], axis=1) <= 0).all()
+    assert sorted(found["classes"].numpy()[0]) == sorted(label.encode() for label in LABELS)
+    np.testing.assert_array_equal(found["scores"][4:], np.zeros((2, 3)))
+
+
+def test_signatures_name_the_api_that_they_serve(exported: Path) -> None:
+    stored = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
+    (graph,) = stored.meta_graphs
+    methods = {name: signature.method_name for name, signature in graph.signature_def.items()}
+    assert methods.pop("classify") == "tensorflow/serving/classify"
+    assert methods.pop("__saved_model_init_op") == ""
+    assert methods == dict.fromkeys(
+        ["serving_default", "serving_images", "serving_images_uint8"], "tensorflow/serving/predict"
+    )
+
+
+def test_warm_up_requests_can_be_answered(exported: Path) -> None:
+    served = tf.saved_model.load(str(exported)).signatures
+    path = str(exported / "assets.extra" / "tf_serving_warmup_requests")
+    logs = [
+        PredictionLog.FromString(raw) for raw in tf.data.TFRecordDataset(path).as_numpy_iterator()
+    ]
+    for log in logs:
+        if log.HasField("predict_log"):
+            request = log.predict_log.request
+            inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+            answer = served[request.model_spec.signature_name](
+                **{name: tf.constant(value) for name, value in inputs.items()}
+            )
+            assert answer["decoded"].numpy().all()
+        else:
+            request = log.classify_log.request
+            examples = [e.SerializeToString() for e in request.input.example_list.examples]
+            answer = served[request.model_spec.signature_name](inputs=tf.constant(examples))
+            assert (answer["scores"].numpy().sum(axis=1) > 0.99).all()
+    assert len(logs) == 4
 
 
 def test_labels_lie_beside_the_model(exported: Path) -> None:
@@ -149,6 +228,24 @@ def test_versions_count_up_from_the_highest(tmp_path: Path) -> None:
     (tmp_path / "12.old").mkdir()
     assert write(tmp_path) == tmp_path / "10"
     assert latest_version(tmp_path) == tmp_path / "10"
+    assert (tmp_path / "latest").read_text() == "10\n"
+
+
+def test_version_that_fails_its_check_is_not_published(tmp_path: Path) -> None:
+    def refuse(version: Path) -> None:
+        assert (version / "saved_model.pb").exists()
+        raise ExportError("It answers otherwise.")
+
+    with pytest.raises(ExportError, match="It answers otherwise"):
+        export_classifier(
+            classifier(),
+            labels=LABELS,
+            image_size=SIZE,
+            resize="stretch",
+            directory=tmp_path,
+            complete=refuse,
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_version_taken_meanwhile_is_not_overwritten(
@@ -156,8 +253,8 @@ def test_version_taken_meanwhile_is_not_overwritten(
 ) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"of another process")
-    found = iter([{}, export._versions(tmp_path)])
-    monkeypatch.setattr(export, "_versions", lambda _: next(found))
+    look, before = export._versions, iter([{}])
+    monkeypatch.setattr(export, "_versions", lambda folder: next(before, look(folder)))
     assert write(tmp_path).name == "2"
     assert (tmp_path / "1" / "saved_model.pb").read_bytes() == b"of another process"
 

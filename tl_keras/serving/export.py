@@ -4,12 +4,15 @@
     1/                      one version, the layout of TensorFlow Serving
         saved_model.pb
         variables/
-        assets.extra/labels.txt
+        assets.extra/
+            labels.txt                  a class name per line, in the order of probabilities
+            tf_serving_warmup_requests  replayed by TensorFlow Serving when it loads the model
     2/
+    latest                  the number of the newest version
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -17,11 +20,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.decoding import ResizeMode, load_pixels, resize_image
+from tl_keras.data.decoding import ResizeMode
 from tl_keras.errors import ExportError
+from tl_keras.serving.signatures import CLASSIFY, Signatures, signatures
+from tl_keras.serving.warm_up import write_warm_up
 
-BYTES_SIGNATURE = "serving_default"
-IMAGES_SIGNATURE = "serving_images"
+# Beside the model: labels, card and whatever else belongs to a version.
+EXTRA = "assets.extra"
 
 _PROBE_IMAGES = 16
 _PROBE_TOLERANCE = 1e-5
@@ -34,16 +39,23 @@ def export_classifier(
     image_size: int,
     resize: ResizeMode,
     directory: Path,
+    complete: Callable[[Path], None] = lambda version: None,
 ) -> Path:
     """Write the model, with decoding, resizing and class names inside, as the next version.
 
     Neither Keras nor Python is needed to run it. Its signatures:
 
     - `serving_default`: `image_bytes`, string (batch,), files as `decode_image` takes them;
-    - `serving_images`: `images`, float32 (batch, height, width, 3), any size, 0..255.
+    - `serving_images`: `images`, float32 (batch, height, width, 3), any size, 0..255;
+    - `serving_images_uint8`: the same as uint8;
+    - `classify`: `inputs`, string (batch,), serialized `tf.train.Example` with the feature
+      `image_bytes`, for the Classify API of TensorFlow Serving.
 
-    Both answer `label`, string (batch,), the most probable class; `probability`, float32 (batch,),
-    that of the label; `probabilities`, float32 (batch, classes), in the order of `labels`.
+    The first three answer `label`, string (batch,), the most probable class; `probability`, float32
+    (batch,), that of the label; `probabilities`, float32 (batch, classes), in the order of
+    `labels`. The first also answers `decoded`, bool (batch,): a file that could not be decoded has
+    an empty label and probabilities of 0, and does not disturb the others. `classify` answers
+    `classes`, string (batch, classes), and their `scores`, float32, from the most probable on.
 
     Args:
         model: Inference only: float32 (batch, image_size, image_size, 3), 0..255, to probabilities
@@ -52,10 +64,12 @@ def export_classifier(
         image_size: Side of the model's input in pixels.
         resize: As in `resize_image`; the mode used in training.
         directory: Holds the versions; created if absent.
+        complete: Called with the folder of the version before it is published, to check it or to
+            add to it; what it raises leaves no version behind.
 
     Returns:
         `<directory>/<version>`, where version is one above the highest there, or 1. It appears
-        under that name only when it is complete.
+        under that name only when it is complete, and `<directory>/latest` names it afterwards.
 
     Raises:
         ExportError: if the model has another number of classes than `labels`, another input size,
@@ -66,13 +80,17 @@ def export_classifier(
     if resize not in get_args(ResizeMode):
         raise ExportError(f"resize must be one of {get_args(ResizeMode)}, got {resize!r}.")
     _check_model(model, len(labels), image_size)
-    signatures = _signatures(model, labels, image_size, resize)
+    functions = signatures(model, labels, image_size, resize)
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".writing_", dir=directory) as scratch:
         # A folder inside, because the temporary one itself is closed to other users.
         unfinished = Path(scratch) / "model"
-        _write(model, signatures, labels, unfinished)
-        return _publish(unfinished, directory)
+        _write(model, functions, unfinished)
+        _add_extra(unfinished / EXTRA, labels, image_size)
+        complete(unfinished)
+        version = _publish(unfinished, directory)
+    _record_latest(directory)
+    return version
 
 
 def latest_version(directory: Path) -> Path:
@@ -140,48 +158,21 @@ def _answer_probe(model: keras.Model, image_size: int) -> np.ndarray:
     return np.asarray(model(tf.cast(pictures, tf.float32)), np.float32)
 
 
-def _signatures(
-    model: keras.Model, labels: Sequence[str], image_size: int, resize: ResizeMode
-) -> dict[str, tf.types.experimental.GenericFunction]:
-    # One function in both signatures: the model is traced and stored once.
-    @tf.function(input_signature=[tf.TensorSpec((None, image_size, image_size, 3), tf.uint8)])
-    def classify(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = tf.cast(model(tf.cast(pixels, tf.float32), training=False), tf.float32)
-        return {
-            "label": tf.gather(tf.constant(list(labels)), tf.argmax(probabilities, axis=-1)),
-            "probability": tf.reduce_max(probabilities, axis=-1),
-            "probabilities": probabilities,
-        }
-
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
-    def from_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        pixels = tf.map_fn(
-            lambda encoded: load_pixels(encoded, image_size, resize),
-            image_bytes,
-            fn_output_signature=tf.TensorSpec((image_size, image_size, 3), tf.uint8),
-        )
-        return classify(pixels)
-
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32, name="images")])
-    def from_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return classify(resize_image(images, image_size, resize))
-
-    return {BYTES_SIGNATURE: from_bytes, IMAGES_SIGNATURE: from_images}
-
-
-def _write(
-    model: keras.Model,
-    signatures: dict[str, tf.types.experimental.GenericFunction],
-    labels: Sequence[str],
-    folder: Path,
-) -> None:
+def _write(model: keras.Model, functions: Signatures, folder: Path) -> None:
     served = tf.Module(name="classifier")
     # The plain TensorFlow variables: a tracked Keras model would bring its own functions along.
     served.model_variables = [variable.value for variable in model.variables]
-    tf.saved_model.save(served, str(folder), signatures=signatures)
-    extra = folder / "assets.extra"
+    tf.saved_model.save(served, str(folder), signatures=functions)
+    # TensorFlow names every signature one of the Predict API; the Classify API asks for its own.
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(folder))
+    updater.replace_method_name(CLASSIFY, tf.saved_model.CLASSIFY_METHOD_NAME)
+    updater.save()
+
+
+def _add_extra(extra: Path, labels: Sequence[str], image_size: int) -> None:
     extra.mkdir()
     extra.joinpath("labels.txt").write_text("".join(f"{label}\n" for label in labels), "utf-8")
+    write_warm_up(extra, image_size)
 
 
 def _publish(unfinished: Path, directory: Path) -> Path:
@@ -195,3 +186,12 @@ def _publish(unfinished: Path, directory: Path) -> Path:
                 raise
         else:
             return target
+
+
+def _record_latest(directory: Path) -> None:
+    """Name the highest version, also where another process has published a higher one meanwhile."""
+    with tempfile.NamedTemporaryFile("w", prefix=".latest_", dir=directory, delete=False) as file:
+        file.write(f"{latest_version(directory).name}\n")
+    temporary = Path(file.name)
+    temporary.chmod(0o644)  # readable by all, as the models are
+    temporary.replace(directory / "latest")

@@ -1,0 +1,102 @@
+"""Classifying files with an exported model: plain TensorFlow, without Keras."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tl_keras.errors import ExportError
+
+# The network's activations of a batch and its decoded files fit in any memory.
+BATCH = 32
+
+_SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What an exported model says of some files, in their order.
+
+    Attributes:
+        labels: most probable classes; empty where a file could not be decoded.
+        probabilities: float32 (files, classes), in the order of the export's labels; 0 where a file
+            could not be decoded.
+        decoded: bool (files,).
+    """
+
+    labels: list[str]
+    probabilities: np.ndarray
+    decoded: np.ndarray
+
+    @property
+    def probability(self) -> np.ndarray:
+        """Of the labels, float32 (files,)."""
+        return np.asarray(self.probabilities.max(axis=1))
+
+    @classmethod
+    def of_batches(cls, batches: Sequence["Answers"]) -> "Answers":
+        """Those of several batches, at least one, in their order."""
+        return cls(
+            [label for batch in batches for label in batch.labels],
+            np.concatenate([batch.probabilities for batch in batches]),
+            np.concatenate([batch.decoded for batch in batches]),
+        )
+
+
+class ExportedClassifier:
+    """One version of an exported model."""
+
+    def __init__(self, version: Path) -> None:
+        """Load it.
+
+        Args:
+            version: its folder, as `export_classifier` returned it.
+
+        Raises:
+            ExportError: it is no such model.
+        """
+        self.version = version
+        try:
+            self._model = tf.saved_model.load(str(version))
+            self._classify = self._model.signatures[_SIGNATURE]
+            self._classify.structured_outputs["decoded"]
+        except (OSError, KeyError, ValueError) as error:
+            raise ExportError(
+                f"{version} must be a SavedModel that tl_keras exported, with the signature "
+                f"{_SIGNATURE!r}, got: {error} Export the model again."
+            ) from error
+
+    def classify(self, files: Sequence[bytes]) -> Answers:
+        """Answer the contents of some files in one batch."""
+        answer = self._classify(image_bytes=tf.constant(list(files), tf.string))
+        return Answers(
+            [label.decode() for label in answer["label"].numpy()],
+            answer["probabilities"].numpy(),
+            answer["decoded"].numpy(),
+        )
+
+    def classify_paths(self, paths: Sequence[Path]) -> Iterator[Answers]:
+        """Answer files, `BATCH` at a time; one that cannot be opened counts as empty."""
+        for start in range(0, len(paths), BATCH):
+            yield self.classify([content(path) for path in paths[start : start + BATCH]])
+
+    def milliseconds(self, files: Sequence[bytes], repeats: int) -> float:
+        """Median time for one batch of files, warm; per batch, not per image."""
+        self.classify(files)
+        times = []
+        for _ in range(repeats):
+            started = time.perf_counter()
+            self.classify(files)
+            times.append(time.perf_counter() - started)
+        return 1000 * float(np.median(times))
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file; none where it cannot be opened."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,95 @@
+"""What an exported model answers in a process that knows nothing of its training.
+
+    python -m tl_keras.serving.fresh VERSION ANSWERS < FILES
+
+is that process: it loads the model with plain TensorFlow, classifies the files that standard input
+names as a JSON list, and writes their answers and its times to ANSWERS, a .npz file.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tl_keras.errors import ExportError
+from tl_keras.serving.classifier import BATCH, Answers, ExportedClassifier, content
+
+# Calls that a time is the median of.
+_REPEATS = {1: 20, BATCH: 3}
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Answers of a fresh process.
+
+    Attributes:
+        answers: of the files, in their order.
+        milliseconds_batch_1: median per image, one image a call, warm, decoding included.
+        milliseconds_batch_32: the same, 32 images a call.
+    """
+
+    answers: Answers
+    milliseconds_batch_1: float
+    milliseconds_batch_32: float
+
+
+def answers_of_fresh_process(version: Path, files: Sequence[Path]) -> Fresh:
+    """Load an export in a new Python process and classify files there.
+
+    Args:
+        version: folder of one version.
+        files: at least one; their bytes are all that the process gets.
+
+    Raises:
+        ExportError: the process failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "answers.npz"
+        done = subprocess.run(
+            [sys.executable, "-m", "tl_keras.serving.fresh", str(version), str(output)],
+            input=json.dumps([str(file.resolve()) for file in files]),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode or not output.exists():
+            raise ExportError(
+                f"The exported model {version} could not be used in a new process (exit code "
+                f"{done.returncode}):\n{done.stderr.strip()[-2000:]}"
+            )
+        with np.load(output) as stored:
+            answers = Answers(stored["labels"].tolist(), stored["probabilities"], stored["decoded"])
+            return Fresh(answers, *stored["milliseconds"].tolist())
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answer the files of standard input; the exit code is 1 where the model cannot be loaded."""
+    version, output = map(Path, arguments)
+    paths = [Path(name) for name in json.load(sys.stdin)]
+    try:
+        classifier = ExportedClassifier(version)
+    except ExportError as error:
+        print(error, file=sys.stderr)
+        return 1
+    answers = Answers.of_batches(list(classifier.classify_paths(paths)))
+    batch = [content(paths[number % len(paths)]) for number in range(BATCH)]
+    times = [
+        classifier.milliseconds(batch[:size], repeats) / size for size, repeats in _REPEATS.items()
+    ]
+    np.savez(
+        output,
+        labels=np.array(answers.labels),
+        probabilities=answers.probabilities,
+        decoded=answers.decoded,
+        milliseconds=np.array(times),
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,147 @@
+"""What an exported classifier answers: the graph functions behind its signatures."""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+from tl_keras.data.decoding import ResizeMode, load_pixels, resize_image
+
+BYTES = "serving_default"
+IMAGES = "serving_images"
+IMAGES_UINT8 = "serving_images_uint8"
+CLASSIFY = "classify"
+
+# The feature of a tf.train.Example, and the input of `serving_default`.
+IMAGE_BYTES = "image_bytes"
+
+_PARALLEL_DECODING = 8
+
+Signatures = dict[str, tf.types.experimental.GenericFunction]
+
+
+def signatures(
+    model: keras.Model, labels: Sequence[str], image_size: int, resize: ResizeMode
+) -> Signatures:
+    """The functions of a classifier by signature; see `export_classifier`.
+
+    Args:
+        model: as of `export_classifier`.
+        labels: in the order of the model's outputs.
+        image_size: side of the model's input in pixels.
+        resize: as of `resize_image`.
+    """
+    names = tf.constant(list(labels))
+
+    # One function in all signatures: the model is traced and stored once.
+    @_traced(tf.TensorSpec((None, image_size, image_size, 3), tf.uint8))
+    def classify(pixels: tf.Tensor) -> tf.Tensor:
+        return tf.cast(model(tf.cast(pixels, tf.float32), training=False), tf.float32)
+
+    def answer(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {
+            "label": tf.gather(names, tf.argmax(probabilities, axis=-1)),
+            "probability": tf.reduce_max(probabilities, axis=-1),
+            "probabilities": probabilities,
+        }
+
+    def from_files(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        pixels, decoded = decode_batch(encoded, image_size, resize)
+        return tf.where(decoded[:, tf.newaxis], classify(pixels), 0.0), decoded
+
+    @_traced(tf.TensorSpec((None,), tf.string, name=IMAGE_BYTES))
+    def from_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities, decoded = from_files(image_bytes)
+        answers = answer(probabilities)
+        return answers | {
+            "label": tf.where(decoded, answers["label"], ""),
+            "decoded": decoded,
+        }
+
+    @_traced(tf.TensorSpec((None, None, None, 3), tf.float32, name="images"))
+    def from_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(classify(resize_image(images, image_size, resize)))
+
+    @_traced(tf.TensorSpec((None, None, None, 3), tf.uint8, name="images"))
+    def from_uint8(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(classify(resize_image(images, image_size, resize)))
+
+    @_traced(tf.TensorSpec((None,), tf.string, name="inputs"))
+    def from_examples(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        feature = tf.io.FixedLenFeature((), tf.string, default_value="")
+        encoded = tf.io.parse_example(inputs, {IMAGE_BYTES: feature})[IMAGE_BYTES]
+        scores, _ = from_files(encoded)
+        order = tf.argsort(scores, direction="DESCENDING", stable=True)
+        return {
+            "classes": tf.gather(names, order),
+            "scores": tf.gather(scores, order, batch_dims=1),
+        }
+
+    return {
+        BYTES: from_bytes,
+        IMAGES: from_images,
+        IMAGES_UINT8: from_uint8,
+        CLASSIFY: from_examples,
+    }
+
+
+def decode_batch(encoded: tf.Tensor, size: int, resize: ResizeMode) -> tuple[tf.Tensor, tf.Tensor]:
+    """Decode the files of a batch, where one that cannot be decoded does not fail the others.
+
+    Args:
+        encoded: string (batch,).
+        size: side of the results in pixels.
+        resize: as of `resize_image`.
+
+    Returns:
+        uint8 (batch, size, size, 3), black where a file could not be decoded; and bool (batch,),
+        whether it could.
+    """
+    count = tf.shape(encoded)[0]
+    # Threads cost a millisecond, which a single picture would pay for nothing.
+    rows, pixels = tf.cond(
+        count > 1,
+        lambda: _decodable(encoded, size, resize, _PARALLEL_DECODING),
+        lambda: _decodable(encoded, size, resize, None),
+    )
+    shape = (size, size, 3)
+    places = rows[:, tf.newaxis]
+    return (
+        tf.ensure_shape(tf.scatter_nd(places, pixels, [count, *shape]), (None, *shape)),
+        tf.scatter_nd(places, tf.ones_like(rows, tf.bool), count[tf.newaxis]),
+    )
+
+
+def _decodable(
+    encoded: tf.Tensor, size: int, resize: ResizeMode, parallel: int | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Rows of the files that can be decoded, int32 (k,), and their pixels.
+
+    An error of a decoding operation ends a graph; only an input pipeline can skip it.
+    """
+    count = tf.size(encoded)
+    found = (
+        tf.data.Dataset.from_tensor_slices((tf.range(count), encoded))
+        .map(lambda row, file: (row, load_pixels(file, size, resize)), num_parallel_calls=parallel)
+        .ignore_errors()
+    )
+    # One more, so that a batch without a readable picture is no empty data set, which has no batch.
+    end = tf.data.Dataset.from_tensors((count, tf.zeros((size, size, 3), tf.uint8)))
+    whole = (
+        found.concatenate(end).batch(tf.cast(count, tf.int64) + 1).with_options(_plain_options())
+    )
+    rows, pixels = whole.get_single_element()
+    return rows[:-1], pixels[:-1]
+
+
+def _plain_options() -> tf.data.Options:
+    """A pipeline that runs once is not worth tuning."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.experimental_optimization.apply_default_optimizations = False
+    options.deterministic = True
+    return options
+
+
+def _traced(spec: tf.TensorSpec) -> Callable[..., tf.types.experimental.GenericFunction]:
+    return tf.function(input_signature=[spec], autograph=False)
