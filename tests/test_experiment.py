@@ -94,6 +94,7 @@ def configure(photos: Path, tiny_backbone: None) -> Configure:
             "search": {"max_trials": 2, "unfrozen_blocks": [1, 2], "learning_rates": [0.01]},
             "seeds": 2,
             "results_dir": results,
+            "export": False,  # its check needs a process of its own, for some seconds
         } | keys
 
     return configured
@@ -135,7 +136,7 @@ def result(
 ) -> ExperimentResult:
     """The one experiment that most tests look at."""
     results = tmp_path_factory.mktemp("results")
-    return run_experiment(configure(results), monitor=listener)
+    return run_experiment(configure(results, export=True), monitor=listener)
 
 
 def without_measurements(table: pd.DataFrame) -> pd.DataFrame:
@@ -356,7 +357,7 @@ def test_a_finished_experiment_started_again_trains_nothing(
 ) -> None:
     before = (result.folder / "runs.csv").read_bytes()
     listener = Listener()
-    again = run_experiment(configure(result.folder.parent), monitor=listener)
+    again = run_experiment(configure(result.folder.parent, export=True), monitor=listener)
     assert (listener.finished_before, listener.runs) == (20, [])
     assert (result.folder / "runs.csv").read_bytes() == before
     assert again.export == result.export
@@ -455,7 +456,7 @@ def test_a_folder_of_images_is_run_under_its_name(
 
 def test_the_majority_class_alone_exports_nothing_and_says_so(quick: Configure) -> None:
     listener = Listener()
-    result = run_experiment(quick(), monitor=listener)
+    result = run_experiment(quick(export=True), monitor=listener)
     assert result.export is None
     assert any("Nothing was exported" in text for text in listener.warnings)
     assert not (result.folder / "export").exists()
@@ -476,7 +477,7 @@ def test_export_false_exports_nothing(configure: Configure, tmp_path: Path) -> N
 def test_the_export_answers_as_measured_before_a_restart(
     configure: Configure, photos: Path, tmp_path: Path
 ) -> None:
-    config = configure(tmp_path, strategies=["feature_extraction"], seeds=1)
+    config = configure(tmp_path, strategies=["feature_extraction"], seeds=1, export=True)
     keras.utils.set_random_seed(1)
     with pytest.raises(KeyboardInterrupt):
         run_experiment(config, monitor=Listener(stop_after=2))
@@ -497,7 +498,7 @@ def test_a_changed_configuration_is_refused_with_the_difference(quick: Configure
     assert (folder / "runs.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("keys", [{"description": "other"}, {"export": False}])
+@pytest.mark.parametrize("keys", [{"description": "other"}, {"export": True}])
 def test_what_changes_no_number_may_change(quick: Configure, keys: dict[str, Any]) -> None:
     first = run_experiment(quick())
     again = run_experiment(quick(**keys))
@@ -789,11 +790,11 @@ def test_an_exported_linear_probe_answers_as_measured(probed: ExperimentResult) 
 
 
 def test_a_linear_probe_goes_on_where_it_was(configure: Configure, tmp_path: Path) -> None:
-    config = configure(tmp_path, strategies=["linear_probe"], export=False)
+    config = configure(tmp_path, strategies=["linear_probe"])
     with pytest.raises(KeyboardInterrupt):
         run_experiment(config, monitor=Listener(stop_after=1))
     again = run_experiment(config)
-    other = run_experiment(configure(tmp_path / "b", strategies=["linear_probe"], export=False))
+    other = run_experiment(configure(tmp_path / "b", strategies=["linear_probe"]))
     assert again.probes is not None
     assert other.probes is not None
     pd.testing.assert_frame_equal(again.probes, other.probes)
@@ -879,7 +880,6 @@ def test_a_searched_cut_is_the_one_that_probes_choose(
             fine_tuning={"unfrozen_blocks": [2, 3, "stem:block1"]},
             search={"max_trials": 3, "unfrozen_blocks": [0, 1, 2, "all"], "oracle": "grid"},
             seeds=1,
-            export=False,
         ),
         monitor=listener,
     )
@@ -910,7 +910,6 @@ def test_a_second_experiment_computes_no_features_and_finds_the_same(
             name=name,
             strategies=["feature_extraction", "fine_tuning"],
             cache={"folder": str(tmp_path / "features")},
-            export=False,
         )
         tables.append(run_experiment(config).runs.filter(regex="^(test|validation)_"))
         segments.append(set(tmp_path.rglob("*.npy")))
@@ -929,7 +928,6 @@ def test_a_folder_of_features_that_cannot_be_written_is_a_warning(
         tmp_path / "results",
         strategies=["feature_extraction"],
         cache={"folder": str(tmp_path / "file")},
-        export=False,
     )
     run_experiment(config, monitor=listener)
     assert sum("feature cache" in text for text in listener.warnings) == 1
@@ -989,7 +987,7 @@ def test_a_search_of_other_weights_does_not_go_on(configure: Configure, tmp_path
         def trial(self, trial: Trial) -> None:
             raise KeyboardInterrupt
 
-    config = configure(tmp_path, strategies=["searched"], seeds=1, export=False)
+    config = configure(tmp_path, strategies=["searched"], seeds=1)
     with pytest.raises(KeyboardInterrupt):
         run_experiment(config, monitor=Killed())
     record = tmp_path / "colours" / "search" / "n3" / "search.json"

@@ -27,7 +27,9 @@ from tl_keras.data.rows import whole
 from tl_keras.data.views import View
 from tl_keras.errors import TlKerasError
 from tl_keras.experiment import run_experiment
+from tl_keras.exporting import Exported, Exporter
 from tl_keras.models.source_models import load_source
+from tl_keras.runs import unpack
 from tl_keras.serving.verify import Verification
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import PhaseResult, TrainingGraph
@@ -247,9 +249,10 @@ class Notes:
         self.note("cache", bank.cache.memory_bytes, bank.cache.folder)
         return bank.pixels[rows] + (0 if view is None else 1 + view.number)
 
-    def export_classifier(self, *model: Any, directory: Path, **settings: Any) -> Path:
-        self.note("export", directory)
-        return directory / "1"
+    def export(self, exporter: Exporter, run: pd.Series) -> Exported:
+        self.note("export", run["run_id"])
+        trained = unpack({}, run, exporter._config)
+        return Exported(Path("1"), run["run_id"], trained, Verification(1, 0.0, True), ("a", "b"))
 
     def enable_op_determinism(self) -> None:
         self.note("deterministic")
@@ -269,10 +272,8 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
     patch.setattr("tl_keras.transfer.training.train_phase", notes.train_phase)
     patch.setattr("tl_keras.transfer.phases.scale_rates", notes.scale_rates)
-    patch.setattr("tl_keras.experiment.export_classifier", notes.export_classifier)
+    patch.setattr(Exporter, "export", lambda exporter, run: notes.export(exporter, run))
     patch.setattr(tf.config.experimental, "enable_op_determinism", notes.enable_op_determinism)
-    verified = Verification(1, 0.0, True, 0.0)
-    patch.setattr("tl_keras.experiment.verify_export", lambda *given: verified)
     patch.setattr(FeatureBank, "features", lambda *asked, **how: notes.features(*asked, **how))
     patch.setattr(Trainer, "probabilities", lambda _, trained, rows: np.full((len(rows), 3), 1 / 3))
 

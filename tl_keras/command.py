@@ -1,6 +1,7 @@
 """What all command lines share: errors as a sentence and an exit code, and the option --set."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
@@ -21,6 +22,10 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
     except TlKerasError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        # Whoever reads the output, such as `head`, has enough of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         return STOPPED

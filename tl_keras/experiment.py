@@ -17,6 +17,7 @@ from tl_keras.data.audit import Audit, audit, duplicates_across_splits
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import Splits, make_splits
+from tl_keras.exporting import Exporter
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_folder import SOURCE_MODEL_FOLDER
@@ -32,16 +33,13 @@ from tl_keras.reporting.tables import (
     per_class_table,
     summary_table,
 )
-from tl_keras.runs import RunMaker, unpack
-from tl_keras.serving.export import export_classifier, latest_version
-from tl_keras.serving.verify import verify_export
+from tl_keras.runs import RunMaker
+from tl_keras.serving.versions import latest_version
 from tl_keras.source_export import export_source_model, source_facts
 from tl_keras.transfer.probing import choose_cut
 from tl_keras.transfer.recipe import Trained
 from tl_keras.transfer.source_checks import source_notes
 from tl_keras.transfer.strategies import Run, fitting_depths, plan_runs
-
-VERIFIED_IMAGES = 64
 
 
 @dataclass(frozen=True)
@@ -279,47 +277,23 @@ class _Experiment:
     def _export(self, runs: pd.DataFrame) -> Path | None:
         """Export the chosen run, once, and check that it answers as the trained model."""
         record = self._ledger.folder / "export.json"
-        directory = self._ledger.folder / "export"
         if record.exists():
-            return latest_version(directory)
+            return latest_version(self._ledger.folder / "export")
         chosen = runs[runs["run_id"] == best_run(runs)].iloc[0]
         if chosen["strategy"] == "majority_class":
             self._monitor.warn("Nothing was exported: the majority class is no model to serve.")
             return None
         self._monitor.stage(f"Exporting {chosen['run_id']}")
         self._warn_of_guessing(chosen)
-        config, table = self._config, self._audit.table
-        trained = unpack(self._ledger.weights(str(chosen["run_id"])), chosen, config)
-        path = export_classifier(
-            self._maker.inference_model(chosen, trained),
-            labels=table.classes,
-            image_size=config.backbone.image_size,
-            resize=config.data.resize,
-            directory=directory,
+        exporter = Exporter(
+            self._config, self._audit, self._splits, self._ledger, self._maker, self._card
         )
-        test = self._splits.test
-        rows = np.unique(np.linspace(0, len(test) - 1, VERIFIED_IMAGES).round().astype(int))
-        check = verify_export(
-            path,
-            [Path(name) for name in table.frame["path"].iloc[test[rows]]],
-            # what was measured when the run finished, maybe before a restart
-            self._ledger.test_probabilities(str(chosen["run_id"]))[rows],
-            table.classes,
-        )
+        exported = exporter.export(chosen)
         # before the record, so that a killed experiment that lacks it makes it when it goes on
-        self._export_source(str(chosen["run_id"]), trained)
-        write_json(
-            record,
-            {
-                "run_id": chosen["run_id"],
-                "version": path.name,
-                "verified_images": check.images,
-                "largest_probability_difference": check.largest_difference,
-                "labels": list(table.classes),
-            },
-        )
+        self._export_source(str(chosen["run_id"]), exported.trained)
+        exporter.record(exported)
         self._ledger.keep_weights_of(str(chosen["run_id"]))
-        return path
+        return exported.path
 
     def _export_source(self, run_id: str, trained: Trained) -> None:
         """Keep the backbone of the chosen run for other experiments, if it is whole and changed."""

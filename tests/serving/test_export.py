@@ -16,8 +16,8 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tl_keras.data.decoding import ResizeMode, load_pixels
 from tl_keras.errors import ExportError
-from tl_keras.serving import export
-from tl_keras.serving.export import export_classifier, latest_version
+from tl_keras.serving.export import export_classifier
+from tl_keras.serving.versions import latest_version
 
 SIZE = 8
 LABELS = ["scratches", "pitted surface", "überzug"]
@@ -248,17 +248,6 @@ def test_version_that_fails_its_check_is_not_published(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_version_taken_meanwhile_is_not_overwritten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "1").mkdir()
-    (tmp_path / "1" / "saved_model.pb").write_bytes(b"of another process")
-    look, before = export._versions, iter([{}])
-    monkeypatch.setattr(export, "_versions", lambda folder: next(before, look(folder)))
-    assert write(tmp_path).name == "2"
-    assert (tmp_path / "1" / "saved_model.pb").read_bytes() == b"of another process"
-
-
 def test_unfinished_model_never_has_a_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,15 +269,6 @@ def test_unfinished_model_never_has_a_number(
 
 def test_other_users_can_read_the_model(exported: Path) -> None:
     assert exported.stat().st_mode & 0o055 == 0o055
-
-
-@pytest.mark.parametrize("content", ["absent", "empty"])
-def test_folder_without_versions_is_refused(tmp_path: Path, content: str) -> None:
-    directory = tmp_path / "export"
-    if content == "empty":
-        directory.mkdir()
-    with pytest.raises(ExportError, match=r"No exported model in .*Export a model first"):
-        latest_version(directory)
 
 
 @pytest.mark.parametrize("layer", ["RandomFlip", "RandomTranslation", "RandomBrightness", "always"])

@@ -23,6 +23,7 @@ import tensorflow as tf
 from tl_keras.data.decoding import ResizeMode
 from tl_keras.errors import ExportError
 from tl_keras.serving.signatures import CLASSIFY, Signatures, signatures
+from tl_keras.serving.versions import publish
 from tl_keras.serving.warm_up import write_warm_up
 
 # Beside the model: labels, card and whatever else belongs to a version.
@@ -88,30 +89,7 @@ def export_classifier(
         _write(model, functions, unfinished)
         _add_extra(unfinished / EXTRA, labels, image_size)
         complete(unfinished)
-        version = _publish(unfinished, directory)
-    _record_latest(directory)
-    return version
-
-
-def latest_version(directory: Path) -> Path:
-    """Return the folder of the highest version in `directory`.
-
-    Raises:
-        ExportError: if there is none.
-    """
-    versions = _versions(directory)
-    if not versions:
-        raise ExportError(
-            f"No exported model in {directory}: it must hold a folder named by a version number, "
-            "such as 1. Export a model first."
-        )
-    return versions[max(versions)]
-
-
-def _versions(directory: Path) -> dict[int, Path]:
-    if not directory.is_dir():
-        return {}
-    return {int(path.name): path for path in directory.iterdir() if path.name.isdecimal()}
+        return publish(unfinished, directory)
 
 
 def _check_labels(labels: Sequence[str]) -> None:
@@ -173,25 +151,3 @@ def _add_extra(extra: Path, labels: Sequence[str], image_size: int) -> None:
     extra.mkdir()
     extra.joinpath("labels.txt").write_text("".join(f"{label}\n" for label in labels), "utf-8")
     write_warm_up(extra, image_size)
-
-
-def _publish(unfinished: Path, directory: Path) -> Path:
-    """Move a complete model to the next free number, which another process may take meanwhile."""
-    while True:
-        target = directory / str(max(_versions(directory), default=0) + 1)
-        try:
-            unfinished.replace(target)
-        except OSError:
-            if not target.exists():
-                raise
-        else:
-            return target
-
-
-def _record_latest(directory: Path) -> None:
-    """Name the highest version, also where another process has published a higher one meanwhile."""
-    with tempfile.NamedTemporaryFile("w", prefix=".latest_", dir=directory, delete=False) as file:
-        file.write(f"{latest_version(directory).name}\n")
-    temporary = Path(file.name)
-    temporary.chmod(0o644)  # readable by all, as the models are
-    temporary.replace(directory / "latest")

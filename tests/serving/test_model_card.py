@@ -1,0 +1,93 @@
+"""The card of an export: figures of its test photos, limits that they show, text for people."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tl_keras.evaluation.intervals import accuracy_interval
+from tl_keras.serving.model_card import Evidence, model_card, write_card
+from tl_keras.serving.verify import Verification
+
+CLASSES = ("crack", "dent|small", "fine")
+LABELS = np.repeat([0, 1, 2], [4, 4, 2])
+PREDICTED = np.array([0, 0, 0, 0, 1, 0, 0, 2, 2, 2])
+EVIDENCE = Evidence(CLASSES, LABELS, 0.7 * np.eye(3)[PREDICTED] + 0.1)
+
+
+def facts(**changed: Any) -> dict[str, Any]:
+    counts = dict.fromkeys(CLASSES, 5)
+    return {
+        "name": "parts",
+        "description": "Parts from above.",
+        "notice": None,
+        "run": {"run_id": "fine_tuning-d2-n5-s0", "strategy": "fine_tuning"},
+        "trained_on": {
+            "training_images": 15,
+            "validation_images": 6,
+            "per_class": {"training": counts, "validation": counts, "test": counts},
+            "manifest_sha256": "ab" * 32,
+        },
+        "source": {"name": "textures", "licence": "Apache-2.0", "description": "Drawn."},
+        "model": {"backbone": "MobileNetV2", "cut": "top", "parameters": 12, "image_size": 96},
+        "configuration": {},
+        "configuration_hash": "abcdef",
+        "versions": {"keras": "3.15"},
+    } | changed
+
+
+def card(**changed: Any) -> dict[str, Any]:
+    return model_card(facts(**changed), EVIDENCE, Verification(10, 2e-7, True, 5.0, 2.5), 9.3)
+
+
+def test_metrics_are_those_of_the_test_photos() -> None:
+    metrics = card()["metrics"]
+    expected = accuracy_interval((PREDICTED == LABELS)[np.newaxis])
+    assert (metrics["accuracy"], metrics["test_images"]) == (0.7, 10)
+    assert metrics["accuracy_interval"]["low"] == pytest.approx(expected.low)
+    assert "wilson" in metrics["accuracy_interval"]["method"].lower()
+    assert metrics["confusion"]["counts"] == [[4, 0, 0], [2, 1, 1], [0, 0, 2]]
+    assert [row["recall"] for row in metrics["per_class"]] == [1.0, 0.25, 1.0]
+
+
+def test_limits_name_weak_classes_and_few_photos() -> None:
+    limits = " ".join(card()["known_limits"])
+    assert "Of 4 test photos of 'dent|small' it recognised 25%" in limits
+    assert "'crack'" not in limits
+    assert "Measured on 10 photos" in limits
+
+
+def test_generated_images_are_a_limit() -> None:
+    assert any(
+        "drawn by a program" in limit
+        for limit in card(notice="Images drawn by a program.")["known_limits"]
+    )
+    assert not any("photographs" in limit for limit in card()["known_limits"])
+
+
+def test_times_and_size_are_there() -> None:
+    made = card()
+    assert made["milliseconds_per_image"] == {"batch_1": 5.0, "batch_32": 2.5}
+    assert made["saved_model_megabytes"] == 9.3
+    assert made["verification"]["images"] == 10
+
+
+def test_undefined_scores_are_null(tmp_path: Path) -> None:
+    never = Evidence(CLASSES, np.array([0, 1]), 0.7 * np.eye(3)[[0, 1]] + 0.1)
+    made = model_card(facts(), never, Verification(2, 0.0, True), 1.0)
+    write_card(tmp_path, made | {"milliseconds_per_image": {"batch_1": 1.0, "batch_32": 1.0}})
+    text = (tmp_path / "model_card.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["metrics"]["per_class"][2]["recall"] is None
+
+
+@pytest.mark.parametrize("source", [facts()["source"], None])
+def test_markdown_says_all_that_matters(tmp_path: Path, source: dict[str, Any] | None) -> None:
+    write_card(tmp_path, card(source=source))
+    text = (tmp_path / "MODEL_CARD.md").read_text()
+    start = "licence: Apache-2.0" if source else "random weights"
+    for words in ("# parts", start, "dent\\|small", "70.0%", "models/parts:predict", "MobileNetV2"):
+        assert words in text
+    assert "| crack | 4 | 0 | 0 |" in text

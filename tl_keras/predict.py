@@ -1,0 +1,184 @@
+"""`python -m tl_keras.predict EXPORT PHOTO_OR_FOLDER...`: what an exported model says of photos."""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from tl_keras.command import carry_out
+from tl_keras.data.listing import FORMAT_OF_SUFFIX
+from tl_keras.errors import DataError
+from tl_keras.quiet import quiet_tensorflow
+from tl_keras.serving.versions import find_version
+
+if TYPE_CHECKING:
+    from tl_keras.serving.classifier import Answers
+
+DESCRIPTION = """\
+Classify photos with an exported model: a line per file with its class and probability. Files that
+cannot be read are listed as such."""
+
+COLUMNS = ("file", "label", "probability", "problem")
+NOT_DECODED = "no JPEG, PNG, BMP or GIF that can be decoded"
+
+# Writes the lines of some files.
+Write = Callable[[Sequence[dict[str, str | float]]], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    return carry_out(lambda: _predict(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m tl_keras.predict", description=DESCRIPTION)
+    parser.add_argument(
+        "export", type=Path, help="a folder of versions, such as results/defects/export, or one"
+    )
+    parser.add_argument(
+        "photos", type=Path, nargs="+", metavar="PHOTO_OR_FOLDER", help="folders with all below"
+    )
+    parser.add_argument("--format", choices=list(FORMATS), default="table", help="of the output")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the terminal")
+    return parser
+
+
+def _predict(options: argparse.Namespace) -> int:
+    version, files = find_version(options.export), find_photos(options.photos)
+    with quiet_tensorflow():
+        from tl_keras.serving.classifier import ExportedClassifier
+
+        classifier = ExportedClassifier(version)
+    unread = 0
+    with _opened(options.output) as stream, _progress(len(files), options.output) as advance:
+        write = FORMATS[options.format](stream, files)
+        start = 0
+        for answers in classifier.classify_paths(files):
+            lines = lines_of(files[start : start + len(answers.labels)], answers)
+            write(lines)
+            stream.flush()
+            start += len(lines)
+            unread += sum(bool(line["problem"]) for line in lines)
+            advance(len(lines))
+    if unread:
+        print(f"{unread} of {len(files)} files could not be read", file=sys.stderr)
+    return 0
+
+
+def find_photos(paths: Sequence[Path]) -> list[Path]:
+    """The files among `paths`, whatever their names, and the pictures in folders, sorted.
+
+    Raises:
+        DataError: a path does not exist, or there is nothing to classify.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in FORMAT_OF_SUFFIX)
+        elif path.exists():
+            files.append(path)
+        else:
+            raise DataError(f"{path} must be a file or a folder; there is no such path.")
+    if not files:
+        raise DataError(
+            f"Nothing to classify in {', '.join(map(str, paths))}: a folder must hold files named "
+            f"{', '.join(sorted(FORMAT_OF_SUFFIX))}."
+        )
+    return files
+
+
+def lines_of(files: Sequence[Path], answers: "Answers") -> list[dict[str, str | float]]:
+    """The columns of the output, a dict per file."""
+    return [
+        {
+            "file": _name(file),
+            "label": label,
+            "probability": float(probability),
+            "problem": "" if decoded else _problem(file),
+        }
+        for file, label, probability, decoded in zip(
+            files, answers.labels, answers.probability, answers.decoded, strict=True
+        )
+    ]
+
+
+def _name(file: Path) -> str:
+    """Printable, also where the name is no UTF-8."""
+    return os.fsencode(file).decode(errors="replace")
+
+
+def _problem(file: Path) -> str:
+    try:
+        with file.open("rb"):
+            return NOT_DECODED
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+
+
+def _table(stream: TextIO, files: Sequence[Path]) -> Write:
+    width = max(len(_name(file)) for file in files)
+    print(f"{'file':<{width}}  probability  label", file=stream)
+
+    def write(lines: Sequence[dict[str, str | float]]) -> None:
+        for line in lines:
+            share = "" if line["problem"] else f"{line['probability']:.4f}"
+            text = line["label"] or f"({line['problem']})"
+            print(f"{line['file']:<{width}}  {share:>11}  {text}", file=stream)
+
+    return write
+
+
+def _csv(stream: TextIO, files: Sequence[Path]) -> Write:
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    return writer.writerows
+
+
+def _json_lines(stream: TextIO, files: Sequence[Path]) -> Write:
+    def write(lines: Sequence[dict[str, str | float]]) -> None:
+        for line in lines:
+            print(json.dumps(line, ensure_ascii=False), file=stream)
+
+    return write
+
+
+FORMATS: dict[str, Callable[[TextIO, Sequence[Path]], Write]] = {
+    "table": _table,
+    "csv": _csv,
+    "jsonl": _json_lines,
+}
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+    except OSError as error:
+        raise DataError(f"--output {path} cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def _progress(total: int, output: Path | None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, unless the lines themselves go to the terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    shown = console.is_terminal and (output is not None or not sys.stdout.isatty())
+    with Progress(console=console, disable=not shown) as progress:
+        task = progress.add_task("classifying", total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
