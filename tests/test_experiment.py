@@ -366,7 +366,7 @@ def test_a_finished_experiment_started_again_trains_nothing(
 def test_a_killed_experiment_goes_on_where_it_was(
     result: ExperimentResult, configure: Configure, tmp_path: Path
 ) -> None:
-    config = configure(tmp_path)
+    config = configure(tmp_path, export=True)
     # between the two runs that follow the search of the first size
     killed = Listener(stop_after=9)
     with pytest.raises(KeyboardInterrupt):
