@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Answer requests for an exported model on this machine, on the REST paths of TensorFlow Serving. For
-trying the model out: what works here works with TensorFlow Serving, which belongs in production."""
+trying the model out: production belongs to TensorFlow Serving, which takes the same requests."""
 
 _MEGABYTE = 2**20
 _PARALLEL = 2
@@ -131,7 +131,7 @@ Serving {folder.path} as model {model.name!r}, version {model.version}, at
   {url}
 Signatures: {", ".join(sorted(model.signatures))}; {url}/metadata describes them.
 {_try_it(model, url)}
-This server is for trying the model out. In production, TensorFlow Serving answers the same:
+This server is for trying the model out. Production belongs to TensorFlow Serving, which takes the same requests:
   docker run -p 8501:8501 -v {mount} -e {variable} tensorflow/serving
 Ctrl-C stops it."""
 

@@ -164,9 +164,7 @@ def _too_large(limit: int, received: str) -> HTTPException:
 
 
 def _encode(answer: dict[str, Any]) -> bytes:
-    text = json.dumps(answer, indent=4, ensure_ascii=False, allow_nan=False)
-    # a lone surrogate has no UTF-8; its escape is as good inside a JSON string
-    return f"{text}\n".encode(errors="backslashreplace")
+    return json.dumps(answer, indent=4, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _respond(content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
