@@ -131,7 +131,8 @@ Serving {folder.path} as model {model.name!r}, version {model.version}, at
   {url}
 Signatures: {", ".join(sorted(model.signatures))}; {url}/metadata describes them.
 {_try_it(model, url)}
-This server is for trying the model out. Production belongs to TensorFlow Serving, which takes the same requests:
+This server is for trying the model out. Production belongs to TensorFlow Serving, which takes the
+same requests:
   docker run -p 8501:8501 -v {mount} -e {variable} tensorflow/serving
 Ctrl-C stops it."""
 
