@@ -115,3 +115,67 @@ def source_images() -> Callable[[Any], Any]:
         return SourceImages(pixels, rows // per_class, classes, rows[~held_out], rows[held_out])
 
     return make
+
+
+@pytest.fixture(scope="session")
+def served_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export of an experiment "parts", version 3, with all signatures of an exported model.
+
+    The probabilities are the softmax of the mean of each colour channel, 0..1, times 2.
+    """
+    import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    names = tf.constant(["red", "grün", "blue"])
+    served = tf.Module()
+    served.factor = tf.Variable(2.0)
+
+    def answer(images: Any) -> dict[str, Any]:
+        means = tf.reduce_mean(tf.cast(images, tf.float32), axis=(1, 2)) / 255
+        probabilities = tf.nn.softmax(means * served.factor)
+        return {
+            "label": tf.gather(names, tf.argmax(probabilities, axis=-1)),
+            "probability": tf.reduce_max(probabilities, axis=-1),
+            "probabilities": probabilities,
+        }
+
+    def decode(encoded: Any) -> Any:
+        def one(file: Any) -> Any:
+            pixels = lambda: tf.image.resize(tf.io.decode_png(file, 3), (4, 4))  # noqa: E731
+            return tf.cond(tf.equal(file, b""), lambda: tf.zeros((4, 4, 3)), pixels)
+
+        return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec((4, 4, 3)))
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    def from_bytes(image_bytes: Any) -> dict[str, Any]:
+        return {**answer(decode(image_bytes)), "decoded": tf.not_equal(image_bytes, b"")}
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32, name="images")])
+    def from_images(images: Any) -> dict[str, Any]:
+        return answer(images)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")])
+    def from_uint8(images: Any) -> dict[str, Any]:
+        return answer(images)
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="inputs")])
+    def classify(inputs: Any) -> dict[str, Any]:
+        feature = tf.io.FixedLenFeature((), tf.string)
+        files = tf.io.parse_example(inputs, {"image_bytes": feature})["image_bytes"]
+        scores, order = tf.math.top_k(answer(decode(files))["probabilities"], 3)
+        return {"classes": tf.gather(names, order), "scores": scores}
+
+    folder = tmp_path_factory.mktemp("results") / "parts" / "export"
+    signatures = {
+        "serving_default": from_bytes,
+        "serving_images": from_images,
+        "serving_images_uint8": from_uint8,
+        "classify": classify,
+    }
+    tf.saved_model.save(served, str(folder / "3"), signatures=signatures)
+    file = folder / "3" / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    definition = saved.meta_graphs[0].signature_def["classify"]
+    definition.method_name = "tensorflow/serving/classify"
+    file.write_bytes(saved.SerializeToString())
+    return folder
