@@ -12,7 +12,12 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 # Where the name of a distribution is not that of the package in it; pydantic pins its core.
-DISTRIBUTIONS = {"PIL": "pillow", "pydantic_core": "pydantic", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "pydantic_core": "pydantic",
+    "sklearn": "scikit-learn",
+    "tensorflow_serving": "tensorflow-serving-api",
+}
 # Declared because another dependency needs it and does not say so, or says too little.
 FOR_OTHERS = {"importlib-resources", "tensorflow-metadata"}
 

@@ -34,7 +34,7 @@ from tl_keras.reporting.tables import (
     summary_table,
 )
 from tl_keras.runs import RunMaker
-from tl_keras.serving.versions import latest_version
+from tl_keras.serving.versions import EXPORT_FOLDER, find_version
 from tl_keras.source_export import export_source_model, source_facts
 from tl_keras.transfer.probing import choose_cut
 from tl_keras.transfer.recipe import Trained
@@ -278,7 +278,8 @@ class _Experiment:
         """Export the chosen run, once, and check that it answers as the trained model."""
         record = self._ledger.folder / "export.json"
         if record.exists():
-            return latest_version(self._ledger.folder / "export")
+            directory = self._ledger.folder / EXPORT_FOLDER
+            return directory / str(find_version(directory).number)
         chosen = runs[runs["run_id"] == best_run(runs)].iloc[0]
         if chosen["strategy"] == "majority_class":
             self._monitor.warn("Nothing was exported: the majority class is no model to serve.")

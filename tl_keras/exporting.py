@@ -19,6 +19,7 @@ from tl_keras.runs import RunMaker, unpack
 from tl_keras.serving.export import EXTRA, export_classifier
 from tl_keras.serving.model_card import Evidence, model_card, write_card
 from tl_keras.serving.verify import Verification, verify_export
+from tl_keras.serving.versions import EXPORT_FOLDER
 from tl_keras.transfer.recipe import Trained
 
 
@@ -92,7 +93,7 @@ class Exporter:
             labels=evidence.classes,
             image_size=self._config.backbone.image_size,
             resize=self._config.data.resize,
-            directory=self._ledger.folder / "export",
+            directory=self._ledger.folder / EXPORT_FOLDER,
             complete=complete,
         )
         return Exported(path, run_id, trained, checks[0], evidence.classes)

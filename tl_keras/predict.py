@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    version, files = find_version(options.export), find_photos(options.photos)
+    version, files = find_version(options.export).path, find_photos(options.photos)
     with quiet_tensorflow():
         from tl_keras.serving.classifier import ExportedClassifier
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from tl_keras.command import carry_out
 from tl_keras.errors import ConfigError
 from tl_keras.quiet import quiet_tensorflow
-from tl_keras.serving.version_folder import VersionFolder, find_version
+from tl_keras.serving.versions import Version, find_version
 
 if TYPE_CHECKING:
     from tl_keras.serving.served_model import ServedModel
@@ -85,7 +85,7 @@ def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 
 def _serve(options: argparse.Namespace) -> int:
     folder = find_version(options.export)
-    name = _checked_name(options.name if options.name is not None else folder.model_name())
+    name = _checked_name(options.name if options.name is not None else folder.model_name)
     with _listen(options.host, options.port) as listener:
         print("Loading TensorFlow ...", flush=True)
         with quiet_tensorflow():
@@ -123,7 +123,7 @@ def _url(host: str, port: int, name: str) -> str:
     return f"http://{host}:{port}/v1/models/{quote(name)}"
 
 
-def _welcome(model: "ServedModel", folder: VersionFolder, url: str) -> str:
+def _welcome(model: "ServedModel", folder: Version, url: str) -> str:
     mount = shlex.quote(f"{folder.path.parent}:/models/{model.name}")
     variable = shlex.quote(f"MODEL_NAME={model.name}")
     return f"""\

@@ -17,7 +17,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from tl_keras.data.decoding import ResizeMode, load_pixels
 from tl_keras.errors import ExportError
 from tl_keras.serving.export import export_classifier
-from tl_keras.serving.versions import latest_version
+from tl_keras.serving.versions import find_version
 
 SIZE = 8
 LABELS = ["scratches", "pitted surface", "überzug"]
@@ -227,7 +227,7 @@ def test_versions_count_up_from_the_highest(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "12.old").mkdir()
     assert write(tmp_path) == tmp_path / "10"
-    assert latest_version(tmp_path) == tmp_path / "10"
+    assert find_version(tmp_path).number == 10
     assert (tmp_path / "latest").read_text() == "10\n"
 
 

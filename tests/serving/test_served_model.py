@@ -9,7 +9,7 @@ import pytest
 from tl_keras.errors import ExportError
 from tl_keras.serving.json_tensors import RequestError, TensorInfo
 from tl_keras.serving.served_model import ServedModel, load_model
-from tl_keras.serving.version_folder import VersionFolder, find_version
+from tl_keras.serving.versions import Version, find_version
 
 
 @pytest.fixture(scope="module")
@@ -78,4 +78,4 @@ def test_a_damaged_model_is_refused(tmp_path: Path, served_export: Path, damage:
     whole = (served_export / "3" / "saved_model.pb").read_bytes()
     file.write_bytes(b"garbage" if damage == "garbage" else whole)
     with pytest.raises(ExportError, match=r"must be a SavedModel, got: .*Export the model again"):
-        load_model(VersionFolder(folder, 1), "parts")
+        load_model(Version(folder, 1), "parts")

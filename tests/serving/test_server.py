@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from tl_keras.serving.served_model import ServedModel, Signature, load_model
 from tl_keras.serving.server import Limits, make_app
-from tl_keras.serving.version_folder import find_version
+from tl_keras.serving.versions import find_version
 
 PARTS = "/v1/models/parts"
 LIMIT = 20_000

@@ -12,7 +12,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tl_keras.errors import ExportError
 from tl_keras.serving.json_tensors import RequestError, TensorInfo
-from tl_keras.serving.version_folder import VersionFolder
+from tl_keras.serving.versions import Version
 
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 
@@ -108,7 +108,7 @@ class ServedModel:
         }
 
 
-def load_model(folder: VersionFolder, name: str) -> ServedModel:
+def load_model(folder: Version, name: str) -> ServedModel:
     """Load a version and read its signatures.
 
     Raises:
@@ -139,7 +139,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _definitions(folder: VersionFolder) -> Mapping[str, Any]:
+def _definitions(folder: Version) -> Mapping[str, Any]:
     saved = saved_model_pb2.SavedModel()
     saved.ParseFromString((folder.path / "saved_model.pb").read_bytes())
     return dict(saved.meta_graphs[0].signature_def)

@@ -1,4 +1,4 @@
-"""The versions of an exported model: numbered folders that a server polls.
+"""The versions of an exported model: numbered folders that a server polls. Needs no TensorFlow.
 
 <directory>/
     1/
@@ -7,35 +7,50 @@
 """
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from tl_keras.errors import ExportError
 
-LATEST = "latest"
+EXPORT_FOLDER, LATEST = "export", "latest"
 
 
-def find_version(path: Path) -> Path:
-    """The version that `path` is, or the highest of those that it holds.
+@dataclass(frozen=True)
+class Version:
+    """One version of a model.
+
+    Attributes:
+        path: absolute; holds `saved_model.pb`.
+        number: the version, which is the folder's name.
+    """
+
+    path: Path
+    number: int
+
+    @property
+    def model_name(self) -> str:
+        """The experiment that the model is from, or the name of the folder of versions."""
+        versions = self.path.parent
+        return versions.parent.name if versions.name == EXPORT_FOLDER else versions.name
+
+
+def find_version(export: Path) -> Version:
+    """The version that a path is, or the highest complete one of those that it holds.
 
     Raises:
         ExportError: it is neither.
     """
-    return path if (path / "saved_model.pb").is_file() else latest_version(path)
-
-
-def latest_version(directory: Path) -> Path:
-    """Return the folder of the highest version in `directory`.
-
-    Raises:
-        ExportError: if there is none.
-    """
-    versions = _versions(directory)
-    if not versions:
+    export = export.resolve()
+    if _is_complete(export):
+        return Version(export, _number(export))
+    complete = [Version(p, n) for n, p in _versions(export).items() if _is_complete(p)]
+    if not complete:
         raise ExportError(
-            f"No exported model in {directory}: it must hold a folder named by a version number, "
-            "such as 1. Export a model first."
+            f"No exported model in {export}: it must hold a folder named by a version number, such "
+            "as 1, with a saved_model.pb in it. Export a model first: an experiment writes it to "
+            "results/<name>/export."
         )
-    return versions[max(versions)]
+    return max(complete, key=lambda version: version.number)
 
 
 def publish(unfinished: Path, directory: Path) -> Path:
@@ -58,10 +73,23 @@ def _versions(directory: Path) -> dict[int, Path]:
     return {int(path.name): path for path in directory.iterdir() if path.name.isdecimal()}
 
 
+def _is_complete(folder: Path) -> bool:
+    return (folder / "saved_model.pb").is_file()
+
+
+def _number(folder: Path) -> int:
+    if not folder.name.isdecimal():
+        raise ExportError(
+            f"{folder} must be named by a version number, such as 1, for TensorFlow Serving too, "
+            f"got {folder.name!r}. Move it into a folder of that name."
+        )
+    return int(folder.name)
+
+
 def _record_latest(directory: Path) -> None:
     """Name the highest version, also where another process has published a higher one meanwhile."""
     with tempfile.NamedTemporaryFile("w", prefix=".latest_", dir=directory, delete=False) as file:
-        file.write(f"{latest_version(directory).name}\n")
+        file.write(f"{find_version(directory).number}\n")
     temporary = Path(file.name)
     temporary.chmod(0o644)  # readable by all, as the models are
     temporary.replace(directory / LATEST)
