@@ -110,8 +110,8 @@ def write_target(
     # Converters raise whatever comes: several kinds of their own, ValueError, KeyError.
     except Exception as error:
         raise ExportError(
-            f"The converter cannot write this model as {name!r}, got {type(error).__name__}: "
-            f"{error} Leave the target out, or choose another backbone."
+            f"The converter cannot write this model as {name!r}, got {_told(error)} "
+            "Leave the target out, or choose another backbone."
         ) from error
     return _write(content, folder, _find(name).file)
 
@@ -132,7 +132,7 @@ def load_target(name: str, path: Path) -> "Runtime":
     except Exception as error:
         raise ExportError(
             f"{path} must be a file that write_target wrote as {name!r}, got "
-            f"{type(error).__name__}: {error} Write it again."
+            f"{_told(error)} Write it again."
         ) from error
 
 
@@ -162,6 +162,11 @@ def _convert(
     if name == "litert_int8":
         return convert_int8(model, labels, calibration)
     return convert_float(model, labels)
+
+
+def _told(error: Exception) -> str:
+    """The kind and the message as one sentence; those of converters run over many lines."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}."
 
 
 def _write(content: bytes, folder: Path, name: str) -> Path:
