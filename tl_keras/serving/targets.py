@@ -117,7 +117,7 @@ def write_target(
 
 
 def load_target(name: str, path: Path) -> "Runtime":
-    """What `write_target` wrote, in its own runtime: LiteRT or ONNX Runtime, no TensorFlow.
+    """What `write_target` wrote, in LiteRT or ONNX Runtime, which computes without TensorFlow.
 
     Raises:
         ExportError: `check_targets` would refuse the name, or the runtime cannot load the file.
