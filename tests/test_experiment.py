@@ -401,7 +401,7 @@ def test_the_test_labels_change_nothing_but_the_figures_on_the_test_split(
         return images
 
     monkeypatch.setattr(tl_keras.experiment, "prepare_images", relabelled)
-    other = run_experiment(configure(tmp_path))
+    other = run_experiment(configure(tmp_path, export=True))
 
     def without_test(runs: pd.DataFrame) -> pd.DataFrame:
         return without_measurements(runs.drop(columns=list(runs.filter(regex="^test_(?!images)"))))
@@ -598,7 +598,7 @@ def faces(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> Exp
     data = configure(results)["data"] | {"train_per_class": 3}
     strategies = ["majority_class", "from_scratch"]
     return run_experiment(
-        configure(results, name="faces", data=data, strategies=strategies, seeds=1)
+        configure(results, name="faces", data=data, strategies=strategies, seeds=1, export=True)
     )
 
 
@@ -608,6 +608,7 @@ def from_faces(configure: Configure, faces: ExperimentResult, tmp_path: Path) ->
     backbone = configure(tmp_path)["backbone"] | {"weights": str(faces.folder)}
     keys = {
         "strategies": ["fine_tuning"],
+        "export": True,
         "fine_tuning": {"unfrozen_blocks": ["all"]},
         "seeds": 1,
         "backbone": backbone,
@@ -758,7 +759,7 @@ def test_feature_extraction_leaves_no_source_model_and_names_what_it_used(
 def probed(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
     """Linear probes of two sizes, exported."""
     results = tmp_path_factory.mktemp("probed")
-    return run_experiment(configure(results, strategies=["linear_probe"]))
+    return run_experiment(configure(results, strategies=["linear_probe"], export=True))
 
 
 def test_a_linear_probe_looks_at_every_block_and_averages_some(probed: ExperimentResult) -> None:
@@ -851,7 +852,9 @@ def test_from_scratch_trains_the_whole_network_beside_a_cut(cut: ExperimentResul
 
 def test_a_cut_classifier_is_exported_and_checked(configure: Configure, tmp_path: Path) -> None:
     backbone = {"name": "Tiny", "weights": None, "image_size": 32, "cut": "block1"}
-    config = configure(tmp_path, backbone=backbone, strategies=["fine_tuning"], seeds=1)
+    config = configure(
+        tmp_path, backbone=backbone, strategies=["fine_tuning"], seeds=1, export=True
+    )
     result = run_experiment(config)
     record = json.loads((result.folder / "export.json").read_text())
     assert record["largest_probability_difference"] < 1e-4
@@ -974,7 +977,7 @@ def test_what_was_kept_of_a_run_answers_as_it_did(
     low: ExperimentResult, configure: Configure, tmp_path: Path, strategy: str
 ) -> None:
     config = low.config.model_dump(mode="json")
-    config |= {"results_dir": str(tmp_path), "strategies": [strategy]}
+    config |= {"results_dir": str(tmp_path), "strategies": [strategy], "export": True}
     again = run_experiment(config)
     record = json.loads((again.folder / "export.json").read_text())
     assert record["run_id"].startswith(strategy)

@@ -107,6 +107,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "seeds": (2, {}),
     "results_dir": ("elsewhere", {}),
     "export": (True, {}),
+    "export_targets": (["litert"], {"export": True}),
     "deterministic": (False, {}),
 }
 FOR_PEOPLE = {"description"}
@@ -249,10 +250,10 @@ class Notes:
         self.note("cache", bank.cache.memory_bytes, bank.cache.folder)
         return bank.pixels[rows] + (0 if view is None else 1 + view.number)
 
-    def export(self, exporter: Exporter, run: pd.Series) -> Exported:
-        self.note("export", run["run_id"])
-        trained = unpack({}, run, exporter._config)
-        return Exported(Path("1"), run["run_id"], trained, Verification(1, 0.0, True), ("a", "b"))
+    def export(self, exporter: Exporter, run: pd.Series, targets: Sequence[str]) -> Exported:
+        self.note("export", run["run_id"], targets)
+        trained, found = unpack({}, run, exporter._config), Verification(1, 0.0, True)
+        return Exported(Path("1"), run["run_id"], trained, found, ("a", "b"), [])
 
     def enable_op_determinism(self) -> None:
         self.note("deterministic")
@@ -272,7 +273,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
     patch.setattr("tl_keras.transfer.training.train_phase", notes.train_phase)
     patch.setattr("tl_keras.transfer.phases.scale_rates", notes.scale_rates)
-    patch.setattr(Exporter, "export", lambda exporter, run: notes.export(exporter, run))
+    patch.setattr(Exporter, "export", lambda *asked: notes.export(*asked))
     patch.setattr(tf.config.experimental, "enable_op_determinism", notes.enable_op_determinism)
     patch.setattr(FeatureBank, "features", lambda *asked, **how: notes.features(*asked, **how))
     patch.setattr(Trainer, "probabilities", lambda _, trained, rows: np.full((len(rows), 3), 1 / 3))

@@ -1,7 +1,8 @@
 """One experiment, end to end: images, splits, runs, tables, and the model to serve."""
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tl_keras.data.audit import Audit, audit, duplicates_across_splits
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import Splits, make_splits
+from tl_keras.errors import ExportError
 from tl_keras.exporting import Exporter
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.source_card import SourceCard
@@ -34,6 +36,7 @@ from tl_keras.reporting.tables import (
     summary_table,
 )
 from tl_keras.runs import RunMaker
+from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXPORT_FOLDER, find_version
 from tl_keras.source_export import export_source_model, source_facts
 from tl_keras.transfer.probing import choose_cut
@@ -100,6 +103,36 @@ def run_experiment(
     return _Experiment(checked, fresh, monitor or Silent()).run()
 
 
+def export_experiment(
+    folder: str | os.PathLike[str],
+    targets: Sequence[str] = (),
+    *,
+    monitor: Monitor | None = None,
+) -> Path:
+    """Export the chosen run of a finished experiment again, as the next version.
+
+    Args:
+        folder: of the experiment, such as results/defects; it may have been moved.
+        targets: other formats to write as well, of `tl_keras.serving.targets.TARGETS`.
+        monitor: hears about progress.
+
+    Returns:
+        The folder of the version.
+
+    Raises:
+        ConfigError: the folder has no configuration that can be read.
+        DataError: the images are no longer there.
+        WeightsError: the source weights cannot be had.
+        ResultsError: images or weights are not those of the experiment.
+        ExportError: nothing was exported before, or the model does not answer as the trained one.
+    """
+    path = Path(folder)
+    stored = load_config(path / "config.json")
+    moved = stored.model_copy(update={"results_dir": str(path.parent), "name": path.name})
+    check_targets(targets)
+    return _Experiment(moved, False, monitor or Silent()).export_again(targets)
+
+
 def as_config(
     config: ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str],
 ) -> ExperimentConfig:
@@ -141,6 +174,7 @@ def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:
 class _Experiment:
     def __init__(self, config: ExperimentConfig, fresh: bool, monitor: Monitor) -> None:
         self._config, self._monitor = config, monitor
+        check_targets(config.export_targets if config.export else ())
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
         # Everything that can be wrong is found before the folder changes, what is quick first.
@@ -276,24 +310,44 @@ class _Experiment:
 
     def _export(self, runs: pd.DataFrame) -> Path | None:
         """Export the chosen run, once, and check that it answers as the trained model."""
-        record = self._ledger.folder / "export.json"
-        if record.exists():
+        if (self._ledger.folder / "export.json").exists():
             directory = self._ledger.folder / EXPORT_FOLDER
             return directory / str(find_version(directory).number)
         chosen = runs[runs["run_id"] == best_run(runs)].iloc[0]
         if chosen["strategy"] == "majority_class":
             self._monitor.warn("Nothing was exported: the majority class is no model to serve.")
             return None
-        self._monitor.stage(f"Exporting {chosen['run_id']}")
-        self._warn_of_guessing(chosen)
+        return self._publish(chosen, self._config.export_targets)
+
+    def export_again(self, targets: Sequence[str]) -> Path:
+        """Export the same run as the next version, from the weights that were kept."""
+        record = self._ledger.folder / "export.json"
+        if not record.exists():
+            raise ExportError(
+                f"{self._ledger.folder} has no exported run yet: set export to true and run the "
+                "experiment to its end; what is trained is kept."
+            )
+        self._write_inputs()
+        row = self._ledger.row(json.loads(record.read_text())["run_id"])
+        return self._publish(runs_table([row]).iloc[0], targets)
+
+    def _publish(self, run: pd.Series, targets: Sequence[str]) -> Path:
+        self._monitor.stage(f"Exporting {run['run_id']}")
+        self._warn_of_guessing(run)
         exporter = Exporter(
-            self._config, self._audit, self._splits, self._ledger, self._maker, self._card
+            self._config,
+            self._audit,
+            self._splits,
+            self._ledger,
+            self._maker,
+            self._card,
+            self._monitor,
         )
-        exported = exporter.export(chosen)
+        exported = exporter.export(run, targets)
         # before the record, so that a killed experiment that lacks it makes it when it goes on
-        self._export_source(str(chosen["run_id"]), exported.trained)
+        self._export_source(str(run["run_id"]), exported.trained)
         exporter.record(exported)
-        self._ledger.keep_weights_of(str(chosen["run_id"]))
+        self._ledger.keep_weights_of(str(run["run_id"]))
         return exported.path
 
     def _export_source(self, run_id: str, trained: Trained) -> None:

@@ -1,26 +1,36 @@
 """The model to serve, from a finished run: its SavedModel, checked and with its card."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
 from tl_keras.config.files import fingerprint
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.audit import Audit
-from tl_keras.data.splits import Splits
+from tl_keras.data.splits import Draw, Splits
+from tl_keras.errors import ExportError
 from tl_keras.models.source_card import SourceCard
+from tl_keras.monitor import Monitor
+from tl_keras.quiet import quiet_tensorflow
 from tl_keras.reporting.environment import environment
 from tl_keras.reporting.ledger import Ledger, write_json
 from tl_keras.runs import RunMaker, unpack
 from tl_keras.serving.export import EXTRA, export_classifier
+from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
 from tl_keras.serving.model_card import Evidence, model_card, write_card
+from tl_keras.serving.targets import file_of, write_target
 from tl_keras.serving.verify import Verification, verify_export
 from tl_keras.serving.versions import EXPORT_FOLDER
 from tl_keras.transfer.recipe import Trained
+
+# Ranges of activations hardly change beyond.
+CALIBRATION_IMAGES = 200
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class Exported:
         trained: the classifier.
         verification: what the check of its answers found.
         labels: class names in the order of its probabilities.
+        targets: rows of `exports.csv`; none where nothing but the SavedModel was asked for.
     """
 
     path: Path
@@ -40,6 +51,7 @@ class Exported:
     trained: Trained
     verification: Verification
     labels: tuple[str, ...]
+    targets: list[dict[str, object]]
 
 
 class Exporter:
@@ -53,6 +65,7 @@ class Exporter:
         ledger: Ledger,
         maker: RunMaker,
         card: SourceCard | None,
+        monitor: Monitor,
     ) -> None:
         """Take over what the experiment knows.
 
@@ -63,15 +76,19 @@ class Exporter:
             ledger: with the finished runs.
             maker: rebuilds a run's model.
             card: of the source weights; None is random initialisation.
+            monitor: hears about targets.
         """
         self._config, self._audit, self._splits = config, audit, splits
         self._ledger, self._maker, self._card = ledger, maker, card
+        self._monitor = monitor
 
-    def export(self, run: pd.Series) -> Exported:
+    def export(self, run: pd.Series, targets: Sequence[str]) -> Exported:
         """Write the next version.
 
         Args:
             run: its row; its weights must still be there.
+            targets: formats to write beside the SavedModel. One that cannot be written or answers
+                otherwise is left out with a warning.
 
         Raises:
             ExportError: the exported model does not answer as the trained one; nothing is
@@ -79,24 +96,54 @@ class Exporter:
         """
         run_id = str(run["run_id"])
         trained = unpack(self._ledger.weights(run_id), run, self._config)
-        evidence, checks = self._evidence(run_id), []
+        model, evidence = self._maker.inference_model(run, trained), self._evidence(run_id)
+        checks: list[Verification] = []
+        rows: list[dict[str, object]] = []
 
         def complete(version: Path) -> None:
             checks.append(
                 verify_export(version, self._test_files(), evidence.probabilities, evidence.classes)
             )
-            card = model_card(self._facts(run), evidence, checks[0], _megabytes(version))
+            if targets:
+                rows.extend(self._write_targets(targets, model, version, run, evidence))
+            card = model_card(self._facts(run), evidence, checks[0], rows, _megabytes(version))
             write_card(version / EXTRA, card)
 
         path = export_classifier(
-            self._maker.inference_model(run, trained),
+            model,
             labels=evidence.classes,
             image_size=self._config.backbone.image_size,
             resize=self._config.data.resize,
             directory=self._ledger.folder / EXPORT_FOLDER,
             complete=complete,
         )
-        return Exported(path, run_id, trained, checks[0], evidence.classes)
+        return Exported(path, run_id, trained, checks[0], evidence.classes, rows)
+
+    def _write_targets(
+        self,
+        targets: Sequence[str],
+        model: keras.Model,
+        version: Path,
+        run: pd.Series,
+        evidence: Evidence,
+    ) -> Iterator[dict[str, object]]:
+        """Rows of `exports.csv`: the SavedModel, and each target, written beside it."""
+        pixels = self._maker.trainer().images.pixels
+        training = _some(self._draw(run).train, CALIBRATION_IMAGES)
+        test = pixels[self._splits.test], evidence.labels, evidence.probabilities
+        yield measure_saved_model(version, *test)
+        for name in targets:
+            self._monitor.stage(f"Writing {name}")
+            try:
+                # Converters report on standard error what they do.
+                with quiet_tensorflow():
+                    path = write_target(
+                        name, model, version / EXTRA, pixels[training], evidence.classes
+                    )
+                yield measure_target(name, path, *test)
+            except ExportError as error:
+                (version / EXTRA / file_of(name)).unlink(missing_ok=True)
+                self._monitor.warn(f"{name} is left out: {error}")
 
     def record(self, exported: Exported) -> None:
         """Write `export.json`, which says whose the newest version is."""
@@ -110,6 +157,12 @@ class Exporter:
                 "labels": list(exported.labels),
             },
         )
+        if exported.targets:
+            table = exports_table(exported.targets)
+            table.insert(0, "version", exported.path.name)
+            # the folder is named by its version only once it is published
+            table["file"] = table["file"].where(table["target"] != "saved_model", "")
+            self._ledger.write("exports", table)
 
     def _evidence(self, run_id: str) -> Evidence:
         # what was measured when the run finished, maybe before a restart
@@ -149,8 +202,7 @@ class Exporter:
         }
 
     def _trained_on(self, run: pd.Series) -> dict[str, Any]:
-        size = None if pd.isna(run["train_per_class"]) else int(run["train_per_class"])
-        draw = self._splits.draws[int(run["seed"]), size]
+        draw = self._draw(run)
         parts = {"training": draw.train, "validation": draw.validation, "test": self._splits.test}
         used = np.concatenate(list(parts.values()))
         return {
@@ -159,6 +211,10 @@ class Exporter:
             "per_class": {name: self._counts(rows) for name, rows in parts.items()},
             "manifest_sha256": self._manifest_digest(used),
         }
+
+    def _draw(self, run: pd.Series) -> Draw:
+        size = None if pd.isna(run["train_per_class"]) else int(run["train_per_class"])
+        return self._splits.draws[int(run["seed"]), size]
 
     def _counts(self, rows: np.ndarray) -> dict[str, int]:
         classes = self._audit.table.classes
@@ -178,6 +234,11 @@ def _plain(value: Any) -> Any:
     if pd.isna(value):
         return None
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _some(rows: np.ndarray, most: int) -> np.ndarray:
+    """Up to so many, from all over the rows."""
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int)]
 
 
 def _megabytes(folder: Path) -> float:

@@ -39,7 +39,7 @@ def facts(**changed: Any) -> dict[str, Any]:
 
 
 def card(**changed: Any) -> dict[str, Any]:
-    return model_card(facts(**changed), EVIDENCE, Verification(10, 2e-7, True, 5.0, 2.5), 9.3)
+    return model_card(facts(**changed), EVIDENCE, Verification(10, 2e-7, True, 5.0, 2.5), [], 9.3)
 
 
 def test_metrics_are_those_of_the_test_photos() -> None:
@@ -76,7 +76,7 @@ def test_times_and_size_are_there() -> None:
 
 def test_undefined_scores_are_null(tmp_path: Path) -> None:
     never = Evidence(CLASSES, np.array([0, 1]), 0.7 * np.eye(3)[[0, 1]] + 0.1)
-    made = model_card(facts(), never, Verification(2, 0.0, True), 1.0)
+    made = model_card(facts(), never, Verification(2, 0.0, True), [], 1.0)
     write_card(tmp_path, made | {"milliseconds_per_image": {"batch_1": 1.0, "batch_32": 1.0}})
     text = (tmp_path / "model_card.json").read_text()
     assert "NaN" not in text

@@ -27,6 +27,7 @@ BlockRange = Annotated[str, Field(pattern=RANGE_PATTERN)]
 Depth = Annotated[int, Field(ge=1)] | Literal["all"] | BlockRange
 SearchDepth = Annotated[int, Field(ge=0)] | Literal["all"] | BlockRange
 Augmentation = Literal["none", "light", "strong"]
+ExportTarget = Literal["litert", "litert_int8", "onnx"]
 PositiveInt = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
@@ -439,6 +440,11 @@ class ExperimentConfig(_Section):
     )
     export: bool = Field(
         default=True, description="Whether to export the best strategy as a SavedModel."
+    )
+    export_targets: tuple[ExportTarget, ...] = Field(
+        default=(),
+        description="Formats to write beside the SavedModel: litert (float), litert_int8 "
+        "(quantised with the training images) and onnx. Each needs an extra of the package.",
     )
     deterministic: bool = Field(
         default=True, description="Same file, seed and machine give the same numbers, bit for bit."

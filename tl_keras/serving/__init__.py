@@ -1,1 +1,1 @@
-"""SavedModels, and the proof that they answer as the trained model does."""
+"""SavedModels and other formats, and the proof that they answer as the trained model does."""

@@ -77,10 +77,10 @@ def export_classifier(
             answers differently when called twice, or its outputs are no probabilities; or if
             `labels` or `resize` cannot be used.
     """
-    _check_labels(labels)
+    check_labels(labels)
     if resize not in get_args(ResizeMode):
         raise ExportError(f"resize must be one of {get_args(ResizeMode)}, got {resize!r}.")
-    _check_model(model, len(labels), image_size)
+    check_model(model, len(labels), image_size)
     functions = signatures(model, labels, image_size, resize)
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".writing_", dir=directory) as scratch:
@@ -92,7 +92,7 @@ def export_classifier(
         return publish(unfinished, directory)
 
 
-def _check_labels(labels: Sequence[str]) -> None:
+def check_labels(labels: Sequence[str]) -> None:
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise ExportError(f"labels must be two or more different names, got {list(labels)}.")
     broken = [label for label in labels if not label or len(label.splitlines()) != 1]
@@ -100,7 +100,7 @@ def _check_labels(labels: Sequence[str]) -> None:
         raise ExportError(f"A label must be one line of text, got {broken[0]!r}: rename the class.")
 
 
-def _check_model(model: keras.Model, classes: int, image_size: int) -> None:
+def check_model(model: keras.Model, classes: int, image_size: int) -> None:
     takes, gives = tuple(model.input_shape), tuple(model.output_shape)
     if takes != (None, image_size, image_size, 3):
         raise ExportError(

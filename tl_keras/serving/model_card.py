@@ -3,7 +3,7 @@
 After Mitchell et al. (2019), "Model Cards for Model Reporting".
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,16 +73,17 @@ class Evidence:
             "macro_f1": scores.macro_f1,
             "balanced_accuracy": scores.balanced_accuracy,
             "cross_entropy": scores.cross_entropy,
-            "per_class": [
-                {name: None if value != value else value for name, value in row.items()}
-                for row in self.per_class.to_dict("records")
-            ],
+            "per_class": [_without_nan(row) for row in self.per_class.to_dict("records")],
             "confusion": {"classes": list(self.classes), "counts": self.confusion.values.tolist()},
         }
 
 
 def model_card(
-    facts: Mapping[str, Any], evidence: Evidence, verification: Verification, megabytes: float
+    facts: Mapping[str, Any],
+    evidence: Evidence,
+    verification: Verification,
+    targets: Sequence[Mapping[str, Any]],
+    megabytes: float,
 ) -> dict[str, Any]:
     """Everything of the card, as JSON types.
 
@@ -91,6 +92,7 @@ def model_card(
             on; see `tl_keras.exporting`.
         evidence: on the test split.
         verification: of the export itself.
+        targets: rows of `exports.csv`, other formats beside the SavedModel.
         megabytes: of the SavedModel on the disk, in 10^6 bytes.
     """
     checked = verification.as_dict()
@@ -106,6 +108,7 @@ def model_card(
             "against the trained model",
         },
         "saved_model_megabytes": megabytes,
+        "targets": [_without_nan(row) for row in targets],
         "milliseconds_per_image": times,
         "how_to_call": {
             "signature": "serving_default",
@@ -154,6 +157,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         ["## What it was trained on", _training_text(card)],
         ["## Known limits", "\n".join(f"- {limit}" for limit in card["known_limits"])],
         ["## The check of this export", _verification_text(card)],
+        *([["## Other formats", _targets_text(card["targets"])]] if card["targets"] else []),
         ["## How to call it", _CALL.format(name=card["name"])],
         ["## Versions", _list(card["versions"])],
     ]
@@ -220,6 +224,32 @@ def _verification_text(card: Mapping[str, Any]) -> str:
     )
 
 
+def _targets_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    return _table(
+        [
+            "format",
+            "file",
+            "MB",
+            "test accuracy",
+            "labels equal",
+            "ms alone",
+            "ms in batches of 32",
+        ],
+        [
+            [
+                row["target"],
+                row["file"] if row["target"] != "saved_model" else "",
+                f"{row['megabytes']:.1f}",
+                _share(row["test_accuracy"]),
+                _share(row["labels_equal"]),
+                _number(row["milliseconds_batch_1"]),
+                _number(row["milliseconds_batch_32"]),
+            ]
+            for row in rows
+        ],
+    )
+
+
 _CALL = """With Python, or with `python -m tl_keras.predict EXPORT PHOTO...`:
 
 ```python
@@ -247,8 +277,17 @@ def _table(head: list[Any], rows: list[list[Any]]) -> str:
     )
 
 
+def _without_nan(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """For JSON, which knows no NaN."""
+    return {name: None if value != value else value for name, value in row.items()}
+
+
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.1%}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
 
 
 def _list(values: Mapping[str, Any]) -> str:

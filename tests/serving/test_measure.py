@@ -1,0 +1,124 @@
+"""Exported classifiers stand in one table, and one that answers otherwise is refused."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tl_keras.errors import ExportError
+from tl_keras.serving import measure
+from tl_keras.serving.export import export_classifier
+from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
+from tl_keras.serving.runtime import Runtime
+from tl_keras.serving.targets import write_target
+
+SIZE = 6
+NAMES = ["blue", "red"]
+PIXELS = np.zeros((5, SIZE, SIZE, 3), np.uint8)
+PIXELS[:, :, :, 0] = np.array([10, 200, 90, 250, 30])[:, None, None]
+PIXELS[:, :, :, 2] = 100
+EXPECTED = np.array(
+    [[10 / 11, 1 / 11], [1 / 3, 2 / 3], [10 / 19, 9 / 19], [2 / 7, 5 / 7], [10 / 13, 3 / 13]]
+)
+LABELS = np.array([0, 1, 1, 1, 0])
+
+
+class Colour(keras.layers.Layer):
+    """Answer with the shares of blue and red: known without training."""
+
+    def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        means = keras.ops.mean(images, axis=(1, 2))
+        pair = keras.ops.stack([means[:, 2], means[:, 0]], axis=1)
+        return pair / keras.ops.sum(pair, axis=1, keepdims=True)
+
+
+def colour_model() -> keras.Model:
+    return keras.Sequential([keras.Input((SIZE, SIZE, 3)), Colour()])
+
+
+@pytest.fixture(scope="module")
+def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_classifier(
+        colour_model(),
+        labels=NAMES,
+        image_size=SIZE,
+        resize="stretch",
+        directory=tmp_path_factory.mktemp("export"),
+    )
+
+
+def constant(answers: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every target answer so, without its libraries."""
+
+    def classify(pixels: np.ndarray) -> np.ndarray:
+        return np.asarray(answers[np.arange(len(pixels)) % len(answers)], np.float32)
+
+    monkeypatch.setattr(measure, "load_target", lambda *_: Runtime(classify, batch=None))
+
+
+def test_saved_model_is_measured(saved_model: Path) -> None:
+    row = measure_saved_model(saved_model, PIXELS, LABELS, EXPECTED)
+    assert (row["target"], row["file"], row["test_images"]) == ("saved_model", "1", 5)
+    assert row["test_accuracy"] == pytest.approx(0.8)
+    # Wilson's interval of 4 in 5, as in Newcombe (1998)
+    assert row["test_accuracy_low"] == pytest.approx(0.3755, abs=1e-4)
+    assert row["test_accuracy_high"] == pytest.approx(0.9638, abs=1e-4)
+    assert row["labels_equal"] == 1
+    assert 0 <= float(str(row["largest_probability_difference"])) < 1e-6
+    files = [path for path in saved_model.rglob("*") if path.is_file()]
+    assert row["megabytes"] == sum(path.stat().st_size for path in files) / 2**20
+
+
+@pytest.mark.parametrize("name", ["litert", "onnx"])
+def test_answers_away_from_the_trained_model_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    constant(EXPECTED + np.array([2e-4, -2e-4]), monkeypatch)
+    with pytest.raises(ExportError, match=r"within 0.0001, got a difference of 0.0002 on 5"):
+        measure_target(name, tmp_path, PIXELS, LABELS, EXPECTED)
+
+
+def test_value_that_is_no_number_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constant(np.full_like(EXPECTED, np.nan), monkeypatch)
+    with pytest.raises(ExportError, match="got a difference of nan"):
+        measure_target("onnx", tmp_path, PIXELS, LABELS, EXPECTED)
+
+
+def test_integers_are_reported_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = EXPECTED.copy()
+    changed[2] = [0.25, 0.75]
+    constant(changed, monkeypatch)
+    row = measure_target("litert_int8", tmp_path, PIXELS, LABELS, EXPECTED)
+    assert row["test_accuracy"] == 1
+    assert row["labels_equal"] == pytest.approx(0.8)
+    assert row["largest_probability_difference"] == pytest.approx(10 / 19 - 0.25)
+
+
+def test_rows_must_fit(saved_model: Path) -> None:
+    with pytest.raises(ValueError, match=r"\(5, 2\); got labels \(4,\)"):
+        measure_saved_model(saved_model, PIXELS, LABELS[:4], EXPECTED)
+
+
+def test_missing_saved_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="with the signature 'serving_images'"):
+        measure_saved_model(tmp_path / "7", PIXELS, LABELS, EXPECTED)
+
+
+@pytest.mark.skipif(find_spec("ai_edge_litert") is None, reason="ai_edge_litert is not installed")
+def test_batch_that_a_file_does_not_take_has_no_time(tmp_path: Path) -> None:
+    path = write_target("litert", colour_model(), tmp_path, PIXELS, NAMES)
+    row = measure_target("litert", path, PIXELS, LABELS, EXPECTED)
+    assert float(str(row["milliseconds_batch_1"])) > 0
+    assert np.isnan(float(str(row["milliseconds_batch_32"])))
+
+
+def test_table_has_its_columns_in_order_and_their_types(saved_model: Path) -> None:
+    table = exports_table([measure_saved_model(saved_model, PIXELS, LABELS, EXPECTED)])
+    assert list(table.columns[:4]) == ["target", "file", "megabytes", "test_images"]
+    assert list(table.columns[-2:]) == ["milliseconds_batch_1", "milliseconds_batch_32"]
+    assert table.dtypes.equals(exports_table([]).dtypes)
+    assert (table["milliseconds_batch_32"] > 0).all()

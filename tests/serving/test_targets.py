@@ -1,0 +1,196 @@
+"""Other formats of a classifier say what they need, hold the class names and answer as it does."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tl_keras.errors import ExportError
+from tl_keras.serving import targets
+from tl_keras.serving.litert import read_labels as read_litert_labels
+from tl_keras.serving.onnx import read_labels as read_onnx_labels
+from tl_keras.serving.targets import TARGETS, check_targets, is_exact, load_target, write_target
+
+SIZE = 16
+LABELS = ["scratches", "pitted surface", "überzug"]
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, SIZE, SIZE, 3), np.uint8)
+PIXELS[:, :, :, 1] //= np.arange(1, 41, dtype=np.uint8)[:, None, None]
+
+
+def needs(module: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(find_spec(module) is None, reason=f"{module} is not installed")
+
+
+INSTALLED = [
+    pytest.param(name, marks=needs("tf2onnx" if name == "onnx" else "ai_edge_litert"), id=name)
+    for name in TARGETS
+]
+
+
+def classifier(*layers: keras.layers.Layer, classes: int = 3) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3)),
+            keras.layers.Rescaling(1 / 127.5, offset=-1),
+            keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
+            keras.layers.BatchNormalization(),
+            *layers,
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(classes, kernel_initializer="random_normal"),
+            keras.layers.Rescaling(40.0),
+            keras.layers.Softmax(),
+        ]
+    )
+
+
+def write(name: str, folder: Path, model: keras.Model | None = None) -> Path:
+    return write_target(name, model or classifier(), folder, PIXELS, LABELS)
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_file_answers_as_the_model(tmp_path: Path, name: str) -> None:
+    model = classifier()
+    expected = model.predict(PIXELS.astype(np.float32), verbose=0)
+    assert np.ptp(expected, axis=0).min() > 0.02
+    answers = load_target(name, write(name, tmp_path, model)).probabilities(PIXELS)
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers, expected, atol=1e-6 if is_exact(name) else 0.03)
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_class_names_lie_in_the_file(tmp_path: Path, name: str) -> None:
+    read = read_onnx_labels if name == "onnx" else read_litert_labels
+    assert read(write(name, tmp_path)) == LABELS
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_file_is_replaced_and_nothing_else_is_left(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "export" / "1"
+    first = write(name, folder)
+    first.write_bytes(b"of an earlier time")
+    assert write(name, folder) == first
+    assert first.stat().st_size > 1000
+    assert first.stat().st_mode & 0o044 == 0o044
+    assert [path.name for path in folder.iterdir()] == [first.name]
+
+
+@needs("ai_edge_litert")
+@pytest.mark.parametrize("name", ["litert", "litert_int8"])
+def test_litert_takes_one_image_of_a_fixed_shape(tmp_path: Path, name: str) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(str(write(name, tmp_path))).get_signature_runner("serving_default")
+    (takes,) = runner.get_input_details().values()
+    (gives,) = runner.get_output_details().values()
+    assert takes["shape_signature"].tolist() == [1, SIZE, SIZE, 3]
+    assert gives["shape_signature"].tolist() == [1, len(LABELS)]
+    assert {takes["dtype"], gives["dtype"]} == {np.float32 if is_exact(name) else np.uint8}
+
+
+@needs("ai_edge_litert")
+def test_integers_are_the_bytes_of_the_picture_and_256ths(tmp_path: Path) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    dull = np.clip(PIXELS, 60, 180)
+    path = write_target("litert_int8", classifier(), tmp_path, dull, LABELS)
+    runner = Interpreter(str(path)).get_signature_runner()
+    assert runner.get_input_details()["images"]["quantization"] == (1.0, 0)
+    assert runner.get_output_details()["probabilities"]["quantization"] == (1 / 256, 0)
+
+
+@needs("ai_edge_litert")
+def test_calibration_images_are_left_as_they_are(tmp_path: Path) -> None:
+    before = PIXELS.copy()
+    write("litert_int8", tmp_path)
+    np.testing.assert_array_equal(PIXELS, before)
+
+
+@needs("tf2onnx")
+def test_onnx_names_its_tensors_and_takes_any_batch(tmp_path: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(write("onnx", tmp_path)))
+    (takes,), (gives,) = session.get_inputs(), session.get_outputs()
+    assert (takes.name, takes.type) == ("images", "tensor(float)")
+    assert takes.shape == ["batch", SIZE, SIZE, 3]
+    assert (gives.name, gives.shape) == ("probabilities", ["batch", 3])
+
+
+@needs("tf2onnx")
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.Conv2D(8, 3, groups=8),
+        keras.layers.Activation(keras.activations.gelu),
+        keras.layers.Normalization(mean=[0.5] * 8, variance=[2.0] * 8),
+    ],
+    ids=["grouped convolution", "exact GELU", "constants of a layer"],
+)
+def test_onnx_has_what_the_converter_alone_cannot_write(
+    tmp_path: Path, layer: keras.layers.Layer
+) -> None:
+    model = classifier(layer)
+    expected = model.predict(PIXELS.astype(np.float32), verbose=0)
+    answers = load_target("onnx", write("onnx", tmp_path, model)).probabilities(PIXELS)
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+
+@needs("tf2onnx")
+def test_operation_that_onnx_lacks_is_refused(tmp_path: Path) -> None:
+    model = classifier(keras.layers.Lambda(lambda tensor: keras.ops.erfinv(tensor / 100)))
+    with pytest.raises(ExportError, match=r"cannot write this model as 'onnx', got .*Erfinv"):
+        write("onnx", tmp_path, model)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_target_is_refused() -> None:
+    with pytest.raises(ExportError, match=r"one of \('litert', .*\), got 'coreml'"):
+        check_targets(["coreml"])
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "extra"),
+    [("litert_int8", "ai_edge_litert", "litert"), ("onnx", "onnxruntime", "onnx")],
+)
+def test_missing_library_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, name: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ExportError, match=rf"without .*{module}.*\"tl_keras\[{extra}\]\""):
+        check_targets([name])
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_file_of_another_kind_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "classifier"
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ExportError, match=r"must be a file that write_target wrote.*Write it"):
+        load_target(name, path)
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_other_number_of_classes_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ExportError, match="one probability per label"):
+        write(name, tmp_path, classifier(classes=4))
+
+
+@pytest.mark.parametrize("pixels", [PIXELS[:0], PIXELS[:, 1:], PIXELS.astype(np.float32)])
+@pytest.mark.parametrize("name", INSTALLED)
+def test_unusable_calibration_is_refused(tmp_path: Path, name: str, pixels: np.ndarray) -> None:
+    with pytest.raises(ExportError, match="calibration must be uint8 of shape"):
+        write_target(name, classifier(), tmp_path, pixels, LABELS)
+
+
+def test_half_a_file_never_has_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_half(path: Path, _: bytes) -> None:
+        path.touch()
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(OSError, match="No space left"):
+        targets._write(b"content", tmp_path, "classifier.onnx")
+    assert list(tmp_path.iterdir()) == []

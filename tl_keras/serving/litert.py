@@ -1,0 +1,130 @@
+"""A classifier for LiteRT (TensorFlow Lite): phones, single-board computers, microcontrollers.
+
+Both kinds of file take one image at a time, because the processors of phones and the runtime for
+microcontrollers want every shape to be fixed. The class names lie in the file, as `labels.txt` in
+the archive at its end, which is where LiteRT's metadata has them: `unzip -p classifier.tflite
+labels.txt` shows them, and a runtime that knows nothing of them does not read so far.
+"""
+
+import io
+import os
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tl_keras.serving.runtime import Runtime
+
+LABELS_FILE = "labels.txt"
+CALIBRATION_IMAGES = 200
+
+
+def convert_float(model: keras.Model, labels: Sequence[str]) -> bytes:
+    """A file that computes in float32, as the model does.
+
+    Its signature `serving_default` takes `images`, float32 (1, size, size, 3), RGB, 0..255, and
+    answers `probabilities`, float32 (1, classes), in the order of `labels`.
+    """
+    return _with_labels(_converter(model).convert(), labels)
+
+
+def convert_int8(
+    model: keras.Model, labels: Sequence[str], calibration: NDArray[np.uint8]
+) -> bytes:
+    """A file that computes in 8-bit integers alone: a quarter of the size.
+
+    Its signature `serving_default` takes `images`, uint8 (1, size, size, 3), RGB: the bytes of a
+    camera or of a decoded file as they are. It answers `probabilities`, uint8 (1, classes), in
+    256ths, in the order of `labels`. So nothing around it needs floating point either, which not
+    every microcontroller has, and no scale can be applied wrongly. Probabilities come in steps of
+    1/256.
+
+    Weights get one scale per channel, activations one per tensor, from their range on the
+    calibration images (Jacob et al. 2018, https://arxiv.org/abs/1712.05877).
+
+    Args:
+        model: as in `write_target`.
+        labels: in the order of the outputs.
+        calibration: (n, size, size, 3), n at least 1, of training images; `CALIBRATION_IMAGES` of
+            them, evenly spaced, are used.
+    """
+    converter = _converter(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: _representative(calibration)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.uint8
+    with warnings.catch_warnings():
+        # The converter runs TensorFlow's own interpreter, which says that it is deprecated.
+        warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
+        return _with_labels(converter.convert(), labels)
+
+
+def load_litert(path: Path) -> Runtime:
+    """A file of this module in the LiteRT interpreter, on all processors."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(str(path), num_threads=os.cpu_count()).get_signature_runner()
+    takes = runner.get_input_details()["images"]["dtype"]
+    gives = runner.get_output_details()["probabilities"]
+
+    def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        answer = runner(images=pixels.astype(takes))["probabilities"]
+        return _real_values(answer, gives)
+
+    return Runtime(classify, batch=1)
+
+
+def read_labels(path: Path) -> list[str]:
+    """The class names in a file of this module, in the order of its outputs."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(LABELS_FILE).decode().splitlines()
+
+
+def _converter(model: keras.Model) -> Any:
+    @tf.function(
+        input_signature=[tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="images")],
+        autograph=False,
+    )
+    def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"probabilities": model(images, training=False)}
+
+    # The plain TensorFlow variables: of a Keras model the converter sees none, and writes a file
+    # that reads variables which nobody has set.
+    owner = tf.Module(name="classifier")
+    owner.model_variables = [variable.value for variable in model.variables]
+    return tf.lite.TFLiteConverter.from_concrete_functions(
+        [classify.get_concrete_function()], owner
+    )
+
+
+def _representative(calibration: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.float32]]]:
+    count = min(len(calibration), CALIBRATION_IMAGES)
+    rows = np.linspace(0, len(calibration) - 1, count).round().astype(int)
+    for place, row in enumerate(rows):
+        image = calibration[row : row + 1].astype(np.float32)
+        if place == 0:
+            # Two pixels span 0..255, so that the scale of the input is 1 and bytes fit as they are.
+            image[0, 0, 0], image[0, -1, -1] = 0, 255
+        yield {"images": image}
+
+
+def _real_values(answer: NDArray[Any], details: dict[str, Any]) -> NDArray[np.float32]:
+    scale, zero_point = details["quantization"]
+    if scale == 0:
+        return np.asarray(answer, np.float32)
+    return ((answer.astype(np.float32) - zero_point) * scale).astype(np.float32)
+
+
+def _with_labels(model: bytes, labels: Sequence[str]) -> bytes:
+    content = io.BytesIO(model)
+    with zipfile.ZipFile(content, "a") as archive:
+        # The same model makes the same file, whenever it is written.
+        entry = zipfile.ZipInfo(LABELS_FILE)
+        archive.writestr(entry, "".join(f"{label}\n" for label in labels))
+    return content.getvalue()

@@ -1,0 +1,117 @@
+"""A classifier as an ONNX file: ONNX Runtime, and what else reads the format."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from tl_keras.serving.runtime import Runtime
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+LABELS_KEY = "labels"
+# Of December 2021 and all that this needs: older runtimes on devices read it too.
+OPSET = 15
+
+
+def convert_onnx(model: keras.Model, labels: Sequence[str]) -> bytes:
+    """A file that computes in float32, as the model does.
+
+    It takes `images`, float32 (batch, size, size, 3), RGB, 0..255, and answers `probabilities`,
+    float32 (batch, classes), in the order of the class names, which lie in its metadata as the
+    JSON list `labels`.
+    """
+    import onnx
+    import tf2onnx
+
+    graph, output = _frozen_graph(model)
+    converted, _ = tf2onnx.convert.from_graph_def(
+        graph,
+        input_names=["images:0"],
+        output_names=[output],
+        tensors_to_rename={"images:0": "images", output: "probabilities"},
+        opset=OPSET,
+        custom_op_handlers={"Erfc": (_convert_erfc, [])},
+    )
+    for tensor in (*converted.graph.input, *converted.graph.output):
+        tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
+    converted.metadata_props.add(key=LABELS_KEY, value=json.dumps(list(labels)))
+    # An operation that tf2onnx does not know is only logged by it, and left in the graph.
+    onnx.checker.check_model(converted)
+    return bytes(converted.SerializeToString())
+
+
+def load_onnx(path: Path) -> Runtime:
+    """A file of this module in ONNX Runtime, on the processors."""
+    session = _session(path)
+
+    def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        (answer,) = session.run(["probabilities"], {"images": pixels.astype(np.float32)})
+        return np.asarray(answer, np.float32)
+
+    return Runtime(classify, batch=None)
+
+
+def read_labels(path: Path) -> list[str]:
+    """The class names in a file of this module, in the order of its outputs."""
+    labels: list[str] = json.loads(_session(path).get_modelmeta().custom_metadata_map[LABELS_KEY])
+    return labels
+
+
+def _frozen_graph(model: keras.Model) -> tuple[Any, str]:
+    """The model as one graph with its numbers in it, and the name of its output."""
+    classify = tf.function(
+        lambda images: model(images, training=False),
+        input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="images")],
+        autograph=False,
+    )
+    with _inlined_functions():
+        concrete = classify.get_concrete_function()
+    # `tf2onnx.convert.from_function` would take constants of a layer, such as the mean and variance
+    # of a Normalization, for inputs of the model.
+    frozen = convert_variables_to_constants_v2(concrete)
+    return frozen.graph.as_graph_def(), frozen.outputs[0].name
+
+
+@contextmanager
+def _inlined_functions() -> Iterator[None]:
+    """Trace without the calls of compiled functions, which Keras wraps grouped convolutions in.
+
+    ONNX has no counterpart of such a call.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _convert_erfc(context: Any, node: Any, name: str, _: Sequence[Any]) -> None:
+    """Write 1 - erf(x), of the exact GELU, as the operations that ONNX has."""
+    one = context.make_const(f"{name}_one", np.ones((), np.float32))
+    erf = context.make_node("Erf", [node.input[0]])
+    outputs, shape, kind = node.output, node.output_shapes, node.output_dtypes
+    context.remove_node(node.name)
+    context.make_node(
+        "Sub",
+        [one.output[0], erf.output[0]],
+        name=name,
+        outputs=outputs,
+        shapes=shape,
+        dtypes=kind,
+    )
+
+
+def _session(path: Path) -> "onnxruntime.InferenceSession":
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -1,0 +1,187 @@
+"""The formats besides the SavedModel that a classifier can be written in."""
+
+import importlib.util
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tl_keras.errors import ExportError
+
+# Names and checks of targets load no TensorFlow: they come before everything else.
+if TYPE_CHECKING:
+    import keras
+
+    from tl_keras.serving.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What a target needs.
+
+    Attributes:
+        file: what it is written as.
+        extra: of this package, which installs `modules`.
+        modules: to convert a model and to run it.
+        exact: whether it answers as the trained model does; a quantised one does so roughly.
+    """
+
+    file: str
+    extra: str
+    modules: tuple[str, ...]
+    exact: bool = True
+
+
+_TARGETS = {
+    "litert": _Target("classifier.tflite", "litert", ("ai_edge_litert",)),
+    "litert_int8": _Target("classifier_int8.tflite", "litert", ("ai_edge_litert",), exact=False),
+    "onnx": _Target("classifier.onnx", "onnx", ("onnx", "onnxruntime", "tf2onnx")),
+}
+TARGETS = tuple(_TARGETS)
+
+
+def check_targets(names: Iterable[str]) -> None:
+    """Refuse what cannot be written here, without TensorFlow and before anything is trained.
+
+    Raises:
+        ExportError: a name is not one of `TARGETS`, or its libraries are not installed.
+    """
+    for name in names:
+        target = _find(name)
+        absent = [module for module in target.modules if importlib.util.find_spec(module) is None]
+        if absent:
+            raise ExportError(
+                f"The target {name!r} needs {', '.join(target.modules)}, got an installation "
+                f'without {", ".join(absent)}: pip install "tl_keras[{target.extra}]", or leave '
+                "the target out."
+            )
+
+
+def file_of(name: str) -> str:
+    """The name of the file that a target is written as.
+
+    Raises:
+        ExportError: the name is not one of `TARGETS`.
+    """
+    return _find(name).file
+
+
+def is_exact(name: str) -> bool:
+    """Whether the target must answer as the trained model does, and not only roughly.
+
+    Raises:
+        ExportError: the name is not one of `TARGETS`.
+    """
+    return _find(name).exact
+
+
+def write_target(
+    name: str,
+    model: "keras.Model",
+    folder: Path,
+    calibration: NDArray[np.uint8],
+    labels: Sequence[str],
+) -> Path:
+    """Write the model as `classifier.tflite`, `classifier_int8.tflite` or `classifier.onnx`.
+
+    What each takes and answers is said where it is made: `convert_float`, `convert_int8`,
+    `convert_onnx`. Resizing is the caller's part, scaling of pixels the file's.
+
+    Args:
+        name: One of `TARGETS`.
+        model: Inference only: float32 (batch, size, size, 3), 0..255, to probabilities
+            (batch, classes).
+        folder: Created if absent; a file of an earlier time is replaced.
+        calibration: (n, size, size, 3), n at least 1, of training images; only integer targets
+            look at them.
+        labels: Class names in the order of the model's outputs, which the file keeps.
+
+    Returns:
+        The file. It appears under its name only when it is complete.
+
+    Raises:
+        ExportError: `check_targets` or `export_classifier` would refuse the name, the model or
+            the labels, the calibration images are none or of another size, or the converter cannot
+            write this model.
+    """
+    from tl_keras.serving.export import check_labels, check_model
+
+    check_targets([name])
+    check_labels(labels)
+    check_model(model, len(labels), model.input_shape[1])
+    _check_calibration(calibration, model)
+    try:
+        content = _convert(name, model, calibration, labels)
+    # Converters raise whatever comes: several kinds of their own, ValueError, KeyError.
+    except Exception as error:
+        raise ExportError(
+            f"The converter cannot write this model as {name!r}, got {_told(error)} "
+            "Leave the target out, or choose another backbone."
+        ) from error
+    return _write(content, folder, _find(name).file)
+
+
+def load_target(name: str, path: Path) -> "Runtime":
+    """What `write_target` wrote, in LiteRT or ONNX Runtime, which computes without TensorFlow.
+
+    Raises:
+        ExportError: `check_targets` would refuse the name, or the runtime cannot load the file.
+    """
+    from tl_keras.serving.litert import load_litert
+    from tl_keras.serving.onnx import load_onnx
+
+    check_targets([name])
+    try:
+        return load_onnx(path) if name == "onnx" else load_litert(path)
+    # Both runtimes raise kinds of their own, and RuntimeError and ValueError.
+    except Exception as error:
+        raise ExportError(
+            f"{path} must be a file that write_target wrote as {name!r}, got "
+            f"{_told(error)} Write it again."
+        ) from error
+
+
+def _find(name: str) -> _Target:
+    if name not in _TARGETS:
+        raise ExportError(f"A target must be one of {TARGETS}, got {name!r}.")
+    return _TARGETS[name]
+
+
+def _check_calibration(calibration: NDArray[np.uint8], model: "keras.Model") -> None:
+    size = tuple(model.input_shape[1:])
+    if calibration.dtype != np.uint8 or calibration.shape[1:] != size or not len(calibration):
+        raise ExportError(
+            f"calibration must be uint8 of shape (n, {', '.join(map(str, size))}), n at least 1, "
+            f"got {calibration.dtype} of shape {calibration.shape}."
+        )
+
+
+def _convert(
+    name: str, model: "keras.Model", calibration: NDArray[np.uint8], labels: Sequence[str]
+) -> bytes:
+    from tl_keras.serving.litert import convert_float, convert_int8
+    from tl_keras.serving.onnx import convert_onnx
+
+    if name == "onnx":
+        return convert_onnx(model, labels)
+    if name == "litert_int8":
+        return convert_int8(model, labels, calibration)
+    return convert_float(model, labels)
+
+
+def _told(error: Exception) -> str:
+    """The kind and the message as one sentence; those of converters run over many lines."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}."
+
+
+def _write(content: bytes, folder: Path, name: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".writing_", dir=folder) as scratch:
+        # A file inside, because a temporary one itself is closed to other users.
+        unfinished = Path(scratch) / name
+        unfinished.write_bytes(content)
+        return unfinished.replace(folder / name)
