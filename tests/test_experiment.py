@@ -17,8 +17,8 @@ from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import fingerprint
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
-from tl_keras.errors import ConfigError, DataError, ResultsError, WeightsError
-from tl_keras.experiment import ExperimentResult, Images, run_experiment
+from tl_keras.errors import ConfigError, DataError, ExportError, ResultsError, WeightsError
+from tl_keras.experiment import ExperimentResult, Images, export_experiment, run_experiment
 from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.blocks import find_blocks
 from tl_keras.models.source_card import write_source_model
@@ -345,6 +345,68 @@ def test_the_export_is_verified_and_lies_where_a_server_looks(result: Experiment
     record = json.loads((result.folder / "export.json").read_text())
     assert record["verified_images"] == 18
     assert record["largest_probability_difference"] <= 1e-4
+
+
+def card_of(version: Path) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads((version / "assets.extra" / "model_card.json").read_text())
+    return card
+
+
+def test_the_card_says_what_was_trained_and_measured(result: ExperimentResult) -> None:
+    assert result.export is not None
+    card = card_of(result.export)
+    run = result.runs.set_index("run_id").loc[card["run"]["run_id"]]
+    assert card["metrics"]["accuracy"] == run["test_accuracy"]
+    assert card["metrics"]["test_images"] == card["verification"]["images"] == 18
+    assert card["trained_on"]["training_images"] == run["training_images"]
+    assert card["trained_on"]["per_class"]["test"] == dict.fromkeys(CLASSES, 6)
+    assert card["configuration_hash"] == run["configuration_hash"]
+    assert card["source"] is None, "random weights saw no images"
+    assert card["milliseconds_per_image"]["batch_32"] > 0
+
+
+def test_a_finished_experiment_is_exported_again_wherever_it_lies(
+    result: ExperimentResult, tmp_path: Path
+) -> None:
+    pytest.importorskip("ai_edge_litert", reason="the extra litert is not installed")
+    folder = shutil.copytree(result.folder, tmp_path / "moved" / "colours")
+    before = sorted((folder / "export" / "1").rglob("*"))
+    again = export_experiment(folder, ["litert"])
+    assert again == folder / "export" / "2"
+    assert (folder / "export" / "latest").read_text() == "2\n"
+    assert sorted((folder / "export" / "1").rglob("*")) == before
+    assert card_of(again)["metrics"] == card_of(folder / "export" / "1")["metrics"]
+    assert json.loads((folder / "export.json").read_text())["version"] == "2"
+    table = pd.read_csv(folder / "exports.csv")
+    assert table["target"].tolist() == ["saved_model", "litert"]
+    assert (table["labels_equal"] == 1).all()
+    assert (again / "assets.extra" / "classifier.tflite").is_file()
+
+
+def test_a_renamed_folder_is_not_exported(result: ExperimentResult, tmp_path: Path) -> None:
+    folder = shutil.copytree(result.folder, tmp_path / "colors")
+    with pytest.raises(ResultsError, match="the name of its experiment, colours"):
+        export_experiment(folder)
+
+
+def test_a_target_that_cannot_be_written_is_left_out(
+    result: ExperimentResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*asked: Any) -> None:
+        raise ExportError("The converter cannot write this model.")
+
+    monkeypatch.setattr("tl_keras.exporting.write_target", refuse)
+    monkeypatch.setattr("tl_keras.experiment.check_targets", lambda names: None)
+    folder, listener = shutil.copytree(result.folder, tmp_path / "colours"), Listener()
+    assert export_experiment(folder, ["onnx"], monitor=listener).name == "2"
+    assert "onnx is left out: The converter cannot write this model." in listener.warnings
+    assert pd.read_csv(folder / "exports.csv")["target"].tolist() == ["saved_model"]
+
+
+def test_what_was_never_exported_cannot_be_exported_again(quick: Configure) -> None:
+    folder = run_experiment(quick()).folder
+    with pytest.raises(ExportError, match="no exported run yet: set export to true"):
+        export_experiment(folder)
 
 
 def test_weights_are_kept_for_the_exported_run_only(result: ExperimentResult) -> None:

@@ -18,7 +18,7 @@ from tl_keras.data.audit import Audit, audit, duplicates_across_splits
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import Splits, make_splits
-from tl_keras.errors import ExportError
+from tl_keras.errors import ExportError, ResultsError
 from tl_keras.exporting import Exporter
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.source_card import SourceCard
@@ -112,7 +112,7 @@ def export_experiment(
     """Export the chosen run of a finished experiment again, as the next version.
 
     Args:
-        folder: of the experiment, such as results/defects; it may have been moved.
+        folder: of the experiment, such as results/defects; it may lie elsewhere than it was made.
         targets: other formats to write as well, of `tl_keras.serving.targets.TARGETS`.
         monitor: hears about progress.
 
@@ -126,10 +126,15 @@ def export_experiment(
         ResultsError: images or weights are not those of the experiment.
         ExportError: nothing was exported before, or the model does not answer as the trained one.
     """
-    path = Path(folder)
+    path = Path(folder).resolve()
     stored = load_config(path / "config.json")
-    moved = stored.model_copy(update={"results_dir": str(path.parent), "name": path.name})
+    if path.name != stored.name:
+        raise ResultsError(
+            f"{folder} must have the name of its experiment, {stored.name}, to go on with it; got "
+            f"{path.name}. Rename it."
+        )
     check_targets(targets)
+    moved = stored.model_copy(update={"results_dir": str(path.parent)})
     return _Experiment(moved, False, monitor or Silent()).export_again(targets)
 
 

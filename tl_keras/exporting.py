@@ -241,5 +241,8 @@ def _some(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int)]
 
 
-def _megabytes(folder: Path) -> float:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 10**6
+def _megabytes(version: Path) -> float:
+    """Of the SavedModel itself, without what lies beside it, in 10^6 bytes."""
+    files = [path for path in version.rglob("*") if path.is_file()]
+    own = [path for path in files if EXTRA not in path.relative_to(version).parts]
+    return sum(path.stat().st_size for path in own) / 10**6
