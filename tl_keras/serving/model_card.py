@@ -265,8 +265,8 @@ print(answer["label"].numpy(), answer["probability"].numpy())
 With TensorFlow Serving (container port 8501), or `python -m tl_keras.serve EXPORT`:
 
 ```sh
-curl -d '{{"instances": [{{"b64": "'"$(base64 -w0 photo.jpg)"'"}}]}}' \\
-  http://localhost:8501/v1/models/{name}:predict
+(printf '{{"instances": [{{"b64": "'; base64 < photo.jpg; printf '"}}]}}') |
+  curl -d @- http://localhost:8501/v1/models/{name}:predict
 ```"""
 
 
