@@ -87,7 +87,11 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "seeds": (100, 101, "a whole number from 1 to 100"),
     "results_dir": ("elsewhere", "", ANY_TEXT),
     "export": (False, 0, "true or false"),
-    "export_targets": (["onnx"], ["tflite"], 'one of "litert", "litert_int8", "onnx"'),
+    "export_targets": (
+        ["onnx"],
+        "onnx",
+        'a list of values, each one of "litert", "litert_int8", "onnx"',
+    ),
     "deterministic": (False, None, "true or false"),
 }
 # keys that are valid beside others only
