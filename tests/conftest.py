@@ -179,3 +179,28 @@ def served_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     definition.method_name = "tensorflow/serving/classify"
     file.write_bytes(saved.SerializeToString())
     return folder
+
+
+@pytest.fixture(scope="session")
+def colour_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export of a Keras model, version 3.
+
+    The probabilities are the softmax of the mean of each colour channel, 0..1, times 2.
+    """
+    import keras
+
+    from tl_keras.serving.export import export_classifier
+
+    images = keras.Input((4, 4, 3))
+    means = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(2 / 255)(images))
+    model = keras.Model(images, keras.layers.Softmax()(means))
+    directory = tmp_path_factory.mktemp("results") / "colours" / "export"
+    version = export_classifier(
+        model,
+        labels=["red", "grün", "blue"],
+        image_size=4,
+        resize="stretch",
+        directory=directory,
+    )
+    version.rename(directory / "3")
+    return directory

@@ -302,3 +302,24 @@ def test_a_fault_of_the_server_is_no_traceback_for_the_client(model: ServedModel
         asyncio.run(app({**scope, "root_path": ""}, receive, send))
     assert sent[0]["status"] == 500
     assert json.loads(sent[1]["body"])["error"].startswith("The server failed")
+
+
+def test_an_exported_model_is_served_with_a_broken_picture_in_the_batch(
+    colour_export: Path,
+) -> None:
+    app = make_app(load_model(find_version(colour_export), "colours"), Limits(LIMIT, batch=4))
+    broken = {"b64": base64.b64encode(b"no picture").decode()}
+    path = "/v1/models/colours"
+    answer = json.loads(ask(app, "POST", f"{path}:predict", {"instances": [RED, broken]}).body)
+    red, none = answer["predictions"]
+    assert (red["label"], red["decoded"]) == ("red", True)
+    assert red["probability"] == pytest.approx(HIGH, abs=1e-5)
+    assert (none["label"], none["decoded"], none["probability"]) == ("", False, 0.0)
+
+    body = {"signature_name": "classify", "examples": [{"image_bytes": GREEN}]}
+    (scores,) = json.loads(ask(app, "POST", f"{path}:classify", body).body)["results"]
+    assert scores[0] == ["grün", pytest.approx(HIGH, abs=1e-5)]
+
+    pixels = {"signature_name": "serving_images_uint8", "inputs": [[[[0, 0, 255]] * 2] * 3]}
+    answer = json.loads(ask(app, "POST", f"{path}:predict", pixels).body)
+    assert answer["outputs"]["label"] == ["blue"]
