@@ -104,7 +104,7 @@ def test_rows_must_fit(saved_model: Path) -> None:
 
 
 def test_missing_saved_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="with the signature 'serving_images'"):
+    with pytest.raises(ExportError, match="with the signature 'serving_images_uint8'"):
         measure_saved_model(tmp_path / "7", PIXELS, LABELS, EXPECTED)
 
 
