@@ -174,8 +174,10 @@ def _progress(total: int, output: Path | None) -> Iterator[Callable[[int], None]
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    shown = console.is_terminal and (output is not None or not sys.stdout.isatty())
-    with Progress(console=console, disable=not shown) as progress:
+    if not console.is_terminal or (output is None and sys.stdout.isatty()):
+        yield lambda count: None
+        return
+    with Progress(console=console) as progress:
         task = progress.add_task("classifying", total=total)
         yield lambda count: progress.advance(task, count)
 
