@@ -7,17 +7,31 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tl_keras.data.decoding import load_pixels
+from tl_keras.models.backbones import build_backbone
+from tl_keras.models.classifier import Backbone
 from tl_keras.serving.classifier import Answers, ExportedClassifier
+from tl_keras.serving.export import export_classifier
+from tl_keras.transfer.linear_probe import probe_classifier
+from tl_keras.transfer.probing import fit_probe
 
 pytestmark = pytest.mark.slow
 
 SOURCE = Path(__file__).with_name("classify.cc")
+HEADER = "tensorflow/cc/saved_model/loader.h"
 LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
+
+SHARED = Path(__file__).parents[3] / "shared"
+WEIGHTS = SHARED / "weights/mobilenetv2_1.0_imagenet_no_top.weights.h5"
+BLOCK = "block_7"
+SIZE = 96
+PER_CLASS, TRAIN_PER_CLASS = 30, 20
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +40,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler, folder = shutil.which("g++"), tf.sysconfig.get_lib()
     if compiler is None:
         pytest.skip("there is no g++")
-    if absent := [name for name in LIBRARIES if not Path(folder, name).exists()]:
+    needed = [Path(tf.sysconfig.get_include(), HEADER), *(Path(folder, lib) for lib in LIBRARIES)]
+    if absent := [path.name for path in needed if not path.exists()]:
         pytest.skip(f"this TensorFlow has no {', '.join(absent)}")
     target = tmp_path_factory.mktemp("client") / "classify"
     link = [f"-L{folder}", f"-Wl,-rpath,{folder}", "-Wl,--no-as-needed"]
@@ -59,7 +74,7 @@ def run(program: Path, *words: object) -> list[list[str]]:
     done = subprocess.run(
         [str(program), *map(str, words)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         env={"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""},
     )
@@ -73,8 +88,26 @@ def assert_same(lines: list[list[str]], paths: list[Path], expected: Answers) ->
     assert list(labels) == expected.labels
     assert [text == "1" for text in decoded] == expected.decoded.tolist()
     values = np.array([text.split() for text in probabilities], float)
-    np.testing.assert_allclose(values, expected.probabilities, atol=1e-4)
-    np.testing.assert_allclose(np.array(probability, float), expected.probability, atol=1e-4)
+    np.testing.assert_allclose(values, expected.probabilities, rtol=0, atol=1e-4)
+    largest = np.array(probability, float)
+    np.testing.assert_allclose(largest, expected.probability, rtol=0, atol=1e-4)
+
+
+def pixels_of(paths: list[Path]) -> np.ndarray:
+    """Float32 (files, SIZE, SIZE, 3), 0..255, as in training."""
+    pixels = [load_pixels(tf.constant(path.read_bytes()), SIZE, "stretch") for path in paths]
+    return np.stack(pixels).astype(np.float32)
+
+
+def trained_classifier(pixels: np.ndarray, labels: np.ndarray) -> keras.Model:
+    """A linear head on a middle block of MobileNetV2 with the weights of ImageNet."""
+    network = build_backbone("MobileNetV2", image_size=SIZE)
+    network.load_weights(WEIGHTS)
+    backbone = Backbone.wrap("MobileNetV2", None, network)
+    features = backbone.up_to(BLOCK, pooled=True).predict(pixels, verbose=0)
+    classes = int(labels.max()) + 1
+    probe = fit_probe(features, labels, classes)
+    return probe_classifier(backbone, [BLOCK], classes, [probe.kernel, probe.bias])
 
 
 def test_answers_are_those_of_python(program: Path, version: Path, pictures: list[Path]) -> None:
@@ -82,6 +115,34 @@ def test_answers_are_those_of_python(program: Path, version: Path, pictures: lis
     assert Answers.of_batches(expected).decoded.tolist() == [True] * 4 + [False] * 2
     lines = run(program, version, *pictures)
     assert_same(lines, pictures, Answers.of_batches(expected))
+
+
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not on this machine")
+@pytest.mark.parametrize(("photos", "accuracy"), [("neu_cls", 0.9), ("cats_vs_dogs", 0.6)])
+def test_photos_are_answered_as_by_the_trained_model(
+    program: Path, tmp_path: Path, photos: str, accuracy: float
+) -> None:
+    source = SHARED / "data" / photos
+    if not source.is_dir():
+        pytest.skip(f"the photos {photos} are not on this machine")
+    folders = sorted(path for path in source.iterdir() if path.is_dir())
+    files = [path for folder in folders for path in sorted(folder.iterdir())[:PER_CLASS]]
+    classes = np.repeat(np.arange(len(folders)), PER_CLASS)
+    train = np.arange(len(files)) % PER_CLASS < TRAIN_PER_CLASS
+    pixels = pixels_of(files)
+    model = trained_classifier(pixels[train], classes[train])
+    expected = model.predict(pixels[~train], verbose=0)
+
+    names = [folder.name for folder in folders]
+    version = export_classifier(
+        model, labels=names, image_size=SIZE, resize="stretch", directory=tmp_path
+    )
+    labels = [names[column] for column in expected.argmax(axis=1)]
+    tested = [path for path, trained in zip(files, train, strict=True) if not trained]
+    lines = run(program, version, *tested)
+    assert_same(lines, tested, Answers(labels, expected, np.ones(len(tested), bool)))
+    right = [line[1] == path.parent.name for line, path in zip(lines, tested, strict=True)]
+    assert np.mean(right) > accuracy
 
 
 def test_no_python_is_in_the_process(
@@ -94,10 +155,27 @@ def test_no_python_is_in_the_process(
     assert "bin/python" not in mapped
 
 
-def test_a_folder_without_a_model_is_an_error(
-    program: Path, pictures: list[Path], tmp_path: Path
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{empty}", "{picture}"], "Could not find SavedModel"),
+        (["--signature=other", "{version}", "{picture}"], "No signature other"),
+        (["--signature=serving_images", "{version}", "{picture}"], "No input image_bytes"),
+        (["{version}", "{empty}/absent.jpg"], "Cannot read"),
+        (["{version}"], "Usage"),
+    ],
+)
+def test_a_failure_is_told(
+    program: Path,
+    version: Path,
+    pictures: list[Path],
+    tmp_path: Path,
+    words: list[str],
+    message: str,
 ) -> None:
-    words = [str(program), str(tmp_path), str(pictures[0])]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert str(tmp_path) in done.stderr
+    places = {"empty": tmp_path, "version": version, "picture": pictures[0]}
+    command = [str(program), *(word.format_map(places) for word in words)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not done.stdout

@@ -1,6 +1,8 @@
 """The signatures fit the requests and answers that TensorFlow Serving publishes as protos."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +31,16 @@ def definitions(colour_export: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
     return dict(graph.signature_def)
 
 
+def assert_fits(tensors: Mapping[str, Any], stated: Mapping[str, Any]) -> None:
+    """Check that tensors have the names, types and shapes that a signature states."""
+    assert set(tensors) == set(stated)
+    for name, info in stated.items():
+        shape = tf.TensorShape(info.tensor_shape)
+        assert tensors[name].dtype == info.dtype, name
+        assert shape.rank is not None, name
+        assert shape.is_compatible_with(tensors[name].tensor_shape), name
+
+
 @pytest.mark.parametrize("name", INPUTS)
 def test_predict_request_is_answered_by_its_signature(
     colour_export: Path, definitions: dict[str, meta_graph_pb2.SignatureDef], name: str
@@ -38,16 +50,12 @@ def test_predict_request_is_answered_by_its_signature(
     request.model_spec.signature_name = name
     request.inputs[key].CopyFrom(tf.make_tensor_proto(values))
     sent, definition = PredictRequest.FromString(request.SerializeToString()), definitions[name]
-    assert {key: tensor.dtype for key, tensor in sent.inputs.items()} == {
-        key: tensor.dtype for key, tensor in definition.inputs.items()
-    }
+    assert_fits(sent.inputs, definition.inputs)
     function = tf.saved_model.load(str(colour_export / "3")).signatures[name]
     response = PredictResponse()
     for output, tensor in function(**{key: tf.constant(tf.make_ndarray(sent.inputs[key]))}).items():
         response.outputs[output].CopyFrom(tf.make_tensor_proto(tensor))
-    assert {key: tensor.dtype for key, tensor in response.outputs.items()} == {
-        key: tensor.dtype for key, tensor in definition.outputs.items()
-    }
+    assert_fits(response.outputs, definition.outputs)
     assert not any(output.endswith("_bytes") for output in response.outputs), "encoded in REST"
 
 
@@ -76,6 +84,7 @@ def test_metadata_of_the_local_server_is_a_map_of_signatures(
 ) -> None:
     told = load_model(find_version(colour_export), "colours").metadata()["metadata"]
     found = json_format.ParseDict(told["signature_def"], SignatureDefMap())
-    assert {"classify", *INPUTS} <= set(found.signature_def)
+    # TensorFlow adds one, which initializes the model.
+    assert {"classify", *INPUTS} == set(found.signature_def) - {"__saved_model_init_op"}
     for name in ("classify", *INPUTS):
         assert found.signature_def[name] == definitions[name]
