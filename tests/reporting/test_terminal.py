@@ -134,6 +134,17 @@ def test_a_finished_trial_is_one_line() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("depth", "words"),
+    [("1", "1 unfrozen block at"), ("all", "all unfrozen blocks at"), ("a:b", "a:b unfrozen at")],
+)
+def test_a_trial_names_its_depth(depth: str, words: str) -> None:
+    screen = console()
+    trial = Trial("top", depth, 1e-4, 1.0, 0, "none", 5, 1, 9, 0.25, 0.1, 0.9, 99, 1.5)
+    TerminalMonitor(screen).trial(trial)
+    assert f"up to top, {words} 0.0001" in shown(screen)
+
+
 def test_a_trial_without_a_second_phase_has_no_rate() -> None:
     screen = console()
     TerminalMonitor(screen).trial(

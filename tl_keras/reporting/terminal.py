@@ -74,7 +74,7 @@ class TerminalMonitor:
     def trial(self, trial: Trial) -> None:
         rate = "" if trial.learning_rate is None else f" at {trial.learning_rate:g}"
         self._console.print(
-            f"  trial: up to {trial.cut}, {trial.unfrozen_blocks} unfrozen blocks{rate}, "
+            f"  trial: up to {trial.cut}, {_unfrozen(trial.unfrozen_blocks)}{rate}, "
             f"augmentation {trial.augmentation}: validation loss {trial.validation_loss:.3f}",
             highlight=False,
             soft_wrap=True,
@@ -91,6 +91,13 @@ class TerminalMonitor:
         )
         self._bar.update(self._task, description="Training")
         self._bar.advance(self._task)
+
+
+def _unfrozen(depth: str) -> str:
+    """Such as "1 unfrozen block", "all unfrozen blocks" or "block_2:block_5 unfrozen"."""
+    if ":" in depth:
+        return f"{depth} unfrozen"
+    return f"{depth} unfrozen block{'' if depth == '1' else 's'}"
 
 
 def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) -> None:
