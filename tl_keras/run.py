@@ -59,6 +59,7 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
         from tl_keras.experiment import run_experiment
+        from tl_keras.reporting.tables import advice_in_hindsight
         from tl_keras.reporting.terminal import TerminalMonitor, show_probes, show_summary
 
     with TerminalMonitor(console) as monitor:
@@ -66,6 +67,11 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     if result.probes is not None:
         show_probes(console, result.probes)
     show_summary(console, result.summary, result.notice)
+    record = result.folder / "advice.json"
+    if record.exists():
+        advice = json.loads(record.read_text())
+        text = advice_in_hindsight(advice, result.summary, config.backbone.cut)
+        console.print(text, highlight=False)
     console.print(
         f"Tables and configuration: {result.folder}", markup=False, highlight=False, soft_wrap=True
     )

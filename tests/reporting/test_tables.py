@@ -9,6 +9,7 @@ import pytest
 from tl_keras.reporting import tables
 from tl_keras.reporting.ledger import runs_table
 from tl_keras.reporting.tables import (
+    advice_in_hindsight,
     best_run,
     confusion_table,
     per_class_table,
@@ -242,3 +243,40 @@ def test_the_majority_class_is_chosen_only_when_alone() -> None:
 )
 def test_strategies_have_names_for_people(strategy: str, depth: str | None, name: str) -> None:
     assert strategy_name(row(strategy, 0, depth)) == name
+
+
+def hindsight(strategy: str, cut: str = "top", **changed: Any) -> str:
+    summary = pd.DataFrame(
+        {
+            "strategy": ["feature_extraction", "fine_tuning", "fine_tuning", "linear_probe"],
+            "unfrozen_blocks": ["0", "2", "all", "0"],
+            "train_per_class": pd.array([10, 10, 10, 5], dtype="Int64"),
+            "validation_loss_mean": [0.4, 0.3, 0.2, 0.1],
+            "test_accuracy_mean": [0.81, 0.85, 0.9, 0.99],
+        }
+        | changed
+    )
+    return advice_in_hindsight({"strategy": strategy, "cut": cut}, summary, "top")
+
+
+def test_advice_is_compared_with_what_validation_chose() -> None:
+    assert hindsight("fine_tuning") == (
+        "The advice was fine-tuning (all blocks): 0.900 on test; validation chose the same."
+    )
+    assert hindsight("feature_extraction") == (
+        "The advice was feature extraction: 0.810 on test; validation chose fine-tuning (all "
+        "blocks), 0.900."
+    )
+
+
+def test_advice_that_was_not_tried_is_said() -> None:
+    missing = "was not among the strategies."
+    assert hindsight("linear_probe") == f"The advice, linear probe, {missing}"
+    assert (
+        hindsight("fine_tuning", "block_7") == f"The advice, fine-tuning up to block_7, {missing}"
+    )
+
+
+def test_advice_on_all_images_is_compared_there() -> None:
+    sizes = pd.array([10, 10, 10, None], dtype="Int64")
+    assert "linear probe: 0.990 on test" in hindsight("linear_probe", train_per_class=sizes)

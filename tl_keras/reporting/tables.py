@@ -128,6 +128,32 @@ def best_run(runs: pd.DataFrame) -> str:
     return str(best["run_id"].iloc[(len(best) - 1) // 2])
 
 
+def advice_in_hindsight(advice: Mapping[str, Any], summary: pd.DataFrame, cut: str) -> str:
+    """A sentence on what the advice was worth, for the largest training size.
+
+    Args:
+        advice: as `advice.json`.
+        summary: as `summary.csv`.
+        cut: of the experiment, as in its configuration.
+    """
+    sizes = summary["train_per_class"]
+    rows = summary[sizes.isna() if sizes.isna().any() else sizes == sizes.max()]
+    rows = rows.sort_values("validation_loss_mean", kind="stable")
+    chosen = rows.iloc[0].to_dict()
+    of_strategy = rows[rows["strategy"] == advice["strategy"]]
+    fits = advice["strategy"] == "linear_probe" or advice["cut"] == cut
+    if of_strategy.empty or not fits:
+        name = str(advice["strategy"]).replace("fine_tuning", "fine-tuning").replace("_", " ")
+        where = "" if advice["cut"] == "top" else f" up to {advice['cut']}"
+        return f"The advice, {name}{where}, was not among the strategies."
+    advised = of_strategy.iloc[0].to_dict()
+    told = f"The advice was {strategy_name(advised)}: {advised['test_accuracy_mean']:.3f} on test"
+    if strategy_name(advised) == strategy_name(chosen):
+        return f"{told}; validation chose the same."
+    other = f"{strategy_name(chosen)}, {chosen['test_accuracy_mean']:.3f}"
+    return f"{told}; validation chose {other}."
+
+
 def _per_run(
     runs: pd.DataFrame, table_of: Callable[[np.ndarray], pd.DataFrame], results: TestResults
 ) -> pd.DataFrame:
