@@ -120,13 +120,18 @@ def export_experiment(
         The folder of the version.
 
     Raises:
-        ConfigError: the folder has no configuration that can be read.
+        ConfigError: the configuration in the folder cannot be read.
         DataError: the images are no longer there.
         WeightsError: the source weights cannot be had.
-        ResultsError: images or weights are not those of the experiment.
+        ResultsError: it is no folder of an experiment, or images or weights are not those of it.
         ExportError: nothing was exported before, or the model does not answer as the trained one.
     """
     path = Path(folder).resolve()
+    if not (path / "config.json").is_file():
+        raise ResultsError(
+            f"{folder} must be the folder of a finished experiment, such as results/defects, with "
+            "its config.json; got another path."
+        )
     stored = load_config(path / "config.json")
     if path.name != stored.name:
         raise ResultsError(

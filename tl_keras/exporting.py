@@ -242,7 +242,7 @@ def _some(rows: np.ndarray, most: int) -> np.ndarray:
 
 
 def _megabytes(version: Path) -> float:
-    """Of the SavedModel itself, without what lies beside it, in 10^6 bytes."""
+    """Of the SavedModel itself, without what lies beside it, in 2^20 bytes."""
     files = [path for path in version.rglob("*") if path.is_file()]
     own = [path for path in files if EXTRA not in path.relative_to(version).parts]
-    return sum(path.stat().st_size for path in own) / 10**6
+    return sum(path.stat().st_size for path in own) / 2**20

@@ -261,11 +261,12 @@ def hindsight(strategy: str, cut: str = "top", **changed: Any) -> str:
 
 def test_advice_is_compared_with_what_validation_chose() -> None:
     assert hindsight("fine_tuning") == (
-        "The advice was fine-tuning (all blocks): 0.900 on test; validation chose the same."
+        "The advice was fine-tuning (all blocks): 0.900 on test; the lowest validation loss has "
+        "the same."
     )
     assert hindsight("feature_extraction") == (
-        "The advice was feature extraction: 0.810 on test; validation chose fine-tuning (all "
-        "blocks), 0.900."
+        "The advice was feature extraction: 0.810 on test; the lowest validation loss has "
+        "fine-tuning (all blocks), 0.900."
     )
 
 

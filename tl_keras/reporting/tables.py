@@ -149,9 +149,9 @@ def advice_in_hindsight(advice: Mapping[str, Any], summary: pd.DataFrame, cut: s
     advised = of_strategy.iloc[0].to_dict()
     told = f"The advice was {strategy_name(advised)}: {advised['test_accuracy_mean']:.3f} on test"
     if strategy_name(advised) == strategy_name(chosen):
-        return f"{told}; validation chose the same."
+        return f"{told}; the lowest validation loss has the same."
     other = f"{strategy_name(chosen)}, {chosen['test_accuracy_mean']:.3f}"
-    return f"{told}; validation chose {other}."
+    return f"{told}; the lowest validation loss has {other}."
 
 
 def _per_run(

@@ -93,7 +93,7 @@ def model_card(
         evidence: on the test split.
         verification: of the export itself.
         targets: rows of `exports.csv`, other formats beside the SavedModel.
-        megabytes: of the SavedModel on the disk, in 10^6 bytes.
+        megabytes: of the SavedModel on the disk, in 2^20 bytes.
     """
     checked = verification.as_dict()
     times = {name: checked.pop(f"milliseconds_{name}") for name in ("batch_1", "batch_32")}
