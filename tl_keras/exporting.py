@@ -22,15 +22,13 @@ from tl_keras.reporting.environment import environment
 from tl_keras.reporting.ledger import Ledger, write_json
 from tl_keras.runs import RunMaker, unpack
 from tl_keras.serving.export import EXTRA, export_classifier
+from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
 from tl_keras.serving.model_card import Evidence, model_card, write_card
 from tl_keras.serving.targets import file_of, write_target
 from tl_keras.serving.verify import Verification, verify_export
 from tl_keras.serving.versions import EXPORT_FOLDER
 from tl_keras.transfer.recipe import Trained
-
-# Ranges of activations hardly change beyond.
-CALIBRATION_IMAGES = 200
 
 
 @dataclass(frozen=True)
@@ -131,7 +129,8 @@ class Exporter:
         pixels = self._maker.trainer().images.pixels
         training = _some(self._draw(run).train, CALIBRATION_IMAGES)
         test = pixels[self._splits.test], evidence.labels, evidence.probabilities
-        yield measure_saved_model(version, *test)
+        # its folder is named by the version only once it is published
+        yield measure_saved_model(version, *test) | {"file": ""}
         for name in targets:
             self._monitor.stage(f"Writing {name}")
             try:
@@ -160,8 +159,6 @@ class Exporter:
         if exported.targets:
             table = exports_table(exported.targets)
             table.insert(0, "version", exported.path.name)
-            # the folder is named by its version only once it is published
-            table["file"] = table["file"].where(table["target"] != "saved_model", "")
             self._ledger.write("exports", table)
 
     def _evidence(self, run_id: str) -> Evidence:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
     options = _parser().parse_args(arguments)
     if options.schema:
-        return _show(json.dumps(json_schema(), indent=2))
+        return carry_out(lambda: _show(json.dumps(json_schema(), indent=2)))
     if options.experiment is None:
         _parser().error("an experiment is needed: a JSON file or a folder of images")
     return carry_out(
@@ -90,11 +89,8 @@ def _dry_run(config: ExperimentConfig) -> int:
 
 
 def _show(text: str) -> int:
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # The reader, such as head, has seen enough; Python would complain again when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    # At once, so that a reader who has enough is noticed here and not when Python ends.
+    print(text, flush=True)
     return 0
 
 

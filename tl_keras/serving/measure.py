@@ -14,8 +14,8 @@ from tl_keras.evaluation.intervals import accuracy_interval
 from tl_keras.serving.runtime import Runtime
 from tl_keras.serving.signatures import IMAGES_UINT8
 from tl_keras.serving.targets import is_exact, load_target
+from tl_keras.serving.verify import TOLERANCE
 
-TOLERANCE = 1e-4
 # Timed calls per size of batch: small ones are short and vary more.
 REPEATS = {1: 20, 32: 5}
 

@@ -238,7 +238,7 @@ def _targets_text(rows: Sequence[Mapping[str, Any]]) -> str:
         [
             [
                 row["target"],
-                row["file"] if row["target"] != "saved_model" else "",
+                row["file"],
                 f"{row['megabytes']:.1f}",
                 _share(row["test_accuracy"]),
                 _share(row["labels_equal"]),
