@@ -27,7 +27,7 @@ from tl_keras.models.source_models import load_source
 from tl_keras.monitor import Monitor, Silent
 from tl_keras.reporting.environment import environment
 from tl_keras.reporting.ledger import Ledger, runs_table, write_json
-from tl_keras.reporting.plots import plot_probes
+from tl_keras.reporting.plots import probes_figure, save
 from tl_keras.reporting.tables import (
     TestResults,
     best_run,
@@ -305,7 +305,7 @@ class _Experiment:
         probes = self._ledger.probes(runs["run_id"])
         if probes is not None:
             self._ledger.write("probes", probes)
-            plot_probes(probes, self._ledger.folder / "probes.png")
+            save(probes_figure(probes), self._ledger.folder / "probes.png")
         return ExperimentResult(
             config=self._config,
             folder=self._ledger.folder,

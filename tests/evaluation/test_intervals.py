@@ -7,7 +7,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import beta, norm
 
-from tl_keras.evaluation.intervals import accuracy_interval, paired_difference
+from tl_keras.evaluation.intervals import (
+    accuracy_interval,
+    independent_difference,
+    paired_difference,
+)
 
 Correct = NDArray[np.bool_]
 
@@ -221,3 +225,11 @@ def test_bad_level_is_refused() -> None:
 def test_unpaired_strategies_are_refused() -> None:
     with pytest.raises(ValueError, match=r"got \(seeds, images\) \(3, 10\) and \(2, 10\)"):
         paired_difference(hits(8, 10, 3), hits(8, 10, 2))
+
+
+def test_independent_strategies_give_newcombes_interval() -> None:
+    # 56 of 70 against 48 of 80, the example (a) of Newcombe (1998), method 10
+    interval = independent_difference(hits(56, 70), hits(48, 80))
+    assert interval.estimate == pytest.approx(0.2)
+    assert interval.low == pytest.approx(0.0524, abs=1e-4)
+    assert interval.high == pytest.approx(0.3339, abs=1e-4)

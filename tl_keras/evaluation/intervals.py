@@ -16,6 +16,7 @@ from tl_keras.evaluation.variation import decompose, resample_images, resample_s
 WILSON = "Wilson score"
 BOOTSTRAP_SEEDS_AND_IMAGES = "bootstrap over seeds and test images"
 BOOTSTRAP_IMAGES = "bootstrap over test images"
+SQUARE_AND_ADD = "intervals of both, joined by their squares"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,31 @@ def paired_difference(
     draws = image_draws + resample_seed_shifts(variation, resamples, generator)
     method = BOOTSTRAP_IMAGES if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_IMAGES
     return _from_draws(variation.mean, np.clip(draws, -1, 1), correct_a, method, level)
+
+
+def independent_difference(
+    correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_], level: float = 0.95
+) -> Interval:
+    """Accuracy of a minus accuracy of b, in -1..1, where they answered different test images.
+
+    The intervals of both are joined by their squares, as in method 10 of Newcombe (1998),
+    "Interval estimation for the difference between independent proportions".
+
+    Args:
+        correct_a: `(seeds, images)`, at least 2 images.
+        correct_b: `(seeds, images)`, others.
+        level: Between 0 and 1.
+
+    Raises:
+        ValueError: An array is not boolean, not `(seeds, images)` or too small; `level` is not
+            between 0 and 1.
+    """
+    a, b = (accuracy_interval(correct, level) for correct in (correct_a, correct_b))
+    estimate = a.estimate - b.estimate
+    low = estimate - np.hypot(a.estimate - a.low, b.high - b.estimate)
+    high = estimate + np.hypot(a.high - a.estimate, b.estimate - b.low)
+    n_seeds, n_images = (min(pair) for pair in ((a.n_seeds, b.n_seeds), (a.n_images, b.n_images)))
+    return Interval(estimate, float(low), float(high), n_seeds, n_images, SQUARE_AND_ADD, level)
 
 
 def paired_values(

@@ -1,51 +1,198 @@
-"""Plots of the tables, as PNG files."""
+"""Plots of the tables, as figures; `save` and `data_uri` turn them into files and pages."""
 
+import base64
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tl_keras.reporting.tables import mean_probes
+from tl_keras.evaluation.intervals import Interval
+from tl_keras.reporting.tables import KEYS, mean_probes, strategy_name
 
 INCHES = (7.0, 3.8)
 DOTS_PER_INCH = 150
+BLUE, ORANGE, GRAY = "tab:blue", "tab:orange", "0.45"
 
 
-def plot_probes(probes: pd.DataFrame, path: Path) -> None:
-    """Accuracy of a linear probe against the block that it reads, as a PNG file.
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG file."""
+    figure.savefig(path)
+
+
+def data_uri(figure: Figure) -> str:
+    """A figure as SVG inside an address, for a page that needs no other file."""
+    drawn = io.BytesIO()
+    # without a date and with fixed names, the same tables give the same page
+    with mpl.rc_context({"svg.hashsalt": "tl_keras"}):
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(drawn.getvalue()).decode()
+
+
+def probes_figure(probes: pd.DataFrame) -> Figure:
+    """Accuracy of a linear probe against the block that it reads.
 
     Bars are 95% intervals for the number of training images; filled points share in the average
     of probes, and two lines show the average and the probe on all blocks at once.
 
     Args:
         probes: as `probes.csv`.
-        path: of the file.
     """
     shown = mean_probes(probes)
     blocks, joined = shown[shown["depth"].notna()], shown[shown["depth"].isna()]
-    figure = Figure(INCHES, DOTS_PER_INCH, layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _figure()
     errors = [
         blocks["accuracy"] - blocks["accuracy_low"],
         blocks["accuracy_high"] - blocks["accuracy"],
     ]
     axes.errorbar(
-        blocks["depth"], blocks["accuracy"], errors, fmt="-", color="tab:blue", alpha=0.6, capsize=3
+        blocks["depth"], blocks["accuracy"], errors, fmt="-", color=BLUE, alpha=0.6, capsize=3
     )
-    for shares, fill, label in ((True, "tab:blue", "averaged"), (False, "white", "left out")):
+    for shares, fill, label in ((True, BLUE, "averaged"), (False, "white", "left out")):
         points = blocks[(blocks["weight"] > 0) == shares]
         axes.plot(
             *(points["depth"], points["accuracy"], "o"),
-            color="tab:blue",
+            color=BLUE,
             markerfacecolor=fill,
             label=label,
         )
     for row, style in zip(joined.to_dict("records"), (":", "--"), strict=True):
-        axes.axhline(row["accuracy"], color="tab:orange", linestyle=style, label=row["block"])
+        axes.axhline(row["accuracy"], color=ORANGE, linestyle=style, label=row["block"])
     axes.set_xticks(blocks["depth"], blocks["block"], rotation=60, ha="right")
     axes.set_xlabel("block, from the input to the head")
     axes.set_ylabel(f"accuracy, cross-validated\non {blocks['images'].iloc[0]:.0f} images")
     axes.set_title("How well a linear classifier reads the classes at every block")
     axes.grid(axis="y", alpha=0.3)
     axes.legend()
-    figure.savefig(path)
+    return figure
+
+
+def strategies_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
+    """Test accuracy of every strategy with its 95% interval, and of its runs.
+
+    Args:
+        summary: as `summary.csv`, of one training size.
+        runs: as `runs.csv`; of other sizes too.
+    """
+    figure, axes = _figure(height=1.1 + 0.45 * len(summary))
+    places = np.arange(len(summary))[::-1]
+    for place, row in zip(places, summary.to_dict("records"), strict=True):
+        _draw_interval(
+            axes, place, *(row[f"test_accuracy_{end}"] for end in ("mean", "low", "high"))
+        )
+        own = _own_runs(runs, row)["test_accuracy"]
+        axes.plot(own, np.full(len(own), place - 0.22), "|", color=GRAY, markersize=7)
+    axes.set_yticks(places, [strategy_name(row) for row in summary.to_dict("records")])
+    axes.set_ylim(-0.6, len(summary) - 0.4)
+    axes.set_xlabel("accuracy on the test split: mean, 95% interval, and every run")
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def experiments_figure(names: Sequence[str], intervals: Sequence[Interval]) -> Figure:
+    """Accuracies with their intervals, one below the other."""
+    figure, axes = _figure(height=1.1 + 0.45 * len(names))
+    places = np.arange(len(names))[::-1]
+    for place, interval in zip(places, intervals, strict=True):
+        _draw_interval(axes, place, interval.estimate, interval.low, interval.high)
+    axes.set_yticks(places, names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_xlabel("accuracy on the test split: mean and 95% interval")
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def history_figure(history: pd.DataFrame, runs: pd.DataFrame) -> Figure:
+    """Loss on training and validation images by epoch, a panel for each of the runs.
+
+    A line separates the phases: the head on the frozen backbone, then fine-tuning.
+
+    Args:
+        history: as `history.csv`.
+        runs: rows of `runs.csv` to show, one at least.
+    """
+    rows, columns = -(-len(runs) // 2), min(2, len(runs))
+    figure = Figure((INCHES[0], 2.7 * rows), DOTS_PER_INCH, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel, run in zip(panels, runs.to_dict("records"), strict=False):
+        _draw_history(panel, history[history["run_id"] == run["run_id"]])
+        panel.set_title(f"{strategy_name(run)}, seed {run['seed']}", fontsize=10)
+    for panel in panels[len(runs) :]:
+        panel.set_axis_off()
+    panels[0].legend(fontsize=8)
+    return figure
+
+
+def learning_curve_figure(curve: pd.DataFrame) -> Figure:
+    """Accuracy against training images per class: measured, and the fitted power laws.
+
+    Args:
+        curve: as `learning_curve.csv`.
+    """
+    figure, axes = _figure(height=4.4)
+    methods = curve.groupby(["strategy", "unfrozen_blocks"], dropna=False, sort=False)
+    largest = curve.loc[curve["kind"] == "measured", "train_per_class"].max()
+    for number, (_, group) in enumerate(methods):
+        color = f"C{number}"
+        fitted, measured = (group[group["kind"] == kind] for kind in ("fitted", "measured"))
+        bounds = fitted["accuracy_low"], fitted["accuracy_high"]
+        axes.fill_between(fitted["train_per_class"], *bounds, color=color, alpha=0.12, linewidth=0)
+        axes.plot(fitted["train_per_class"], fitted["accuracy"], color=color, linewidth=1.2)
+        # a little apart, so that intervals of several methods do not hide each other
+        places = measured["train_per_class"] * (1 + 0.015 * number)
+        below = measured["accuracy"] - measured["accuracy_low"]
+        above = measured["accuracy_high"] - measured["accuracy"]
+        name = strategy_name(group.iloc[0].to_dict())
+        axes.errorbar(
+            places, measured["accuracy"], [below, above], fmt="o", color=color, label=name
+        )
+    axes.axvline(largest, color=GRAY, linestyle=":", linewidth=1)
+    at_top = axes.get_xaxis_transform()
+    axes.text(largest, 1.0, "measured | foretold", transform=at_top, ha="center", va="bottom")
+    axes.set_xscale("log")
+    ticks = sorted({*curve.loc[curve["kind"] == "measured", "train_per_class"], 2 * largest})
+    axes.set_xticks(ticks, [f"{tick:.0f}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("training images per class")
+    axes.set_ylabel("accuracy on the test split")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _figure(height: float = INCHES[1]) -> tuple[Figure, Axes]:
+    figure = Figure((INCHES[0], height), DOTS_PER_INCH, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _draw_interval(axes: Axes, place: float, estimate: float, low: float, high: float) -> None:
+    axes.plot([low, high], [place, place], color=BLUE, linewidth=2.5, alpha=0.6)
+    axes.plot([estimate], [place], "o", color=BLUE)
+
+
+def _own_runs(runs: pd.DataFrame, row: Mapping[Any, Any]) -> pd.DataFrame:
+    """The runs behind a row of the summary."""
+    same = np.ones(len(runs), bool)
+    for key in KEYS:
+        value = row[key]
+        same &= (runs[key].isna() if pd.isna(value) else runs[key] == value).to_numpy(bool)
+    return runs[same]
+
+
+def _draw_history(axes: Axes, epochs: pd.DataFrame) -> None:
+    position = np.arange(1, len(epochs) + 1)
+    axes.plot(position, epochs["loss"], color=ORANGE, label="training")
+    axes.plot(position, epochs["validation_loss"], color=BLUE, label="validation")
+    phases = epochs["phase"].to_numpy()
+    for boundary in np.flatnonzero(phases[1:] != phases[:-1]) + 1:
+        axes.axvline(boundary + 0.5, color=GRAY, linestyle="--", linewidth=1)
+        axes.text(boundary + 0.5, axes.get_ylim()[1], " fine-tuning", fontsize=8, va="top")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("cross-entropy, nats")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)

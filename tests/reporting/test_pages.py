@@ -1,0 +1,52 @@
+"""Pages: what stands in them is text, and a page is whole or not there."""
+
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from tl_keras.reporting.pages import Cells, Photo, render, write_page
+
+
+def page(**content: object) -> str:
+    template = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [
+                jinja2.DictLoader(
+                    {
+                        "test.html": '{% import "_parts.html" as parts %}'
+                        "{{ parts.table(cells) }}{{ parts.photos(photos) }}"
+                    }
+                ),
+                jinja2.PackageLoader("tl_keras.reporting"),
+            ]
+        ),
+        autoescape=True,
+    ).get_template("test.html")
+    return template.render(content)
+
+
+def test_names_are_text_and_no_markup() -> None:
+    cells = Cells(["class", "n"], [["<b>good & bad</b>", 3]], numbers=["n"])
+    html = page(cells=cells, photos=[Photo(["data:x"], ['"><script>'])])
+    assert "&lt;b&gt;good &amp; bad&lt;/b&gt;" in html
+    assert "<script>" not in html
+
+
+def test_numbers_stand_flush_right_and_marked_rows_are_set_off() -> None:
+    html = page(cells=Cells(["a", "n"], [["x", 1], ["y", 2]], ["n"], marked=[1]), photos=[])
+    assert html.count('class="number"') == 3
+    assert html.count('class="chosen"') == 1
+    assert html.index('class="chosen"') > html.index("<td>x</td>")
+
+
+def test_what_a_template_names_must_be_given() -> None:
+    with pytest.raises(jinja2.UndefinedError):
+        render("report.html", {"name": "parts"})
+
+
+def test_a_page_replaces_an_older_one(tmp_path: Path) -> None:
+    for text in ("old", "grün"):
+        write_page(tmp_path / "page.html", text)
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == "grün"

@@ -1,0 +1,214 @@
+"""Learning curves of the strategies: as a table, and what they say in words."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from tl_keras.evaluation.comparison import verdict
+from tl_keras.evaluation.intervals import Interval, accuracy_interval, paired_difference
+from tl_keras.evaluation.learning_curve import LearningCurve, fit_learning_curve
+from tl_keras.reporting.tables import KEYS, REFERENCE, TestResults, strategy_name
+
+MORE_PHOTOS = 50
+# Of the largest size: beyond, a law fitted to what was measured is no measurement any more.
+FARTHEST = 2.0
+# By strategy and unfrozen_blocks, by training images per class: boolean (seeds, test images).
+Answers = Mapping[tuple[str, str | None], Mapping[int, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The learning curve of one strategy and depth.
+
+    Attributes:
+        strategy: as in `runs.csv`.
+        unfrozen_blocks: likewise.
+        measured: by training images per class, the accuracy with its interval.
+        law: fitted to them.
+    """
+
+    strategy: str
+    unfrozen_blocks: str | None
+    measured: Mapping[int, Interval]
+    law: LearningCurve
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        depth = self.unfrozen_blocks
+        if self.strategy == "searched":
+            return self.strategy
+        return strategy_name({"strategy": self.strategy, "unfrozen_blocks": depth})
+
+    @property
+    def largest(self) -> int:
+        return max(self.measured)
+
+    def more_photos(self, photos: int, classes: int) -> dict[str, Any]:
+        """What so many more labelled photos, spread over the classes, would buy, for JSON."""
+        per_class = photos / classes
+        size = self.largest + per_class
+        return {
+            "photos": photos,
+            "train_per_class": size,
+            "beyond_measured": size / self.largest,
+            "accuracy": _bounds(self.law.at(size)),
+            "gain": _bounds(self.law.gain(self.largest, size)),
+        }
+
+
+def answers_by_size(runs: pd.DataFrame, results: TestResults) -> Answers:
+    """What every strategy and depth answered correctly with every training size.
+
+    Args:
+        runs: as `runs.csv`; those that train on all images of a class are left out, because their
+            size differs by class.
+        results: predictions of the same runs.
+    """
+    learned = runs[(runs["strategy"] != "majority_class") & runs["train_per_class"].notna()]
+    answers: dict[tuple[str, Any], dict[int, np.ndarray]] = {}
+    for key, group in learned.groupby(KEYS, dropna=False, sort=False):
+        strategy, depth, size = cast("tuple[str, Any, int]", key)
+        correct = results.correct(group.sort_values("seed")["run_id"].tolist())
+        # a search may win with another depth in every size
+        named = strategy != "searched" and not pd.isna(depth)
+        method = (strategy, depth if named else None)
+        answers.setdefault(method, {})[int(size)] = correct
+    return answers
+
+
+def learning_curves(answers: Answers) -> list[Curve]:
+    """One for every strategy and depth with at least two training sizes."""
+    return [
+        Curve(
+            strategy,
+            depth,
+            {size: accuracy_interval(correct) for size, correct in sorted(by_size.items())},
+            fit_learning_curve(by_size),
+        )
+        for (strategy, depth), by_size in answers.items()
+        if len(by_size) > 1
+    ]
+
+
+def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
+    """Measured and fitted accuracies.
+
+    Returns:
+        `strategy, unfrozen_blocks, train_per_class, kind` (measured or fitted), `accuracy`,
+        `accuracy_low`, `accuracy_high` (95% interval); the fitted ones at 25 sizes up to twice the
+        largest that was measured.
+    """
+    rows = []
+    for curve in curves:
+        ahead = np.geomspace(min(curve.measured), FARTHEST * curve.largest, 25)
+        fitted = {float(size): curve.law.at(size) for size in ahead}
+        for kind, points in (("measured", curve.measured), ("fitted", fitted)):
+            for size, interval in points.items():
+                rows.append(
+                    {
+                        "strategy": curve.strategy,
+                        "unfrozen_blocks": curve.unfrozen_blocks,
+                        "train_per_class": float(size),
+                        "kind": kind,
+                        "accuracy": interval.estimate,
+                        "accuracy_low": interval.low,
+                        "accuracy_high": interval.high,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def curve_facts(curves: Sequence[Curve], answers: Answers, classes: int) -> dict[str, Any]:
+    """What the curves say, as JSON types.
+
+    Args:
+        curves: from `learning_curves`.
+        answers: that they were fitted to.
+        classes: over which more photos would be spread.
+
+    Returns:
+        `laws`: per strategy its parameters and what 50 more photos would buy; `overtaking`: for
+        every depth of fine-tuning a sentence on where it overtakes feature extraction;
+        `sentences`: all of it in words.
+    """
+    laws = [
+        {
+            "strategy": curve.strategy,
+            "unfrozen_blocks": curve.unfrozen_blocks,
+            "name": curve.name,
+            "asymptote": float(curve.law.law.asymptote[0]),
+            "scale": float(curve.law.law.scale[0]),
+            "exponent": float(curve.law.law.exponent[0]),
+            "more_photos": curve.more_photos(MORE_PHOTOS, classes),
+        }
+        for curve in curves
+    ]
+    overtaking = list(_overtaking(curves, answers))
+    bought = [_more_sentence(law) for law in laws if law["strategy"] != "from_scratch"]
+    return {"laws": laws, "overtaking": overtaking, "sentences": [*overtaking, *bought]}
+
+
+def _more_sentence(law: Mapping[str, Any]) -> str:
+    more = law["more_photos"]
+    gain = more["gain"]
+    far = (
+        f"; that is {more['beyond_measured']:.1f} times the largest size measured, so take it as "
+        "a guess"
+        if more["beyond_measured"] > FARTHEST
+        else ""
+    )
+    return (
+        f"{law['name']}: {more['photos']} more labelled photos ({more['train_per_class']:.0f} "
+        f"training photos per class) would add about {_points(gain['estimate'])} points "
+        f"[{_points(gain['low'])}, {_points(gain['high'])}], to "
+        f"{more['accuracy']['estimate']:.3f} [{more['accuracy']['low']:.3f}, "
+        f"{more['accuracy']['high']:.3f}]{far}."
+    )
+
+
+def _overtaking(curves: Sequence[Curve], answers: Answers) -> Iterator[str]:
+    """From which measured size on fine-tuning is better than feature extraction."""
+    reference: Mapping[int, np.ndarray] = next(
+        (by_size for (strategy, _), by_size in answers.items() if strategy == REFERENCE), {}
+    )
+    for curve in curves:
+        own = answers[curve.strategy, curve.unfrozen_blocks]
+        shared = sorted(set(own) & set(reference))
+        if curve.strategy == "fine_tuning" and shared:
+            differences = {size: paired_difference(own[size], reference[size]) for size in shared}
+            outcomes = {
+                size: verdict(difference, curve.name, REFERENCE).outcome
+                for size, difference in differences.items()
+            }
+            yield f"{curve.name} {_overtaking_words(outcomes)}."
+
+
+def _overtaking_words(outcomes: Mapping[int, str]) -> str:
+    """What the verdicts by size say, after the name of the strategy."""
+    sizes = list(outcomes)
+    reach = f"from {sizes[0]} to {sizes[-1]} training photos per class"
+    better = [size for size in sizes if outcomes[size] == "better"]
+    lasting = [size for size in sizes if all(outcomes[s] == "better" for s in sizes if s >= size)]
+    if lasting and lasting[0] == sizes[0]:
+        return f"is better than feature extraction {reach}"
+    if lasting:
+        return f"overtakes feature extraction at {lasting[0]} training photos per class"
+    if better:
+        listed = ", ".join(map(str, better))
+        return f"is better than feature extraction at {listed} per class, but not beyond"
+    if all(outcome == "worse" for outcome in outcomes.values()):
+        return f"is worse than feature extraction {reach}"
+    return f"does not clearly overtake feature extraction {reach}"
+
+
+def _bounds(interval: Interval) -> dict[str, float]:
+    kept = asdict(interval)
+    return {name: kept[name] for name in ("estimate", "low", "high")}
+
+
+def _points(fraction: float) -> str:
+    return f"{round(100 * fraction, 1) + 0.0:.1f}"

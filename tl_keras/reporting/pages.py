@@ -1,0 +1,70 @@
+"""Pages of one file each: templates, tables and pictures inside them."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table of a page.
+
+    Attributes:
+        columns: headings, each once.
+        rows: as many cells each.
+        numbers: headings of the columns that are set flush right.
+        marked: positions of the rows that are set off.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    numbers: Sequence[str] = ()
+    marked: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo of a page, beside others of the same kind.
+
+    Attributes:
+        images: addresses with the pictures inside, such as the photo and its map.
+        lines: what stands below.
+        alt: what it shows, for those who do not see it.
+    """
+
+    images: Sequence[str]
+    lines: Sequence[str] = field(default=())
+    alt: str = "photo"
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("tl_keras.reporting"),
+        # names of files and classes are anybody's text
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render(template: str, content: Mapping[str, Any]) -> str:
+    """A page, as HTML.
+
+    Args:
+        template: file in `tl_keras/reporting/templates/`.
+        content: what it names.
+    """
+    return _templates().get_template(template).render(content)
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a page; a reader never sees half of it."""
+    half = path.with_suffix(".part")
+    half.write_text(html, encoding="utf-8")
+    half.replace(path)

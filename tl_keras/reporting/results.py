@@ -1,0 +1,92 @@
+"""The folder of an experiment as it can be read again: tables and facts, without its images."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tl_keras.errors import ResultsError
+from tl_keras.reporting.ledger import Ledger
+from tl_keras.reporting.tables import best_run
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished experiment.
+
+    Attributes:
+        folder: of the experiment.
+        config: as `config.json`.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Results":
+        """Look into the folder of an experiment.
+
+        Raises:
+            ResultsError: it holds no finished experiment.
+        """
+        if not (folder / "config.json").is_file() or not (folder / "summary.csv").is_file():
+            raise ResultsError(
+                f"{folder} must be the folder of a finished experiment, such as results/defects, "
+                "with its config.json and summary.csv; got another path. Run the experiment to its "
+                "end first."
+            )
+        return cls(folder, json.loads((folder / "config.json").read_text()))
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """`<name>.csv`; None where the experiment has none, or an empty one."""
+        path = self.folder / f"{name}.csv"
+        # a table without columns is an empty line
+        if not path.exists() or path.stat().st_size <= 1:
+            return None
+        table = Ledger(self.folder).read(name)
+        return table if len(table) else None
+
+    def facts(self, name: str) -> dict[str, Any] | None:
+        """`<name>.json`; None where the experiment has none."""
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            return None
+        facts: dict[str, Any] = json.loads(path.read_text())
+        return facts
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        table = Ledger(self.folder).read("runs")
+        texts = [name for name in ("unfrozen_blocks", "head_blocks") if name in table]
+        # numbers of blocks stand beside "all"
+        return table.astype(dict.fromkeys(texts, "string"))
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        return Ledger(self.folder).read("summary").astype({"unfrozen_blocks": "string"})
+
+    @cached_property
+    def chosen(self) -> Mapping[Any, Any]:
+        """The row of the run that validation chose."""
+        exported = self.facts("export")
+        run_id = exported["run_id"] if exported else best_run(self.runs)
+        return self.runs[self.runs["run_id"] == run_id].iloc[0].to_dict()
+
+    @cached_property
+    def largest(self) -> pd.DataFrame:
+        """The rows of the summary for the largest training size."""
+        sizes = self.summary["train_per_class"]
+        return self.summary[sizes.isna() if sizes.isna().any() else sizes == sizes.max()]
+
+    def summary_of(self, run: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        """The row of the summary that a run belongs to."""
+        table = self.summary
+        same = table["strategy"] == run["strategy"]
+        for key in ("unfrozen_blocks", "train_per_class"):
+            missing = pd.isna(run[key])
+            same &= table[key].isna() if missing else table[key] == run[key]
+        return table[same].iloc[0].to_dict()
