@@ -1,0 +1,58 @@
+"""Experiments beside each other: paired where they answered the same photos."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tl_keras.errors import ResultsError
+from tl_keras.reporting.comparison_page import Choice, comparison, difference, write_comparison
+from tl_keras.reporting.results import Results
+
+FROZEN = {"strategies": ("feature_extraction",)}
+
+Finish = Callable[..., Path]
+
+
+def test_the_same_photos_are_compared_in_pairs(finish: Finish) -> None:
+    best, frozen = (
+        Choice.of(Results.open(folder)) for folder in (finish("best"), finish("frozen", **FROZEN))
+    )
+    found = difference(best, frozen)
+    assert found.estimate == pytest.approx(0.15)
+    assert found.method == "bootstrap over seeds and test images"
+    (sentence,) = comparison([best, frozen])["sentences"]
+    assert sentence.startswith(
+        "best: fine-tuning (2 blocks) is better than frozen: feature extraction by 15.0 points"
+    )
+    assert sentence.endswith("(paired, on the same test photos).")
+
+
+def test_other_photos_are_compared_by_their_intervals(finish: Finish) -> None:
+    one, other = (
+        Choice.of(Results.open(folder)) for folder in (finish("one"), finish("other", photos="new"))
+    )
+    found = difference(one, other)
+    assert found.estimate == 0
+    assert found.method == "intervals of both, joined by their squares"
+    (sentence,) = comparison([one, other])["sentences"]
+    assert sentence.endswith("(on different test photos).")
+
+
+def test_the_page_says_what_is_different(finish: Finish, tmp_path: Path) -> None:
+    folders = [finish("first"), finish("second", head={"dropout": 0.4}, **FROZEN)]
+    html = write_comparison(folders, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "head.dropout: 0.2 -&gt; 0.4" in html
+    assert "<h1>first, second compared</h1>" in html
+
+
+def test_every_strategy_of_every_experiment_is_in_the_table(finish: Finish) -> None:
+    choices = [Choice.of(Results.open(finish("a"))), Choice.of(Results.open(finish("b", **FROZEN)))]
+    rows = {row[0]: row[1:] for row in comparison(choices)["strategies"].rows}
+    assert rows["feature extraction"] == ["0.800", "0.800"]
+    assert rows["from scratch"] == ["0.625", ""]
+
+
+def test_a_page_that_cannot_be_written_is_refused(finish: Finish, tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="must be a file that can be written"):
+        write_comparison([finish("a"), finish("b")], tmp_path / "missing" / "page.html")

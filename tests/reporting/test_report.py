@@ -1,0 +1,112 @@
+"""The report of a small experiment made by hand: what a reader finds in it."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tl_keras.errors import ResultsError
+from tl_keras.reporting.ledger import write_json
+from tl_keras.reporting.report import content, write_report
+from tl_keras.reporting.results import Results
+
+Finish = Callable[..., Path]
+
+
+def html_of(folder: Path) -> str:
+    return write_report(folder).read_text(encoding="utf-8")
+
+
+def test_the_page_needs_no_other_file_and_no_network(finish: Finish) -> None:
+    html = html_of(finish())
+    sources = re.findall(r'(?:src|href)="([^"]+)"', html)
+    assert sources
+    assert all(source.startswith(("data:", "#")) for source in sources)
+    assert "<script" not in html
+    assert "@import" not in html
+    assert "url(" not in html
+
+
+def test_the_answer_names_the_choice_its_interval_and_what_it_is_better_than(
+    finish: Finish,
+) -> None:
+    chosen, compared, caution = content(Results.open(finish()))["answer"]
+    assert chosen.startswith("Validation chose fine-tuning (2 blocks): on new photos trained")
+    assert "95.0% of the time (95% interval" in chosen
+    assert "2 seeds, 40 test photos" in chosen
+    assert "better than feature extraction by 15.0 points" in compared
+    assert "32.5 points above training from scratch" in compared
+    assert "points wide" in caution
+
+
+def test_the_answer_names_a_class_that_is_missed(finish: Finish) -> None:
+    results = Results.open(finish(strategies=("feature_extraction",)))
+    assert (
+        "misses most is crack (recognised in 60.0% of 20 test photos)"
+        in (content(results)["answer"][2])
+    )
+
+
+def test_the_chosen_strategy_is_set_off(finish: Finish) -> None:
+    table = content(Results.open(finish()))["strategies"]["table"]
+    assert [table.rows[place][0] for place in table.marked] == ["fine-tuning (2 blocks)"]
+    assert table.rows[0][:2] == ["from scratch", "0.625"]
+
+
+def test_the_confusion_matrix_is_that_of_the_chosen_run(finish: Finish) -> None:
+    classes = content(Results.open(finish()))["classes"]
+    counts = {
+        row["name"]: [cell["count"] for cell in row["cells"]] for row in classes["matrix"]["rows"]
+    }
+    assert counts == {"crack": [18, 2], "dent": [0, 20]}
+    assert classes["confused"] == ["crack taken for dent: 2"]
+
+
+def test_a_section_without_results_is_left_out(finish: Finish) -> None:
+    html = html_of(finish())
+    assert 'id="training"' in html
+    assert 'id="curve"' not in html
+    assert 'id="blocks"' not in html
+
+
+def test_a_learning_curve_is_shown_with_its_sentences(finish: Finish) -> None:
+    folder = finish()
+    pd.DataFrame(
+        {
+            "strategy": ["fine_tuning"] * 4,
+            "unfrozen_blocks": ["2"] * 4,
+            "train_per_class": [5.0, 10.0, 5.0, 20.0],
+            "kind": ["measured", "measured", "fitted", "fitted"],
+            "accuracy": [0.6, 0.8, 0.6, 0.9],
+            "accuracy_low": [0.5, 0.7, 0.5, 0.8],
+            "accuracy_high": [0.7, 0.9, 0.7, 1.0],
+        }
+    ).to_csv(folder / "learning_curve.csv", index=False)
+    gain = {"estimate": 0.031, "low": 0.012, "high": 0.05}
+    law = {"strategy": "fine_tuning", "unfrozen_blocks": "2"}
+    law |= {"more_photos": {"photos": 50, "gain": gain}}
+    facts = {"laws": [law], "sentences": ["50 more photos would help."]}
+    write_json(folder / "learning_curve.json", facts)
+    assert "<p>50 more photos would help.</p>" in html_of(folder)
+    caution = content(Results.open(folder))["answer"][2]
+    assert "50 more labelled photos would add about 3.1 points [1.2, 5.0]" in caution
+
+
+def test_how_it_was_made_can_be_repeated(finish: Finish) -> None:
+    folder = finish()
+    made = content(Results.open(folder))["made"]
+    assert f"{folder.as_posix()}/config.json" in made["command"]
+    assert ["tensorflow", "2.21"] in list(made["facts"].rows)
+    assert '"train_per_class": 5' in made["configuration"]
+
+
+def test_the_same_results_give_the_same_page(finish: Finish) -> None:
+    folder = finish()
+    assert html_of(folder) == html_of(folder)
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="must be the folder of a finished experiment"):
+        write_report(tmp_path)
