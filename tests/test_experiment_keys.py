@@ -105,6 +105,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "cache.memory_megabytes": (1, {}),
     "cache.folder": ("features", {}),
     "seeds": (2, {}),
+    "learning_curve": (True, {}),
     "results_dir": ("elsewhere", {}),
     "export": (True, {}),
     "export_targets": (["litert"], {"export": True}),
@@ -120,6 +121,7 @@ BASE: dict[str, Any] = {
     "fine_tuning": {"unfrozen_blocks": [1]},
     "search": {"max_trials": 2, "unfrozen_blocks": [0, 1, "all"]},
     "seeds": 1,
+    "learning_curve": False,
     "export": False,
 }
 
@@ -269,6 +271,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     # what takes longest and does not train
     patch.setattr("tl_keras.experiment.audit", remembering(audit))
     patch.setattr("tl_keras.runs.load_pictures", remembering(load_pictures))
+    patch.setattr("tl_keras.experiment.write_report", lambda folder: None)
     patch.setattr("tl_keras.experiment.load_source", notes.load_source)
     patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
     patch.setattr("tl_keras.transfer.training.train_phase", notes.train_phase)

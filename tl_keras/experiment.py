@@ -25,9 +25,16 @@ from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_folder import SOURCE_MODEL_FOLDER
 from tl_keras.models.source_models import load_source
 from tl_keras.monitor import Monitor, Silent
+from tl_keras.reporting.curves import (
+    answers_by_size,
+    curve_facts,
+    curve_table,
+    learning_curves,
+)
 from tl_keras.reporting.environment import environment
 from tl_keras.reporting.ledger import Ledger, runs_table, write_json
 from tl_keras.reporting.plots import probes_figure, save
+from tl_keras.reporting.report import write_report
 from tl_keras.reporting.tables import (
     TestResults,
     best_run,
@@ -38,6 +45,7 @@ from tl_keras.reporting.tables import (
 from tl_keras.runs import RunMaker
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXPORT_FOLDER, find_version
+from tl_keras.small_runs import answers_on_parts
 from tl_keras.source_export import export_source_model, source_facts
 from tl_keras.transfer.probing import choose_cut
 from tl_keras.transfer.recipe import Trained
@@ -306,6 +314,9 @@ class _Experiment:
         if probes is not None:
             self._ledger.write("probes", probes)
             save(probes_figure(probes), self._ledger.folder / "probes.png")
+        self._learning_curve(runs, results)
+        export = self._export(runs) if self._config.export else None
+        write_report(self._ledger.folder)
         return ExperimentResult(
             config=self._config,
             folder=self._ledger.folder,
@@ -314,9 +325,23 @@ class _Experiment:
             trials=self._ledger.trials(),
             probes=probes,
             splits=self._splits.manifest,
-            export=self._export(runs) if self._config.export else None,
+            export=export,
             **tables,
         )
+
+    def _learning_curve(self, runs: pd.DataFrame, results: TestResults) -> None:
+        """Write the learning curves, once: of all strategies that were trained in several sizes."""
+        record = self._ledger.folder / "learning_curve.json"
+        if record.exists():
+            return
+        answers = answers_by_size(runs, results)
+        if len(self._config.data.training_sizes) == 1 and self._config.learning_curve:
+            self._monitor.stage("Measuring a learning curve")
+            answers = answers_on_parts(self._maker, self._splits, self._audit.table, runs, results)
+        curves = learning_curves(answers)
+        if curves:
+            self._ledger.write("learning_curve", curve_table(curves))
+            write_json(record, curve_facts(curves, answers, len(results.classes)))
 
     def _export(self, runs: pd.DataFrame) -> Path | None:
         """Export the chosen run, once, and check that it answers as the trained model."""

@@ -70,9 +70,14 @@ class RunMaker:
         self._studies: dict[int | None, Study] = {}
         self._labels = audit.table.frame["class_index"].to_numpy(np.int64)
 
-    def make(self, run: Run) -> Outcome:
-        """Train and evaluate one run; nothing is written but the search's trials."""
-        draw = self._splits.draws[run.seed, run.train_per_class]
+    def make(self, run: Run, draw: Draw | None = None) -> Outcome:
+        """Train and evaluate one run; nothing is written but the search's trials.
+
+        Args:
+            run: the strategy, its seed and size.
+            draw: of other images than those that the experiment drew for the seed and size.
+        """
+        draw = draw or self._splits.draws[run.seed, run.train_per_class]
         if run.strategy == "majority_class":
             return self._majority(run, draw)
         if run.strategy == "linear_probe":

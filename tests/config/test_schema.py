@@ -85,6 +85,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "cache.memory_megabytes": (0, -1, "a whole number of at least 0"),
     "cache.folder": ("features", "", f"{ANY_TEXT}, or null"),
     "seeds": (100, 101, "a whole number from 1 to 100"),
+    "learning_curve": (False, "no", "true or false"),
     "results_dir": ("elsewhere", "", ANY_TEXT),
     "export": (False, 0, "true or false"),
     "export_targets": (

@@ -85,8 +85,8 @@ def test_a_learning_curve_is_shown_with_its_sentences(finish: Finish) -> None:
         }
     ).to_csv(folder / "learning_curve.csv", index=False)
     gain = {"estimate": 0.031, "low": 0.012, "high": 0.05}
-    law = {"strategy": "fine_tuning", "unfrozen_blocks": "2"}
-    law |= {"more_photos": {"photos": 50, "gain": gain}}
+    more = {"photos": 50, "gain": gain}
+    law = {"strategy": "fine_tuning", "unfrozen_blocks": "2", "more_photos": more}
     facts = {"laws": [law], "sentences": ["50 more photos would help."]}
     write_json(folder / "learning_curve.json", facts)
     assert "<p>50 more photos would help.</p>" in html_of(folder)

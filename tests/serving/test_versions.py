@@ -76,13 +76,11 @@ def test_the_working_directory_has_a_name_too(
     assert find_version(Path(os.curdir)).model_name == "defects"
 
 
-@pytest.mark.parametrize("content", ["absent", "empty", "file"])
+@pytest.mark.parametrize("content", ["absent", "empty"])
 def test_a_path_without_versions_is_refused(tmp_path: Path, content: str) -> None:
     export = tmp_path / "export"
     if content == "empty":
         export.mkdir()
-    elif content == "file":
-        export.touch()
     with pytest.raises(ExportError, match=r"No exported model in .*export: .*Export a model first"):
         find_version(export)
 
@@ -91,3 +89,15 @@ def test_a_version_must_be_a_number(tmp_path: Path) -> None:
     write(tmp_path / "model")
     with pytest.raises(ExportError, match=r"must be named by a version number.* got 'model'"):
         find_version(tmp_path / "model")
+
+
+def test_the_folder_of_an_experiment_may_be_named(tmp_path: Path) -> None:
+    write(tmp_path / "defects" / "export" / "2")
+    version = find_version(tmp_path / "defects")
+    assert (version.number, version.model_name) == (2, "defects")
+
+
+def test_a_file_is_no_export(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(ExportError, match="must be a folder of exported models"):
+        find_version(tmp_path / "photo.jpg")

@@ -435,6 +435,12 @@ class ExperimentConfig(_Section):
         le=100,
         description="Runs of each strategy, each with its own draw of images.",
     )
+    learning_curve: bool = Field(
+        default=True,
+        description="Where data.train_per_class is one size: whether to train linear_probe and "
+        "feature_extraction on parts of the training images too, which takes seconds. A list of "
+        "sizes gives the learning curve of every strategy.",
+    )
     results_dir: Text = Field(
         default="results", description="Folder that holds the experiments' folders."
     )

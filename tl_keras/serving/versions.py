@@ -37,12 +37,22 @@ class Version:
 def find_version(export: Path) -> Version:
     """The version that a path is, or the highest complete one of those that it holds.
 
+    Args:
+        export: a version, a folder of versions, or the folder of an experiment that exported some.
+
     Raises:
         ExportError: it is neither.
     """
     export = export.resolve()
     if _is_complete(export):
         return Version(export, _number(export))
+    if (export / EXPORT_FOLDER).is_dir():
+        export = export / EXPORT_FOLDER
+    if export.is_file():
+        raise ExportError(
+            f"{export} must be a folder of exported models, such as results/<name>/export; got a "
+            "file."
+        )
     complete = [Version(p, n) for n, p in _versions(export).items() if _is_complete(p)]
     if not complete:
         raise ExportError(
