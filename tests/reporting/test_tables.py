@@ -281,3 +281,11 @@ def test_advice_that_was_not_tried_is_said() -> None:
 def test_advice_on_all_images_is_compared_there() -> None:
     sizes = pd.array([10, 10, 10, None], dtype="Int64")
     assert "linear probe: 0.990 on test" in hindsight("linear_probe", train_per_class=sizes)
+
+
+def test_missing_values_are_equal_and_differ_from_others() -> None:
+    table = runs_table([row("majority_class", 0), row("fine_tuning", 0, "2")])
+    table["train_per_class"] = pd.array([None, 5], "Int64")
+    for place in (0, 1):
+        found = tables.rows_like(table, table.iloc[place].to_dict())
+        assert found.index.tolist() == [place]

@@ -1,12 +1,13 @@
 """The question of an experiment and its answer in three sentences."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from tl_keras.reporting.results import Results
-from tl_keras.reporting.tables import REFERENCE, strategy_name
+from tl_keras.reporting.tables import REFERENCE, rows_like, strategy_name
 
 Row = Mapping[Any, Any]
 
@@ -17,9 +18,10 @@ WEAK_RECALL = 0.8
 def question(results: Results) -> str:
     """What the experiment was made to find out."""
     run, backbone = results.chosen, results.config["backbone"]
+    known = {"imagenet": "ImageNet weights", "bundled": "the shipped weights"}
     source = backbone["weights"]
-    weights = {"imagenet": "ImageNet weights", "bundled": "the shipped weights", None: "no weights"}
-    borrowed = f"{backbone['name']} with {weights.get(source, 'the weights of ' + str(source))}"
+    weights = "random weights" if source is None else f"the weights of {Path(source).name}"
+    borrowed = f"{backbone['name']} with {known.get(source, weights)}"
     return (
         f"How much of {borrowed} should be borrowed to tell {run['classes']} classes apart with "
         f"{run['labelled_images_per_class']:.0f} labelled photos per class?"
@@ -47,7 +49,7 @@ def _chosen(results: Results) -> str:
 def _compared(results: Results) -> str:
     """Against from scratch, which tells what borrowing gains, and against feature extraction."""
     chosen = results.summary_of(results.chosen)
-    rows = results.summary[_equal(results.summary["train_per_class"], chosen["train_per_class"])]
+    rows = rows_like(results.summary, chosen, ["train_per_class"])
     parts = []
     for strategy, words in (("from_scratch", "training from scratch"), (REFERENCE, None)):
         other = rows[rows["strategy"] == strategy]
@@ -113,10 +115,6 @@ def _law_of(curve: Row, run: Row) -> Row | None:
     if run["strategy"] == "fine_tuning":
         laws = [law for law in laws if law["unfrozen_blocks"] == run["unfrozen_blocks"]]
     return laws[0] if laws else None
-
-
-def _equal(column: pd.Series, value: Any) -> pd.Series:
-    return column.isna() if pd.isna(value) else column == value
 
 
 def _percent(fraction: float) -> str:

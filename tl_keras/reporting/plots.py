@@ -2,9 +2,8 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -13,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tl_keras.evaluation.intervals import Interval
-from tl_keras.reporting.tables import KEYS, mean_probes, strategy_name
+from tl_keras.reporting.tables import mean_probes, rows_like, strategy_name
 
 INCHES = (7.0, 3.8)
 DOTS_PER_INCH = 150
@@ -85,7 +84,7 @@ def strategies_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
         _draw_interval(
             axes, place, *(row[f"test_accuracy_{end}"] for end in ("mean", "low", "high"))
         )
-        own = _own_runs(runs, row)["test_accuracy"]
+        own = rows_like(runs, row)["test_accuracy"]
         axes.plot(own, np.full(len(own), place - 0.22), "|", color=GRAY, markersize=7)
     axes.set_yticks(places, [strategy_name(row) for row in summary.to_dict("records")])
     axes.set_ylim(-0.6, len(summary) - 0.4)
@@ -173,15 +172,6 @@ def _figure(height: float = INCHES[1]) -> tuple[Figure, Axes]:
 def _draw_interval(axes: Axes, place: float, estimate: float, low: float, high: float) -> None:
     axes.plot([low, high], [place, place], color=BLUE, linewidth=2.5, alpha=0.6)
     axes.plot([estimate], [place], "o", color=BLUE)
-
-
-def _own_runs(runs: pd.DataFrame, row: Mapping[Any, Any]) -> pd.DataFrame:
-    """The runs behind a row of the summary."""
-    same = np.ones(len(runs), bool)
-    for key in KEYS:
-        value = row[key]
-        same &= (runs[key].isna() if pd.isna(value) else runs[key] == value).to_numpy(bool)
-    return runs[same]
 
 
 def _draw_history(axes: Axes, epochs: pd.DataFrame) -> None:

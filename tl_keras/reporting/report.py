@@ -16,7 +16,7 @@ from tl_keras.reporting.plots import (
     strategies_figure,
 )
 from tl_keras.reporting.results import Results
-from tl_keras.reporting.tables import strategy_name
+from tl_keras.reporting.tables import rows_like, strategy_name
 
 REPORT = "report.html"
 # Of classes, in a confusion matrix that can still be read on a page.
@@ -89,9 +89,8 @@ def _training(results: Results) -> dict[str, Any] | None:
     history = results.table("history")
     if history is None:
         return None
-    sizes, runs = results.largest["train_per_class"], results.runs
-    size = sizes.iloc[0]
-    own = runs[runs["train_per_class"].isna() if pd.isna(size) else runs["train_per_class"] == size]
+    size = results.largest.iloc[0].to_dict()
+    own = rows_like(results.runs, size, ["train_per_class"])
     own = own[(own["seed"] == results.chosen["seed"]) & own["run_id"].isin(history["run_id"])]
     return {"plot": data_uri(history_figure(history, own))} if len(own) else None
 

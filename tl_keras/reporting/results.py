@@ -11,7 +11,7 @@ import pandas as pd
 
 from tl_keras.errors import ResultsError
 from tl_keras.reporting.ledger import Ledger
-from tl_keras.reporting.tables import best_run
+from tl_keras.reporting.tables import best_run, rows_like
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,4 @@ class Results:
 
     def summary_of(self, run: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """The row of the summary that a run belongs to."""
-        table = self.summary
-        same = table["strategy"] == run["strategy"]
-        for key in ("unfrozen_blocks", "train_per_class"):
-            missing = pd.isna(run[key])
-            same &= table[key].isna() if missing else table[key] == run[key]
-        return table[same].iloc[0].to_dict()
+        return rows_like(self.summary, run).iloc[0].to_dict()

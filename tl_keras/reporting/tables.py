@@ -54,6 +54,19 @@ def strategy_name(row: Mapping[Any, Any]) -> str:
     return f"{name} ({depth} block{'' if depth == '1' else 's'})"
 
 
+def rows_like(
+    table: pd.DataFrame, row: Mapping[Any, Any], keys: Sequence[str] = KEYS
+) -> pd.DataFrame:
+    """The rows that have the same strategy, depth and training size; missing values are equal."""
+    same = np.ones(len(table), bool)
+    for key in keys:
+        missing, value = table[key].isna().to_numpy(bool), row[key]
+        equal = table[key].to_numpy(object)[~missing] == value
+        same[missing] &= bool(pd.isna(value))
+        same[~missing] &= np.zeros(len(equal), bool) if pd.isna(value) else equal
+    return table[same]
+
+
 def summary_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
     """One row per strategy, depth and training size.
 
