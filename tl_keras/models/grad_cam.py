@@ -1,0 +1,282 @@
+"""Where a classifier looks: Grad-CAM maps, a photo under its map, and a check of the maps.
+
+Every classifier of this package averages feature maps over their positions and computes the logits
+from these averages alone, so the gradients of Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391)
+stop at the averages: nothing goes back through the backbone. For a head without hidden layers the
+maps are the class activation maps of Zhou et al. 2016 (arXiv:1512.04150).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy.stats import rankdata
+
+from tl_keras.models.classifier import Frozen
+
+# The outputs of all blocks that the head reads are in memory at once.
+BATCH = 16
+COLOURS = "inferno"
+
+
+class GradCam:
+    """Maps of one classifier; the first call traces it, further calls are as quick as it is.
+
+    Shares the layers of the classifier, so that its maps are those of the weights it has when they
+    are asked for.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        """Find the feature maps that `model` averages, and the head that reads the averages.
+
+        Args:
+            model: images, 0..255 (batch, size, size, 3), to probabilities, as
+                `Backbone.inference_model` and `probe_classifier` build it.
+
+        Raises:
+            ValueError: the model does not end in a Softmax layer, or something but averages of
+                feature maps reaches its logits.
+        """
+        self._parts = _take_apart(model)
+        self._size = tuple(model.input.shape[1:3])
+        self._variables = self._parts.variables()
+        self._compiled = tf.function(
+            self._evidence_of_batch, autograph=False, reduce_retracing=True
+        )
+
+    def maps(self, images: np.ndarray, class_indices: np.ndarray) -> np.ndarray:
+        """How strongly each pixel speaks for a class, against the pixel that does so most.
+
+        Args:
+            images: (n, size, size, 3), 0..255.
+            class_indices: int (n,), the class that the map of each image is for.
+
+        Returns:
+            float32 (n, size, size), 0..1: 1 is the strongest pixel of the image, and the whole map
+            is 0 where no pixel speaks for the class.
+
+        Raises:
+            ValueError: there is not one class for each image, or the head does not have it.
+        """
+        evidence = np.maximum(self.evidence(images, class_indices), 0)
+        strongest = evidence.max(axis=(1, 2), keepdims=True)
+        return evidence / np.where(strongest > 0, strongest, 1)
+
+    def evidence(
+        self,
+        images: np.ndarray,
+        class_indices: np.ndarray,
+        weights: Sequence[np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """How much each pixel adds to the logit of a class; negative where it speaks against it.
+
+        The mean of feature channel k at the output of block b has the gradient g_bk of the logit,
+        and the evidence is the sum of g_bk times the channel, blocks of other sizes upsampled
+        bilinearly. Where the head is linear, the mean over an image is the logit less the bias.
+        That holds for every number of blocks, as the gradients are those of the head: a channel
+        does not count again for what the blocks above make of it.
+
+        Args:
+            images: as of `maps`.
+            class_indices: as of `maps`.
+            weights: to use in place of the classifier's own, as from `shuffled_weights`.
+
+        Returns:
+            float32 (n, size, size), in units of the logit.
+
+        Raises:
+            ValueError: as of `maps`.
+        """
+        self._check(images, class_indices)
+        values = [tf.convert_to_tensor(v) for v in (weights or self._values())]
+        evidence = np.empty((len(images), *self._size), np.float32)
+        for start in range(0, len(images), BATCH):
+            rows = slice(start, start + BATCH)
+            batch = tf.constant(images[rows], tf.float32)
+            evidence[rows] = self._compiled(values, batch, tf.constant(class_indices[rows]))
+        return evidence
+
+    def shuffled_weights(self, seed: int) -> list[np.ndarray]:
+        """Weights for `evidence` in which nothing learned is left, of the same size as before.
+
+        The values of every kernel change places at random, head included. Biases and the statistics
+        of normalisation layers stay, which mean nothing without the kernels but keep the
+        activations within bounds.
+        """
+        rng = np.random.default_rng(seed)
+        return [
+            rng.permuted(value.ravel()).reshape(value.shape) if value.ndim > 1 else value
+            for value in map(np.asarray, self._values())
+        ]
+
+    def _values(self) -> list[Any]:
+        return [variable.value for variable in self._variables]
+
+    def _check(self, images: np.ndarray, class_indices: np.ndarray) -> None:
+        classes = int(self._parts.head.output.shape[-1])
+        if len(class_indices) != len(images):
+            raise ValueError(
+                f"class_indices must hold one class for each of {len(images)} images; got "
+                f"{len(class_indices)}."
+            )
+        if len(images) and not 0 <= np.min(class_indices) <= np.max(class_indices) < classes:
+            raise ValueError(
+                f"class_indices must be 0 to {classes - 1}; got {np.min(class_indices)} to "
+                f"{np.max(class_indices)}."
+            )
+
+    def _evidence_of_batch(
+        self, weights: list[tf.Tensor], images: tf.Tensor, class_indices: tf.Tensor
+    ) -> tf.Tensor:
+        with keras.StatelessScope(list(zip(self._variables, weights, strict=True))):
+            maps = keras.tree.flatten(self._parts.maps(images, training=False))
+            pooled = [tf.reduce_mean(channels, axis=(1, 2)) for channels in maps]
+            with tf.GradientTape() as tape:
+                tape.watch(pooled)
+                logits = self._parts.head(pooled, training=False)
+                scores = tf.gather(logits, class_indices, batch_dims=1)
+        gradients = tape.gradient(scores, pooled)
+        return sum(
+            self._upsampled(tf.einsum("nhwc,nc->nhw", channels, gradient))
+            for channels, gradient in zip(maps, gradients, strict=True)
+        )
+
+    def _upsampled(self, evidence: tf.Tensor) -> tf.Tensor:
+        return tf.image.resize(evidence[..., tf.newaxis], self._size)[..., 0]
+
+
+def class_activation_maps(
+    model: keras.Model, images: np.ndarray, class_indices: np.ndarray
+) -> np.ndarray:
+    """`GradCam.maps` of a classifier that is asked once: float32 (n, size, size), 0..1."""
+    return GradCam(model).maps(images, class_indices)
+
+
+def randomisation_check(
+    cam: GradCam,
+    images: np.ndarray,
+    class_indices: np.ndarray,
+    *,
+    seed: int = 0,
+    repeats: int = 5,
+) -> float:
+    """How far the maps depend on what was learned (Adebayo et al. 2018, arXiv:1810.03292).
+
+    Compares the evidence, whose sign a map leaves out, with that of the same network with shuffled
+    weights; the classifier itself stays as it is.
+
+    Args:
+        cam: of the classifier.
+        images: as of `GradCam.maps`.
+        class_indices: as of `GradCam.maps`.
+        seed: of the shuffled weights.
+        repeats: networks with shuffled weights; a single one may agree or disagree by accident.
+
+    Returns:
+        Mean Spearman correlation over images and networks, -1..1: near 0 the maps show what was
+        learned, near 1 they would be the same without it.
+    """
+    own = cam.evidence(images, class_indices)
+    shuffled = (
+        cam.evidence(images, class_indices, cam.shuffled_weights(seed + repeat))
+        for repeat in range(repeats)
+    )
+    return float(np.mean([rank_correlations(own, other) for other in shuffled]))
+
+
+def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Spearman correlation of maps (n, height, width) with others, image by image: (n,), -1..1.
+
+    A flat map puts the pixels in no order: its correlation with any other is 0.
+    """
+    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second)]
+    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
+    products = np.sum(centred[0] * centred[1], axis=1)
+    scale = np.prod([np.linalg.norm(rank, axis=1) for rank in centred], axis=0)
+    return np.divide(products, scale, out=np.zeros(len(first)), where=scale > 0)
+
+
+def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.45) -> np.ndarray:
+    """A photo with a map on it as heat, dark to bright; where nothing is hot it shows as it is.
+
+    Args:
+        image: (height, width, 3), RGB 0..255.
+        heat: (height, width), 0..1.
+        strength: opacity of the hottest pixel, 0..1.
+
+    Returns:
+        uint8 (height, width, 3), RGB.
+
+    Raises:
+        ValueError: the map is not of the photo's size.
+    """
+    from matplotlib import colormaps
+
+    if image.shape[:2] != heat.shape:
+        raise ValueError(
+            f"heat must have the height and width of the image, {image.shape[:2]}; got "
+            f"{heat.shape}. Resize one of them."
+        )
+    colours = 255 * colormaps[COLOURS](heat)[..., :3]
+    opacity = strength * heat[..., np.newaxis]
+    blended = (1 - opacity) * image + opacity * colours
+    return np.clip(np.rint(blended), 0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A classifier in two: images to the maps that it averages, and these averages to logits."""
+
+    maps: keras.Model
+    head: keras.Model
+
+    def variables(self) -> list[Any]:
+        return [*self.maps.weights, *self.head.weights]
+
+
+def _take_apart(model: keras.Model) -> _Parts:
+    flat = keras.models.clone_model(
+        model, clone_function=lambda layer: layer, call_function=_call_opened
+    )
+    softmax, (logits,) = _origin(flat.output)
+    if not isinstance(softmax, keras.layers.Softmax):
+        raise ValueError(
+            f"The classifier must end in a Softmax layer; it ends in {type(softmax).__name__}. Use "
+            "one from Backbone.inference_model or probe_classifier."
+        )
+    pooled = list({id(tensor): tensor for tensor in _averages(logits)}.values())
+    maps = [_origin(tensor)[1][0] for tensor in pooled]
+    return _Parts(keras.Model(flat.input, maps), keras.Model(pooled, logits))
+
+
+def _call_opened(layer: Any, *inputs: Any, **options: Any) -> Any:
+    """Call a layer; of a nested model that answers no feature maps, each of its layers."""
+    inner = layer.model if isinstance(layer, Frozen) else layer
+    if isinstance(inner, keras.Model) and len(inner.output.shape) == 2:
+        return inner.call(*inputs, training=False)
+    return layer(*inputs, **options)
+
+
+def _averages(tensor: Any) -> Iterator[Any]:
+    """The outputs of global average pooling that a tensor (batch, features) is computed from."""
+    operation, inputs = _origin(tensor)
+    if isinstance(operation, keras.layers.GlobalAveragePooling2D):
+        yield tensor
+    elif len(tensor.shape) == 2 and inputs:
+        for source in inputs:
+            yield from _averages(source)
+    else:
+        raise ValueError(
+            "The classifier's logits must be computed from averages of feature maps alone; they "
+            f"read {operation.name} directly. Use one from Backbone.inference_model or "
+            "probe_classifier."
+        )
+
+
+def _origin(tensor: Any) -> tuple[Any, list[Any]]:
+    """The operation that computes a tensor, and what it reads."""
+    operation, position, _ = tensor._keras_history
+    return operation, operation._inbound_nodes[position].input_tensors
