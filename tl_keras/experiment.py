@@ -19,6 +19,7 @@ from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import Splits, make_splits
 from tl_keras.errors import ExportError, ResultsError
+from tl_keras.explaining import explain
 from tl_keras.exporting import Exporter
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.source_card import SourceCard
@@ -42,7 +43,7 @@ from tl_keras.reporting.tables import (
     per_class_table,
     summary_table,
 )
-from tl_keras.runs import RunMaker
+from tl_keras.runs import RunMaker, unpack
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXPORT_FOLDER, find_version
 from tl_keras.small_runs import answers_on_parts
@@ -315,6 +316,7 @@ class _Experiment:
             self._ledger.write("probes", probes)
             save(probes_figure(probes), self._ledger.folder / "probes.png")
         self._learning_curve(runs, results)
+        self._explain(runs)
         export = self._export(runs) if self._config.export else None
         write_report(self._ledger.folder)
         return ExperimentResult(
@@ -342,6 +344,26 @@ class _Experiment:
         if curves:
             self._ledger.write("learning_curve", curve_table(curves))
             write_json(record, curve_facts(curves, answers, len(results.classes)))
+
+    def _explain(self, runs: pd.DataFrame) -> None:
+        """Draw the worst errors of the chosen run, once, while its weights are there."""
+        record = self._ledger.folder / "errors.json"
+        chosen = runs[runs["run_id"] == best_run(runs)].iloc[0]
+        if record.exists() or chosen["strategy"] == "majority_class":
+            return
+        self._monitor.stage("Looking at the errors")
+        run_id, frame = str(chosen["run_id"]), self._audit.table.frame
+        trained = unpack(self._ledger.weights(run_id), chosen, self._config)
+        explained = explain(
+            self._maker.inference_model(chosen, trained),
+            self._maker.trainer().images.pixels,
+            frame.iloc[self._splits.test],
+            self._ledger.test_probabilities(run_id),
+            self._audit.table.classes,
+            self._ledger.folder,
+        )
+        self._ledger.write("errors", explained.table)
+        write_json(record, {"run_id": run_id, **explained.facts})
 
     def _export(self, runs: pd.DataFrame) -> Path | None:
         """Export the chosen run, once, and check that it answers as the trained model."""

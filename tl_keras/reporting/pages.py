@@ -1,5 +1,6 @@
 """Pages of one file each: templates, tables and pictures inside them."""
 
+import base64
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +62,11 @@ def render(template: str, content: Mapping[str, Any]) -> str:
         content: what it names.
     """
     return _templates().get_template(template).render(content)
+
+
+def jpeg_uri(encoded: bytes) -> str:
+    """A JPEG file inside an address, for a page that needs no other file."""
+    return "data:image/jpeg;base64," + base64.b64encode(encoded).decode()
 
 
 def write_page(path: Path, html: str) -> None:

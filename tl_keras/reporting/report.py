@@ -1,13 +1,14 @@
 """The report of an experiment: one page with everything that a reader would ask."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from tl_keras.reporting.answer import answer, question
-from tl_keras.reporting.pages import Cells, render, write_page
+from tl_keras.reporting.pages import Cells, Photo, jpeg_uri, render, write_page
 from tl_keras.reporting.plots import (
     data_uri,
     history_figure,
@@ -18,6 +19,10 @@ from tl_keras.reporting.plots import (
 from tl_keras.reporting.results import Results
 from tl_keras.reporting.tables import rows_like, strategy_name
 
+# The folder of the pictures of errors.
+ERRORS = "errors"
+# Maps of a network and of the same one with shuffled weights agree less than this.
+INDEPENDENT = 0.5
 REPORT = "report.html"
 # Of classes, in a confusion matrix that can still be read on a page.
 MOST_CLASSES = 40
@@ -50,6 +55,7 @@ def content(results: Results) -> dict[str, Any]:
         "training": _training(results),
         "blocks": _blocks(results),
         "classes": _classes(results),
+        "errors": _errors(results),
         "curve": _curve(results),
         "cost": _cost(results),
         "made": _made(results),
@@ -161,6 +167,31 @@ def _most_confused(pairs: pd.DataFrame) -> list[str]:
         f"{row['true_class']} taken for {row['predicted_class']}: {row['count']}"
         for row in most.to_dict("records")
     ]
+
+
+def _errors(results: Results) -> dict[str, Any] | None:
+    table, facts = results.table("errors"), results.facts("errors")
+    if table is None or facts is None:
+        return None
+    photos = [
+        {"right": row["right"], "photo": _error(results.folder / ERRORS, row)}
+        for row in table.to_dict("records")
+    ]
+    return {
+        **facts,
+        "wrong_photos": [each["photo"] for each in photos if not each["right"]],
+        "unsure_photos": [each["photo"] for each in photos if each["right"]],
+        "weights_matter": facts["randomisation_correlation"] < INDEPENDENT,
+    }
+
+
+def _error(folder: Path, row: Mapping[Any, Any]) -> Photo:
+    name, label, predicted = f"{row['photo']:02d}", row["label"], row["predicted"]
+    lines = [row["image_id"], f"{label}, answered {predicted} ({row['probability']:.0%})"]
+    if not row["right"]:
+        lines.append(f"probability of {label}: {row['probability_of_label']:.0%}")
+    images = [jpeg_uri((folder / f"{name}{end}.jpg").read_bytes()) for end in ("", "_map")]
+    return Photo(images, lines, f"{label}, answered {predicted}")
 
 
 def _curve(results: Results) -> dict[str, Any] | None:

@@ -1,0 +1,107 @@
+"""The photos that a run got most wrong, and where its network looked."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from tl_keras.data.rows import Rows
+from tl_keras.models.grad_cam import GradCam, overlay, randomisation_check
+
+# The folder of the pictures, and the columns of the table.
+FOLDER = "errors"
+MOST_WRONG, MOST_UNSURE = 24, 6
+# Enough photos to tell a map that depends on the weights from one that does not.
+CHECKED = 8
+JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a run got wrong.
+
+    Attributes:
+        table: a row per photo shown, as `errors.csv`.
+        facts: as `errors.json`.
+    """
+
+    table: pd.DataFrame
+    facts: dict[str, float | int | str]
+
+
+def explain(
+    model: keras.Model,
+    pixels: Rows,
+    test: pd.DataFrame,
+    probabilities: np.ndarray,
+    classes: tuple[str, ...],
+    folder: Path,
+) -> Explanation:
+    """Draw the worst errors and the least sure right answers with their Grad-CAM maps.
+
+    Args:
+        model: images, 0..255 (batch, size, size, 3), to probabilities, in inference mode.
+        pixels: uint8 (images of the experiment, size, size, 3), 0..255.
+        test: a row per test image: image_id, class_index; its index is the row of `pixels`.
+        probabilities: float32 (test images, classes), of the model.
+        classes: names.
+        folder: of the experiment; `errors/` in it is made anew.
+    """
+    shown = _shown(test["class_index"].to_numpy(np.int64), probabilities)
+    chosen = test.iloc[shown]
+    photos = np.asarray(pixels[chosen.index.to_numpy()])
+    labels = chosen["class_index"].to_numpy(np.int64)
+    predicted = probabilities[shown].argmax(axis=1)
+    cam = GradCam(model)
+    maps = cam.maps(photos, predicted)
+    rows = np.arange(len(shown))
+    table = pd.DataFrame(
+        {
+            "image_id": chosen["image_id"].to_numpy(),
+            "label": [classes[index] for index in labels],
+            "predicted": [classes[index] for index in predicted],
+            "probability": probabilities[shown][rows, predicted],
+            "probability_of_label": probabilities[shown][rows, labels],
+            "right": labels == predicted,
+            "photo": _draw(folder / FOLDER, photos, maps),
+        }
+    )
+    checked = slice(CHECKED)
+    wrong = int((probabilities.argmax(axis=1) != test["class_index"]).sum())
+    return Explanation(
+        table,
+        {
+            "test_images": len(test),
+            "wrong": wrong,
+            "randomisation_correlation": randomisation_check(
+                cam, photos[checked], predicted[checked]
+            ),
+        },
+    )
+
+
+def _shown(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Positions of wrong answers, the surest first, then of right ones, the least sure first."""
+    surest = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    wrong = np.flatnonzero(~right)
+    unsure = np.flatnonzero(right)
+    worst = wrong[np.argsort(-surest[wrong], kind="stable")][:MOST_WRONG]
+    doubtful = unsure[np.argsort(surest[unsure], kind="stable")][:MOST_UNSURE]
+    return np.concatenate([worst, doubtful])
+
+
+def _draw(folder: Path, photos: np.ndarray, maps: np.ndarray) -> list[str]:
+    """Write each photo, and beside it the photo under its map; the names without an ending."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    names = [f"{number:02d}" for number in range(1, len(photos) + 1)]
+    for name, photo, heat in zip(names, photos, maps, strict=True):
+        for end, picture in (("", photo), ("_map", overlay(photo, heat))):
+            path = folder / f"{name}{end}.jpg"
+            Image.fromarray(picture).save(path, quality=JPEG_QUALITY)
+    return names
