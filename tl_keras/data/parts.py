@@ -10,8 +10,8 @@ from tl_keras.data.splits import Draw
 SHARES = (0.125, 0.25, 0.5)
 # Cross-validation needs two images of every class.
 LEAST_PER_CLASS = 2
-# First word of the seeds; smaller ones belong to `tl_keras.data.splits`.
-_PARTS = 5
+# First word of the seeds; smaller ones belong to the splits and folds.
+_PARTS = 6
 
 
 def parts_of(

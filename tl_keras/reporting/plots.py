@@ -44,7 +44,7 @@ def probes_figure(probes: pd.DataFrame) -> Figure:
     """
     shown = mean_probes(probes)
     blocks, joined = shown[shown["depth"].notna()], shown[shown["depth"].isna()]
-    figure, axes = _figure()
+    figure, axes = single_panel()
     errors = [
         blocks["accuracy"] - blocks["accuracy_low"],
         blocks["accuracy_high"] - blocks["accuracy"],
@@ -78,7 +78,7 @@ def strategies_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
         summary: as `summary.csv`, of one training size.
         runs: as `runs.csv`; of other sizes too.
     """
-    figure, axes = _figure(height=1.1 + 0.45 * len(summary))
+    figure, axes = single_panel(height=1.1 + 0.45 * len(summary))
     places = np.arange(len(summary))[::-1]
     for place, row in zip(places, summary.to_dict("records"), strict=True):
         _draw_interval(
@@ -95,7 +95,7 @@ def strategies_figure(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
 
 def experiments_figure(names: Sequence[str], intervals: Sequence[Interval]) -> Figure:
     """Accuracies with their intervals, one below the other."""
-    figure, axes = _figure(height=1.1 + 0.45 * len(names))
+    figure, axes = single_panel(height=1.1 + 0.45 * len(names))
     places = np.arange(len(names))[::-1]
     for place, interval in zip(places, intervals, strict=True):
         _draw_interval(axes, place, interval.estimate, interval.low, interval.high)
@@ -133,7 +133,7 @@ def learning_curve_figure(curve: pd.DataFrame) -> Figure:
     Args:
         curve: as `learning_curve.csv`.
     """
-    figure, axes = _figure(height=4.4)
+    figure, axes = single_panel(height=4.4)
     methods = curve.groupby(["strategy", "unfrozen_blocks"], dropna=False, sort=False)
     largest = curve.loc[curve["kind"] == "measured", "train_per_class"].max()
     for number, (_, group) in enumerate(methods):
@@ -164,7 +164,8 @@ def learning_curve_figure(curve: pd.DataFrame) -> Figure:
     return figure
 
 
-def _figure(height: float = INCHES[1]) -> tuple[Figure, Axes]:
+def single_panel(height: float = INCHES[1]) -> tuple[Figure, Axes]:
+    """A figure of the usual width, so many inches high, with one pair of axes."""
     figure = Figure((INCHES[0], height), DOTS_PER_INCH, layout="constrained")
     return figure, figure.subplots()
 

@@ -1,31 +1,14 @@
 """The report of an experiment: one page with everything that a reader would ask."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from tl_keras.reporting import photo_sections, sections
 from tl_keras.reporting.answer import answer, question
-from tl_keras.reporting.pages import Cells, Photo, jpeg_uri, render, write_page
-from tl_keras.reporting.plots import (
-    data_uri,
-    history_figure,
-    learning_curve_figure,
-    probes_figure,
-    strategies_figure,
-)
+from tl_keras.reporting.pages import render, write_page
 from tl_keras.reporting.results import Results
-from tl_keras.reporting.tables import rows_like, strategy_name
 
-# The folder of the pictures of errors.
-ERRORS = "errors"
-# Maps of a network and of the same one with shuffled weights agree less than this.
-INDEPENDENT = 0.5
 REPORT = "report.html"
-# Of classes, in a confusion matrix that can still be read on a page.
-MOST_CLASSES = 40
 
 
 def write_report(folder: Path) -> Path:
@@ -51,197 +34,13 @@ def content(results: Results) -> dict[str, Any]:
         "generated": bool(results.runs["generated_images"].any()),
         "question": question(results),
         "answer": answer(results),
-        "strategies": _strategies(results),
-        "training": _training(results),
-        "blocks": _blocks(results),
-        "classes": _classes(results),
-        "errors": _errors(results),
-        "curve": _curve(results),
-        "cost": _cost(results),
-        "made": _made(results),
+        "strategies": sections.strategies(results),
+        "training": sections.training(results),
+        "blocks": sections.blocks(results),
+        "classes": sections.classes(results),
+        "errors": photo_sections.errors(results),
+        "decision": sections.decision(results),
+        "curve": sections.curve(results),
+        "cost": sections.cost(results),
+        "made": sections.made(results),
     }
-
-
-def _strategies(results: Results) -> dict[str, Any]:
-    shown, chosen = results.largest, results.summary_of(results.chosen)
-    marked = [
-        place
-        for place, row in enumerate(shown.to_dict("records"))
-        if strategy_name(row) == strategy_name(chosen)
-    ]
-    columns = ["strategy", "test accuracy", "95% interval", "sd", "macro F1", "balanced", "val."]
-    rows = [
-        [
-            strategy_name(row),
-            _three(row["test_accuracy_mean"]),
-            f"{_three(row['test_accuracy_low'])} to {_three(row['test_accuracy_high'])}",
-            _three(row["test_accuracy_sd"]),
-            _three(row["test_macro_f1_mean"]),
-            _three(row["test_balanced_accuracy_mean"]),
-            _three(row["validation_accuracy_mean"]),
-        ]
-        for row in shown.to_dict("records")
-    ]
-    return {
-        "plot": data_uri(strategies_figure(shown, results.runs)),
-        "table": Cells(columns, rows, columns[1:], marked),
-        "method": str(shown["interval_method"].iloc[0]),
-        "sentences": [f"{text}." for text in shown["sentence"].dropna()],
-    }
-
-
-def _training(results: Results) -> dict[str, Any] | None:
-    """Curves of one run per strategy, the seed of the chosen run, in the largest size."""
-    history = results.table("history")
-    if history is None:
-        return None
-    size = results.largest.iloc[0].to_dict()
-    own = rows_like(results.runs, size, ["train_per_class"])
-    own = own[(own["seed"] == results.chosen["seed"]) & own["run_id"].isin(history["run_id"])]
-    return {"plot": data_uri(history_figure(history, own))} if len(own) else None
-
-
-def _blocks(results: Results) -> dict[str, Any] | None:
-    probes, advice = results.table("probes"), results.facts("advice")
-    if probes is None and advice is None:
-        return None
-    return {
-        "plot": None if probes is None else data_uri(probes_figure(probes)),
-        "advice": None if advice is None else _advice(advice),
-    }
-
-
-def _advice(advice: dict[str, Any]) -> dict[str, Any]:
-    checks = [[check["name"], check["finding"], check["sentence"]] for check in advice["checks"]]
-    return {
-        "strategy": strategy_name({"unfrozen_blocks": None, **advice}).partition(" (")[0],
-        "cut": advice["cut"],
-        "confidence": advice["confidence"],
-        "reasons": advice["reasons"],
-        "checks": Cells(["condition for transfer", "finding", ""], checks),
-    }
-
-
-def _classes(results: Results) -> dict[str, Any]:
-    run_id = results.chosen["run_id"]
-    scores = _of_run(results.table("per_class"), run_id)
-    columns = ["class", "test photos", "recall", "precision", "F1"]
-    rows = [
-        [row["class"], row["support"], *(_three(row[k]) for k in ("recall", "precision", "f1"))]
-        for row in scores.to_dict("records")
-    ]
-    pairs = _of_run(results.table("confusion"), run_id)
-    matrix = pairs.pivot_table("count", "true_class", "predicted_class", sort=False)
-    return {
-        "scores": Cells(columns, rows, columns[1:]),
-        "run": run_id,
-        "matrix": _matrix(matrix) if len(matrix) <= MOST_CLASSES else None,
-        "confused": _most_confused(pairs),
-    }
-
-
-def _matrix(counts: pd.DataFrame) -> dict[str, Any]:
-    """Counts, and the strength of each cell's colour: the share of its true class."""
-    shares = counts.div(counts.sum(axis=1), axis=0).fillna(0)
-    return {
-        "names": list(counts.columns),
-        "rows": [
-            {
-                "name": name,
-                "cells": [
-                    {"count": int(count), "share": float(share), "right": name == predicted}
-                    for predicted, count, share in zip(
-                        counts.columns, counts.loc[name], shares.loc[name], strict=True
-                    )
-                ],
-            }
-            for name in counts.index
-        ],
-    }
-
-
-def _most_confused(pairs: pd.DataFrame) -> list[str]:
-    wrong = pairs[(pairs["true_class"] != pairs["predicted_class"]) & (pairs["count"] > 0)]
-    most = wrong.sort_values("count", ascending=False).head(5)
-    return [
-        f"{row['true_class']} taken for {row['predicted_class']}: {row['count']}"
-        for row in most.to_dict("records")
-    ]
-
-
-def _errors(results: Results) -> dict[str, Any] | None:
-    table, facts = results.table("errors"), results.facts("errors")
-    if table is None or facts is None:
-        return None
-    photos = [
-        {"right": row["right"], "photo": _error(results.folder / ERRORS, row)}
-        for row in table.to_dict("records")
-    ]
-    return {
-        **facts,
-        "wrong_photos": [each["photo"] for each in photos if not each["right"]],
-        "unsure_photos": [each["photo"] for each in photos if each["right"]],
-        "weights_matter": facts["randomisation_correlation"] < INDEPENDENT,
-    }
-
-
-def _error(folder: Path, row: Mapping[Any, Any]) -> Photo:
-    name, label, predicted = f"{row['photo']:02d}", row["label"], row["predicted"]
-    lines = [row["image_id"], f"{label}, answered {predicted} ({row['probability']:.0%})"]
-    if not row["right"]:
-        lines.append(f"probability of {label}: {row['probability_of_label']:.0%}")
-    images = [jpeg_uri((folder / f"{name}{end}.jpg").read_bytes()) for end in ("", "_map")]
-    return Photo(images, lines, f"{label}, answered {predicted}")
-
-
-def _curve(results: Results) -> dict[str, Any] | None:
-    table, facts = results.table("learning_curve"), results.facts("learning_curve")
-    if table is None or facts is None:
-        return None
-    return {"plot": data_uri(learning_curve_figure(table)), "sentences": facts["sentences"]}
-
-
-def _cost(results: Results) -> Cells:
-    columns = ["strategy", "training, s", "size, MB", "ms per photo"]
-    rows = [
-        [
-            strategy_name(row),
-            f"{row['training_seconds_mean']:.0f}",
-            f"{row['classifier_megabytes_mean']:.1f}",
-            f"{row['milliseconds_per_image_mean']:.1f}",
-        ]
-        for row in results.largest.to_dict("records")
-        if row["strategy"] != "majority_class"
-    ]
-    return Cells(columns, rows, columns[1:])
-
-
-def _made(results: Results) -> dict[str, Any]:
-    environment = results.facts("environment") or {}
-    versions = ("tl_keras", "tensorflow", "keras", "keras_tuner", "numpy", "pandas", "python")
-    shown = (*versions, "platform", "processors")
-    return {
-        "configuration": json.dumps(results.config, indent=2),
-        "facts": Cells(
-            ["what", "value"],
-            [[name, environment[name]] for name in shown if name in environment]
-            + [
-                ["weights, SHA-256", str(environment.get("source_weights_sha256"))[:16]],
-                ["configuration, hash", results.chosen["configuration_hash"]],
-                ["seeds", results.config["seeds"]],
-                ["runs", len(results.runs)],
-            ],
-        ),
-        "command": f"python -m tl_keras.run {(results.folder / 'config.json').as_posix()} "
-        "--set results_dir=again",
-    }
-
-
-def _of_run(table: pd.DataFrame | None, run_id: str) -> pd.DataFrame:
-    if table is None:
-        raise ValueError("A finished experiment has tables per class")
-    return table[table["run_id"] == run_id]
-
-
-def _three(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.3f}"

@@ -1,0 +1,60 @@
+"""Plots of how far probabilities can be trusted, and of what a threshold gives."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tl_keras.reporting.plots import BLUE, GRAY, ORANGE, single_panel
+
+
+def reliability_figure(calibration: pd.DataFrame) -> Figure:
+    """Accuracy against confidence, before and after calibration.
+
+    Args:
+        calibration: as `calibration.csv`.
+    """
+    figure, axes = single_panel(height=4.2)
+    axes.plot([0, 1], [0, 1], color=GRAY, linestyle=":", label="as it should be")
+    for stage, color, words in (
+        ("before", ORANGE, "as the model says"),
+        ("after", BLUE, "calibrated"),
+    ):
+        bins = calibration[calibration["stage"] == stage]
+        below = bins["accuracy"] - bins["accuracy_low"]
+        above = bins["accuracy_high"] - bins["accuracy"]
+        axes.errorbar(
+            *(bins["confidence"], bins["accuracy"], [below, above]),
+            fmt="o-",
+            color=color,
+            capsize=3,
+            alpha=0.85,
+            label=words,
+        )
+    axes.set_xlabel("probability of the answer, mean of a bin of test photos")
+    axes.set_ylabel("share of right answers in the bin")
+    axes.set_xlim(left=max(0.0, calibration["confidence"].min() - 0.1), right=1.02)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def thresholds_figure(thresholds: pd.DataFrame) -> Figure:
+    """Recall, false alarms and cost on test against the threshold.
+
+    Args:
+        thresholds: as `thresholds.csv`.
+    """
+    figure, axes = single_panel(height=4.2)
+    test = thresholds[thresholds["part"] == "test"]
+    axes.plot(test["threshold"], test["recall"], color=BLUE, label="recall")
+    axes.plot(test["threshold"], test["false_alarm_rate"], color=ORANGE, label="false alarms")
+    chosen = float(test.loc[test["chosen"], "threshold"].iloc[0])
+    axes.axvline(chosen, color=GRAY, linestyle="--", label=f"chosen: {chosen:.3g}")
+    axes.set_xlabel("calibrated score from which on a photo is flagged")
+    axes.set_ylabel("share of test photos")
+    costs = axes.twinx()
+    costs.plot(test["threshold"], test["cost_per_100"], color="tab:green", linestyle=":")
+    costs.set_ylabel("cost per 100 photos (dotted)")
+    costs.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure

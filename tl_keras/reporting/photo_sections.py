@@ -1,0 +1,39 @@
+"""Sections of the report that show photos."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tl_keras.reporting.pages import Photo, jpeg_uri
+from tl_keras.reporting.results import Results
+
+# The folder of the pictures of errors.
+ERRORS = "errors"
+# Maps of a network and of the same one with shuffled weights agree less than this.
+INDEPENDENT = 0.5
+
+
+def errors(results: Results) -> dict[str, Any] | None:
+    """The worst errors of the chosen run and its least sure right answers, with their maps."""
+    table, facts = results.table("errors"), results.facts("errors")
+    if table is None or facts is None:
+        return None
+    photos = [
+        {"right": row["right"], "photo": _error(results.folder / ERRORS, row)}
+        for row in table.to_dict("records")
+    ]
+    return {
+        **facts,
+        "wrong_photos": [each["photo"] for each in photos if not each["right"]],
+        "unsure_photos": [each["photo"] for each in photos if each["right"]],
+        "weights_matter": facts["randomisation_correlation"] < INDEPENDENT,
+    }
+
+
+def _error(folder: Path, row: Mapping[Any, Any]) -> Photo:
+    name, label, predicted = f"{row['photo']:02d}", row["label"], row["predicted"]
+    lines = [row["image_id"], f"{label}, answered {predicted} ({row['probability']:.0%})"]
+    if not row["right"]:
+        lines.append(f"probability of {label}: {row['probability_of_label']:.0%}")
+    images = [jpeg_uri((folder / f"{name}{end}.jpg").read_bytes()) for end in ("", "_map")]
+    return Photo(images, lines, f"{label}, answered {predicted}")

@@ -1,0 +1,201 @@
+"""Sections of the report that are made of tables: what the template shows of each."""
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from tl_keras.reporting.decision_plots import reliability_figure, thresholds_figure
+from tl_keras.reporting.pages import Cells
+from tl_keras.reporting.plots import (
+    data_uri,
+    history_figure,
+    learning_curve_figure,
+    probes_figure,
+    strategies_figure,
+)
+from tl_keras.reporting.results import Results
+from tl_keras.reporting.tables import rows_like, strategy_name
+
+# Of classes, in a confusion matrix that can still be read on a page.
+MOST_CLASSES = 40
+
+
+def strategies(results: Results) -> dict[str, Any]:
+    """Of the largest training size: accuracy with intervals, and the comparisons in words."""
+    shown, chosen = results.largest, results.summary_of(results.chosen)
+    marked = [
+        place
+        for place, row in enumerate(shown.to_dict("records"))
+        if strategy_name(row) == strategy_name(chosen)
+    ]
+    columns = ["strategy", "test accuracy", "95% interval", "sd", "macro F1", "balanced", "val."]
+    rows = [
+        [
+            strategy_name(row),
+            _three(row["test_accuracy_mean"]),
+            f"{_three(row['test_accuracy_low'])} to {_three(row['test_accuracy_high'])}",
+            _three(row["test_accuracy_sd"]),
+            _three(row["test_macro_f1_mean"]),
+            _three(row["test_balanced_accuracy_mean"]),
+            _three(row["validation_accuracy_mean"]),
+        ]
+        for row in shown.to_dict("records")
+    ]
+    return {
+        "plot": data_uri(strategies_figure(shown, results.runs)),
+        "table": Cells(columns, rows, columns[1:], marked),
+        "method": str(shown["interval_method"].iloc[0]),
+        "sentences": [f"{text}." for text in shown["sentence"].dropna()],
+    }
+
+
+def training(results: Results) -> dict[str, Any] | None:
+    """Curves of one run per strategy, the seed of the chosen run, in the largest size."""
+    history = results.table("history")
+    if history is None:
+        return None
+    size = results.largest.iloc[0].to_dict()
+    own = rows_like(results.runs, size, ["train_per_class"])
+    own = own[(own["seed"] == results.chosen["seed"]) & own["run_id"].isin(history["run_id"])]
+    return {"plot": data_uri(history_figure(history, own))} if len(own) else None
+
+
+def blocks(results: Results) -> dict[str, Any] | None:
+    """The probes at every block, and the advice that rests on them."""
+    probes, advice = results.table("probes"), results.facts("advice")
+    if probes is None and advice is None:
+        return None
+    return {
+        "plot": None if probes is None else data_uri(probes_figure(probes)),
+        "advice": None if advice is None else _advice(advice),
+    }
+
+
+def _advice(advice: dict[str, Any]) -> dict[str, Any]:
+    checks = [[check["name"], check["finding"], check["sentence"]] for check in advice["checks"]]
+    return {
+        "strategy": strategy_name({"unfrozen_blocks": None, **advice}).partition(" (")[0],
+        "cut": advice["cut"],
+        "confidence": advice["confidence"],
+        "reasons": advice["reasons"],
+        "checks": Cells(["condition for transfer", "finding", ""], checks),
+    }
+
+
+def classes(results: Results) -> dict[str, Any]:
+    """Of the chosen run: scores by class, and what is taken for what."""
+    run_id = results.chosen["run_id"]
+    scores = _of_run(results.table("per_class"), run_id)
+    columns = ["class", "test photos", "recall", "precision", "F1"]
+    rows = [
+        [row["class"], row["support"], *(_three(row[k]) for k in ("recall", "precision", "f1"))]
+        for row in scores.to_dict("records")
+    ]
+    pairs = _of_run(results.table("confusion"), run_id)
+    matrix = pairs.pivot_table("count", "true_class", "predicted_class", sort=False)
+    return {
+        "scores": Cells(columns, rows, columns[1:]),
+        "run": run_id,
+        "matrix": _matrix(matrix) if len(matrix) <= MOST_CLASSES else None,
+        "confused": _most_confused(pairs),
+    }
+
+
+def _matrix(counts: pd.DataFrame) -> dict[str, Any]:
+    """Counts, and the strength of each cell's colour: the share of its true class."""
+    shares = counts.div(counts.sum(axis=1), axis=0).fillna(0)
+    return {
+        "names": list(counts.columns),
+        "rows": [
+            {
+                "name": name,
+                "cells": [
+                    {"count": int(count), "share": float(share), "right": name == predicted}
+                    for predicted, count, share in zip(
+                        counts.columns, counts.loc[name], shares.loc[name], strict=True
+                    )
+                ],
+            }
+            for name in counts.index
+        ],
+    }
+
+
+def _most_confused(pairs: pd.DataFrame) -> list[str]:
+    wrong = pairs[(pairs["true_class"] != pairs["predicted_class"]) & (pairs["count"] > 0)]
+    most = wrong.sort_values("count", ascending=False).head(5)
+    return [
+        f"{row['true_class']} taken for {row['predicted_class']}: {row['count']}"
+        for row in most.to_dict("records")
+    ]
+
+
+def decision(results: Results) -> dict[str, Any] | None:
+    """Calibration, threshold and review, in words and as plots."""
+    facts, calibration = results.facts("decision"), results.table("calibration")
+    if facts is None or calibration is None:
+        return None
+    thresholds = results.table("thresholds")
+    return {
+        "text": facts["text"],
+        "steps": facts["how_to_apply"],
+        "reliability": data_uri(reliability_figure(calibration)),
+        "thresholds": None if thresholds is None else data_uri(thresholds_figure(thresholds)),
+    }
+
+
+def curve(results: Results) -> dict[str, Any] | None:
+    """The learning curves, and what they say."""
+    table, facts = results.table("learning_curve"), results.facts("learning_curve")
+    if table is None or facts is None:
+        return None
+    return {"plot": data_uri(learning_curve_figure(table)), "sentences": facts["sentences"]}
+
+
+def cost(results: Results) -> Cells:
+    """Seconds, size and speed of every strategy."""
+    columns = ["strategy", "training, s", "size, MB", "ms per photo"]
+    rows = [
+        [
+            strategy_name(row),
+            f"{row['training_seconds_mean']:.0f}",
+            f"{row['classifier_megabytes_mean']:.1f}",
+            f"{row['milliseconds_per_image_mean']:.1f}",
+        ]
+        for row in results.largest.to_dict("records")
+        if row["strategy"] != "majority_class"
+    ]
+    return Cells(columns, rows, columns[1:])
+
+
+def made(results: Results) -> dict[str, Any]:
+    """Configuration, versions, and how to repeat it."""
+    environment = results.facts("environment") or {}
+    versions = ("tl_keras", "tensorflow", "keras", "keras_tuner", "numpy", "pandas", "python")
+    shown = (*versions, "platform", "processors")
+    return {
+        "configuration": json.dumps(results.config, indent=2),
+        "facts": Cells(
+            ["what", "value"],
+            [[name, environment[name]] for name in shown if name in environment]
+            + [
+                ["weights, SHA-256", str(environment.get("source_weights_sha256"))[:16]],
+                ["configuration, hash", results.chosen["configuration_hash"]],
+                ["seeds", results.config["seeds"]],
+                ["runs", len(results.runs)],
+            ],
+        ),
+        "command": f"python -m tl_keras.run {(results.folder / 'config.json').as_posix()} "
+        "--set results_dir=again",
+    }
+
+
+def _of_run(table: pd.DataFrame | None, run_id: str) -> pd.DataFrame:
+    if table is None:
+        raise ValueError("A finished experiment has tables per class")
+    return table[table["run_id"] == run_id]
+
+
+def _three(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.3f}"
