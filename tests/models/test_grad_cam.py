@@ -68,8 +68,8 @@ def probe(backbone: Backbone, *blocks: str) -> keras.Model:
 
 
 def logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Of each image, up to a number that all classes share."""
-    return np.log(np.asarray(model(images.astype("float32"))))
+    head = keras.Model(model.input, model.layers[-1].input)
+    return np.asarray(head(images.astype("float32")))
 
 
 def scaled_up(maps: np.ndarray, size: int) -> np.ndarray:
@@ -143,9 +143,7 @@ def test_evidence_of_several_blocks_adds_up_to_the_logits(backbone: Backbone) ->
     model = probe(backbone, "stem", "block1", "top")
     cam = GradCam(model)
     by_class = [cam.evidence(IMAGES, np.full(5, c)).mean(axis=(1, 2)) for c in range(3)]
-    difference = np.stack(by_class, axis=1) - logits(model, IMAGES)
-    # bilinear upsampling moves a little weight at the border
-    np.testing.assert_allclose(difference - difference[:, :1], 0, atol=0.01)
+    np.testing.assert_allclose(np.stack(by_class, axis=1), logits(model, IMAGES), rtol=1e-3)
 
 
 def test_evidence_of_several_blocks_is_the_sum_of_theirs(backbone: Backbone) -> None:
@@ -174,8 +172,9 @@ def test_the_peak_lies_on_the_patch_that_makes_the_class(backbone: Backbone) -> 
     cam = GradCam(backbone.inference_model(head))
     maps = cam.maps(images[:30], labels[:30])
     peaks = np.stack(np.unravel_index(maps.reshape(30, -1).argmax(axis=1), (16, 16)), axis=1)
-    # a cell of the last maps is 4 pixels wide
-    assert np.mean(np.abs(peaks - (corners + 1.5)).max(axis=1) <= 4) > 0.9
+    distances = np.abs(peaks - (corners + 1.5)).max(axis=1)
+    # the patch reaches 2 pixels from its middle, and a cell of the last maps is 4 pixels wide
+    assert (np.median(distances) <= 2.5, distances.max() <= 6) == (True, True)
     assert abs(randomisation_check(cam, images[:30], labels[:30], repeats=10).mean()) < 0.4
 
 
@@ -314,17 +313,14 @@ def test_classifier_that_reads_more_than_averages() -> None:
 def test_every_backbone(name: str) -> None:
     """The evidence on its first block and its output adds up to the logits."""
     spec = BACKBONES[name]
+    alpha = spec.alphas[0] if spec.alphas else None
     size = spec.minimum_image_size
-    model = build_backbone(name, image_size=size, alpha=spec.alphas[0] if spec.alphas else None)
-    backbone = Backbone.wrap(name, spec.alphas[0] if spec.alphas else None, model)
+    backbone = Backbone.wrap(name, alpha, build_backbone(name, image_size=size, alpha=alpha))
     classifier = probe(backbone, spec.blocks[0], spec.blocks[-1])
     images = np.random.default_rng(1).integers(0, 256, (2, size, size, 3), np.uint8)
-    cam = GradCam(classifier)
-    evidence = [cam.evidence(images, np.full(2, c)).mean(axis=(1, 2)) for c in (0, 1)]
-    expected = logits(classifier, images)
-    np.testing.assert_allclose(
-        evidence[1] - evidence[0], expected[:, 1] - expected[:, 0], rtol=0.1, atol=0.1
-    )
-    head = random_head(backbone.channels, hidden_units=(4,))
-    maps = class_activation_maps(backbone.inference_model(head), images, np.array([0, 1]))
-    assert (maps.shape, maps.min() >= 0, maps.max() <= 1) == ((2, size, size), True, True)
+    classes = np.array([1, 2])
+    evidence = GradCam(classifier).evidence(images, classes)
+    expected = logits(classifier, images)[[0, 1], classes]
+    # maps whose size does not divide the image's change their mean a little
+    atol = 0.02 * np.abs(evidence).max()
+    np.testing.assert_allclose(evidence.mean(axis=(1, 2)), expected, rtol=1e-3, atol=atol)

@@ -25,7 +25,7 @@ LUMA = np.array((0.299, 0.587, 0.114))
 
 
 class GradCam:
-    """Maps of one classifier; the first call traces it, further calls are as quick as it is.
+    """Maps of one classifier, for as many calls as wanted: it is traced once, for a second or two.
 
     Shares the layers of the classifier, so that its maps are those of the weights it has when they
     are asked for.
@@ -45,9 +45,7 @@ class GradCam:
         self._parts = _take_apart(model)
         self._size = tuple(model.input.shape[1:3])
         self._variables = self._parts.variables()
-        self._compiled = tf.function(
-            self._evidence_of_batch, autograph=False, reduce_retracing=True
-        )
+        self._compiled = self._trace()
 
     def maps(self, images: np.ndarray, class_indices: np.ndarray) -> np.ndarray:
         """How strongly each pixel speaks for a class, against the pixel that does so most.
@@ -98,7 +96,8 @@ class GradCam:
         for start in range(0, len(images), BATCH):
             rows = slice(start, start + BATCH)
             batch = tf.constant(images[rows], tf.float32)
-            evidence[rows] = self._compiled(values, batch, tf.constant(class_indices[rows]))
+            classes = tf.constant(class_indices[rows], tf.int64)
+            evidence[rows] = self._compiled(values, batch, classes)
         return evidence
 
     def shuffled_weights(self, seed: int) -> list[np.ndarray]:
@@ -129,6 +128,14 @@ class GradCam:
                 f"class_indices must be 0 to {classes - 1}; got {np.min(class_indices)} to "
                 f"{np.max(class_indices)}."
             )
+
+    def _trace(self) -> Any:
+        weights = [tf.TensorSpec(v.shape, v.dtype) for v in self._variables]
+        images = tf.TensorSpec((None, *self._size, 3), tf.float32)
+        classes = tf.TensorSpec((None,), tf.int64)
+        # not the function itself: TensorFlow would warn that one per classifier is traced too often
+        traced = tf.function(self._evidence_of_batch, autograph=False)
+        return traced.get_concrete_function(weights, images, classes)
 
     def _evidence_of_batch(
         self, weights: list[tf.Tensor], images: tf.Tensor, class_indices: tf.Tensor
