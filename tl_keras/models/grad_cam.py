@@ -20,10 +20,12 @@ from tl_keras.models.classifier import Frozen
 # The outputs of all blocks that the head reads are in memory at once.
 BATCH = 16
 COLOURS = "inferno"
+# of red, green and blue, ITU-R BT.601
+LUMA = np.array((0.299, 0.587, 0.114))
 
 
 class GradCam:
-    """Maps of one classifier; the first call traces it, further calls are as quick as it is.
+    """Maps of one classifier, for as many calls as wanted: it is traced once, for a second or two.
 
     Shares the layers of the classifier, so that its maps are those of the weights it has when they
     are asked for.
@@ -43,9 +45,7 @@ class GradCam:
         self._parts = _take_apart(model)
         self._size = tuple(model.input.shape[1:3])
         self._variables = self._parts.variables()
-        self._compiled = tf.function(
-            self._evidence_of_batch, autograph=False, reduce_retracing=True
-        )
+        self._compiled = self._trace()
 
     def maps(self, images: np.ndarray, class_indices: np.ndarray) -> np.ndarray:
         """How strongly each pixel speaks for a class, against the pixel that does so most.
@@ -96,7 +96,8 @@ class GradCam:
         for start in range(0, len(images), BATCH):
             rows = slice(start, start + BATCH)
             batch = tf.constant(images[rows], tf.float32)
-            evidence[rows] = self._compiled(values, batch, tf.constant(class_indices[rows]))
+            classes = tf.constant(class_indices[rows], tf.int64)
+            evidence[rows] = self._compiled(values, batch, classes)
         return evidence
 
     def shuffled_weights(self, seed: int) -> list[np.ndarray]:
@@ -127,6 +128,14 @@ class GradCam:
                 f"class_indices must be 0 to {classes - 1}; got {np.min(class_indices)} to "
                 f"{np.max(class_indices)}."
             )
+
+    def _trace(self) -> Any:
+        weights = [tf.TensorSpec(v.shape, v.dtype) for v in self._variables]
+        images = tf.TensorSpec((None, *self._size, 3), tf.float32)
+        classes = tf.TensorSpec((None,), tf.int64)
+        # not the function itself: TensorFlow would warn that one per classifier is traced too often
+        traced = tf.function(self._evidence_of_batch, autograph=False)
+        return traced.get_concrete_function(weights, images, classes)
 
     def _evidence_of_batch(
         self, weights: list[tf.Tensor], images: tf.Tensor, class_indices: tf.Tensor
@@ -162,29 +171,29 @@ def randomisation_check(
     *,
     seed: int = 0,
     repeats: int = 5,
-) -> float:
+) -> np.ndarray:
     """How far the maps depend on what was learned (Adebayo et al. 2018, arXiv:1810.03292).
 
-    Compares the evidence, whose sign a map leaves out, with that of the same network with shuffled
-    weights; the classifier itself stays as it is.
+    Compares the evidence with that of the same network with shuffled weights; the classifier itself
+    stays as it is. Before the negative part is cut off, as a map says nothing about its order.
 
     Args:
         cam: of the classifier.
         images: as of `GradCam.maps`.
         class_indices: as of `GradCam.maps`.
         seed: of the shuffled weights.
-        repeats: networks with shuffled weights; a single one may agree or disagree by accident.
+        repeats: networks with shuffled weights. The sign of what one of them reads is an accident
+            that all images share, so that a single one may be far from 0 on every image.
 
     Returns:
-        Mean Spearman correlation over images and networks, -1..1: near 0 the maps show what was
-        learned, near 1 they would be the same without it.
+        (repeats, n) Spearman correlations, -1..1. With a mean near 0 the maps show what was
+        learned; near 1 they would be the same without it.
     """
     own = cam.evidence(images, class_indices)
-    shuffled = (
-        cam.evidence(images, class_indices, cam.shuffled_weights(seed + repeat))
-        for repeat in range(repeats)
+    shuffled = (cam.shuffled_weights(seed + repeat) for repeat in range(repeats))
+    return np.stack(
+        [rank_correlations(own, cam.evidence(images, class_indices, ws)) for ws in shuffled]
     )
-    return float(np.mean([rank_correlations(own, other) for other in shuffled]))
 
 
 def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -199,12 +208,12 @@ def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(products, scale, out=np.zeros(len(first)), where=scale > 0)
 
 
-def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.45) -> np.ndarray:
-    """A photo with a map on it as heat, dark to bright; where nothing is hot it shows as it is.
+def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.ndarray:
+    """A photo in shades of gray with a map on it as heat, so that every colour is heat.
 
     Args:
         image: (height, width, 3), RGB 0..255.
-        heat: (height, width), 0..1.
+        heat: (height, width), 0..1; the photo shows as it is where it is 0.
         strength: opacity of the hottest pixel, 0..1.
 
     Returns:
@@ -221,9 +230,10 @@ def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.45) -> np.n
             f"{heat.shape}. Resize one of them."
         )
     colours = 255 * colormaps[COLOURS](heat)[..., :3]
-    opacity = strength * heat[..., np.newaxis]
-    blended = (1 - opacity) * image + opacity * colours
-    return np.clip(np.rint(blended), 0, 255).astype(np.uint8)
+    # the root, as a faint heat would else not be seen: its colour is dark, too
+    opacity = strength * np.sqrt(heat)[..., np.newaxis]
+    blended = (1 - opacity) * (image @ LUMA)[..., np.newaxis] + opacity * colours
+    return np.rint(blended).astype(np.uint8)
 
 
 @dataclass(frozen=True)
