@@ -15,9 +15,10 @@ import tensorflow as tf
 from tl_keras.config.files import load_config, parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.audit import Audit, audit, duplicates_across_splits
+from tl_keras.data.division import divide
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
-from tl_keras.data.splits import Splits, make_splits
+from tl_keras.data.splits import Splits
 from tl_keras.errors import ExportError, ResultsError
 from tl_keras.exporting import Exporter
 from tl_keras.models.classifier import Backbone
@@ -174,7 +175,7 @@ def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:
         skip_unreadable=data.skip_unreadable,
         resize=data.resize,
     )
-    splits = make_splits(checked.table, data, config.seeds)
+    splits = divide(checked.table, config)
     leak = duplicates_across_splits(checked, splits)
     for finding in (*checked.findings, *([leak] if leak else [])):
         monitor.warn(finding.message)
