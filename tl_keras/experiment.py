@@ -26,16 +26,12 @@ from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_folder import SOURCE_MODEL_FOLDER
 from tl_keras.models.source_models import load_source
 from tl_keras.monitor import Monitor, Silent
+from tl_keras.reporting.comparisons import comparison_table
 from tl_keras.reporting.environment import environment
+from tl_keras.reporting.held_out import TestResults
 from tl_keras.reporting.ledger import Ledger, runs_table, write_json
 from tl_keras.reporting.plots import plot_probes
-from tl_keras.reporting.tables import (
-    TestResults,
-    best_run,
-    confusion_table,
-    per_class_table,
-    summary_table,
-)
+from tl_keras.reporting.tables import best_run, confusion_table, per_class_table, summary_table
 from tl_keras.runs import RunMaker
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXPORT_FOLDER, find_version
@@ -56,6 +52,7 @@ class ExperimentResult:
         notice: a sentence to show beside every figure, or None.
         runs: one row per run.
         summary: one row per strategy, depth and training size.
+        comparisons: one row per pair of strategies of the same training size.
         per_class: recall and precision per run and class.
         confusion: test images per run, true and predicted class.
         history: one row per run and epoch.
@@ -70,6 +67,7 @@ class ExperimentResult:
     notice: str | None
     runs: pd.DataFrame
     summary: pd.DataFrame
+    comparisons: pd.DataFrame
     per_class: pd.DataFrame
     confusion: pd.DataFrame
     history: pd.DataFrame
@@ -287,16 +285,17 @@ class _Experiment:
 
     def _finish(self, planned: tuple[Run, ...]) -> ExperimentResult:
         runs = self._write_runs(planned)
+        seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
         results = TestResults(
-            self._audit.table.frame["class_index"].to_numpy(np.int64)[self._splits.test],
-            {
-                run_id: self._ledger.test_probabilities(run_id).argmax(axis=1)
-                for run_id in runs["run_id"]
-            },
+            self._audit.table.frame["class_index"].to_numpy(np.int64),
+            {run_id: self._splits.test_of(seed) for run_id, seed in seeds.items()},
+            {run_id: self._ledger.test_probabilities(run_id).argmax(axis=1) for run_id in seeds},
             self._audit.table.classes,
+            self._config.estimate.folds or 0,
         )
         tables = {
             "summary": summary_table(runs, results),
+            "comparisons": comparison_table(runs, results),
             "per_class": per_class_table(runs, results),
             "confusion": confusion_table(runs, results),
             "history": self._ledger.histories(runs["run_id"]),

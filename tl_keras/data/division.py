@@ -9,7 +9,7 @@ from tl_keras.data.folds import ATTEMPTS, stratified_folds
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 from tl_keras.data.split_pools import Pools, Positions, pools_of_source
-from tl_keras.data.splits import Splits, draw_sizes, make_splits, manifest_of
+from tl_keras.data.splits import Draw, Splits, draw_sizes, make_splits, manifest_of
 from tl_keras.errors import DataError
 
 # First word of the divisions' seeds; smaller ones belong to the test split and the draws.
@@ -46,7 +46,8 @@ def make_fold_splits(table: ImageTable, data: DataConfig, folds: int, repeats: i
     """
     pools = pools_of_source(table)
     _check_undivided(pools)
-    tests, draws = {}, {}
+    tests: dict[int, Positions] = {}
+    draws: dict[tuple[int, int | None], Draw] = {}
     for repeat in range(repeats):
         for fold, test in enumerate(_divided(pools, folds, data.split_seed, repeat)):
             seed = repeat * folds + fold
@@ -59,7 +60,9 @@ def make_fold_splits(table: ImageTable, data: DataConfig, folds: int, repeats: i
 
 def _check_undivided(pools: Pools) -> None:
     given = {"test": pools.test, "validation": pools.validation}
-    counts = [f"{len(rows)} {part}" for part, rows in given.items() if rows is not None and len(rows)]
+    counts = [
+        f"{len(rows)} {part}" for part, rows in given.items() if rows is not None and len(rows)
+    ]
     if counts:
         raise DataError(
             "estimate.method k_fold divides all images itself, so the source must not; it gives "

@@ -216,7 +216,7 @@ def _split_off_validation(pools: Pools, need: _Need, seed: int) -> tuple[Positio
 
 def manifest_of(
     frame: pd.DataFrame,
-    tests: Mapping[int | None, Positions],
+    tests: Mapping[int, Positions] | Mapping[None, Positions],
     draws: Mapping[tuple[int, int | None], Draw],
 ) -> pd.DataFrame:
     """What every image is used for, as `Splits.manifest`.

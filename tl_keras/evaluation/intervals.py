@@ -23,7 +23,9 @@ class Interval:
     """An estimate with its interval, as fractions (0.061 is 6.1 points).
 
     `low <= estimate <= high`; `level` is the chance, before the data are seen, that such an
-    interval holds the true value.
+    interval holds the true value. `n_seeds` counts runs, `n_images` different test images. With
+    one test split `folds` and `training_images` are 0; else they are the folds of a division and
+    the mean number of training and validation images of a run.
     """
 
     estimate: float
@@ -33,13 +35,30 @@ class Interval:
     n_images: int
     method: str
     level: float = 0.95
+    folds: int = 0
+    training_images: int = 0
 
     @property
     def about(self) -> str:
         """What would have to be new for the interval to be tested."""
+        if self.folds:
+            return (
+                f"the method, trained on about {self.training_images} images, on a new data set "
+                "of this kind"
+            )
         if self.n_seeds == 1:
             return "what was trained here, on new test images"
         return "the method, on a new draw of training images and new test images"
+
+    @property
+    def counts(self) -> str:
+        """What it rests on, such as "3 seeds and 300 test images"."""
+        runs = _count(self.n_seeds, "seed")
+        if self.folds:
+            repeats, rest = divmod(self.n_seeds, self.folds)
+            whole = repeats > 1 and not rest
+            runs = f"{repeats} x {self.folds} folds" if whole else _count(self.n_seeds, "fold")
+        return f"{runs} and {_count(self.n_images, 'test image')}"
 
 
 def accuracy_interval(
@@ -163,3 +182,7 @@ def _check(correct: NDArray[np.bool_], level: float = 0.95) -> None:
         )
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1 (such as 0.95), got {level}.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

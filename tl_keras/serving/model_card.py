@@ -202,7 +202,8 @@ def _training_text(card: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             f"{photos['training_images']} training and {photos['validation_images']} validation "
-            f"photos (SHA-256 of their manifest {photos['manifest_sha256'][:16]}).",
+            f"photos (SHA-256 of their manifest {photos['manifest_sha256'][:16]}). "
+            f"{photos['division']}",
             counts,
             f"Starting point: {start}",
             f"Strategy {card['run']['strategy']}, run {card['run']['run_id']}: "
