@@ -292,6 +292,7 @@ class _Experiment:
             {run_id: self._ledger.test_probabilities(run_id).argmax(axis=1) for run_id in seeds},
             self._audit.table.classes,
             self._config.estimate.folds or 0,
+            pd.factorize(self._audit.table.frame["group"])[0],
         )
         tables = {
             "summary": summary_table(runs, results),

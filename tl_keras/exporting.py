@@ -166,8 +166,10 @@ class Exporter:
     def _evidence(self, run: pd.Series) -> Evidence:
         # what was measured when the run finished, maybe before a restart
         probabilities = self._ledger.test_probabilities(str(run["run_id"]))
-        labels = self._labels(self._test_rows(run))
-        return Evidence(tuple(self._audit.table.classes), labels, probabilities)
+        rows, frame = self._test_rows(run), self._audit.table.frame
+        groups = pd.factorize(frame["group"].iloc[rows])[0]
+        classes = tuple(self._audit.table.classes)
+        return Evidence(classes, self._labels(rows), probabilities, groups)
 
     def _test_rows(self, run: pd.Series) -> np.ndarray:
         return self._splits.test_of(int(run["seed"]))

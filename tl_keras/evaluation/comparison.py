@@ -13,7 +13,7 @@ from tl_keras.evaluation.fold_intervals import (
     paired_fold_values,
 )
 from tl_keras.evaluation.intervals import Interval, paired_values
-from tl_keras.evaluation.variation import Variation, decompose
+from tl_keras.evaluation.variation import Variation, decompose, design_effect
 
 MOST_IMAGES = 1_000_000
 MOST_SEEDS = 1_000
@@ -82,6 +82,7 @@ def images_needed(
     correct_b: NDArray[np.bool_],
     level: float = 0.95,
     power: float = 0.8,
+    groups: NDArray[np.integer] | None = None,
 ) -> Needed:
     """About how many test images or seeds in all would tell the two strategies apart.
 
@@ -94,15 +95,18 @@ def images_needed(
         correct_b: Same shape.
         level: Of the interval that is to exclude 0, between 0 and 1.
         power: Chance that it does, between 0.5 and 1.
+        groups: `(images,)`, number of the group of each image; more images are then taken to come
+            in groups of the same size.
 
     Raises:
         ValueError: The arrays are not boolean, not `(seeds, images)`, too small or of different
             shapes.
     """
-    variation = decompose(paired_values(correct_a, correct_b))
+    values = paired_values(correct_a, correct_b)
+    variation, effect = decompose(values), 1.0 if groups is None else design_effect(values, groups)
 
     def tells(n_seeds: int, n_images: int) -> bool:
-        error, freedom = _planned_error(variation, n_seeds, n_images)
+        error, freedom = _planned_error(variation, n_seeds, n_images / effect)
         quantiles = np.asarray(student_t.ppf([(1 + level) / 2, power], freedom))
         return bool(quantiles.sum() * error <= abs(variation.mean))
 
@@ -150,13 +154,15 @@ def fold_images_needed(
     return Needed(images, runs)
 
 
-def _planned_error(variation: Variation, n_seeds: int, n_images: int) -> tuple[float, float]:
+def _planned_error(variation: Variation, n_seeds: int, n_images: float) -> tuple[float, float]:
     """Standard error of the mean, and its degrees of freedom, with other numbers of both."""
     from_seeds = variation.seed_variance / n_seeds
     from_images = variation.image_variance / n_images
     residual = variation.residual / (n_seeds * n_images)
     total = from_seeds + from_images + residual
-    spread = from_seeds**2 / max(n_seeds - 1, 1) + (from_images + residual) ** 2 / (n_images - 1)
+    spread = from_seeds**2 / max(n_seeds - 1, 1) + (from_images + residual) ** 2 / max(
+        n_images - 1, 1
+    )
     return total**0.5, total**2 / spread if spread > 0 else float(n_images - 1)
 
 

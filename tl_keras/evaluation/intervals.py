@@ -11,11 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from tl_keras.evaluation.variation import decompose, resample_images, resample_seed_shifts
+from tl_keras.evaluation.variation import (
+    decompose,
+    resample_groups,
+    resample_images,
+    resample_seed_shifts,
+)
 
 WILSON = "Wilson score"
 BOOTSTRAP_SEEDS_AND_IMAGES = "bootstrap over seeds and test images"
 BOOTSTRAP_IMAGES = "bootstrap over test images"
+BOOTSTRAP_SEEDS_AND_GROUPS = "bootstrap over seeds and groups of test images"
+BOOTSTRAP_GROUPS = "bootstrap over groups of test images"
 
 
 @dataclass(frozen=True)
@@ -62,27 +69,35 @@ class Interval:
 
 
 def accuracy_interval(
-    correct: NDArray[np.bool_], level: float = 0.95, seed: int = 0, resamples: int = 10_000
+    correct: NDArray[np.bool_],
+    level: float = 0.95,
+    seed: int = 0,
+    resamples: int = 10_000,
+    groups: NDArray[np.integer] | None = None,
 ) -> Interval:
     """The accuracy of a strategy: of the trained model (one seed) or of the method (several).
 
     One seed: the score interval of Wilson (1927). Several: a bootstrap over seeds and test images
     together (`tl_keras.evaluation.variation`), with the seeds' part added on the arcsine scale,
-    because accuracies near 1 vary more downwards than upwards.
+    because accuracies near 1 vary more downwards than upwards. Images of one group (crops of one
+    picture, photos of one part) tell less than as many of different groups: where groups have
+    several, whole groups are resampled, with one seed too.
 
     Args:
         correct: `(seeds, images)`, the same images in every row, at least 2.
         level: Between 0 and 1.
         seed: Of the bootstrap.
         resamples: Of the bootstrap.
+        groups: `(images,)`, number of the group of each image; None where each is its own.
 
     Raises:
         ValueError: `correct` is not boolean, not `(seeds, images)` or too small; `level` is not
-            between 0 and 1.
+            between 0 and 1; the groups are not those of the images.
     """
     _check(correct, level)
     n_seeds, n_images = correct.shape
-    if n_seeds == 1:
+    together = _shared(groups, n_images)
+    if n_seeds == 1 and together is None:
         hits = int(correct.sum())
         wilson = binomtest(hits, n_images).proportion_ci(level, method="wilson")
         low, high = float(wilson.low), float(wilson.high)
@@ -90,13 +105,13 @@ def accuracy_interval(
     values = correct.astype(np.float64)
     variation = decompose(values)
     generator = np.random.default_rng(seed)
-    image_draws = resample_images(values, (0.0, 1.0), 0.5, resamples, generator)
+    image_draws = _resampled(values, together, (0.0, 1.0), 0.5, resamples, generator)
     shifts = resample_seed_shifts(variation, resamples, generator)
     # half an unseen image either way, as above, so that the scale is finite at 0 and 1
     centre = (variation.mean * n_images + 0.5) / (n_images + 1)
     angles = np.arcsin(np.sqrt(image_draws)) + shifts / (2 * np.sqrt(centre * (1 - centre)))
     draws = np.sin(np.clip(angles, 0, np.pi / 2)) ** 2
-    return _from_draws(variation.mean, draws, correct, BOOTSTRAP_SEEDS_AND_IMAGES, level)
+    return _from_draws(variation.mean, draws, correct, _method(n_seeds, together), level)
 
 
 def paired_difference(
@@ -105,6 +120,7 @@ def paired_difference(
     level: float = 0.95,
     seed: int = 0,
     resamples: int = 10_000,
+    groups: NDArray[np.integer] | None = None,
 ) -> Interval:
     """Accuracy of strategy a minus accuracy of strategy b, in -1..1.
 
@@ -120,19 +136,21 @@ def paired_difference(
         level: Between 0 and 1.
         seed: Of the bootstrap.
         resamples: Of the bootstrap.
+        groups: As for `accuracy_interval`.
 
     Raises:
         ValueError: The arrays are not boolean, not `(seeds, images)`, too small or of different
-            shapes; `level` is not between 0 and 1.
+            shapes; `level` is not between 0 and 1; the groups are not those of the images.
     """
     values = paired_values(correct_a, correct_b)
     _check(correct_a, level)
     n_seeds = len(values)
     generator = np.random.default_rng(seed)
     variation = decompose(values)
-    image_draws = resample_images(values, (-1.0, 1.0), 1 / n_seeds, resamples, generator)
+    together = _shared(groups, values.shape[1])
+    image_draws = _resampled(values, together, (-1.0, 1.0), 1 / n_seeds, resamples, generator)
     draws = image_draws + resample_seed_shifts(variation, resamples, generator)
-    method = BOOTSTRAP_IMAGES if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_IMAGES
+    method = _method(n_seeds, together)
     return _from_draws(variation.mean, np.clip(draws, -1, 1), correct_a, method, level)
 
 
@@ -153,6 +171,36 @@ def paired_values(
             f"{correct_a.shape} and {correct_b.shape}; pass the seeds that both finished."
         )
     return correct_a.astype(np.float64) - correct_b
+
+
+def _shared(groups: NDArray[np.integer] | None, n_images: int) -> NDArray[np.integer] | None:
+    """The groups, if any image shares its own with another."""
+    if groups is None:
+        return None
+    if groups.shape != (n_images,):
+        raise ValueError(
+            f"groups must have a number per test image, {n_images}; got shape {groups.shape}."
+        )
+    return groups if len(np.unique(groups)) < n_images else None
+
+
+def _resampled(
+    values: NDArray[np.float64],
+    groups: NDArray[np.integer] | None,
+    unseen: tuple[float, float],
+    unseen_weight: float,
+    resamples: int,
+    generator: np.random.Generator,
+) -> NDArray[np.float64]:
+    if groups is None:
+        return resample_images(values, unseen, unseen_weight, resamples, generator)
+    return resample_groups(values, groups, unseen, unseen_weight, resamples, generator)
+
+
+def _method(n_seeds: int, groups: NDArray[np.integer] | None) -> str:
+    if groups is None:
+        return BOOTSTRAP_IMAGES if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_IMAGES
+    return BOOTSTRAP_GROUPS if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_GROUPS
 
 
 def _from_draws(

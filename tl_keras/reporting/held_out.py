@@ -27,6 +27,7 @@ class TestResults:
         predicted: run_id to int (test images,), class indices.
         classes: names in the order of the indices.
         folds: of a division whose folds are the test splits; 0 for one test split.
+        groups: int (images,), number of the group of every image; None where each is its own.
     """
 
     # for pytest this is no class of tests
@@ -37,6 +38,7 @@ class TestResults:
     predicted: Mapping[str, np.ndarray]
     classes: Sequence[str]
     folds: int = 0
+    groups: np.ndarray | None = None
 
     def labels_of(self, run_id: str) -> np.ndarray:
         """The true classes of a run's test images, int (test images,)."""
@@ -60,7 +62,7 @@ class TestResults:
         """
         if self.folds:
             return fold_accuracy_interval(self._scores(runs))
-        return accuracy_interval(self._matrix(runs))
+        return accuracy_interval(self._matrix(runs), groups=self._groups_of(runs))
 
     def difference(self, a: pd.DataFrame, b: pd.DataFrame) -> tuple[Interval, Needed] | None:
         """Accuracy of a less that of b, by the seeds that both finished, and what would tell more.
@@ -80,11 +82,17 @@ class TestResults:
             folded = self._scores(a), self._scores(b)
             return fold_difference(*folded), fold_images_needed(*folded)
         crossed = self._matrix(a), self._matrix(b)
-        return paired_difference(*crossed), images_needed(*crossed)
+        groups = self._groups_of(a)
+        return paired_difference(*crossed, groups=groups), images_needed(*crossed, groups=groups)
 
     def _matrix(self, runs: pd.DataFrame) -> np.ndarray:
         """Boolean (seeds, test images)."""
         return np.stack([self.correct_of(run_id) for run_id in _in_order(runs)])
+
+    def _groups_of(self, runs: pd.DataFrame) -> np.ndarray | None:
+        if self.groups is None:
+            return None
+        return np.asarray(self.groups[self.rows[_in_order(runs)[0]]])
 
     def _scores(self, runs: pd.DataFrame) -> FoldScores:
         ordered = _in_order(runs)

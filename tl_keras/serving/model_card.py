@@ -30,11 +30,13 @@ class Evidence:
         classes: names in the order of the probabilities.
         labels: int (n,), true class indices of the test images.
         probabilities: (n, classes), the trained model's.
+        groups: int (n,), numbers of the groups of images that are alike; None where there are none.
     """
 
     classes: tuple[str, ...]
     labels: np.ndarray
     probabilities: np.ndarray
+    groups: np.ndarray | None = None
 
     @property
     def predicted(self) -> np.ndarray:
@@ -44,7 +46,7 @@ class Evidence:
     @property
     def accuracy(self) -> Interval:
         """Of this one model on new images of the same kind."""
-        return accuracy_interval((self.predicted == self.labels)[np.newaxis])
+        return accuracy_interval((self.predicted == self.labels)[np.newaxis], groups=self.groups)
 
     @property
     def per_class(self) -> pd.DataFrame:
