@@ -458,7 +458,7 @@ def test_the_test_labels_change_nothing_but_the_figures_on_the_test_split(
 
     def relabelled(*arguments: Any) -> Images:
         images = prepare(*arguments)
-        frame, test = images.audit.table.frame, images.splits.test
+        frame, test = images.audit.table.frame, images.splits.test_of(0)
         frame.loc[test, "class_index"] = (frame.loc[test, "class_index"] + 1) % 3
         return images
 

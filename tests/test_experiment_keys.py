@@ -48,6 +48,9 @@ GRID = {
     "search.learning_rates": [0.1],
 }
 
+# the folds take the place of the seeds
+FOLDS = {"estimate.method": "k_fold", "estimate.folds": 2, "estimate.repeats": 1, "seeds": 3}
+
 # key: (another value, what else must be set for it to tell)
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "name": ("other", {}),
@@ -102,6 +105,9 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     # All trials score the same here: the best is the first, not the cheapest.
     "search.choice": ("best", SEARCHED | GRID),
     "search.seed": (1, SEARCHED),
+    "estimate.method": ("k_fold", {"seeds": 3}),
+    "estimate.folds": (3, FOLDS),
+    "estimate.repeats": (2, FOLDS),
     "cache.memory_megabytes": (1, {}),
     "cache.folder": ("features", {}),
     "seeds": (2, {}),

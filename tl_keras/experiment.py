@@ -15,9 +15,10 @@ import tensorflow as tf
 from tl_keras.config.files import load_config, parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.audit import Audit, audit, duplicates_across_splits
+from tl_keras.data.division import divide
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
-from tl_keras.data.splits import Splits, make_splits
+from tl_keras.data.splits import Splits
 from tl_keras.errors import ExportError, ResultsError
 from tl_keras.explaining import explain
 from tl_keras.exporting import Exporter
@@ -26,27 +27,18 @@ from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_folder import SOURCE_MODEL_FOLDER
 from tl_keras.models.source_models import load_source
 from tl_keras.monitor import Monitor, Silent
-from tl_keras.reporting.curves import (
-    answers_by_size,
-    curve_facts,
-    curve_table,
-    learning_curves,
-)
+from tl_keras.reporting.comparisons import comparison_table
+from tl_keras.reporting.curves import curve_facts, curve_table, learning_curves
 from tl_keras.reporting.environment import environment
+from tl_keras.reporting.held_out import TestResults
 from tl_keras.reporting.ledger import Ledger, runs_table, write_json
 from tl_keras.reporting.plots import probes_figure, save
 from tl_keras.reporting.report import write_report
-from tl_keras.reporting.tables import (
-    TestResults,
-    best_run,
-    confusion_table,
-    per_class_table,
-    summary_table,
-)
+from tl_keras.reporting.tables import best_run, confusion_table, per_class_table, summary_table
 from tl_keras.runs import RunMaker, unpack
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXPORT_FOLDER, find_version
-from tl_keras.small_runs import answers_on_parts
+from tl_keras.small_runs import with_parts
 from tl_keras.source_export import export_source_model, source_facts
 from tl_keras.transfer.probing import choose_cut
 from tl_keras.transfer.recipe import Trained
@@ -64,6 +56,7 @@ class ExperimentResult:
         notice: a sentence to show beside every figure, or None.
         runs: one row per run.
         summary: one row per strategy, depth and training size.
+        comparisons: one row per pair of strategies of the same training size.
         per_class: recall and precision per run and class.
         confusion: test images per run, true and predicted class.
         history: one row per run and epoch.
@@ -78,6 +71,7 @@ class ExperimentResult:
     notice: str | None
     runs: pd.DataFrame
     summary: pd.DataFrame
+    comparisons: pd.DataFrame
     per_class: pd.DataFrame
     confusion: pd.DataFrame
     history: pd.DataFrame
@@ -183,7 +177,7 @@ def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:
         skip_unreadable=data.skip_unreadable,
         resize=data.resize,
     )
-    splits = make_splits(checked.table, data, config.seeds)
+    splits = divide(checked.table, config)
     leak = duplicates_across_splits(checked, splits)
     for finding in (*checked.findings, *([leak] if leak else [])):
         monitor.warn(finding.message)
@@ -295,16 +289,18 @@ class _Experiment:
 
     def _finish(self, planned: tuple[Run, ...]) -> ExperimentResult:
         runs = self._write_runs(planned)
+        seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
         results = TestResults(
-            self._audit.table.frame["class_index"].to_numpy(np.int64)[self._splits.test],
-            {
-                run_id: self._ledger.test_probabilities(run_id).argmax(axis=1)
-                for run_id in runs["run_id"]
-            },
+            self._audit.table.frame["class_index"].to_numpy(np.int64),
+            {run_id: self._splits.test_of(seed) for run_id, seed in seeds.items()},
+            {run_id: self._ledger.test_probabilities(run_id).argmax(axis=1) for run_id in seeds},
             self._audit.table.classes,
+            self._config.estimate.folds or 0,
+            pd.factorize(self._audit.table.frame["group"])[0],
         )
         tables = {
             "summary": summary_table(runs, results),
+            "comparisons": comparison_table(runs, results),
             "per_class": per_class_table(runs, results),
             "confusion": confusion_table(runs, results),
             "history": self._ledger.histories(runs["run_id"]),
@@ -336,14 +332,13 @@ class _Experiment:
         record = self._ledger.folder / "learning_curve.json"
         if record.exists():
             return
-        answers = answers_by_size(runs, results)
         if len(self._config.data.training_sizes) == 1 and self._config.learning_curve:
             self._monitor.stage("Measuring a learning curve")
-            answers = answers_on_parts(self._maker, self._splits, self._audit.table, runs, results)
-        curves = learning_curves(answers)
+            runs, results = with_parts(self._maker, self._splits, self._audit.table, runs, results)
+        curves = learning_curves(runs, results)
         if curves:
             self._ledger.write("learning_curve", curve_table(curves))
-            write_json(record, curve_facts(curves, answers, len(results.classes)))
+            write_json(record, curve_facts(curves, results))
 
     def _explain(self, runs: pd.DataFrame) -> None:
         """Draw the worst errors of the chosen run, once, while its weights are there."""
@@ -357,7 +352,7 @@ class _Experiment:
         explained = explain(
             self._maker.inference_model(chosen, trained),
             self._maker.trainer().images.pixels,
-            frame.iloc[self._splits.test],
+            frame.iloc[self._splits.test_of(int(chosen["seed"]))],
             self._ledger.test_probabilities(run_id),
             self._audit.table.classes,
             self._ledger.folder,

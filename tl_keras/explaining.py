@@ -77,8 +77,8 @@ def explain(
         {
             "test_images": len(test),
             "wrong": wrong,
-            "randomisation_correlation": randomisation_check(
-                cam, photos[checked], predicted[checked]
+            "randomisation_correlation": float(
+                randomisation_check(cam, photos[checked], predicted[checked]).mean()
             ),
         },
     )

@@ -94,13 +94,15 @@ class Exporter:
         """
         run_id = str(run["run_id"])
         trained = unpack(self._ledger.weights(run_id), run, self._config)
-        model, evidence = self._maker.inference_model(run, trained), self._evidence(run_id)
+        model, evidence = self._maker.inference_model(run, trained), self._evidence(run)
         checks: list[Verification] = []
         rows: list[dict[str, object]] = []
 
         def complete(version: Path) -> None:
             checks.append(
-                verify_export(version, self._test_files(), evidence.probabilities, evidence.classes)
+                verify_export(
+                    version, self._test_files(run), evidence.probabilities, evidence.classes
+                )
             )
             if targets:
                 rows.extend(self._write_targets(targets, model, version, run, evidence))
@@ -128,7 +130,7 @@ class Exporter:
         """Rows of `exports.csv`: the SavedModel, and each target, written beside it."""
         pixels = self._maker.trainer().images.pixels
         training = _some(self._draw(run).train, CALIBRATION_IMAGES)
-        test = pixels[self._splits.test], evidence.labels, evidence.probabilities
+        test = pixels[self._test_rows(run)], evidence.labels, evidence.probabilities
         # its folder is named by the version only once it is published
         yield measure_saved_model(version, *test) | {"file": ""}
         for name in targets:
@@ -161,15 +163,20 @@ class Exporter:
             table.insert(0, "version", exported.path.name)
             self._ledger.write("exports", table)
 
-    def _evidence(self, run_id: str) -> Evidence:
+    def _evidence(self, run: pd.Series) -> Evidence:
         # what was measured when the run finished, maybe before a restart
-        probabilities = self._ledger.test_probabilities(run_id)
-        return Evidence(
-            tuple(self._audit.table.classes), self._labels(self._splits.test), probabilities
-        )
+        probabilities = self._ledger.test_probabilities(str(run["run_id"]))
+        rows, frame = self._test_rows(run), self._audit.table.frame
+        groups = pd.factorize(frame["group"].iloc[rows])[0]
+        classes = tuple(self._audit.table.classes)
+        return Evidence(classes, self._labels(rows), probabilities, groups)
 
-    def _test_files(self) -> list[Path]:
-        return [Path(name) for name in self._audit.table.frame["path"].iloc[self._splits.test]]
+    def _test_rows(self, run: pd.Series) -> np.ndarray:
+        return self._splits.test_of(int(run["seed"]))
+
+    def _test_files(self, run: pd.Series) -> list[Path]:
+        paths = self._audit.table.frame["path"].iloc[self._test_rows(run)]
+        return [Path(name) for name in paths]
 
     def _labels(self, rows: np.ndarray) -> np.ndarray:
         return self._audit.table.frame["class_index"].to_numpy(np.int64)[rows]
@@ -200,14 +207,28 @@ class Exporter:
 
     def _trained_on(self, run: pd.Series) -> dict[str, Any]:
         draw = self._draw(run)
-        parts = {"training": draw.train, "validation": draw.validation, "test": self._splits.test}
+        tested = self._test_rows(run)
+        parts = {"training": draw.train, "validation": draw.validation, "test": tested}
         used = np.concatenate(list(parts.values()))
         return {
             "training_images": len(draw.train),
             "validation_images": len(draw.validation),
             "per_class": {name: self._counts(rows) for name, rows in parts.items()},
             "manifest_sha256": self._manifest_digest(used),
+            "division": self._division(int(run["seed"])),
         }
+
+    def _division(self, seed: int) -> str:
+        """In words, what the test images are beside the others."""
+        folds = self._config.estimate.folds
+        if folds is None:
+            return "The test photos are a split that no run of the experiment learned from."
+        repeat, fold = divmod(seed, folds)
+        return (
+            f"The test photos are fold {fold + 1} of {folds} (division {repeat + 1} of "
+            f"{self._config.estimate.repeats}); it learned from photos of the other folds. How "
+            "good the method is over all folds stands in summary.csv of the experiment."
+        )
 
     def _draw(self, run: pd.Series) -> Draw:
         size = None if pd.isna(run["train_per_class"]) else int(run["train_per_class"])

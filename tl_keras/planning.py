@@ -4,6 +4,7 @@ import json
 
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.splits import Splits
 from tl_keras.errors import WeightsError
 from tl_keras.experiment import prepare_images
 from tl_keras.models.source_models import read_source_card
@@ -50,7 +51,7 @@ def describe_plan(config: ExperimentConfig) -> str:
             "",
             f"Images: {len(table.frame)} in {len(counts)} classes ("
             + ", ".join(f"{label} {count}" for label, count in counts.items())
-            + f"), {len(splits.test)} of them in the test split"
+            + f"), {_tested(config, splits)}"
             + (f"; {images.audit.left_out} unreadable left out" if images.audit.left_out else ""),
             *(f"warning {text}" for text in warnings.texts),
             *([table.notice] if table.notice else []),
@@ -80,13 +81,23 @@ def _about_source(config: ExperimentConfig, training_images: int) -> tuple[str, 
     return source_notes(card, training_images)
 
 
+def _tested(config: ExperimentConfig, splits: Splits) -> str:
+    estimate = config.estimate
+    if estimate.folds is None:
+        return f"{len(splits.tested)} of them in the test split"
+    times = "once" if estimate.repeats == 1 else f"{estimate.repeats} times"
+    return f"each tested {times}, in one of {estimate.folds} folds"
+
+
 def _search_lines(config: ExperimentConfig) -> list[str]:
     if "searched" not in config.strategies:
         return []
     sizes, folds = len(config.data.training_sizes), config.search.folds
     per_size = f"{config.search.max_trials} trials ({config.search.oracle})"
     per_size += f" on {folds} folds each" if folds > 1 else ""
-    return [f"Search: {per_size}" + (f" for each of {sizes} training sizes" if sizes > 1 else "")]
+    each = [f"{sizes} training sizes"] if sizes > 1 else []
+    each += [f"{config.estimate.runs} folds"] if config.estimate.runs else []
+    return [f"Search: {per_size}" + (f" for each of {' and of '.join(each)}" if each else "")]
 
 
 def _run_seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
@@ -113,6 +124,7 @@ def _search_seconds(config: ExperimentConfig, train: int, validation: int) -> fl
     ]
     traces = sum(_TRACE_SECONDS * _share(config, depth) for depth in depths)
     trainings = len(config.data.training_sizes) * config.search.max_trials * config.search.folds
+    trainings *= config.estimate.runs or 1
     return trainings * sum(per_trial) / len(depths) + traces
 
 

@@ -67,7 +67,7 @@ class RunMaker:
         self._trainer: Trainer | None = None
         self._probes: LinearProbes | None = None
         self._costs: dict[Hashable, Cost] = {}
-        self._studies: dict[int | None, Study] = {}
+        self._studies: dict[tuple[int | None, int], Study] = {}
         self._labels = audit.table.frame["class_index"].to_numpy(np.int64)
 
     def make(self, run: Run, draw: Draw | None = None) -> Outcome:
@@ -83,14 +83,14 @@ class RunMaker:
         if run.strategy == "linear_probe":
             return self._linear_probe(run, draw)
         trainer = self.trainer()
-        winner = self._study(run.train_per_class).winner if run.strategy == "searched" else None
+        winner = self._study(run).winner if run.strategy == "searched" else None
         candidates = [
             trainer.train(recipe, draw, run.seed)
             for recipe in recipes_for(run, self._config, winner, self._cut)
         ]
         trained = min(candidates, key=lambda candidate: candidate.validation_loss)
         validation, test = (
-            trainer.probabilities(trained, rows) for rows in (draw.validation, self._splits.test)
+            trainer.probabilities(trained, rows) for rows in self._held_out(run, draw)
         )
         cut = trained.recipe.cut or self._backbone.block_names[-1]
         row = self._row(run, draw, validation, test) | {
@@ -117,6 +117,10 @@ class RunMaker:
         history.insert(0, "run_id", run.run_id)
         return Outcome(row, history, validation, test, pack(trained))
 
+    def _held_out(self, run: Run, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of the validation images and of the test images."""
+        return draw.validation, self._splits.test_of(run.seed)
+
     def _cost(self, shape: Hashable, build: Callable[[], keras.Model]) -> dict[str, float]:
         """Parameters, size and speed, which are the same for every run of one shape."""
         if shape not in self._costs:
@@ -134,7 +138,7 @@ class RunMaker:
         probes = self._linear_probes()
         fitted = probes.fit(draw.train, run.seed, self._cut)
         validation, test = (
-            probes.probabilities(fitted, rows) for rows in (draw.validation, self._splits.test)
+            probes.probabilities(fitted, rows) for rows in self._held_out(run, draw)
         )
         head = {"head_0000": fitted.probe.kernel, "head_0001": fitted.probe.bias}
         row = self._row(run, draw, validation, test) | {
@@ -184,9 +188,7 @@ class RunMaker:
         """Answer every image with the class shares of the training images."""
         counts = np.bincount(self._labels[draw.train], minlength=len(self._audit.table.classes))
         shares = (counts / counts.sum()).astype(np.float32)
-        validation, test = (
-            np.tile(shares, (len(rows), 1)) for rows in (draw.validation, self._splits.test)
-        )
+        validation, test = (np.tile(shares, (len(rows), 1)) for rows in self._held_out(run, draw))
         row = self._row(run, draw, validation, test) | {
             "validation_loss": evaluate(self._labels[draw.validation], validation).cross_entropy,
             "peak_memory_megabytes": peak_memory_megabytes(),
@@ -197,7 +199,8 @@ class RunMaker:
         self, run: Run, draw: Draw, validation: np.ndarray, test: np.ndarray
     ) -> dict[str, Any]:
         held_out = evaluate(self._labels[draw.validation], validation)
-        tested = evaluate(self._labels[self._splits.test], test)
+        rows = self._splits.test_of(run.seed)
+        tested = evaluate(self._labels[rows], test)
         table = self._audit.table
         return {
             "experiment": self._config.name,
@@ -222,10 +225,12 @@ class RunMaker:
             "test_accuracy": tested.accuracy,
             "test_macro_f1": tested.macro_f1,
             "test_balanced_accuracy": tested.balanced_accuracy,
+            "test_auroc": tested.auroc,
+            "test_average_precision": tested.average_precision,
             "classes": len(table.classes),
             "training_images": len(draw.train),
             "validation_images": len(draw.validation),
-            "test_images": len(self._splits.test),
+            "test_images": len(rows),
             "images_left_out": self._audit.left_out,
             "generated_images": table.notice is not None,
             "backbone": self._config.backbone.name,
@@ -288,7 +293,7 @@ class RunMaker:
 
     def _used_rows(self) -> np.ndarray:
         draws = self._splits.draws.values()
-        used = [self._splits.test, *(rows for d in draws for rows in (d.train, d.validation))]
+        used = [self._splits.tested, *(rows for d in draws for rows in (d.train, d.validation))]
         return np.unique(np.concatenate(used))
 
     def inference_model(self, run: pd.Series, trained: Trained) -> keras.Model:
@@ -299,16 +304,23 @@ class RunMaker:
         blocks = run["head_blocks"].split()
         return probe_classifier(self._backbone, blocks, classes, trained.head_weights)
 
-    def _study(self, size: int | None) -> Study:
-        """The search of a training size, on the draw of the first seed."""
-        if size not in self._studies:
+    def _study(self, run: Run) -> Study:
+        """The search for a run: one per training size and fold.
+
+        With one test split the draw of the first seed chooses for all: none of its images is a
+        test image. A fold's images are test images of the others, so each chooses for itself.
+        """
+        folded, size = self._config.estimate.method == "k_fold", run.train_per_class
+        seed = run.seed if folded else 0
+        if (size, seed) not in self._studies:
             name = "all" if size is None else size
-            folder = self._ledger.open_search(size, self._search_facts())
-            draw, groups = self._splits.draws[0, size], self._audit.table.frame["group"]
+            where = f", fold {seed + 1} of {self._config.draws}" if folded else ""
+            folder = self._ledger.open_search(size, self._search_facts(), seed if folded else None)
+            draw, groups = self._splits.draws[seed, size], self._audit.table.frame["group"]
             config = self._search_config(draw)
             folds = fold_draws(draw, self._labels, groups.to_numpy(str), config.folds, config.seed)
-            self._monitor.stage(f"Searching with {name} training images per class")
-            study = self._studies[size] = search(
+            self._monitor.stage(f"Searching with {name} training images per class{where}")
+            study = self._studies[size, seed] = search(
                 self.trainer(),
                 folds,
                 config,
@@ -317,12 +329,12 @@ class RunMaker:
                 lambda cut: self._cost_of_blocks((cut,))["milliseconds_per_image"],
                 self._monitor.trial,
             )
-            self._ledger.add_trials(size, study.trials)
-        return self._studies[size]
+            self._ledger.add_trials(folder, size, seed, study.trials)
+        return self._studies[size, seed]
 
     def _search_facts(self) -> dict[str, Any]:
         """All that the trials of a search depend on."""
-        sections = ("data", "backbone", "head", "training", "search", "deterministic")
+        sections = ("data", "backbone", "head", "training", "search", "estimate", "deterministic")
         images = self._audit.images[["image_id", "sha256"]].to_csv(index=False)
         return {
             **{key: self._config.as_dict()[key] for key in sections},

@@ -82,6 +82,9 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     ),
     "search.augmentations": (["light"], "light", 'each one of "none", "light", "strong"'),
     "search.seed": (2**31 - 1, 2**31, SEED),
+    "estimate.method": ("k_fold", "bootstrap", 'one of "seeds", "k_fold"'),
+    "estimate.folds": (10, 1, "a whole number from 2 to 20, or null"),
+    "estimate.repeats": (1, 0, "a whole number from 1 to 20, or null"),
     "cache.memory_megabytes": (0, -1, "a whole number of at least 0"),
     "cache.folder": ("features", "", f"{ANY_TEXT}, or null"),
     "seeds": (100, 101, "a whole number from 1 to 100"),
@@ -96,6 +99,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "deterministic": (False, None, "true or false"),
 }
 # keys that are valid beside others only
+FOLDS = {"estimate.folds": "k_fold", "estimate.repeats": "k_fold"}
 SOURCES: dict[str, dict[str, Any]] = {
     "data.table": {"table": "t.csv"},
     "data.tfds": {"tfds": "surface_defects"},
@@ -121,6 +125,8 @@ def experiment(key: str, value: Any) -> dict[str, Any]:
     for part in sections:
         section = section.setdefault(part, {})
     section[last] = value
+    if key in FOLDS:
+        section["method"] = FOLDS[key]
     return raw
 
 
@@ -287,6 +293,37 @@ def test_repeated_choice_is_refused(key: str, value: list[Any]) -> None:
     message = refusal(experiment(key, value))
     assert message.startswith(f"configuration: {key} must name each ")
     assert message.endswith(f"once; got {json.dumps(value)}")
+
+
+def test_folds_have_defaults_and_make_the_runs() -> None:
+    estimate = {"method": "k_fold"}
+    config = parse_config({"name": "parts", "data": {"folder": "a"}, "estimate": estimate})
+    assert (config.estimate.folds, config.estimate.repeats, config.draws) == (5, 2, 10)
+    assert parse_config(config.as_dict()) == config, "a stored file is read again"
+    seeds = parse_config({"name": "parts", "data": {"folder": "a"}, "seeds": 4})
+    assert (seeds.estimate.folds, seeds.draws) == (None, 4)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"seeds": 5}, "seeds must be left out beside estimate.method k_fold"),
+        ({"data": {"folder": "a", "test_fraction": 0.5}}, "data.test_fraction must be left out"),
+        ({"data": {"folder": "a", "max_test_per_class": 9}}, "data.max_test_per_class must be"),
+        ({"backbone": {"cut": "search"}}, "backbone.cut must be top or a block beside"),
+    ],
+)
+def test_what_folds_leave_no_meaning_is_refused(keys: dict[str, Any], message: str) -> None:
+    raw = {"name": "parts", "data": {"folder": "a"}, "estimate": {"method": "k_fold"}, **keys}
+    assert refusal(raw).startswith(f"configuration: {message}")
+
+
+def test_folds_without_k_fold_are_refused() -> None:
+    raw = {"name": "parts", "data": {"folder": "a"}, "estimate": {"folds": 5}}
+    assert refusal(raw) == (
+        "configuration: estimate.folds goes with method k_fold only; got 5; remove it, or set "
+        "method"
+    )
 
 
 def test_part_of_a_phase_keeps_the_other_defaults() -> None:

@@ -50,7 +50,7 @@ def per_class(table: ImageTable, positions: np.ndarray) -> list[int]:
 def assert_disjoint(table: ImageTable, splits: Splits) -> None:
     group = table.frame["group"].to_numpy()
     for draw in splits.draws.values():
-        parts = [set(group[side]) for side in (splits.test, draw.train, draw.validation)]
+        parts = [set(group[side]) for side in (splits.test_of(0), draw.train, draw.validation)]
         assert sum(map(len, parts)) == len(set.union(*parts))
 
 
@@ -73,33 +73,33 @@ def test_test_split_takes_the_fraction_of_each_class() -> None:
     table = table_of({"a": 150, "b": 41, "c": 15, "d": 3})
     splits = make_splits(table, config(validation_per_class=1), 1)
     # 0.3 * 150 = 45, 0.3 * 41 = 12.3, 0.3 * 15 = 4.5 (halves upwards), 0.3 * 3 = 0.9
-    assert per_class(table, splits.test) == [45, 12, 5, 1]
+    assert per_class(table, splits.test_of(0)) == [45, 12, 5, 1]
 
 
 def test_test_split_has_at_least_one_image_of_each_class() -> None:
     table = table_of({"a": 50, "b": 4})
     splits = make_splits(table, config(test_fraction=0.1), 1)
-    assert per_class(table, splits.test) == [5, 1]
+    assert per_class(table, splits.test_of(0)) == [5, 1]
 
 
 def test_test_split_keeps_to_its_maximum() -> None:
     table = table_of({"a": 150, "b": 40, "c": 10})
     splits = make_splits(table, config(max_test_per_class=8), 1)
-    assert per_class(table, splits.test) == [8, 8, 3]
+    assert per_class(table, splits.test_of(0)) == [8, 8, 3]
 
 
 def test_test_split_depends_on_split_seed_alone() -> None:
     table = table_of({"a": 60, "b": 60})
-    reference = make_splits(table, config(train_per_class=5), 1).test
-    other_runs = make_splits(table, config(train_per_class=(10, 20)), 4).test
+    reference = make_splits(table, config(train_per_class=5), 1).test_of(0)
+    other_runs = make_splits(table, config(train_per_class=(10, 20)), 4).test_of(0)
     np.testing.assert_array_equal(reference, other_runs)
-    other_seed = make_splits(table, config(train_per_class=5, split_seed=1), 1).test
+    other_seed = make_splits(table, config(train_per_class=5, split_seed=1), 1).test_of(0)
     assert set(reference) != set(other_seed)
 
 
 def test_grouped_test_split_does_not_depend_on_sizes() -> None:
     table = random_grouped_table(7)
-    small, large = (make_splits(table, config(train_per_class=k), 1).test for k in (2, 20))
+    small, large = (make_splits(table, config(train_per_class=k), 1).test_of(0) for k in (2, 20))
     np.testing.assert_array_equal(small, large)
 
 
@@ -128,7 +128,7 @@ def test_same_seeds_draw_the_same_images() -> None:
 def test_draws_are_these_with_every_version() -> None:
     # Written down: a change here means that nobody's results can be repeated.
     splits = make_splits(table_of({"a": 8, "b": 8}), config(train_per_class=2), 1)
-    assert splits.test.tolist() == [2, 3, 11, 13]
+    assert splits.test_of(0).tolist() == [2, 3, 11, 13]
     assert splits.draws[0, 2].train.tolist() == [4, 7, 10, 14]
     assert splits.draws[0, 2].validation.tolist() == [0, 5, 9, 15]
 
@@ -173,7 +173,7 @@ def test_groups_never_cross(seed: int) -> None:
     sizes: Any = (None, 8, (1, 4, 8))[seed % 3]
     splits = make_splits(table, config(train_per_class=sizes, split_seed=seed), 3)
     assert_disjoint(table, splits)
-    shares = np.array(per_class(table, splits.test)) / np.array(
+    shares = np.array(per_class(table, splits.test_of(0))) / np.array(
         per_class(table, np.arange(len(table.frame)))
     )
     np.testing.assert_allclose(shares, 0.3, atol=0.04)
@@ -187,22 +187,22 @@ def test_whole_groups_go_to_the_test_split() -> None:
     table = random_grouped_table(5)
     splits = make_splits(table, config(train_per_class=5), 1)
     group = table.frame["group"].to_numpy()
-    in_test = np.isin(group, group[splits.test])
-    np.testing.assert_array_equal(np.flatnonzero(in_test), splits.test)
+    in_test = np.isin(group, group[splits.test_of(0)])
+    np.testing.assert_array_equal(np.flatnonzero(in_test), splits.test_of(0))
 
 
 def test_maximum_of_a_grouped_test_split_is_kept() -> None:
     table = table_of({"a": 40, "b": 40}, groups=[str(number // 8) for number in range(80)])
     data = config(max_test_per_class=5, train_per_class=2)
     splits = make_splits(table, data, 1)
-    assert per_class(table, splits.test) == [5, 5]
+    assert per_class(table, splits.test_of(0)) == [5, 5]
     assert_disjoint(table, splits)
 
 
 def test_three_groups_are_one_for_each_part() -> None:
     table = table_of({"a": 30, "b": 30}, groups=[str(number // 10) for number in range(60)])
     splits = make_splits(table, config(train_per_class=10), 3)
-    assert per_class(table, splits.test) == [10, 10]
+    assert per_class(table, splits.test_of(0)) == [10, 10]
     for draw in splits.draws.values():
         assert per_class(table, draw.train) == per_class(table, draw.validation) == [10, 10]
     assert_disjoint(table, splits)
@@ -217,8 +217,8 @@ def test_splits_of_the_source_win() -> None:
     part = np.array(SOURCE * 2)
     # The default would be 6.
     assert per_class(table, splits.draws[0, 6].validation) == [4, 4]
-    assert set(part[splits.test]) == {"test"}
-    assert per_class(table, splits.test) == [4, 4]
+    assert set(part[splits.test_of(0)]) == {"test"}
+    assert per_class(table, splits.test_of(0)) == [4, 4]
     draws = make_splits(table, config(train_per_class=6, validation_per_class=3), 4).draws
     for draw in draws.values():
         assert set(part[draw.train]) == {"train"}
@@ -230,7 +230,7 @@ def test_validation_comes_out_of_train_where_the_source_has_none() -> None:
     split = (["train"] * 16 + ["test"] * 4) * 2
     table = table_of({"a": 20, "b": 20}, split=split)
     splits = make_splits(table, config(), 1)
-    assert per_class(table, splits.test) == [4, 4]
+    assert per_class(table, splits.test_of(0)) == [4, 4]
     assert per_class(table, splits.draws[0, None].validation) == [4, 4]
     assert per_class(table, splits.draws[0, None].train) == [12, 12]
 
@@ -239,8 +239,8 @@ def test_test_comes_out_of_train_where_the_source_has_none() -> None:
     split = (["train"] * 20 + ["validation"] * 12) * 2
     table = table_of({"a": 32, "b": 32}, split=split)
     splits = make_splits(table, config(), 1)
-    assert set(np.array(split)[splits.test]) == {"train"}
-    assert per_class(table, splits.test) == [6, 6]
+    assert set(np.array(split)[splits.test_of(0)]) == {"train"}
+    assert per_class(table, splits.test_of(0)) == [6, 6]
     assert per_class(table, splits.draws[0, None].train) == [14, 14]
     assert per_class(table, splits.draws[0, None].validation) == [10, 10]
 
@@ -248,7 +248,7 @@ def test_test_comes_out_of_train_where_the_source_has_none() -> None:
 def test_maximum_holds_for_the_source_test_split() -> None:
     table = table_of({"a": 20, "b": 20}, split=SOURCE * 2)
     splits = make_splits(table, config(train_per_class=2, max_test_per_class=3), 1)
-    assert per_class(table, splits.test) == [3, 3]
+    assert per_class(table, splits.test_of(0)) == [3, 3]
 
 
 def test_manifest_has_one_row_per_image_and_use() -> None:

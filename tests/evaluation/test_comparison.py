@@ -1,8 +1,10 @@
 """Verdicts in words, and plans for telling two strategies apart."""
 
 import numpy as np
+import pytest
 
-from tl_keras.evaluation.comparison import Needed, images_needed, verdict
+from tl_keras.evaluation.comparison import Needed, fold_images_needed, images_needed, verdict
+from tl_keras.evaluation.fold_intervals import FoldScores
 from tl_keras.evaluation.intervals import Interval
 
 
@@ -82,3 +84,50 @@ def test_what_tells_already_needs_no_more() -> None:
 def test_no_difference_needs_no_number() -> None:
     same = np.tile(np.arange(100) < 80, (3, 1))
     assert images_needed(same, same) == Needed(None, None)
+
+
+def test_folds_are_named_in_a_verdict() -> None:
+    folded = Interval(0.012, -0.02, 0.044, 10, 300, "corrected t", folds=5)
+    assert "with 2 x 5 folds and 300 test images (" in verdict(folded, "a", "b").sentence
+
+
+def folds(*right: int) -> FoldScores:
+    """Five folds of 20 images, so many right in each."""
+    images = [np.arange(20) + 20 * fold for fold in range(5)]
+    return FoldScores([np.arange(20) < number for number in right], images, 5, 80)
+
+
+def test_images_needed_with_folds_follow_the_corrected_variance() -> None:
+    needed = fold_images_needed(folds(12, 14, 16, 18, 10), folds(10, 13, 18, 15, 9))
+    # differences 2 1 -2 3 1 of 20: mean 0.05, variance 3.5 / 400; times 1/5 + 1/4; t of 4 degrees
+    # 2.776 and 0.941: 100 * (3.717 / 0.05)**2 * 0.00394 = 2177, rounded up by a twentieth at most
+    assert needed.images is not None
+    assert 2177 <= needed.images <= 2177 * 1.06
+    # what folds share is left: 0.00875 / 4 is a standard error of 0.047 for any number of them
+    assert needed.seeds is None
+
+
+def test_folds_needed_are_whole_divisions() -> None:
+    needed = fold_images_needed(folds(12, 14, 16, 18, 10), folds(10, 11, 16, 15, 8))
+    # mean 0.1, variance 1.5 / 400; 15 folds have (1/15 + 1/4) of it, and t 2.145 + 0.868: 0.104;
+    # 20 folds (1/20 + 1/4), and t 2.093 + 0.861: 0.099
+    assert needed == Needed(needed.images, 20)
+
+
+def test_equal_folds_need_no_number() -> None:
+    assert fold_images_needed(folds(*[12] * 5), folds(*[12] * 5)) == Needed(None, None)
+
+
+@pytest.mark.parametrize(
+    ("needed", "n_folds", "sentence"),
+    [
+        (Needed(12345, 9), 0, "about 12,000 test images or 9 seeds would be needed to tell"),
+        (Needed(412, None), 0, "about 410 test images would be needed to tell"),
+        (Needed(None, 20), 5, "about 4 x 5 folds would be needed to tell"),
+        (Needed(300, 3), 0, None),
+        (Needed(None, None), 0, None),
+    ],
+)
+def test_what_is_needed_in_words(needed: Needed, n_folds: int, sentence: str | None) -> None:
+    measured = Interval(0.012, -0.02, 0.044, 3, 300, "any", folds=n_folds)
+    assert needed.sentence(measured) == sentence

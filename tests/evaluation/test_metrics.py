@@ -29,6 +29,27 @@ def test_scores_match_hand_computed_numbers() -> None:
     assert scores.cross_entropy == pytest.approx(-(5 * math.log(0.8) + 2 * math.log(0.1)) / 7)
 
 
+def test_two_classes_are_ranked_by_the_positive_one() -> None:
+    labels = np.array([0, 0, 1, 1])
+    found = np.array([0.1, 0.6, 0.4, 0.9])
+    scores = evaluate(labels, np.column_stack([1 - found, found]))
+    # of the 4 pairs one is in the wrong order
+    assert scores.auroc == pytest.approx(3 / 4)
+    # the positive ones come first and third: precision 1 and 2/3
+    assert scores.average_precision == pytest.approx((1 + 2 / 3) / 2)
+    other = evaluate(labels, np.column_stack([1 - found, found]), positive=0)
+    assert other.auroc == pytest.approx(3 / 4)
+    # by falling probability of class 0: 0.9 right, 0.6 wrong, 0.4 right
+    assert other.average_precision == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_more_classes_or_one_among_the_labels_are_not_ranked() -> None:
+    three = evaluate(LABELS, one_hot(PREDICTED, 3, 0.8))
+    one = evaluate(np.array([1, 1]), np.array([[0.5, 0.5], [0.4, 0.6]]))
+    assert (three.auroc, three.average_precision) == (None, None)
+    assert (one.auroc, one.average_precision) == (None, None)
+
+
 def test_perfect_predictions_score_one() -> None:
     scores = evaluate(LABELS, one_hot(LABELS, 3, 1.0))
     assert (scores.accuracy, scores.macro_f1, scores.balanced_accuracy) == (1, 1, 1)

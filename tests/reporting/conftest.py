@@ -10,6 +10,8 @@ import pytest
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.reporting import tables
+from tl_keras.reporting.comparisons import comparison_table
+from tl_keras.reporting.held_out import TestResults
 from tl_keras.reporting.ledger import Ledger, Outcome, runs_table, write_json
 
 CLASSES = ("crack", "dent")
@@ -96,11 +98,13 @@ def finish(tmp_path: Path) -> Finish:
         run_ids = [f"{strategy}-n5-s{seed}" for strategy, seed in names]
         runs = runs_table([ledger.row(run_id) for run_id in run_ids])
         predicted = {name: ledger.test_probabilities(name).argmax(axis=1) for name in run_ids}
-        results = tables.TestResults(LABELS, predicted, CLASSES)
+        rows = dict.fromkeys(run_ids, np.arange(len(LABELS)))
+        results = TestResults(LABELS, rows, predicted, CLASSES)
         ids = [f"{photos}{number}" for number in range(len(LABELS))]
         for title, table in {
             "runs": runs,
             "summary": tables.summary_table(runs, results),
+            "comparisons": comparison_table(runs, results),
             "per_class": tables.per_class_table(runs, results),
             "confusion": tables.confusion_table(runs, results),
             "history": ledger.histories(run_ids),

@@ -93,19 +93,41 @@ def test_trials_of_several_sizes_are_one_table(ledger: Ledger) -> None:
     assert ledger.trials() is None
     # the later size first, as after a restart
     for size in (10, 5):
-        ledger.open_search(size, {})
-        ledger.add_trials(size, pd.DataFrame({"trial": [1, 2], "validation_loss": [0.5, 0.25]}))
+        folder = ledger.open_search(size, {})
+        ledger.add_trials(
+            folder, size, 0, pd.DataFrame({"trial": [1, 2], "validation_loss": [0.5, 0.25]})
+        )
     trials = ledger.trials()
     assert trials is not None
     assert trials["train_per_class"].tolist() == [5, 5, 10, 10]
 
 
 def test_trials_with_all_images(ledger: Ledger) -> None:
-    ledger.open_search(None, {})
-    ledger.add_trials(None, pd.DataFrame({"trial": [1], "validation_loss": [0.5]}))
+    folder = ledger.open_search(None, {})
+    ledger.add_trials(folder, None, 0, pd.DataFrame({"trial": [1], "validation_loss": [0.5]}))
     trials = ledger.trials()
     assert trials is not None
     assert trials["train_per_class"].isna().all()
+
+
+def test_every_fold_has_a_search_of_its_own(ledger: Ledger) -> None:
+    one, two = (ledger.open_search(5, {}, seed) for seed in (0, 1))
+    assert {one.name, two.name} == {"n5-s0", "n5-s1"}
+    for seed, folder in ((1, two), (0, one)):
+        ledger.add_trials(folder, 5, seed, pd.DataFrame({"trial": [1], "validation_loss": [0.5]}))
+    trials = ledger.trials()
+    assert trials is not None
+    assert trials["seed"].tolist() == [0, 1]
+
+
+def test_search_folder_older_than_a_section_has_its_defaults(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    facts = {key: config(tmp_path).as_dict()[key] for key in ("data", "search", "estimate")}
+    folder = ledger.open_search(5, facts)
+    old = {key: facts[key] for key in ("data", "search")}
+    (folder / "search.json").write_text(json.dumps(old))
+    assert ledger.open_search(5, facts) == folder
 
 
 def test_search_of_the_same_facts_goes_on(ledger: Ledger) -> None:

@@ -1,23 +1,28 @@
 """Tables over hand-made runs: two seeds, four test images, two classes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tl_keras.reporting import tables
+from tl_keras.reporting.held_out import TestResults
 from tl_keras.reporting.ledger import runs_table
 from tl_keras.reporting.tables import (
     advice_in_hindsight,
     best_run,
     confusion_table,
     per_class_table,
-    strategy_name,
     summary_table,
 )
 
 LABELS = np.array([0, 0, 1, 1])
+
+
+def results_of(predicted: Mapping[str, np.ndarray], classes: tuple[str, ...]) -> TestResults:
+    """Predictions of the same four images by every run."""
+    return TestResults(LABELS, {run_id: np.arange(4) for run_id in predicted}, predicted, classes)
 
 
 def row(strategy: str, seed: int, depth: str | None = None, **values: Any) -> dict[str, Any]:
@@ -57,19 +62,17 @@ def runs() -> pd.DataFrame:
 
 
 @pytest.fixture
-def results() -> tables.TestResults:
+def results() -> TestResults:
     predicted = {
         "feature_extraction-0-n5-s0": np.array([0, 1, 1, 0]),
         "feature_extraction-0-n5-s1": np.array([0, 0, 1, 0]),
         "fine_tuning-2-n5-s0": np.array([0, 1, 1, 1]),
         "fine_tuning-2-n5-s1": np.array([0, 0, 1, 1]),
     }
-    return tables.TestResults(LABELS, predicted, ("crack", "dent"))
+    return results_of(predicted, ("crack", "dent"))
 
 
-def test_summary_has_mean_spread_and_number(
-    runs: pd.DataFrame, results: tables.TestResults
-) -> None:
+def test_summary_has_mean_spread_and_number(runs: pd.DataFrame, results: TestResults) -> None:
     first = summary_table(runs, results).iloc[0]
     assert (first["strategy"], first["unfrozen_blocks"], first["train_per_class"]) == (
         "feature_extraction",
@@ -86,7 +89,7 @@ def test_summary_has_mean_spread_and_number(
 
 
 def test_the_difference_is_paired_by_seed_and_test_image(
-    runs: pd.DataFrame, results: tables.TestResults
+    runs: pd.DataFrame, results: TestResults
 ) -> None:
     fine_tuning = summary_table(runs, results).iloc[1]
     assert fine_tuning["difference"] == pytest.approx(0.25)
@@ -96,7 +99,7 @@ def test_the_difference_is_paired_by_seed_and_test_image(
 
 
 def test_rows_in_another_order_give_the_same_difference(
-    runs: pd.DataFrame, results: tables.TestResults
+    runs: pd.DataFrame, results: TestResults
 ) -> None:
     forwards = summary_table(runs, results).set_index("strategy")
     backwards = summary_table(runs.iloc[::-1].reset_index(drop=True), results).set_index("strategy")
@@ -104,7 +107,7 @@ def test_rows_in_another_order_give_the_same_difference(
 
 
 def test_only_seeds_that_both_finished_are_compared(
-    runs: pd.DataFrame, results: tables.TestResults
+    runs: pd.DataFrame, results: TestResults
 ) -> None:
     fine_tuning = summary_table(runs.drop(index=0), results).iloc[1]
     assert fine_tuning["n"] == 2
@@ -113,7 +116,7 @@ def test_only_seeds_that_both_finished_are_compared(
 
 
 def test_without_feature_extraction_nothing_is_compared(
-    runs: pd.DataFrame, results: tables.TestResults
+    runs: pd.DataFrame, results: TestResults
 ) -> None:
     summary = summary_table(runs[runs["strategy"] == "fine_tuning"], results)
     assert summary[["difference", "verdict", "sentence"]].isna().all(axis=None)
@@ -133,7 +136,7 @@ def test_strategies_are_compared_within_their_size() -> None:
         else wrong
         for r in rows
     }  # fmt: skip
-    summary = summary_table(runs_table(rows), tables.TestResults(LABELS, predicted, ("a", "b")))
+    summary = summary_table(runs_table(rows), results_of(predicted, ("a", "b")))
     assert summary["difference"].dropna().tolist() == [-1.0, 1.0]
 
 
@@ -143,17 +146,17 @@ def test_all_images_as_the_size_are_compared_too() -> None:
         for strategy, depth in (("feature_extraction", "0"), ("from_scratch", "all"))
     ]
     predicted = {rows[0]["run_id"]: LABELS, rows[1]["run_id"]: 1 - LABELS}
-    summary = summary_table(runs_table(rows), tables.TestResults(LABELS, predicted, ("a", "b")))
+    summary = summary_table(runs_table(rows), results_of(predicted, ("a", "b")))
     assert summary["difference"].tolist()[1] == -1.0
 
 
-def test_one_seed_has_no_spread(runs: pd.DataFrame, results: tables.TestResults) -> None:
+def test_one_seed_has_no_spread(runs: pd.DataFrame, results: TestResults) -> None:
     summary = summary_table(runs[runs["seed"] == 0], results)
     assert summary["test_accuracy_sd"].isna().all()
     assert summary["interval_method"].str.contains("Wilson").all()
 
 
-def test_per_class_recall_and_precision(runs: pd.DataFrame, results: tables.TestResults) -> None:
+def test_per_class_recall_and_precision(runs: pd.DataFrame, results: TestResults) -> None:
     table = per_class_table(runs, results)
     assert list(table)[:5] == ["run_id", "strategy", "unfrozen_blocks", "train_per_class", "seed"]
     first = table[table["run_id"] == "feature_extraction-0-n5-s1"].set_index("class")
@@ -162,7 +165,7 @@ def test_per_class_recall_and_precision(runs: pd.DataFrame, results: tables.Test
 
 
 def test_confusion_counts_every_test_image_once_per_run(
-    runs: pd.DataFrame, results: tables.TestResults
+    runs: pd.DataFrame, results: TestResults
 ) -> None:
     table = confusion_table(runs, results)
     assert table.groupby("run_id")["count"].sum().eq(4).all()
@@ -230,19 +233,45 @@ def test_the_majority_class_is_chosen_only_when_alone() -> None:
     assert best_run(runs.iloc[:1]) == "majority_class-1-n5-s0"
 
 
-@pytest.mark.parametrize(
-    ("strategy", "depth", "name"),
-    [
-        ("majority_class", None, "majority class"),
-        ("from_scratch", "all", "from scratch"),
-        ("feature_extraction", "0", "feature extraction"),
-        ("fine_tuning", "1", "fine-tuning (1 block)"),
-        ("fine_tuning", "all", "fine-tuning (all blocks)"),
-        ("searched", "0", "searched (0 blocks)"),
-    ],
-)
-def test_strategies_have_names_for_people(strategy: str, depth: str | None, name: str) -> None:
-    assert strategy_name(row(strategy, 0, depth)) == name
+def test_measures_of_two_classes_have_means_where_runs_have_them(
+    runs: pd.DataFrame, results: TestResults
+) -> None:
+    without = summary_table(runs, results)
+    assert without[["test_auroc_mean", "test_average_precision_sd"]].isna().all(axis=None)
+    ranked = runs.assign(test_auroc=[0.5, 0.75, 0.9, 1.0], test_average_precision=0.8)
+    first = summary_table(ranked, results).iloc[0]
+    assert first["test_auroc_mean"] == pytest.approx(0.625)
+    assert first["test_average_precision_mean"] == pytest.approx(0.8)
+
+
+def test_the_summary_says_how_unequal_the_test_classes_are(runs: pd.DataFrame) -> None:
+    rows = dict.fromkeys(runs["run_id"], np.array([0, 2, 3]))
+    predicted = {run_id: np.array([0, 1, 1]) for run_id in rows}
+    summary = summary_table(runs, TestResults(LABELS, rows, predicted, ("a", "b")))
+    assert summary["test_class_ratio"].tolist() == [2.0, 2.0]
+    assert summary["test_images"].tolist() == [3, 3]
+
+
+def test_what_would_be_needed_is_said_where_nothing_is_distinguishable(
+    runs: pd.DataFrame, results: TestResults
+) -> None:
+    fine_tuning = summary_table(runs, results).iloc[1]
+    assert fine_tuning["verdict"] == "not distinguishable"
+    assert fine_tuning["images_needed"] > 4
+    assert fine_tuning["needed"].startswith("about ")
+    assert fine_tuning["needed"].endswith("would be needed to tell")
+
+
+def test_a_search_in_every_fold_is_one_strategy_to_export() -> None:
+    runs = runs_table(
+        [
+            row("searched", 0, "0", validation_loss=0.1),
+            row("searched", 1, "2", validation_loss=0.6),
+            row("searched", 2, "2", validation_loss=0.5),
+            row("fine_tuning", 0, "2", validation_loss=0.3),
+        ]
+    )
+    assert best_run(runs) == "fine_tuning-2-n5-s0", "0.1 is of one fold, the mean is 0.4"
 
 
 def hindsight(strategy: str, cut: str = "top", **changed: Any) -> str:
@@ -281,11 +310,3 @@ def test_advice_that_was_not_tried_is_said() -> None:
 def test_advice_on_all_images_is_compared_there() -> None:
     sizes = pd.array([10, 10, 10, None], dtype="Int64")
     assert "linear probe: 0.990 on test" in hindsight("linear_probe", train_per_class=sizes)
-
-
-def test_missing_values_are_equal_and_differ_from_others() -> None:
-    table = runs_table([row("majority_class", 0), row("fine_tuning", 0, "2")])
-    table["train_per_class"] = pd.array([None, 5], "Int64")
-    for place in (0, 1):
-        found = tables.rows_like(table, table.iloc[place].to_dict())
-        assert found.index.tolist() == [place]

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.reporting.terminal import TerminalMonitor, show_probes, show_summary
 from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
@@ -38,6 +39,10 @@ def summary(sizes: tuple[int | None, ...] = (10,)) -> pd.DataFrame:
             "train_per_class": size,
             "test_accuracy_low": 0.7,
             "test_accuracy_high": 0.9512,
+            "interval_method": "Wilson score",
+            "test_balanced_accuracy_mean": 0.765,
+            "test_class_ratio": 1.5,
+            "needed": None,
             "test_accuracy_sd": 0.0211,
             "validation_accuracy_mean": 0.85,
             "training_seconds_mean": 123.4,
@@ -70,6 +75,28 @@ def test_the_summary_is_a_table_with_whole_numbers() -> None:
     (line,) = [line for line in text.splitlines() if "0.873" in line]
     cells = [cell.strip() for cell in line.split("│")]
     assert cells == ["fine-tuning (all blocks)", "0.873", "0.700-0.951", "0.021", "0.850", "123"]
+
+
+def test_unequal_classes_have_a_column_of_balanced_accuracy() -> None:
+    screen = console()
+    show_summary(screen, summary().assign(test_class_ratio=1.6), None)
+    text = shown(screen)
+    assert "balanced" in text
+    assert "│    0.765 │" in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_what_would_be_needed_stands_beside_the_sentence() -> None:
+    screen = console()
+    show_summary(screen, summary().assign(needed="about 400 test images would be needed"), None)
+    sentences = " ".join(shown(screen).split())
+    assert "6.1 points [3.0, 9.2]; about 400 test images would be needed." in sentences
+
+
+def test_folds_are_named() -> None:
+    screen = console()
+    show_summary(screen, summary().assign(interval_method=CORRECTED_T), None)
+    assert "Accuracy on held-out folds" in shown(screen)
 
 
 def test_one_sentence_per_comparison() -> None:

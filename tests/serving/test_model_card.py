@@ -29,6 +29,7 @@ def facts(**changed: Any) -> dict[str, Any]:
             "validation_images": 6,
             "per_class": {"training": counts, "validation": counts, "test": counts},
             "manifest_sha256": "ab" * 32,
+            "division": "The test photos are fold 2 of 5.",
         },
         "source": {"name": "textures", "licence": "Apache-2.0", "description": "Drawn."},
         "model": {"backbone": "MobileNetV2", "cut": "top", "parameters": 12, "image_size": 96},

@@ -385,6 +385,48 @@ class SearchConfig(_Section):
         return choices
 
 
+class EstimateConfig(_Section):
+    """On which images strategies are compared, and so what their intervals are about."""
+
+    method: Literal["seeds", "k_fold"] = Field(
+        default="seeds",
+        description="seeds: one test split, and for each seed its own training images from the "
+        "rest. k_fold: the images are divided into folds, each is the test split of one run and "
+        "the others are trained on; every image is tested, and every fold searches for itself.",
+    )
+    folds: int | None = Field(
+        default=None, ge=2, le=20, description="Folds of a division, with k_fold (default: 5)."
+    )
+    repeats: int | None = Field(
+        default=None, ge=1, le=20, description="New divisions, with k_fold (default: 2)."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        defaults = {"folds": 5, "repeats": 2}
+        if self.method == "k_fold":
+            for key, default in defaults.items():
+                if getattr(self, key) is None:
+                    object.__setattr__(self, key, default)
+            return self
+        _refuse(
+            [
+                f"{key} goes with method k_fold only; got {getattr(self, key)}; remove it, or set "
+                "method"
+                for key in defaults
+                if getattr(self, key) is not None
+            ]
+        )
+        return self
+
+    @property
+    def runs(self) -> int | None:
+        """Runs of each strategy that the folds make; None without folds."""
+        if self.folds is None or self.repeats is None:
+            return None
+        return self.folds * self.repeats
+
+
 class CacheConfig(_Section):
     """The frozen activations, which are computed once. Nothing here changes a number."""
 
@@ -428,12 +470,14 @@ class ExperimentConfig(_Section):
     )
     fine_tuning: FineTuningConfig = FineTuningConfig()
     search: SearchConfig = SearchConfig()
+    estimate: EstimateConfig = EstimateConfig()
     cache: CacheConfig = CacheConfig()
     seeds: int = Field(
         default=3,
         ge=1,
         le=100,
-        description="Runs of each strategy, each with its own draw of images.",
+        description="Runs of each strategy, each with its own draw of images; with "
+        "estimate.method k_fold the folds take their place.",
     )
     learning_curve: bool = Field(
         default=True,
@@ -465,8 +509,29 @@ class ExperimentConfig(_Section):
 
     @model_validator(mode="after")
     def _blocks_exist(self) -> Self:
-        _refuse([*self._cut_problems(), *self._depth_problems()])
+        _refuse([*self._cut_problems(), *self._depth_problems(), *self._fold_problems()])
         return self
+
+    def _fold_problems(self) -> Iterator[str]:
+        """Keys that folds leave no meaning; compared by value, for a stored file names them all."""
+        if self.estimate.method != "k_fold":
+            return
+        beside = "beside estimate.method k_fold"
+        given = (("seeds", self), ("test_fraction", self.data), ("max_test_per_class", self.data))
+        for key, section in given:
+            value, default = getattr(section, key), type(section).model_fields[key].default
+            if value != default:
+                name = key if section is self else f"data.{key}"
+                yield (
+                    f"{name} must be left out {beside}, which tests every image, in "
+                    f"estimate.folds times estimate.repeats runs; got {value}"
+                )
+        if self.backbone.cut == "search":
+            yield (
+                f"backbone.cut must be top or a block {beside}: search would choose it for all "
+                "folds on images that some of them test; got search; use the strategy searched "
+                "with search.cuts, or linear_probe, which choose for each fold"
+            )
 
     def _cut_problems(self) -> Iterator[str]:
         blocks = BACKBONES[self.backbone.name].blocks
@@ -506,6 +571,11 @@ class ExperimentConfig(_Section):
         for depth in depths:
             if isinstance(depth, str) and depth != "all":
                 yield from _range_problems(key, depth, blocks, where)
+
+    @property
+    def draws(self) -> int:
+        """Runs of each strategy and size, each with a draw of images of its own."""
+        return self.estimate.runs or self.seeds
 
     @property
     def results_folder(self) -> PurePath:

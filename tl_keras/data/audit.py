@@ -91,8 +91,8 @@ def duplicates_across_splits(checked: Audit, splits: Splits) -> Finding | None:
     frame = checked.table.frame
     digests = frame["image_id"].map(sha256)
     crossing: set[int] = set()
-    for draw in splits.draws.values():
-        parts = (splits.test, draw.train, draw.validation)
+    for (seed, _), draw in splits.draws.items():
+        parts = (splits.test_of(seed), draw.train, draw.validation)
         side = pd.concat([pd.Series(number, positions) for number, positions in enumerate(parts)])
         sides = side.groupby(digests.loc[side.index]).transform("nunique")
         crossing.update(side.index[sides > 1])

@@ -31,6 +31,7 @@ class Pools:
         class_of: (images,), class index of every row.
         group_of: (images,), number of the group of every row.
         labels: Class names.
+        test_is_fold: Whether the test split is one fold of a division of all images.
     """
 
     test: Positions
@@ -39,6 +40,7 @@ class Pools:
     class_of: Numbers
     group_of: Numbers
     labels: tuple[str, ...]
+    test_is_fold: bool = False
 
     def count(self, positions: Positions) -> Counts:
         """Count images per class, (classes,)."""
@@ -68,7 +70,7 @@ def make_pools(table: ImageTable, data: DataConfig) -> Pools:
         DataError: if a class has no test image or too few groups, or a group lies in several of
             the splits that the source gives.
     """
-    pools = _pools_of_source(table)
+    pools = pools_of_source(table)
     test, train = (pools.test, pools.train) if len(pools.test) else _split_off_test(pools, data)
     if data.max_test_per_class is not None:
         most = np.full(len(table.classes), data.max_test_per_class)
@@ -82,7 +84,12 @@ def make_pools(table: ImageTable, data: DataConfig) -> Pools:
     return replace(pools, test=test, train=train)
 
 
-def _pools_of_source(table: ImageTable) -> Pools:
+def pools_of_source(table: ImageTable) -> Pools:
+    """The splits that the source gives; without any, all images are there to draw from.
+
+    Raises:
+        DataError: if a group lies in several of them.
+    """
     frame = table.frame
     part = frame["split"].fillna("").to_numpy()
     given = bool(np.any(part != ""))

@@ -1,9 +1,10 @@
-"""One test split per experiment, and per seed a draw of training and validation images.
+"""A test split, and per seed a draw of training and validation images.
 
 Groups are kept whole: images of one group are never on two sides of a split. What is drawn
 depends on the images' ids, the configuration and the seeds alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,16 +34,26 @@ class Splits:
     """All splits of an experiment.
 
     Attributes:
-        manifest: One row per image and use: seed, train_per_class (both missing for the test
-            split; train_per_class also where it means all), part ("train", "validation" or
-            "test"), image_id, class_index.
-        test: Ascending row positions of the test images, the same for every run.
+        manifest: One row per image and use: seed (missing for a test split that all seeds
+            share), train_per_class (missing for test splits, and where it means all), part
+            ("train", "validation" or "test"), image_id, class_index.
+        tests: By seed, ascending row positions of the test images; the same for every seed, or
+            its fold.
         draws: By seed and train_per_class.
     """
 
     manifest: pd.DataFrame
-    test: Positions
+    tests: dict[int, Positions]
     draws: dict[tuple[int, int | None], Draw]
+
+    def test_of(self, seed: int) -> Positions:
+        """Ascending row positions of the images that the runs of a seed are tested on."""
+        return self.tests[seed]
+
+    @property
+    def tested(self) -> Positions:
+        """Ascending row positions of the images that any run is tested on."""
+        return np.unique(np.concatenate(list(self.tests.values())))
 
     def labelled(self, seed: int) -> Positions:
         """Row positions of a seed's training and validation images, in its largest size."""
@@ -74,13 +85,28 @@ def make_splits(table: ImageTable, data: DataConfig, seeds: int) -> Splits:
             splits that the source gives.
     """
     pools = make_pools(table, data)
+    draws = {
+        (seed, size): draw
+        for seed in range(seeds)
+        for size, draw in draw_sizes(pools, data, seed).items()
+    }
+    manifest = manifest_of(table.frame, {None: pools.test}, draws)
+    return Splits(manifest, dict.fromkeys(range(seeds), pools.test), draws)
+
+
+def draw_sizes(pools: Pools, data: DataConfig, seed: int) -> dict[int | None, Draw]:
+    """Draw a seed's training and validation images, by training size.
+
+    Args:
+        pools: What to draw from.
+        data: The keys on splits.
+        seed: Of the draw.
+
+    Raises:
+        DataError: if a class has too few images or groups.
+    """
     needs = [_need(pools, data, size) for size in data.training_sizes]
-    draws = {}
-    for seed in range(seeds):
-        drawn = _draws_of_seed(pools, needs, seed)
-        for size, draw in zip(data.training_sizes, drawn, strict=True):
-            draws[seed, size] = draw
-    return Splits(_manifest(table.frame, pools.test, draws), pools.test, draws)
+    return dict(zip(data.training_sizes, _draws_of_seed(pools, needs, seed), strict=True))
 
 
 @dataclass(frozen=True)
@@ -140,7 +166,7 @@ def _keys(pools: Pools, data: DataConfig) -> str:
     keys = ["data.validation_per_class"]
     if data.train_per_class is not None:
         keys.insert(0, "data.train_per_class")
-    if pools.validation is None:
+    if pools.validation is None and not pools.test_is_fold:
         keys.append("data.test_fraction")
     return " or ".join([", ".join(keys[:-1]), keys[-1]] if len(keys) > 1 else keys)
 
@@ -178,18 +204,30 @@ def _split_off_validation(pools: Pools, need: _Need, seed: int) -> tuple[Positio
             f"validation, {in_train[c]} of {need.least_train[c]} for training"
             for c in np.flatnonzero(short)
         ]
+        keys = "data.train_per_class, data.validation_per_class or data.test_fraction"
+        if pools.test_is_fold:
+            keys = "data.train_per_class or data.validation_per_class"
         raise DataError(
             f"too few images while groups are kept whole; the best division found: "
-            f"{_first(lines)}. Lower data.train_per_class, data.validation_per_class or "
-            "data.test_fraction, add images of other groups, or group less."
+            f"{_first(lines)}. Lower {keys}, add images of other groups, or group less."
         )
     return train, validation
 
 
-def _manifest(
-    frame: pd.DataFrame, test: Positions, draws: dict[tuple[int, int | None], Draw]
+def manifest_of(
+    frame: pd.DataFrame,
+    tests: Mapping[int, Positions] | Mapping[None, Positions],
+    draws: Mapping[tuple[int, int | None], Draw],
 ) -> pd.DataFrame:
-    uses: list[tuple[int | None, int | None, str, Positions]] = [(None, None, "test", test)]
+    """What every image is used for, as `Splits.manifest`.
+
+    Args:
+        frame: The images.
+        tests: Test splits by seed; None is one that all seeds share.
+        draws: By seed and train_per_class.
+    """
+    uses: list[tuple[int | None, int | None, str, Positions]]
+    uses = [(seed, None, "test", test) for seed, test in tests.items()]
     for (seed, size), draw in draws.items():
         uses += [(seed, size, "train", draw.train), (seed, size, "validation", draw.validation)]
     lengths = [len(positions) for *_, positions in uses]

@@ -7,8 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
+from tl_keras.evaluation.fold_intervals import (
+    FoldScores,
+    corrected_variance,
+    paired_fold_values,
+)
 from tl_keras.evaluation.intervals import Interval, paired_values
-from tl_keras.evaluation.variation import Variation, decompose
+from tl_keras.evaluation.variation import Variation, decompose, design_effect
 
 MOST_IMAGES = 1_000_000
 MOST_SEEDS = 1_000
@@ -26,12 +31,28 @@ class Verdict:
 class Needed:
     """About how many would tell two strategies apart, the other number staying as it is.
 
-    None: not within 1,000,000 test images or 1,000 seeds, or not to be said from this data
-    (no difference was measured; seeds: there was only one).
+    `seeds` are runs; with folds, folds times repeats. None: not within 1,000,000 test images or
+    1,000 seeds, or not to be said from this data (no difference was measured; seeds: there was
+    only one).
     """
 
     images: int | None
     seeds: int | None
+
+    def sentence(self, difference: Interval) -> str | None:
+        """Says it in words, without a full stop; None where there is no such number.
+
+        Args:
+            difference: What was measured: numbers that it has already are not named.
+        """
+        ways = []
+        if self.images is not None and self.images > difference.n_images:
+            ways.append(f"{_rounded(self.images)} test images")
+        if self.seeds is not None and self.seeds > difference.n_seeds:
+            ways.append(_runs(self.seeds, difference.folds))
+        if not ways:
+            return None
+        return f"about {' or '.join(ways)} would be needed to tell"
 
 
 def verdict(difference: Interval, name_a: str, name_b: str) -> Verdict:
@@ -40,7 +61,7 @@ def verdict(difference: Interval, name_a: str, name_b: str) -> Verdict:
     Better or worse: the interval lies on one side of 0. Numbers are in points (hundredths).
     """
     estimate, low, high = difference.estimate, difference.low, difference.high
-    counts = f"{_count(difference.n_seeds, 'seed')} and {_count(difference.n_images, 'test image')}"
+    counts = difference.counts
     if low <= 0 <= high:
         numbers = f"difference {_points(estimate)} points [{_points(low)}, {_points(high)}]"
         return Verdict(
@@ -61,6 +82,7 @@ def images_needed(
     correct_b: NDArray[np.bool_],
     level: float = 0.95,
     power: float = 0.8,
+    groups: NDArray[np.integer] | None = None,
 ) -> Needed:
     """About how many test images or seeds in all would tell the two strategies apart.
 
@@ -73,15 +95,18 @@ def images_needed(
         correct_b: Same shape.
         level: Of the interval that is to exclude 0, between 0 and 1.
         power: Chance that it does, between 0.5 and 1.
+        groups: `(images,)`, number of the group of each image; more images are then taken to come
+            in groups of the same size.
 
     Raises:
         ValueError: The arrays are not boolean, not `(seeds, images)`, too small or of different
             shapes.
     """
-    variation = decompose(paired_values(correct_a, correct_b))
+    values = paired_values(correct_a, correct_b)
+    variation, effect = decompose(values), 1.0 if groups is None else design_effect(values, groups)
 
     def tells(n_seeds: int, n_images: int) -> bool:
-        error, freedom = _planned_error(variation, n_seeds, n_images)
+        error, freedom = _planned_error(variation, n_seeds, n_images / effect)
         quantiles = np.asarray(student_t.ppf([(1 + level) / 2, power], freedom))
         return bool(quantiles.sum() * error <= abs(variation.mean))
 
@@ -93,13 +118,51 @@ def images_needed(
     return Needed(images, None if n_seeds == 1 else seeds)
 
 
-def _planned_error(variation: Variation, n_seeds: int, n_images: int) -> tuple[float, float]:
+def fold_images_needed(
+    a: FoldScores, b: FoldScores, level: float = 0.95, power: float = 0.8
+) -> Needed:
+    """About how many images or runs in all would tell two methods apart by cross-validation.
+
+    As `images_needed`, with the variance of `tl_keras.evaluation.fold_intervals`: that of a fold
+    falls with its images, and what the runs share is left however often images are divided anew.
+
+    Args:
+        a: Scores of one method.
+        b: Of the other, paired as for `fold_difference`.
+        level: Of the interval that is to exclude 0, between 0 and 1.
+        power: Chance that it does, between 0.5 and 1.
+
+    Raises:
+        ValueError: The runs or images differ.
+    """
+    values, folds = paired_fold_values(a, b), a.folds
+    n_runs, n_images = len(values), len(np.unique(np.concatenate(a.images)))
+    difference = abs(float(np.mean([run.mean() for run in values])))
+
+    def tells(runs: int, images: int) -> bool:
+        error = (corrected_variance(values, folds, runs) * n_images / images) ** 0.5
+        quantiles = np.asarray(student_t.ppf([(1 + level) / 2, power], runs - 1))
+        return bool(quantiles.sum() * error <= difference)
+
+    if difference == 0:
+        return Needed(None, None)
+    images = next((n for n in _grid(n_images, MOST_IMAGES) if tells(n_runs, n)), None)
+    divisions = range(-(-n_runs // folds), MOST_SEEDS // folds + 1)
+    runs = next(
+        (repeats * folds for repeats in divisions if tells(repeats * folds, n_images)), None
+    )
+    return Needed(images, runs)
+
+
+def _planned_error(variation: Variation, n_seeds: int, n_images: float) -> tuple[float, float]:
     """Standard error of the mean, and its degrees of freedom, with other numbers of both."""
     from_seeds = variation.seed_variance / n_seeds
     from_images = variation.image_variance / n_images
     residual = variation.residual / (n_seeds * n_images)
     total = from_seeds + from_images + residual
-    spread = from_seeds**2 / max(n_seeds - 1, 1) + (from_images + residual) ** 2 / (n_images - 1)
+    spread = from_seeds**2 / max(n_seeds - 1, 1) + (from_images + residual) ** 2 / max(
+        n_images - 1, 1
+    )
     return total**0.5, total**2 / spread if spread > 0 else float(n_images - 1)
 
 
@@ -114,5 +177,10 @@ def _points(fraction: float) -> str:
     return f"{round(100 * fraction, 1) + 0.0:.1f}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _rounded(number: int) -> str:
+    """To two digits, for it is an order of magnitude: 12345 is 12,000."""
+    return f"{int(float(f'{number:.1e}')):,}"
+
+
+def _runs(number: int, folds: int) -> str:
+    return f"{number // folds} x {folds} folds" if folds else f"{number} seeds"

@@ -11,12 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from tl_keras.evaluation.variation import decompose, resample_images, resample_seed_shifts
+from tl_keras.evaluation.variation import (
+    decompose,
+    resample_groups,
+    resample_images,
+    resample_seed_shifts,
+)
 
 WILSON = "Wilson score"
 BOOTSTRAP_SEEDS_AND_IMAGES = "bootstrap over seeds and test images"
 BOOTSTRAP_IMAGES = "bootstrap over test images"
 SQUARE_AND_ADD = "intervals of both, joined by their squares"
+BOOTSTRAP_SEEDS_AND_GROUPS = "bootstrap over seeds and groups of test images"
+BOOTSTRAP_GROUPS = "bootstrap over groups of test images"
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,9 @@ class Interval:
     """An estimate with its interval, as fractions (0.061 is 6.1 points).
 
     `low <= estimate <= high`; `level` is the chance, before the data are seen, that such an
-    interval holds the true value.
+    interval holds the true value. `n_seeds` counts runs, `n_images` different test images. With
+    one test split `folds` and `training_images` are 0; else they are the folds of a division and
+    the mean number of training and validation images of a run.
     """
 
     estimate: float
@@ -34,37 +43,62 @@ class Interval:
     n_images: int
     method: str
     level: float = 0.95
+    folds: int = 0
+    training_images: int = 0
 
     @property
     def about(self) -> str:
         """What would have to be new for the interval to be tested."""
+        if self.folds:
+            return (
+                f"the method, trained on about {self.training_images} images, on a new data set "
+                "of this kind"
+            )
         if self.n_seeds == 1:
             return "what was trained here, on new test images"
         return "the method, on a new draw of training images and new test images"
 
+    @property
+    def counts(self) -> str:
+        """What it rests on, such as "3 seeds and 300 test images"."""
+        runs = _count(self.n_seeds, "seed")
+        if self.folds:
+            repeats, rest = divmod(self.n_seeds, self.folds)
+            whole = repeats > 1 and not rest
+            runs = f"{repeats} x {self.folds} folds" if whole else _count(self.n_seeds, "fold")
+        return f"{runs} and {_count(self.n_images, 'test image')}"
+
 
 def accuracy_interval(
-    correct: NDArray[np.bool_], level: float = 0.95, seed: int = 0, resamples: int = 10_000
+    correct: NDArray[np.bool_],
+    level: float = 0.95,
+    seed: int = 0,
+    resamples: int = 10_000,
+    groups: NDArray[np.integer] | None = None,
 ) -> Interval:
     """The accuracy of a strategy: of the trained model (one seed) or of the method (several).
 
     One seed: the score interval of Wilson (1927). Several: a bootstrap over seeds and test images
     together (`tl_keras.evaluation.variation`), with the seeds' part added on the arcsine scale,
-    because accuracies near 1 vary more downwards than upwards.
+    because accuracies near 1 vary more downwards than upwards. Images of one group (crops of one
+    picture, photos of one part) tell less than as many of different groups: where groups have
+    several, whole groups are resampled, with one seed too.
 
     Args:
         correct: `(seeds, images)`, the same images in every row, at least 2.
         level: Between 0 and 1.
         seed: Of the bootstrap.
         resamples: Of the bootstrap.
+        groups: `(images,)`, number of the group of each image; None where each is its own.
 
     Raises:
         ValueError: `correct` is not boolean, not `(seeds, images)` or too small; `level` is not
-            between 0 and 1.
+            between 0 and 1; the groups are not those of the images.
     """
     _check(correct, level)
     n_seeds, n_images = correct.shape
-    if n_seeds == 1:
+    together = _shared(groups, n_images)
+    if n_seeds == 1 and together is None:
         hits = int(correct.sum())
         wilson = binomtest(hits, n_images).proportion_ci(level, method="wilson")
         low, high = float(wilson.low), float(wilson.high)
@@ -72,13 +106,13 @@ def accuracy_interval(
     values = correct.astype(np.float64)
     variation = decompose(values)
     generator = np.random.default_rng(seed)
-    image_draws = resample_images(values, (0.0, 1.0), 0.5, resamples, generator)
+    image_draws = _resampled(values, together, (0.0, 1.0), 0.5, resamples, generator)
     shifts = resample_seed_shifts(variation, resamples, generator)
     # half an unseen image either way, as above, so that the scale is finite at 0 and 1
     centre = (variation.mean * n_images + 0.5) / (n_images + 1)
     angles = np.arcsin(np.sqrt(image_draws)) + shifts / (2 * np.sqrt(centre * (1 - centre)))
     draws = np.sin(np.clip(angles, 0, np.pi / 2)) ** 2
-    return _from_draws(variation.mean, draws, correct, BOOTSTRAP_SEEDS_AND_IMAGES, level)
+    return _from_draws(variation.mean, draws, correct, _method(n_seeds, together), level)
 
 
 def paired_difference(
@@ -87,6 +121,7 @@ def paired_difference(
     level: float = 0.95,
     seed: int = 0,
     resamples: int = 10_000,
+    groups: NDArray[np.integer] | None = None,
 ) -> Interval:
     """Accuracy of strategy a minus accuracy of strategy b, in -1..1.
 
@@ -102,19 +137,21 @@ def paired_difference(
         level: Between 0 and 1.
         seed: Of the bootstrap.
         resamples: Of the bootstrap.
+        groups: As for `accuracy_interval`.
 
     Raises:
         ValueError: The arrays are not boolean, not `(seeds, images)`, too small or of different
-            shapes; `level` is not between 0 and 1.
+            shapes; `level` is not between 0 and 1; the groups are not those of the images.
     """
     values = paired_values(correct_a, correct_b)
     _check(correct_a, level)
     n_seeds = len(values)
     generator = np.random.default_rng(seed)
     variation = decompose(values)
-    image_draws = resample_images(values, (-1.0, 1.0), 1 / n_seeds, resamples, generator)
+    together = _shared(groups, values.shape[1])
+    image_draws = _resampled(values, together, (-1.0, 1.0), 1 / n_seeds, resamples, generator)
     draws = image_draws + resample_seed_shifts(variation, resamples, generator)
-    method = BOOTSTRAP_IMAGES if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_IMAGES
+    method = _method(n_seeds, together)
     return _from_draws(variation.mean, np.clip(draws, -1, 1), correct_a, method, level)
 
 
@@ -162,6 +199,36 @@ def paired_values(
     return correct_a.astype(np.float64) - correct_b
 
 
+def _shared(groups: NDArray[np.integer] | None, n_images: int) -> NDArray[np.integer] | None:
+    """The groups, if any image shares its own with another."""
+    if groups is None:
+        return None
+    if groups.shape != (n_images,):
+        raise ValueError(
+            f"groups must have a number per test image, {n_images}; got shape {groups.shape}."
+        )
+    return groups if len(np.unique(groups)) < n_images else None
+
+
+def _resampled(
+    values: NDArray[np.float64],
+    groups: NDArray[np.integer] | None,
+    unseen: tuple[float, float],
+    unseen_weight: float,
+    resamples: int,
+    generator: np.random.Generator,
+) -> NDArray[np.float64]:
+    if groups is None:
+        return resample_images(values, unseen, unseen_weight, resamples, generator)
+    return resample_groups(values, groups, unseen, unseen_weight, resamples, generator)
+
+
+def _method(n_seeds: int, groups: NDArray[np.integer] | None) -> str:
+    if groups is None:
+        return BOOTSTRAP_IMAGES if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_IMAGES
+    return BOOTSTRAP_GROUPS if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_GROUPS
+
+
 def _from_draws(
     estimate: float,
     draws: NDArray[np.float64],
@@ -189,3 +256,7 @@ def _check(correct: NDArray[np.bool_], level: float = 0.95) -> None:
         )
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1 (such as 0.95), got {level}.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import (
+    average_precision_score,
     confusion_matrix,
     f1_score,
     precision_recall_fscore_support,
     recall_score,
+    roc_auc_score,
 )
 
 # Keras clips here too, so that this agrees with its validation loss
@@ -24,7 +26,9 @@ class Metrics:
     """Scores of one run on one split: fractions in 0..1, cross-entropy in nats.
 
     Macro F1 averages over the classes that occur among labels or predictions, balanced accuracy
-    (the mean recall) over those among the labels.
+    (the mean recall) over those among the labels. With two classes `auroc` is the area under the
+    ROC curve and `average_precision` the mean precision over recall, of the positive class, by
+    its probability; None with more classes, or where the labels have one class only.
     """
 
     accuracy: float
@@ -32,15 +36,20 @@ class Metrics:
     balanced_accuracy: float
     cross_entropy: float
     n: int
+    auroc: float | None = None
+    average_precision: float | None = None
 
 
-def evaluate(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> Metrics:
+def evaluate(
+    labels: NDArray[np.integer], probabilities: NDArray[np.floating], positive: int = 1
+) -> Metrics:
     """Scores the predictions of one run.
 
     Args:
         labels: `(n,)`, class indices 0..classes-1, n at least 1.
         probabilities: `(n, classes)`, 0..1, rows sum to 1; the prediction is the class with the
             largest (the first of equals).
+        positive: With two classes, the one to be found.
 
     Raises:
         ValueError: The shapes do not fit, a label is out of range, or a row is no distribution.
@@ -59,7 +68,20 @@ def evaluate(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -
         ),
         cross_entropy=float(-np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean()),
         n=len(labels),
+        **_ranking(labels, probabilities, positive),
     )
+
+
+def _ranking(
+    labels: NDArray[np.integer], probabilities: NDArray[np.floating], positive: int
+) -> dict[str, float]:
+    if probabilities.shape[1] != 2 or len(np.unique(labels)) != 2:
+        return {}
+    found, scores = labels == positive, probabilities[:, positive]
+    return {
+        "auroc": float(roc_auc_score(found, scores)),
+        "average_precision": float(average_precision_score(found, scores)),
+    }
 
 
 def per_class(

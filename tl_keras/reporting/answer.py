@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from tl_keras.reporting.held_out import rows_like, strategy_name
 from tl_keras.reporting.results import Results
-from tl_keras.reporting.tables import REFERENCE, rows_like, strategy_name
+from tl_keras.reporting.tables import REFERENCE
 
 Row = Mapping[Any, Any]
 

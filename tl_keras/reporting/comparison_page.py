@@ -18,11 +18,11 @@ from tl_keras.evaluation.intervals import (
     independent_difference,
     paired_difference,
 )
+from tl_keras.reporting.held_out import KEYS, strategy_name
 from tl_keras.reporting.ledger import Ledger
 from tl_keras.reporting.pages import Cells, render, write_page
 from tl_keras.reporting.plots import data_uri, experiments_figure
 from tl_keras.reporting.results import Results
-from tl_keras.reporting.tables import KEYS, strategy_name
 
 TEMPLATE = "comparison.html"
 

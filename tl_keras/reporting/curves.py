@@ -2,21 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tl_keras.evaluation.comparison import verdict
-from tl_keras.evaluation.intervals import Interval, accuracy_interval, paired_difference
+from tl_keras.evaluation.intervals import Interval
 from tl_keras.evaluation.learning_curve import LearningCurve, fit_learning_curve
-from tl_keras.reporting.tables import KEYS, REFERENCE, TestResults, strategy_name
+from tl_keras.reporting.held_out import TestResults, by_strategy, strategy_name
+from tl_keras.reporting.tables import REFERENCE
 
 MORE_PHOTOS = 50
 # Of the largest size: beyond, a law fitted to what was measured is no measurement any more.
 FARTHEST = 2.0
-# By strategy and unfrozen_blocks, by training images per class: boolean (seeds, test images).
-Answers = Mapping[tuple[str, str | None], Mapping[int, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -25,22 +24,24 @@ class Curve:
 
     Attributes:
         strategy: as in `runs.csv`.
-        unfrozen_blocks: likewise.
+        unfrozen_blocks: likewise; None of a search, which may win with another depth in every size.
+        runs: by training images per class, the rows of `runs.csv`.
         measured: by training images per class, the accuracy with its interval.
         law: fitted to them.
     """
 
     strategy: str
     unfrozen_blocks: str | None
+    runs: Mapping[int, pd.DataFrame]
     measured: Mapping[int, Interval]
     law: LearningCurve
 
     @property
     def name(self) -> str:
         """For people."""
-        depth = self.unfrozen_blocks
         if self.strategy == "searched":
             return self.strategy
+        depth = self.unfrozen_blocks
         return strategy_name({"strategy": self.strategy, "unfrozen_blocks": depth})
 
     @property
@@ -60,8 +61,8 @@ class Curve:
         }
 
 
-def answers_by_size(runs: pd.DataFrame, results: TestResults) -> Answers:
-    """What every strategy and depth answered correctly with every training size.
+def learning_curves(runs: pd.DataFrame, results: TestResults) -> list[Curve]:
+    """One for every strategy and depth with at least two training sizes.
 
     Args:
         runs: as `runs.csv`; those that train on all images of a class are left out, because their
@@ -69,28 +70,20 @@ def answers_by_size(runs: pd.DataFrame, results: TestResults) -> Answers:
         results: predictions of the same runs.
     """
     learned = runs[(runs["strategy"] != "majority_class") & runs["train_per_class"].notna()]
-    answers: dict[tuple[str, Any], dict[int, np.ndarray]] = {}
-    for key, group in learned.groupby(KEYS, dropna=False, sort=False):
-        strategy, depth, size = cast("tuple[str, Any, int]", key)
-        correct = results.correct(group.sort_values("seed")["run_id"].tolist())
-        # a search may win with another depth in every size
-        named = strategy != "searched" and not pd.isna(depth)
-        method = (strategy, depth if named else None)
-        answers.setdefault(method, {})[int(size)] = correct
-    return answers
-
-
-def learning_curves(answers: Answers) -> list[Curve]:
-    """One for every strategy and depth with at least two training sizes."""
+    methods: dict[tuple[str, str | None], dict[int, pd.DataFrame]] = {}
+    for keys, group in by_strategy(learned):
+        depth = None if keys["strategy"] == "searched" else keys["unfrozen_blocks"]
+        method = (str(keys["strategy"]), depth)
+        methods.setdefault(method, {})[int(keys["train_per_class"])] = group
     return [
         Curve(
-            strategy,
-            depth,
-            {size: accuracy_interval(correct) for size, correct in sorted(by_size.items())},
-            fit_learning_curve(by_size),
+            *method,
+            dict(sorted(sizes.items())),
+            {size: results.accuracy(group) for size, group in sorted(sizes.items())},
+            fit_learning_curve({size: results.answers(group) for size, group in sizes.items()}),
         )
-        for (strategy, depth), by_size in answers.items()
-        if len(by_size) > 1
+        for method, sizes in methods.items()
+        if len(sizes) > 1
     ]
 
 
@@ -122,13 +115,12 @@ def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def curve_facts(curves: Sequence[Curve], answers: Answers, classes: int) -> dict[str, Any]:
+def curve_facts(curves: Sequence[Curve], results: TestResults) -> dict[str, Any]:
     """What the curves say, as JSON types.
 
     Args:
         curves: from `learning_curves`.
-        answers: that they were fitted to.
-        classes: over which more photos would be spread.
+        results: that they were made of.
 
     Returns:
         `laws`: per strategy its parameters and what 50 more photos would buy; `overtaking`: for
@@ -143,11 +135,11 @@ def curve_facts(curves: Sequence[Curve], answers: Answers, classes: int) -> dict
             "asymptote": float(curve.law.law.asymptote[0]),
             "scale": float(curve.law.law.scale[0]),
             "exponent": float(curve.law.law.exponent[0]),
-            "more_photos": curve.more_photos(MORE_PHOTOS, classes),
+            "more_photos": curve.more_photos(MORE_PHOTOS, len(results.classes)),
         }
         for curve in curves
     ]
-    overtaking = list(_overtaking(curves, answers))
+    overtaking = list(_overtaking(curves, results))
     bought = [_more_sentence(law) for law in laws if law["strategy"] != "from_scratch"]
     return {"laws": laws, "overtaking": overtaking, "sentences": [*overtaking, *bought]}
 
@@ -170,21 +162,22 @@ def _more_sentence(law: Mapping[str, Any]) -> str:
     )
 
 
-def _overtaking(curves: Sequence[Curve], answers: Answers) -> Iterator[str]:
+def _overtaking(curves: Sequence[Curve], results: TestResults) -> Iterator[str]:
     """From which measured size on fine-tuning is better than feature extraction."""
-    reference: Mapping[int, np.ndarray] = next(
-        (by_size for (strategy, _), by_size in answers.items() if strategy == REFERENCE), {}
-    )
+    reference = next((curve for curve in curves if curve.strategy == REFERENCE), None)
     for curve in curves:
-        own = answers[curve.strategy, curve.unfrozen_blocks]
-        shared = sorted(set(own) & set(reference))
-        if curve.strategy == "fine_tuning" and shared:
-            differences = {size: paired_difference(own[size], reference[size]) for size in shared}
+        if curve.strategy == "fine_tuning" and reference is not None:
             outcomes = {
-                size: verdict(difference, curve.name, REFERENCE).outcome
-                for size, difference in differences.items()
+                size: _outcome(runs, reference.runs[size], results)
+                for size, runs in curve.runs.items()
+                if size in reference.runs
             }
             yield f"{curve.name} {_overtaking_words(outcomes)}."
+
+
+def _outcome(own: pd.DataFrame, reference: pd.DataFrame, results: TestResults) -> str:
+    found = results.difference(own, reference)
+    return "unknown" if found is None else verdict(found[0], "", "").outcome
 
 
 def _overtaking_words(outcomes: Mapping[int, str]) -> str:

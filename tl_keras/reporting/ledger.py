@@ -4,7 +4,8 @@
     config.json           the configuration, defaults included
     runs/<run_id>/        one finished run: row.json, history.csv, probabilities.npz, weights.npz,
                           and probes.csv of a linear probe
-    search/n<size>/       search.json, what its trials depend on, and a file per finished training
+    search/n<size>/       search.json, what its trials depend on, and a file per finished training;
+                          n<size>-s<seed>/ where every fold searches for itself
     *.csv, runs.parquet   tables over all finished runs
 
 A run's folder appears under its name only when it is complete, so a killed experiment goes on
@@ -188,8 +189,10 @@ class Ledger:
             _refuse_other_weights(self.folder, json.loads(path.read_text()), facts)
         write_json(path, facts)
 
-    def open_search(self, train_per_class: int | None, facts: Mapping[str, Any]) -> Path:
-        """The folder where the search of a training size keeps its trials.
+    def open_search(
+        self, train_per_class: int | None, facts: Mapping[str, Any], seed: int | None = None
+    ) -> Path:
+        """The folder where the search of a training size, or of one seed of it, keeps its trials.
 
         They may be older than the first finished run, from which on the experiment's own files
         guard the folder.
@@ -197,26 +200,39 @@ class Ledger:
         Args:
             train_per_class: the size; None is all.
             facts: JSON types: all that the trials depend on.
+            seed: whose search it is, where every seed has its own.
 
         Raises:
             ResultsError: the trials there depend on something else.
         """
-        folder = self._search(train_per_class)
+        size = "all" if train_per_class is None else train_per_class
+        folder = self.folder / "search" / (f"n{size}" if seed is None else f"n{size}-s{seed}")
         record = folder / "search.json"
         if record.exists():
-            _refuse_changes(folder, _search_facts(record), facts)
+            _refuse_changes(folder, _search_facts(record, facts), facts)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(record, facts)
         return folder
 
-    def add_trials(self, train_per_class: int | None, trials: pd.DataFrame) -> None:
-        """Keep the table of a finished search, and write those of all sizes as `trials.csv`."""
+    def add_trials(
+        self, folder: Path, train_per_class: int | None, seed: int, trials: pd.DataFrame
+    ) -> None:
+        """Keep the table of a finished search, and write those of all as `trials.csv`.
+
+        Args:
+            folder: of the search, as `open_search` gave it.
+            train_per_class: the size; None is all.
+            seed: whose training and validation images it used.
+            trials: the table.
+        """
         size = pd.array([train_per_class] * len(trials), dtype="Int64")
-        table = trials.assign(train_per_class=size)
-        table.to_csv(self._search(train_per_class) / "trials.csv", index=False)
+        table = trials.assign(train_per_class=size, seed=seed)
+        table.to_csv(folder / "trials.csv", index=False)
         finished = sorted(self.folder.glob("search/*/trials.csv"))
+        # those of an earlier version have no seed: it was the first
         tables = [_read_csv(path) for path in finished]
-        self.write("trials", pd.concat(tables).sort_values(["train_per_class", "trial"]))
+        joined = pd.concat([found if "seed" in found else found.assign(seed=0) for found in tables])
+        self.write("trials", joined.sort_values(["train_per_class", "seed", "trial"]))
 
     def trials(self) -> pd.DataFrame | None:
         """Trials of all finished searches; None without any."""
@@ -249,21 +265,20 @@ class Ledger:
                 "experiment another name, or use --fresh to move the old folder aside."
             )
 
-    def _search(self, train_per_class: int | None) -> Path:
-        size = "all" if train_per_class is None else train_per_class
-        return self.folder / "search" / f"n{size}"
-
     def _run(self, run_id: str) -> Path:
         return self.folder / "runs" / run_id
 
 
-def runs_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def runs_table(rows: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
     """One row per finished run with the columns' types, whatever values occur."""
     table = pd.DataFrame(list(rows))
     texts = ["unfrozen_blocks", "cut", "augmentation", "hidden_units", "weights"]
     whole = ["train_per_class"]
+    # of two classes only: without any value pandas would not know that they are numbers
+    numbers = ["test_auroc", "test_average_precision"]
     present = [name for name in texts if name in table]
     table[present] = table[present].astype("string")
+    table = table.astype({name: "float64" for name in numbers if name in table})
     return table.astype({name: "Int64" for name in whole if name in table})
 
 
@@ -321,7 +336,7 @@ def _stored_config(path: Path) -> dict[str, Any]:
         return stored
 
 
-def _search_facts(path: Path) -> dict[str, Any]:
+def _search_facts(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """What a search depends on, with the defaults of keys that are younger than its folder."""
     facts: dict[str, Any] = json.loads(path.read_text())
     sections = {key: value for key, value in facts.items() if key in ExperimentConfig.model_fields}
@@ -330,7 +345,7 @@ def _search_facts(path: Path) -> dict[str, Any]:
         complete = ExperimentConfig.model_validate_json(text).as_dict()
     except ValidationError:
         return facts
-    return facts | {key: complete[key] for key in sections}
+    return facts | {key: complete[key] for key in wanted if key in complete}
 
 
 def _refuse_other_weights(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tl_keras.evaluation.intervals import Interval
-from tl_keras.reporting.tables import mean_probes, rows_like, strategy_name
+from tl_keras.reporting.held_out import rows_like, strategy_name
+from tl_keras.reporting.tables import mean_probes
 
 INCHES = (7.0, 3.8)
 DOTS_PER_INCH = 150

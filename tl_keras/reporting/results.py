@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from tl_keras.errors import ResultsError
+from tl_keras.reporting.held_out import rows_like
 from tl_keras.reporting.ledger import Ledger
-from tl_keras.reporting.tables import best_run, rows_like
+from tl_keras.reporting.tables import best_run
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from tl_keras.reporting.decision_plots import reliability_figure, thresholds_figure
+from tl_keras.reporting.held_out import rows_like, strategy_name
 from tl_keras.reporting.pages import Cells
 from tl_keras.reporting.plots import (
     data_uri,
@@ -15,7 +16,6 @@ from tl_keras.reporting.plots import (
     strategies_figure,
 )
 from tl_keras.reporting.results import Results
-from tl_keras.reporting.tables import rows_like, strategy_name
 
 # Of classes, in a confusion matrix that can still be read on a page.
 MOST_CLASSES = 40

@@ -1,70 +1,39 @@
 """Tables over finished runs: per class, per strategy, and strategies compared."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tl_keras.evaluation.comparison import Verdict, verdict
-from tl_keras.evaluation.intervals import Interval, accuracy_interval, paired_difference
+from tl_keras.evaluation.intervals import Interval
 from tl_keras.evaluation.metrics import confusion, per_class
+from tl_keras.reporting.comparisons import compare
+from tl_keras.reporting.held_out import KEYS, TestResults, by_strategy, strategy_name
 
 REFERENCE = "feature_extraction"
-# What makes runs the same but for the seed.
-KEYS = ["strategy", "unfrozen_blocks", "train_per_class"]
 _MEASURES = (
     "validation_loss",
     "validation_accuracy",
     "test_accuracy",
     "test_macro_f1",
     "test_balanced_accuracy",
+    "test_auroc",
+    "test_average_precision",
 )
+_AGAINST = (
+    "difference",
+    "difference_low",
+    "difference_high",
+    "verdict",
+    "sentence",
+    "images_needed",
+    "seeds_needed",
+    "needed",
+)
+# The least mean of the first chooses the strategy to export, of equals that of the second.
+_CHOICE = ("validation_loss", "trainable_parameters")
 _COSTS = ("classifier_megabytes", "milliseconds_per_image")
-
-
-@dataclass(frozen=True)
-class TestResults:
-    """Test predictions of all finished runs.
-
-    Attributes:
-        labels: int (test images,), the true class indices.
-        predicted: run_id to int (test images,).
-        classes: names in the order of the indices.
-    """
-
-    labels: np.ndarray
-    predicted: Mapping[str, np.ndarray]
-    classes: Sequence[str]
-
-    def correct(self, run_ids: Sequence[str]) -> np.ndarray:
-        """Boolean (runs, test images)."""
-        return np.stack([self.predicted[run_id] == self.labels for run_id in run_ids])
-
-
-def strategy_name(row: Mapping[Any, Any]) -> str:
-    """A strategy for people: "fine-tuning (2 blocks)"."""
-    name = str(row["strategy"]).replace("fine_tuning", "fine-tuning").replace("_", " ")
-    if row["strategy"] not in ("fine_tuning", "searched"):
-        return name
-    depth = str(row["unfrozen_blocks"])
-    if ":" in depth:
-        return f"{name} ({depth.replace(':', ' to ')})"
-    return f"{name} ({depth} block{'' if depth == '1' else 's'})"
-
-
-def rows_like(
-    table: pd.DataFrame, row: Mapping[Any, Any], keys: Sequence[str] = KEYS
-) -> pd.DataFrame:
-    """The rows that have the same strategy, depth and training size; missing values are equal."""
-    same = np.ones(len(table), bool)
-    for key in keys:
-        missing, value = table[key].isna().to_numpy(bool), row[key]
-        equal = table[key].to_numpy(object)[~missing] == value
-        same[missing] &= bool(pd.isna(value))
-        same[~missing] &= np.zeros(len(equal), bool) if pd.isna(value) else equal
-    return table[same]
 
 
 def summary_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
@@ -75,37 +44,37 @@ def summary_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
         results: predictions of the same runs.
 
     Returns:
-        The keys, n (seeds), mean and sample standard deviation of each measure, seconds, size and
-        speed of the classifier, the 95% interval of test accuracy (`test_accuracy_low`, `_high`,
+        The keys, n (runs: seeds or folds), mean and sample standard deviation of each measure
+        (missing where no run has it), the different test images and by how much the classes among
+        them differ (`test_class_ratio`, largest over smallest), seconds, size and speed of the
+        classifier, the 95% interval of test accuracy (`test_accuracy_low`, `_high`,
         `_interval_method`), and against feature extraction of the same size, paired by seed and
-        test image: `difference`, `difference_low`, `difference_high`, `verdict` and `sentence`.
+        test image: `difference`, `difference_low`, `difference_high`, `verdict`, `sentence`, and
+        `images_needed`, `seeds_needed`, `needed` as of `comparison_table`.
     """
-    groups = runs.groupby(KEYS, dropna=False, sort=False)
-    return pd.DataFrame(
+    strategies = by_strategy(runs)
+    table = pd.DataFrame(
         [
             {
-                **dict(zip(KEYS, key, strict=True)),
+                **keys,
                 **_spread(group),
-                **_interval_columns(accuracy_interval(_correct(group, results))),
-                **_against_reference(group, runs, results),
+                **_test_columns(group, results),
+                **_against_reference(keys, group, runs, results),
             }
-            for key, group in groups
+            for keys, group in strategies
         ]
     )
+    return table.astype(dict.fromkeys(("images_needed", "seeds_needed"), "Int64"))
 
 
 def per_class_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
     """Support, recall, precision and F1 on the test split, per run and class."""
-    return _per_run(
-        runs, lambda predicted: per_class(results.labels, predicted, results.classes), results
-    )
+    return _per_run(runs, per_class, results)
 
 
 def confusion_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
     """Test images by true and predicted class, per run."""
-    return _per_run(
-        runs, lambda predicted: confusion(results.labels, predicted, results.classes), results
-    )
+    return _per_run(runs, confusion, results)
 
 
 def mean_probes(probes: pd.DataFrame) -> pd.DataFrame:
@@ -133,11 +102,10 @@ def best_run(runs: pd.DataFrame) -> str:
     """
     learned = runs[runs["strategy"] != "majority_class"]
     candidates = learned if len(learned) else runs
-    groups = candidates.groupby(KEYS, dropna=False, sort=False)
-    measures = groups[["validation_loss", "trainable_parameters"]].transform("mean")
-    ranking = measures.assign(group=groups.ngroup())
-    winner = ranking.sort_values(list(ranking.columns))["group"].iloc[0]
-    best = candidates[ranking["group"] == winner].sort_values(["validation_loss", "seed"])
+    groups = [group for _, group in by_strategy(candidates)]
+    # min keeps the first of equals
+    winner = min(groups, key=lambda group: tuple(group[list(_CHOICE)].mean()))
+    best = winner.sort_values(["validation_loss", "seed"])
     return str(best["run_id"].iloc[(len(best) - 1) // 2])
 
 
@@ -168,11 +136,14 @@ def advice_in_hindsight(advice: Mapping[str, Any], summary: pd.DataFrame, cut: s
 
 
 def _per_run(
-    runs: pd.DataFrame, table_of: Callable[[np.ndarray], pd.DataFrame], results: TestResults
+    runs: pd.DataFrame,
+    table_of: Callable[[np.ndarray, np.ndarray, Sequence[str]], pd.DataFrame],
+    results: TestResults,
 ) -> pd.DataFrame:
     parts = []
     for row in runs.to_dict("records"):
-        table = table_of(results.predicted[row["run_id"]])
+        run_id = row["run_id"]
+        table = table_of(results.labels_of(run_id), results.predicted[run_id], results.classes)
         for position, key in enumerate(("run_id", *KEYS, "seed")):
             table.insert(position, key, row[key])
         parts.append(table)
@@ -182,11 +153,10 @@ def _per_run(
 def _spread(group: pd.DataFrame) -> dict[str, float]:
     columns: dict[str, float] = {"n": len(group)}
     for measure in _MEASURES:
-        columns[f"{measure}_mean"] = group[measure].mean()
-        columns[f"{measure}_sd"] = group[measure].std(ddof=1)
+        columns[f"{measure}_mean"] = _mean(group, measure)
+        columns[f"{measure}_sd"] = group[measure].std(ddof=1) if measure in group else np.nan
     seconds = group["phase_1_seconds"] + group["phase_2_seconds"]
     return columns | {
-        "test_images": int(group["test_images"].iloc[0]),
         "training_seconds_mean": seconds.mean(),
         **{f"{name}_mean": _mean(group, name) for name in _COSTS},
     }
@@ -197,40 +167,25 @@ def _mean(group: pd.DataFrame, name: str) -> float:
     return float(group[name].mean()) if name in group else float("nan")
 
 
-def _interval_columns(interval: Interval) -> dict[str, object]:
+def _test_columns(group: pd.DataFrame, results: TestResults) -> dict[str, object]:
+    interval: Interval = results.accuracy(group)
     return {
+        "test_images": interval.n_images,
+        "test_class_ratio": results.class_ratio(group["run_id"].tolist()),
         "test_accuracy_low": interval.low,
         "test_accuracy_high": interval.high,
         "interval_method": interval.method,
     }
 
 
-def _correct(group: pd.DataFrame, results: TestResults) -> np.ndarray:
-    return results.correct(group.sort_values("seed")["run_id"].tolist())
-
-
 def _against_reference(
-    group: pd.DataFrame, runs: pd.DataFrame, results: TestResults
+    keys: Mapping[str, Any], group: pd.DataFrame, runs: pd.DataFrame, results: TestResults
 ) -> dict[str, object]:
-    size = group["train_per_class"].iloc[0]
+    size = keys["train_per_class"]
     same_size = runs["train_per_class"].isna() if pd.isna(size) else runs["train_per_class"] == size
     reference = runs[(runs["strategy"] == REFERENCE) & same_size]
-    paired = set(reference["seed"]) & set(group["seed"])
-    if not paired or group["strategy"].iloc[0] == REFERENCE:
-        return dict.fromkeys(
-            ("difference", "difference_low", "difference_high", "verdict", "sentence")
-        )
-    ours, theirs = (table[table["seed"].isin(paired)] for table in (group, reference))
-    difference = paired_difference(_correct(ours, results), _correct(theirs, results))
-    found: Verdict = verdict(
-        difference,
-        strategy_name(group.iloc[0].to_dict()),
-        strategy_name(reference.iloc[0].to_dict()),
-    )
-    return {
-        "difference": difference.estimate,
-        "difference_low": difference.low,
-        "difference_high": difference.high,
-        "verdict": found.outcome,
-        "sentence": found.sentence,
-    }
+    found: dict[str, object] = {}
+    if len(reference) and keys["strategy"] != REFERENCE:
+        name = strategy_name(reference.iloc[0].to_dict())
+        found = compare(group, reference, results, strategy_name(keys), name)
+    return {column: found.get(column) for column in _AGAINST}

@@ -16,7 +16,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from tl_keras.reporting.tables import mean_probes, strategy_name
+from tl_keras.evaluation.fold_intervals import CORRECTED_T
+from tl_keras.reporting.held_out import strategy_name
+from tl_keras.reporting.tables import mean_probes
 from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.source_checks import FAR, NEAR
 from tl_keras.transfer.strategies import Run
@@ -24,6 +26,8 @@ from tl_keras.transfer.trials import Trial
 
 # Characters of an accuracy of 1.
 BAR = 30
+# The largest test class over the smallest, from which on accuracy alone may mislead.
+UNEQUAL = 1.5
 
 
 class TerminalMonitor:
@@ -101,13 +105,19 @@ def _unfrozen(depth: str) -> str:
 
 
 def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) -> None:
-    """The summary as a table, and one sentence per comparison with feature extraction."""
+    """The summary as a table, and one sentence per comparison with feature extraction.
+
+    Where the test classes are of unequal size, it has a column with balanced accuracy.
+    """
     swept = summary["train_per_class"].nunique() > 1
-    table = Table(
-        title="Accuracy on the test split: mean over seeds and 95% interval", show_edge=False
-    )
+    unequal = bool((summary["test_class_ratio"] > UNEQUAL).any())
+    folded = bool((summary["interval_method"] == CORRECTED_T).any())
+    what = "held-out folds: mean" if folded else "the test split: mean over seeds"
+    table = Table(title=f"Accuracy on {what} and 95% interval", show_edge=False)
     table.add_column("strategy")
-    numbers = ("test", "95% interval", "sd", "validation", "seconds")
+    numbers = ["test", "95% interval", "sd", "validation", "seconds"]
+    if unequal:
+        numbers.insert(3, "balanced")
     for name in (*(["per class"] if swept else []), *numbers):
         # in a narrow terminal the names give way, not the numbers
         table.add_column(name, justify="right", no_wrap=True)
@@ -119,6 +129,7 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
             f"{row['test_accuracy_mean']:.3f}",
             f"{row['test_accuracy_low']:.3f}-{row['test_accuracy_high']:.3f}",
             "" if pd.isna(row["test_accuracy_sd"]) else f"{row['test_accuracy_sd']:.3f}",
+            *([f"{row['test_balanced_accuracy_mean']:.3f}"] if unequal else []),
             f"{row['validation_accuracy_mean']:.3f}",
             f"{row['training_seconds_mean']:.0f}",
         )
@@ -127,7 +138,8 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
         _print_marked(console, "note", notice)
     for row in summary.dropna(subset=["sentence"]).to_dict("records"):
         size = f"With {row['train_per_class']} images per class: " if swept else ""
-        console.print(f"{size}{row['sentence']}.", highlight=False)
+        needed = "" if pd.isna(row["needed"]) else f"; {row['needed']}"
+        console.print(f"{size}{row['sentence']}{needed}.", highlight=False)
 
 
 def show_probes(console: Console, probes: pd.DataFrame) -> None:

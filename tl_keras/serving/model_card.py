@@ -30,11 +30,13 @@ class Evidence:
         classes: names in the order of the probabilities.
         labels: int (n,), true class indices of the test images.
         probabilities: (n, classes), the trained model's.
+        groups: int (n,), numbers of the groups of images that are alike; None where there are none.
     """
 
     classes: tuple[str, ...]
     labels: np.ndarray
     probabilities: np.ndarray
+    groups: np.ndarray | None = None
 
     @property
     def predicted(self) -> np.ndarray:
@@ -44,7 +46,7 @@ class Evidence:
     @property
     def accuracy(self) -> Interval:
         """Of this one model on new images of the same kind."""
-        return accuracy_interval((self.predicted == self.labels)[np.newaxis])
+        return accuracy_interval((self.predicted == self.labels)[np.newaxis], groups=self.groups)
 
     @property
     def per_class(self) -> pd.DataFrame:
@@ -202,7 +204,8 @@ def _training_text(card: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             f"{photos['training_images']} training and {photos['validation_images']} validation "
-            f"photos (SHA-256 of their manifest {photos['manifest_sha256'][:16]}).",
+            f"photos (SHA-256 of their manifest {photos['manifest_sha256'][:16]}). "
+            f"{photos['division']}",
             counts,
             f"Starting point: {start}",
             f"Strategy {card['run']['strategy']}, run {card['run']['run_id']}: "

@@ -61,7 +61,7 @@ def plan_runs(config: ExperimentConfig, blocks: Sequence[str] | None = None) -> 
         for size in config.data.training_sizes
         for strategy in config.strategies
         for depth in (depths if strategy == "fine_tuning" else (None,))
-        for seed in range(config.seeds)
+        for seed in range(config.draws)
     )
 
 

@@ -1,0 +1,101 @@
+"""The division of its images that an experiment asks for: one test split, or folds."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from tl_keras.config.schema import DataConfig, ExperimentConfig
+from tl_keras.data.folds import ATTEMPTS, stratified_folds
+from tl_keras.data.listing import some_of
+from tl_keras.data.sources import ImageTable
+from tl_keras.data.split_pools import Pools, Positions, pools_of_source
+from tl_keras.data.splits import Draw, Splits, draw_sizes, make_splits, manifest_of
+from tl_keras.errors import DataError
+
+# First word of the divisions' seeds; smaller ones belong to the test split and the draws.
+_FOLDS = 5
+
+
+def divide(table: ImageTable, config: ExperimentConfig) -> Splits:
+    """Divide the images as `config.estimate` says.
+
+    Raises:
+        DataError: if a class has too few images or groups, or the source's own splits do not go
+            with what is asked for.
+    """
+    folds, repeats = config.estimate.folds, config.estimate.repeats
+    if folds is None or repeats is None:
+        return make_splits(table, config.data, config.seeds)
+    return make_fold_splits(table, config.data, folds, repeats)
+
+
+def make_fold_splits(table: ImageTable, data: DataConfig, folds: int, repeats: int) -> Splits:
+    """Divide all images into stratified folds that keep groups whole, several times anew.
+
+    Run repeat * folds + fold is tested on that fold. Its training and validation images are drawn
+    from the other folds as `make_splits` draws them from what the test split leaves.
+
+    Args:
+        table: The images, without a division by the source.
+        data: The keys on splits; `split_seed` is that of the divisions.
+        folds: Of each division, at least 2.
+        repeats: Divisions.
+
+    Raises:
+        DataError: if the source divides its images, or a class has too few images or groups.
+    """
+    pools = pools_of_source(table)
+    _check_undivided(pools)
+    tests: dict[int, Positions] = {}
+    draws: dict[tuple[int, int | None], Draw] = {}
+    for repeat in range(repeats):
+        for fold, test in enumerate(_divided(pools, folds, data.split_seed, repeat)):
+            seed = repeat * folds + fold
+            others = np.setdiff1d(pools.train, test)
+            own = replace(pools, test=test, train=others, test_is_fold=True)
+            tests[seed] = test
+            draws |= {(seed, size): draw for size, draw in draw_sizes(own, data, seed).items()}
+    return Splits(manifest_of(table.frame, tests, draws), tests, draws)
+
+
+def _check_undivided(pools: Pools) -> None:
+    given = {"test": pools.test, "validation": pools.validation}
+    counts = [
+        f"{len(rows)} {part}" for part, rows in given.items() if rows is not None and len(rows)
+    ]
+    if counts:
+        raise DataError(
+            "estimate.method k_fold divides all images itself, so the source must not; it gives "
+            f"{' and '.join(counts)} images. Set estimate.method to seeds, or leave the source's "
+            "division out (the column split, or the folders train, validation and test)."
+        )
+
+
+def _divided(pools: Pools, folds: int, split_seed: int, repeat: int) -> list[Positions]:
+    """Row positions of each fold."""
+    rows = pools.train
+    labels, groups = pools.class_of[rows], pools.group_of[rows]
+    _check_groups(pools, folds)
+    for attempt in range(ATTEMPTS):
+        words = (_FOLDS, split_seed, repeat, attempt)
+        seed = int(np.random.SeedSequence(words).generate_state(1)[0] >> 1)
+        held_out = [rows[held] for _, held in stratified_folds(labels, groups, folds, seed)]
+        if held_out and all(np.all(pools.count(held)) for held in held_out):
+            return held_out
+    raise DataError(
+        f"no division into {folds} folds was found in which every fold has images of every class "
+        "while groups are kept whole. Lower estimate.folds, add images of other groups, or group "
+        "less."
+    )
+
+
+def _check_groups(pools: Pools, folds: int) -> None:
+    _, counts = pools.groups_at(pools.train)
+    groups = np.count_nonzero(counts, axis=0)
+    if np.any(groups < folds):
+        named = [f"{pools.labels[c]} ({groups[c]})" for c in np.flatnonzero(groups < folds)]
+        raise DataError(
+            f"every class must have at least {folds} images, of {folds} groups where images are "
+            f"grouped, so that every fold tests it; got fewer: {some_of(named)}. Add "
+            "images, or lower estimate.folds."
+        )
