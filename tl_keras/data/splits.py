@@ -181,7 +181,7 @@ def _split_off_validation(pools: Pools, need: _Need, seed: int) -> tuple[Positio
         raise DataError(
             f"too few images while groups are kept whole; the best division found: "
             f"{_first(lines)}. Lower data.train_per_class, data.validation_per_class or "
-            "data.test_fraction, add images of other groups, or group less."
+            f"data.test_fraction, add images of other groups, or group less.{pools.about_copies}"
         )
     return train, validation
 
