@@ -87,16 +87,33 @@ def duplicates_across_splits(
     Returns:
         A finding with all copies that lie on different sides in some run, or None.
     """
-    place = pd.Index(table.frame["image_id"]).get_indexer(pd.Index(duplicates["image_id"]))
-    crossing = np.zeros(len(duplicates), bool)
+    sides = []
     for draw in splits.draws.values():
         side = np.full(len(table.frame), -1)
         for number, part in enumerate((splits.test, draw.train, draw.validation)):
             side[part] = number
+        sides.append(side)
+    return _across(table, duplicates, sides)
+
+
+def duplicates_across_given_splits(table: ImageTable, duplicates: pd.DataFrame) -> Finding | None:
+    """Find copies that lie in several of the splits that the source gives.
+
+    Args:
+        table: The images.
+        duplicates: As `duplicate_table` gives them.
+    """
+    return _across(table, duplicates, [pd.factorize(table.frame["split"])[0]])
+
+
+def _across(table: ImageTable, duplicates: pd.DataFrame, sides: list[np.ndarray]) -> Finding | None:
+    """Copies on different sides, numbered from 0, in any of several divisions; -1 is unused."""
+    place = pd.Index(table.frame["image_id"]).get_indexer(pd.Index(duplicates["image_id"]))
+    crossing = np.zeros(len(duplicates), bool)
+    for side in sides:
         used = pd.Series(side[place]).where(side[place] >= 0)
-        crossing |= (used.groupby(duplicates["group"].to_numpy()).transform("nunique") > 1) & (
-            used.notna()
-        )
+        several = used.groupby(duplicates["group"].to_numpy()).transform("nunique") > 1
+        crossing |= (several & used.notna()).to_numpy()
     if not crossing.any():
         return None
     found = duplicates[crossing]

@@ -116,7 +116,9 @@ class _Search:
                     part = slice(start, start + _PAIRS)
                     self._compare(turn, firsts[part], seconds[part])
         empty = {"first": np.int64, "second": np.int64, "change": str, "correlation": float}
-        frames = self._found or [pd.DataFrame({k: pd.Series([], dtype=v) for k, v in empty.items()})]
+        frames = self._found or [
+            pd.DataFrame({k: pd.Series([], dtype=v) for k, v in empty.items()})
+        ]
         return pd.concat(frames, ignore_index=True).assign(kind="near")
 
     def _turn(self, number: int) -> _Turn:
