@@ -176,8 +176,7 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 def folders(
     photos: Path, tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch
 ) -> None:
-    """Go where `photos`, `uneven` (fewer blue ones), `broken` (one file), `copied` (three pictures
-    in place of others) and a table lie."""
+    """Go where `photos`, `uneven` (fewer blue ones), `broken`, `copied` and a table lie."""
     patch.chdir(tmp_path_factory.mktemp("keys"))
     for name in ("photos", "uneven", "broken", "copied"):
         shutil.copytree(photos, name)

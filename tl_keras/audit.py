@@ -1,4 +1,4 @@
-"""`python -m tl_keras.audit FOLDER`: what is wrong with images, before anything is done with them."""
+"""`python -m tl_keras.audit FOLDER`: what is wrong with images, before they are used."""
 
 import argparse
 import sys
