@@ -60,6 +60,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "data.data_dir": ("datasets", {"data.tfds": "cats_vs_dogs"}),
     "data.root": ("uneven", {"data.table": "images.csv"}),
     "data.group_pattern": (r"\d", {}),
+    "data.keep_duplicates_together": (False, {"data.folder": "copied"}),
     "data.resize": ("pad", {}),
     "data.split_seed": (1, {}),
     "data.test_fraction": (0.5, {}),
@@ -183,13 +184,15 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 def folders(
     photos: Path, tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch
 ) -> None:
-    """Go where `photos`, `uneven` (fewer blue ones), `broken` (one file) and a table lie."""
+    """Go where `photos`, `uneven` (fewer blue ones), `broken`, `copied` and a table lie."""
     patch.chdir(tmp_path_factory.mktemp("keys"))
-    for name in ("photos", "uneven", "broken"):
+    for name in ("photos", "uneven", "broken", "copied"):
         shutil.copytree(photos, name)
     for number in range(8, 14):
         Path("uneven/blue", f"{number}.png").unlink()
     Path("broken/blue/3.png").write_bytes(b"")
+    for number in range(3, 14):
+        shutil.copy(f"copied/blue/{number % 3}.png", f"copied/blue/{number}.png")
     paths = [path.relative_to("uneven") for path in sorted(Path("uneven").rglob("*.png"))]
     table = pd.DataFrame({"path": map(str, paths), "label": [path.parts[0] for path in paths]})
     table.to_csv("images.csv", index=False)

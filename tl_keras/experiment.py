@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import tensorflow as tf
 
 from tl_keras.config.files import load_config, parse_config
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.data.audit import Audit, audit, duplicates_across_splits
+from tl_keras.data.audit import Audit, audit
 from tl_keras.data.division import divide
+from tl_keras.data.duplicate_groups import duplicates_across_splits, keep_together
+from tl_keras.data.findings import in_order
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import Splits
@@ -177,9 +179,13 @@ def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:
         skip_unreadable=data.skip_unreadable,
         resize=data.resize,
     )
+    if data.keep_duplicates_together:
+        checked = replace(checked, table=keep_together(checked.table, checked.duplicates))
     splits = divide(checked.table, config)
-    leak = duplicates_across_splits(checked, splits)
-    for finding in (*checked.findings, *([leak] if leak else [])):
+    leak = duplicates_across_splits(checked.table, checked.duplicates, splits)
+    if leak is not None:
+        checked = replace(checked, findings=in_order((*checked.findings, leak)))
+    for finding in checked.findings:
         monitor.warn(finding.message)
     return Images(checked, splits)
 

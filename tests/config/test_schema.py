@@ -29,6 +29,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "data.data_dir": ("datasets", True, f"{ANY_TEXT}, or null"),
     "data.root": ("photos", {}, f"{ANY_TEXT}, or null"),
     "data.group_pattern": (r"part(\d+)", "(", "a regular expression"),
+    "data.keep_duplicates_together": (False, 1, "true or false"),
     "data.resize": ("pad", "squash", 'one of "stretch", "pad", "crop"'),
     "data.split_seed": (7, -1, SEED),
     "data.test_fraction": (0.5, 1, "a number above 0 and below 1"),

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from tl_keras.config.schema import DataConfig
-from tl_keras.data.audit import Audit, audit, duplicates_across_splits
+from tl_keras.data.audit import Audit, audit
+from tl_keras.data.duplicate_groups import duplicates_across_splits
 from tl_keras.data.findings import Finding
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import make_splits
@@ -244,10 +245,13 @@ def test_copies_across_splits(save: Save, tmp_path: Path) -> None:
     (tmp_path / copies[0]).write_bytes((tmp_path / copies[1]).read_bytes())
     (tmp_path / "train/b/1.png").write_bytes((tmp_path / "train/b/0.png").read_bytes())
     checked = audit(load_images(data), image_size=32, skip_unreadable=False)
-    found = duplicates_across_splits(checked, make_splits(checked.table, data, 2))
+    splits = make_splits(checked.table, data, 2)
+    found = duplicates_across_splits(checked.table, checked.duplicates, splits)
     assert found is not None
     assert list(found.image_ids) == copies
-    assert "2 images have an exact copy on another side" in found.message
+    assert found.groups == (tuple(copies),)
+    assert "2 images have a copy on another side" in found.message
+    assert "test/a/0.png = train/a/0.png" in found.message
 
 
 def test_no_copies_across_splits(save: Save, tmp_path: Path) -> None:
@@ -256,7 +260,8 @@ def test_no_copies_across_splits(save: Save, tmp_path: Path) -> None:
             save(f"{label}/{number}.png")
     data = DataConfig(folder=str(tmp_path))
     checked = audit(load_images(data), image_size=32, skip_unreadable=False)
-    assert duplicates_across_splits(checked, make_splits(checked.table, data, 2)) is None
+    splits = make_splits(checked.table, data, 2)
+    assert duplicates_across_splits(checked.table, checked.duplicates, splits) is None
 
 
 def test_facts_are_a_table_of_known_types(plain: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_map_worked_out_by_hand() -> None:
     image[0, ..., 0] = [[51, 102], [255, 0]]
     image[0, ..., 1] = [[0, 255], [102, 0]]
     maps = class_activation_maps(grey_levels([[2, 0], [-1, 0]]), image, np.array([0]))
-    np.testing.assert_allclose(maps[0], [[0.25, 0], [1, 0]], atol=1e-6)
+    np.testing.assert_allclose(maps[0], np.array([[0.25, 0], [1, 0]]), atol=1e-6)
     assert maps.dtype == np.float32
 
 

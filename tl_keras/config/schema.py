@@ -79,6 +79,12 @@ class DataConfig(_Section):
         description="Regular expression searched in each image's path; images with the same match "
         "(its first group, where it has one) stay in the same split.",
     )
+    keep_duplicates_together: bool = Field(
+        default=True,
+        description="Whether copies of a picture, exact ones and those that were encoded, resized, "
+        "turned or cropped a little, stay in the same split. Splits that the source gives are left "
+        "as they are.",
+    )
     resize: Literal["stretch", "pad", "crop"] = Field(
         default="stretch", description="How pictures that are not square reach the input size."
     )

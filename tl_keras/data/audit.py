@@ -9,17 +9,17 @@ import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
+from tl_keras.data.duplicate_groups import duplicate_table
 from tl_keras.data.findings import Finding, find_all
+from tl_keras.data.fingerprints import Fingerprint, fingerprint
 from tl_keras.data.listing import format_of, some_of
 from tl_keras.data.sources import ImageTable
-from tl_keras.data.splits import Splits
 from tl_keras.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,12 +41,14 @@ class Audit:
         findings: Warnings, the graver ones first.
         table: The images that can be used.
         left_out: Number of unreadable images that `table` lacks.
+        duplicates: The images that have a copy, as `duplicate_table` gives them.
     """
 
     images: pd.DataFrame
     findings: tuple[Finding, ...]
     table: ImageTable
     left_out: int
+    duplicates: pd.DataFrame
 
 
 def audit(
@@ -56,7 +58,7 @@ def audit(
     skip_unreadable: bool,
     resize: "ResizeMode" = "stretch",
 ) -> Audit:
-    """Read and decode every image once.
+    """Read and decode every image once, and stop where that cannot be gone on with.
 
     Args:
         table: The images.
@@ -67,43 +69,27 @@ def audit(
     Raises:
         DataError: if images are unreadable and are not to be skipped, or none of a class is left.
     """
-    images = _facts(table)
-    broken = images["error"].notna().to_numpy(bool)
-    if broken.any() and not skip_unreadable:
-        raise DataError(_unreadable(images[broken]))
-    readable = replace(table, frame=table.frame[~broken].reset_index(drop=True))
-    _check_classes_left(table, readable)
-    findings = find_all(images, readable, image_size, resize)
-    return Audit(images, findings, readable, int(broken.sum()))
+    checked = examine(table, image_size=image_size, resize=resize)
+    if checked.left_out and not skip_unreadable:
+        raise DataError(_unreadable(checked.images[checked.images["error"].notna()]))
+    _check_classes_left(table, checked.table)
+    return checked
 
 
-def duplicates_across_splits(checked: Audit, splits: Splits) -> Finding | None:
-    """Find pictures that lie on two sides of a split, byte for byte the same.
+def examine(table: ImageTable, *, image_size: int, resize: "ResizeMode" = "stretch") -> Audit:
+    """Read and decode every image once, whatever is found.
 
     Args:
-        checked: The audit whose `table` was split.
-        splits: The splits.
-
-    Returns:
-        A finding with all copies that lie on different sides in some run, or None.
+        table: The images.
+        image_size: Side of the network's input, pixels.
+        resize: How pictures that are not square reach the input.
     """
-    sha256 = checked.images.set_index("image_id")["sha256"]
-    frame = checked.table.frame
-    digests = frame["image_id"].map(sha256)
-    crossing: set[int] = set()
-    for (seed, _), draw in splits.draws.items():
-        parts = (splits.test_of(seed), draw.train, draw.validation)
-        side = pd.concat([pd.Series(number, positions) for number, positions in enumerate(parts)])
-        sides = side.groupby(digests.loc[side.index]).transform("nunique")
-        crossing.update(side.index[sides > 1])
-    if not crossing:
-        return None
-    names = tuple(frame["image_id"].iloc[sorted(crossing)])
-    message = (
-        f"{len(names)} images have an exact copy on another side of the split, which makes the "
-        f"test look easier than it is: {some_of(names, 3)}. Remove the copies."
-    )
-    return Finding("duplicates_across_splits", message, names)
+    images, fingerprints = _facts(table)
+    broken = images["error"].notna().to_numpy(bool)
+    readable = replace(table, frame=table.frame[~broken].reset_index(drop=True))
+    duplicates = duplicate_table(readable.frame, fingerprints)
+    findings = find_all(images, readable, duplicates, image_size, resize)
+    return Audit(images, findings, readable, int(broken.sum()), duplicates)
 
 
 @dataclass(frozen=True)
@@ -120,26 +106,30 @@ class _Facts:
     error: str | None = None
 
 
-def _facts(table: ImageTable) -> pd.DataFrame:
+def _facts(table: ImageTable) -> tuple[pd.DataFrame, list[Fingerprint]]:
+    """Facts on every image, and the fingerprints of those that can be decoded."""
     # Decoding and hashing release Python's lock.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        facts = list(threads.map(_read, table.frame["path"]))
-    images = pd.DataFrame([asdict(fact) for fact in facts])
+        read = list(threads.map(_read, table.frame["path"]))
+    images = pd.DataFrame([asdict(facts) for facts, _ in read])
     whole = ["bytes", "width", "height", "exif_orientation", "bit_depth"]
     images = images.astype(dict.fromkeys(whole, "Int64") | {"has_alpha": "boolean"})
     images.insert(0, "image_id", table.frame["image_id"].to_numpy())
-    return images
+    return images, [found for _, found in read if found is not None]
 
 
-def _read(path: str) -> _Facts:
+def _read(path: str) -> tuple[_Facts, Fingerprint | None]:
     try:
         encoded = Path(path).read_bytes()
     except OSError as error:
-        return _Facts(error=error.strerror or "cannot be opened")
+        return _Facts(error=error.strerror or "cannot be opened"), None
     facts = replace(
         _header(encoded), bytes=len(encoded), sha256=hashlib.sha256(encoded).hexdigest()
     )
-    return replace(facts, error=_decoding_error(encoded))
+    found = _decoded(encoded)
+    if isinstance(found, str):
+        return replace(facts, error=found), None
+    return facts, found
 
 
 def _header(encoded: bytes) -> _Facts:
@@ -161,29 +151,18 @@ def _header(encoded: bytes) -> _Facts:
         return _Facts(format=format_of(encoded))
 
 
-def _decoding_error(encoded: bytes) -> str | None:
+def _decoded(encoded: bytes) -> Fingerprint | str:
+    """The fingerprint, or why there is none."""
     import tensorflow as tf
 
     if not encoded:
         return "empty file"
     try:
-        with tf.device("CPU:0"):
-            _decoder()(tf.constant(encoded))
+        return fingerprint(encoded)
     # TensorFlow quotes some files in its message, which then is no text that Python can read.
     except (tf.errors.OpError, UnicodeDecodeError):
         known = format_of(encoded)
         return f"damaged or cut short {known}" if known else "no JPEG, PNG, BMP or GIF content"
-    return None
-
-
-@cache
-def _decoder() -> Any:
-    import tensorflow as tf
-
-    from tl_keras.data.decoding import decode_image
-
-    # Traced once: step by step, the branches of small files cost more than decoding them.
-    return tf.function(decode_image, input_signature=[tf.TensorSpec((), tf.string)])
 
 
 def _unreadable(broken: pd.DataFrame) -> str:

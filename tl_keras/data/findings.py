@@ -1,38 +1,83 @@
 """Warnings about images that can be used but may not be what they seem."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tl_keras.data.group_names import suggest_pattern
 from tl_keras.data.listing import FORMAT_OF_SUFFIX, some_of
 from tl_keras.data.sources import ImageTable
 
 if TYPE_CHECKING:
     from tl_keras.data.decoding import ResizeMode
 
-_LARGE, _LONG, _UNEQUAL = 4.0, 2.0, 3.0
+_LARGE, _SMALL, _LONG, _UNEQUAL = 4.0, 4.0, 2.0, 3.0
+# A size is odd where it is so many times that of most pictures and hardly any other is.
+_ODD, _ODD_SHARE = 4.0, 0.05
 _EXAMPLES = 3
+# Kinds of findings, the graver ones first.
+KINDS = (
+    "unreadable",
+    "duplicates_across_classes",
+    "near_duplicates_across_classes",
+    "duplicates_across_splits",
+    "duplicates_within_class",
+    "near_duplicates_within_class",
+    "names_suggest_groups",
+    "class_imbalance",
+    "large_pictures",
+    "small_pictures",
+    "odd_size",
+    "aspect_ratio",
+    "exif_rotation",
+    "alpha",
+    "sixteen_bit",
+    "gray",
+    "wrong_extension",
+    "other_files",
+)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One warning: a word for its kind, a message for people, and the images it is about."""
+    """One warning: a word for its kind, a message for people, and the images it is about.
+
+    Where the images belong together in groups, `groups` has them as well.
+    """
 
     kind: str
     message: str
     image_ids: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...] = ()
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The graver ones first."""
+    return tuple(sorted(findings, key=lambda finding: KINDS.index(finding.kind)))
+
+
+def alike(groups: Sequence[Sequence[str]]) -> str:
+    """The first groups of copies for a message, such as "a/1.png = b/1.png; a/2.png = a/3.png"."""
+    listed = [" = ".join(group[:_EXAMPLES]) for group in groups[:_EXAMPLES]]
+    more = f" and {len(groups) - _EXAMPLES} more groups" if len(groups) > _EXAMPLES else ""
+    return "; ".join(listed) + more
 
 
 def find_all(
-    images: pd.DataFrame, table: ImageTable, image_size: int, resize: "ResizeMode"
+    images: pd.DataFrame,
+    table: ImageTable,
+    duplicates: pd.DataFrame,
+    image_size: int,
+    resize: "ResizeMode",
 ) -> tuple[Finding, ...]:
     """Collect all findings on single images, the graver ones first.
 
     Args:
         images: The facts as in `Audit.images`, unreadable ones included.
         table: The readable images.
+        duplicates: Those of them that have a copy, as in `Audit.duplicates`.
         image_size: Side of the network's input, pixels.
         resize: How pictures that are not square reach the input.
     """
@@ -40,16 +85,21 @@ def find_all(
     facts = facts.assign(label=table.frame["label"], path=table.frame["path"])
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _unreadable(images),
-        lambda: _duplicates(facts),
+        lambda: _duplicates(duplicates),
+        lambda: _groups_in_names(table.frame),
         lambda: _imbalance(facts),
         lambda: _large(facts, image_size),
+        lambda: _small(facts, image_size),
+        lambda: _odd(facts),
         lambda: _long(facts, resize),
         lambda: _rotated(facts),
         lambda: _converted(facts),
         lambda: _misnamed(facts),
         lambda: _other_files(table),
     )
-    return tuple(finding for check in checks for finding in check())
+    if not len(facts):
+        checks = (checks[0], checks[-1])
+    return in_order(finding for check in checks for finding in check())
 
 
 def _finding(kind: str, chosen: pd.DataFrame, message: str) -> Iterator[Finding]:
@@ -65,17 +115,50 @@ def _unreadable(images: pd.DataFrame) -> Iterator[Finding]:
     yield from _finding("unreadable", broken, "{n} unreadable images are left out")
 
 
-def _duplicates(facts: pd.DataFrame) -> Iterator[Finding]:
-    copies = facts[facts.duplicated("sha256", keep=False)].sort_values(["sha256", "image_id"])
-    across = copies.groupby("sha256")["label"].transform("nunique") > 1
-    yield from _finding(
-        "duplicates_across_classes",
-        copies[across],
-        "{n} images are exact copies with different labels, so some labels are probably wrong",
-    )
-    yield from _finding(
-        "duplicates_within_class", copies[~across], "{n} images are exact copies in one class"
-    )
+def _duplicates(duplicates: pd.DataFrame) -> Iterator[Finding]:
+    exact = duplicates[duplicates["kind"] == "exact"]
+    several = duplicates.groupby("group")["picture"].transform("nunique") > 1
+    for word, prefix, part, key in (
+        ("exact copies", "", exact, "picture"),
+        ("near copies", "near_", duplicates[several], "group"),
+    ):
+        across = part.groupby(key)["label"].transform("nunique") > 1
+        yield from _grouped(
+            f"{prefix}duplicates_across_classes",
+            part[across],
+            key,
+            f"{{n}} images are {word} with different labels, so some labels are probably wrong",
+        )
+        yield from _grouped(
+            f"{prefix}duplicates_within_class",
+            part[~across],
+            key,
+            f"{{n}} images are {word} in one class",
+        )
+
+
+def _grouped(kind: str, chosen: pd.DataFrame, key: str, message: str) -> Iterator[Finding]:
+    if len(chosen):
+        sets = chosen.groupby(key, sort=False)["image_id"]
+        groups = tuple(tuple(ids) for _, ids in sets)
+        names = tuple(name for group in groups for name in group)
+        yield Finding(kind, f"{message.format(n=len(names))}: {alike(groups)}.", names, groups)
+
+
+def _groups_in_names(frame: pd.DataFrame) -> Iterator[Finding]:
+    grouped = (frame["group"] != frame["image_id"]).any()
+    pattern = None if grouped else suggest_pattern(frame["image_id"])
+    if pattern is not None:
+        starts = frame["image_id"].str.extract(pattern, expand=False)
+        sets = frame["image_id"].groupby(starts)
+        groups = tuple(tuple(ids) for _, ids in sets if len(ids) > 1)
+        names = tuple(name for group in groups for name in group)
+        text = (
+            f"{len(names)} images share the start of their names with others, such as "
+            f"{some_of(groups[0], _EXAMPLES)}, and may show the same thing. If so, keep them on "
+            f"one side of the split: set data.group_pattern to {pattern}"
+        )
+        yield Finding("names_suggest_groups", text, names, groups)
 
 
 def _imbalance(facts: pd.DataFrame) -> Iterator[Finding]:
@@ -99,6 +182,26 @@ def _large(facts: pd.DataFrame, image_size: int) -> Iterator[Finding]:
             f"Pictures shrink by a factor of {factor:.1f} (median) to {image_size} px, so small "
             "defects may vanish; cut out the part that matters or raise backbone.image_size. "
             "{n} large images",
+        )
+
+
+def _small(facts: pd.DataFrame, image_size: int) -> Iterator[Finding]:
+    sides = facts[["width", "height"]].max(axis=1)
+    yield from _finding(
+        "small_pictures",
+        facts[sides.fillna(image_size) < image_size / _SMALL],
+        f"{{n}} images are less than a quarter as large as the network's input of {image_size} px "
+        "and get blurred; lower backbone.image_size if most are",
+    )
+
+
+def _odd(facts: pd.DataFrame) -> Iterator[Finding]:
+    sides = (facts["width"] * facts["height"]).astype("Float64") ** 0.5
+    ratio = (sides / sides.median()).fillna(1.0)
+    odd = (ratio > _ODD) | (ratio < 1 / _ODD)
+    if odd.mean() <= _ODD_SHARE:
+        yield from _finding(
+            "odd_size", facts[odd], "{n} images are far larger or smaller than all others"
         )
 
 

@@ -25,19 +25,25 @@ class ImageTable:
         classes: Labels in natural order (class 2 before class 10).
         notice: A sentence to show beside every figure of this source, or None.
         ignored: Files that are not used: path, reason.
+        united: Images that share a group because they are copies of each other.
     """
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
     notice: str | None
     ignored: pd.DataFrame
+    united: int = 0
 
 
-def load_images(data: DataConfig) -> ImageTable:
+def load_images(data: DataConfig, *, least_classes: int = 2) -> ImageTable:
     """List the images of the configured source; nothing is decoded.
 
+    Args:
+        data: The configuration.
+        least_classes: 1 or 2.
+
     Raises:
-        DataError: if the source is missing, empty or malformed, has fewer than two classes, has a
+        DataError: if the source is missing, empty or malformed, has fewer classes, has a
             class that is missing from its training images, or `group_pattern` does not fit.
     """
     if data.folder is not None:
@@ -50,7 +56,7 @@ def load_images(data: DataConfig) -> ImageTable:
         raise DataError("data must have one of folder, table, tfds; got none.")
     images = sorted(listing.images, key=lambda image: image.image_id)
     classes = tuple(sorted({image.label for image in images}, key=_natural_order))
-    _check_classes(images, classes)
+    _check_classes(images, classes, least_classes)
     return _table(images, classes, _groups(images, data.group_pattern), listing)
 
 
@@ -82,8 +88,8 @@ def _natural_order(label: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(p), "") if p[0] in "0123456789" else (1, 0, p) for p in parts], label
 
 
-def _check_classes(images: list[ListedImage], classes: tuple[str, ...]) -> None:
-    if len(classes) < 2:
+def _check_classes(images: list[ListedImage], classes: tuple[str, ...], least: int) -> None:
+    if len(classes) < least:
         raise DataError(
             f"the images must belong to at least two classes; got {len(images)} images of "
             f"{len(classes)} ({some_of(classes) or 'none'}). Add the images of another class."

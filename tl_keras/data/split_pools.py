@@ -32,6 +32,7 @@ class Pools:
         group_of: (images,), number of the group of every row.
         labels: Class names.
         test_is_fold: Whether the test split is one fold of a division of all images.
+        united: Images that share a group because they are copies of each other.
     """
 
     test: Positions
@@ -41,10 +42,21 @@ class Pools:
     group_of: Numbers
     labels: tuple[str, ...]
     test_is_fold: bool = False
+    united: int = 0
 
     def count(self, positions: Positions) -> Counts:
         """Count images per class, (classes,)."""
         return np.bincount(self.class_of[positions], minlength=len(self.labels))
+
+    @property
+    def about_copies(self) -> str:
+        """What to add to a message on too few groups."""
+        if not self.united:
+            return ""
+        return (
+            f" {self.united} images are kept together because they are copies of each other; "
+            "remove the copies, or set data.keep_duplicates_together to false."
+        )
 
     def groups_at(self, positions: Positions) -> tuple[Numbers, Counts]:
         """Number the groups of some images anew, (images,), and count (groups, classes)."""
@@ -104,6 +116,7 @@ def pools_of_source(table: ImageTable) -> Pools:
         # Numbered as they appear in the sorted rows, so that no library's order matters.
         group_of=pd.factorize(frame["group"])[0].astype(np.int64),
         labels=table.classes,
+        united=table.united,
     )
 
 
@@ -140,5 +153,5 @@ def _check_group_number(pools: Pools, counts: Counts, least: int) -> None:
         raise DataError(
             f"every class must lie in at least {least} groups, which are kept whole, so that "
             f"each part of the split gets one; too few groups: {some_of(named)}. Add images of "
-            "other groups, or group less."
+            f"other groups, or group less.{pools.about_copies}"
         )

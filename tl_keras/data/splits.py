@@ -210,6 +210,7 @@ def _split_off_validation(pools: Pools, need: _Need, seed: int) -> tuple[Positio
         raise DataError(
             f"too few images while groups are kept whole; the best division found: "
             f"{_first(lines)}. Lower {keys}, add images of other groups, or group less."
+            f"{pools.about_copies}"
         )
     return train, validation
 

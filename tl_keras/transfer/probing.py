@@ -7,7 +7,7 @@ in seconds how much of the backbone is worth borrowing.
 
 import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -39,6 +39,8 @@ MOST_REPEATS, REPEATED_IMAGES, MOST_IMAGES = 4, 800, 1000
 AVERAGED_WITHIN, NATS, SMALLEST_SHARE = 2.0, 0.2, 0.1
 # The rows of a table that stand for several blocks at once.
 ALL_BLOCKS, AVERAGE = "all blocks", "average"
+# The training and the held-out positions of every fold.
+Division = Sequence[tuple[np.ndarray, np.ndarray]]
 COLUMNS = [
     *("block", "depth", "features", "images", "folds", "repeats"),
     *("accuracy", "accuracy_low", "accuracy_high"),
@@ -175,7 +177,8 @@ def cross_validate(
     if not all(divisions):
         return pd.DataFrame()
     features = [values[rows] for _, values in blocks]
-    held_out = [_held_out(values, labels, divisions) for values in features]
+    classes = int(labels.max()) + 1
+    held_out = [_held_out(values, labels, divisions, classes) for values in features]
     table = pd.DataFrame(
         [
             _row(name, predicted, labels) | {"depth": depth, "features": values.shape[1]}
@@ -186,7 +189,7 @@ def cross_validate(
     )
     table = _with_excess(table, held_out, labels)
     together = {
-        ALL_BLOCKS: _held_out(np.concatenate(features, axis=1), labels, divisions),
+        ALL_BLOCKS: _held_out(np.concatenate(features, axis=1), labels, divisions, classes),
         AVERAGE: _log_softmax(np.tensordot(table["weight"], np.stack(held_out), axes=1)),
     }
     read = {ALL_BLOCKS: table["features"].sum()}
@@ -200,6 +203,46 @@ def cross_validate(
     facts = {"images": len(labels), "folds": len(divisions[0]), "repeats": repeats}
     whole = pd.concat([table, more], ignore_index=True).assign(**facts)
     return whole.astype({"depth": "Int64", "features": "Int64"})[COLUMNS]
+
+
+def out_of_fold(
+    blocks: Sequence[tuple[str, np.ndarray]],
+    labels: np.ndarray,
+    groups: np.ndarray,
+    *,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> np.ndarray | None:
+    """What the average of good blocks says of every image when it is held out.
+
+    The blocks and their weights are those of `cross_validate`. More than `MOST_IMAGES` images are
+    divided into parts, and every part is cross-validated within itself.
+
+    Args:
+        blocks: name and features (n, features) of each, from input to output.
+        labels: int (n,), 0..classes-1.
+        groups: (n,); images of one group are never on both sides.
+        folds: as of `cross_validate`.
+        seed: of the divisions.
+
+    Returns:
+        Log-probabilities, float32 (repeats, n, classes), of each division into folds; None where
+        a class lies in fewer than two groups.
+    """
+    table = cross_validate(blocks, labels, groups, folds=folds, seed=seed)
+    if not len(table):
+        return None
+    weights = average_weights(table)
+    features = {name: values for name, values in blocks if name in weights}
+    repeats = int(table["repeats"].iloc[0])
+    predicted = np.empty((repeats, len(labels), int(labels.max()) + 1), np.float32)
+    for rows, divisions in _divided_parts(labels, groups, folds, repeats, seed):
+        logits = [
+            weights[name] * _held_out(values[rows], labels[rows], divisions, predicted.shape[2])
+            for name, values in features.items()
+        ]
+        predicted[:, rows] = _log_softmax(np.sum(logits, axis=0))
+    return predicted
 
 
 def average_weights(table: pd.DataFrame) -> dict[str, float]:
@@ -271,10 +314,10 @@ def _few_dimensions(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _held_out(
     features: np.ndarray,
     labels: np.ndarray,
-    divisions: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]],
+    divisions: Sequence[Division],
+    classes: int,
 ) -> np.ndarray:
     """Log-probabilities of every image while it is held out, float32 (repeats, n, classes)."""
-    classes = int(labels.max()) + 1
     predicted = np.empty((len(divisions), len(labels), classes), np.float32)
     for repeat, division in enumerate(divisions):
         for train, test in division:
@@ -320,8 +363,35 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 def _some(labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
     """Positions of at most about `MOST_IMAGES` images, with whole groups, like all in classes."""
-    parts = -(-len(labels) // MOST_IMAGES)
-    if parts == 1:
-        return np.arange(len(labels))
-    division = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    return np.sort(next(division.split(labels, labels, groups))[1])
+    return next(_parts(labels, groups, -(-len(labels) // MOST_IMAGES), seed))
+
+
+def _parts(labels: np.ndarray, groups: np.ndarray, count: int, seed: int) -> Iterator[np.ndarray]:
+    """Positions in parts of about one size, with whole groups, each like all in classes."""
+    if count == 1:
+        yield np.arange(len(labels))
+        return
+    division = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    for _, part in division.split(labels, labels, groups):
+        yield np.sort(part)
+
+
+def _divided_parts(
+    labels: np.ndarray, groups: np.ndarray, folds: int, repeats: int, seed: int
+) -> list[tuple[np.ndarray, list[Division]]]:
+    """Parts of at most about `MOST_IMAGES` images and their folds; fewer where folds need it."""
+    for count in range(-(-len(labels) // MOST_IMAGES), 0, -1):
+        divided: list[tuple[np.ndarray, list[Division]]] = [
+            (
+                rows,
+                [
+                    stratified_folds(labels[rows], groups[rows], folds, seed + repeat)
+                    for repeat in range(repeats)
+                ],
+            )
+            for rows in _parts(labels, groups, count, seed)
+        ]
+        whole = all(len(np.unique(labels[rows])) == len(np.unique(labels)) for rows, _ in divided)
+        if whole and all(all(divisions) for _, divisions in divided):
+            return divided
+    return []

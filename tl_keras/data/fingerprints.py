@@ -1,0 +1,57 @@
+"""What is kept of a decoded picture to find its copies: a digest and a small gray picture."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+THUMBNAIL = 64
+# ITU-R BT.601, as JPEG files and Pillow have it.
+_LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprint:
+    """Of one picture.
+
+    Attributes:
+        digest: SHA-256 of its decoded pixels and their shape.
+        thumbnail: uint8 (64, 64), gray, stretched.
+    """
+
+    digest: bytes
+    thumbnail: np.ndarray
+
+
+def fingerprint(encoded: bytes) -> Fingerprint:
+    """Decode a file as training does, once, and keep what copies are found by.
+
+    Raises:
+        tf.errors.OpError: if the file cannot be decoded.
+    """
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        pixels, thumbnail = (part.numpy() for part in _decoder()(tf.constant(encoded)))
+    digest = hashlib.sha256(repr(pixels.shape).encode())
+    digest.update(np.ascontiguousarray(pixels))
+    return Fingerprint(digest.digest(), thumbnail)
+
+
+@cache
+def _decoder() -> Any:
+    import tensorflow as tf
+
+    from tl_keras.data.decoding import decode_image
+
+    # Traced once: step by step, the branches of small files cost more than decoding them.
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+    def decode(encoded: Any) -> tuple[Any, Any]:
+        image = decode_image(encoded)
+        small = tf.image.resize(image, (THUMBNAIL, THUMBNAIL), antialias=True)
+        gray = tf.tensordot(tf.cast(small, tf.float32), tf.constant(_LUMA), 1)
+        return image, tf.cast(tf.clip_by_value(tf.round(gray), 0, 255), tf.uint8)
+
+    return decode

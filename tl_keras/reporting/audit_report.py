@@ -1,0 +1,107 @@
+"""What an audit of images found, as tables."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from tl_keras.data.audit import Audit
+from tl_keras.data.sources import ImageTable
+from tl_keras.transfer.label_errors import LabelCheck
+
+FINDINGS = ["kind", "group", "image_id", "label", "detail"]
+_SIZES = ("large_pictures", "small_pictures", "odd_size", "aspect_ratio")
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """All that is known of a set of images.
+
+    Attributes:
+        name: of the set.
+        table: all images that were listed, unreadable ones included.
+        audit: facts and findings.
+        labels: what probes say about the labels; None where they were left out.
+        matches: pairs that look alike to the network: image_id, other_image_id, label,
+            other_label, similarity, closeness; None where they were left out.
+        notes: what was not done, and why.
+    """
+
+    name: str
+    table: ImageTable
+    audit: Audit
+    labels: LabelCheck | None
+    matches: pd.DataFrame | None
+    notes: tuple[str, ...]
+
+    def class_counts(self) -> pd.Series:
+        """Listed images per class, in the order of the classes."""
+        counts = self.table.frame["label"].value_counts()
+        return counts.reindex(list(self.table.classes))
+
+    def findings_table(self) -> pd.DataFrame:
+        """A row for every finding and image, or without an image where it is about the set."""
+        labels = self.table.frame.set_index("image_id")["label"]
+        rows: list[tuple[str, int | None, str | None, str | None, str]] = []
+        for finding in self.audit.findings:
+            if not finding.image_ids:
+                rows.append((finding.kind, None, None, None, finding.message))
+            groups = finding.groups or (finding.image_ids,)
+            for number, group in enumerate(groups, 1):
+                for image in group:
+                    detail = self.detail(finding.kind, image)
+                    place = number if finding.groups else None
+                    rows.append((finding.kind, place, image, labels[image], detail))
+        return pd.DataFrame(rows, columns=FINDINGS).astype({"group": "Int64"})
+
+    def label_errors(self) -> pd.DataFrame:
+        """The suspects with names: rank, image_id, label, suggested_label and probabilities."""
+        suspects = pd.DataFrame() if self.labels is None else self.labels.suspects
+        frame, classes = self.audit.table.frame, dict(enumerate(self.table.classes))
+        if not len(suspects):
+            columns = ["rank", "image_id", "label", "suggested_label"]
+            return pd.DataFrame(columns=[*columns, "probability_label", "probability_suggested"])
+        named = suspects.assign(
+            label=suspects["label"].map(classes),
+            suggested_label=suspects["suggested_label"].map(classes),
+        )
+        ids = frame["image_id"].to_numpy()[suspects["position"].to_numpy(int)]
+        named.insert(1, "image_id", ids)
+        return named.drop(columns="position")
+
+    def detail(self, kind: str, image_id: str) -> str:
+        """What there is to say about one image of a finding."""
+        facts = self.audit.images.set_index("image_id").loc[image_id]
+        if kind == "unreadable":
+            return str(facts["error"])
+        if kind == "wrong_extension":
+            return f"{facts['format']} content"
+        if kind == "exif_rotation":
+            return f"orientation {facts['exif_orientation']}"
+        if kind in _SIZES:
+            return f"{facts['width']} x {facts['height']} px"
+        if "duplicates" in kind:
+            copies = self.audit.duplicates.set_index("image_id").loc[image_id]
+            change = f", {copies['change']}" if copies["change"] else ""
+            return f"like {copies['same_as']}{change}, correlation {copies['correlation']:.3f}"
+        return ""
+
+    def write(self, folder: Path) -> None:
+        """Write the tables into a folder, which is made if it is not there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        tables = {
+            "images": self.audit.images,
+            "findings": self.findings_table(),
+            "label_errors": self.label_errors(),
+            "embedding_matches": matches_or_none(self.matches),
+        }
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+
+
+def matches_or_none(matches: pd.DataFrame | None) -> pd.DataFrame:
+    """The matches, or a table of the same columns without rows."""
+    if matches is not None:
+        return matches
+    columns = ["image_id", "other_image_id", "label", "other_label", "similarity", "closeness"]
+    return pd.DataFrame(columns=columns)

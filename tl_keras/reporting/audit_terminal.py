@@ -1,0 +1,60 @@
+"""The audit in a terminal."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tl_keras.reporting.audit_report import AuditReport
+
+_MOST_ROWS = 10
+
+
+def show_audit(console: Console, report: AuditReport) -> None:
+    """Images per class, the findings, and the labels that are probably wrong."""
+    _show_classes(console, report)
+    if report.audit.findings:
+        table = Table(title="What was found, the graver first", show_edge=False)
+        table.add_column("images", justify="right", no_wrap=True)
+        table.add_column("finding")
+        for finding in report.audit.findings:
+            text = f"[bold]{finding.kind}[/bold] {escape(finding.message)}"
+            table.add_row(str(len(finding.image_ids) or ""), text)
+        console.print(table)
+    else:
+        console.print("Nothing was found that speaks against the files.")
+    if report.labels is not None and report.labels.checked:
+        _show_labels(console, report)
+    if report.matches is not None and len(report.matches):
+        console.print(
+            f"{len(report.matches)} pairs of images look far more alike to the network than "
+            "others do; they may show the same thing."
+        )
+    for note in report.notes:
+        console.print(f"[bold yellow]NOTE[/bold yellow] {escape(note)}", highlight=False)
+
+
+def _show_classes(console: Console, report: AuditReport) -> None:
+    counts = report.class_counts()
+    table = Table(title=f"{counts.sum()} images", show_edge=False)
+    table.add_column("class")
+    table.add_column("images", justify="right")
+    table.add_column("readable", justify="right")
+    readable = report.audit.table.frame["label"].value_counts()
+    for label, count in counts.items():
+        table.add_row(escape(str(label)), str(count), str(readable.get(label, 0)))
+    console.print(table)
+
+
+def _show_labels(console: Console, report: AuditReport) -> None:
+    errors = report.label_errors()
+    checked = report.labels.checked if report.labels is not None else 0
+    console.print(f"{checked} labels checked, {len(errors)} of them probably wrong.")
+    if len(errors):
+        table = Table(show_edge=False)
+        for name in ("image", "label", "looks like", "probability"):
+            table.add_column(name)
+        for row in errors.head(_MOST_ROWS).to_dict("records"):
+            names = (row["image_id"], row["label"], row["suggested_label"])
+            probability = f"{row['probability_label']:.2f} / {row['probability_suggested']:.2f}"
+            table.add_row(*(escape(str(name)) for name in names), probability)
+        console.print(table)

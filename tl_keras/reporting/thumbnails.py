@@ -1,0 +1,39 @@
+"""Small pictures inside a page, so that it needs no other file."""
+
+import base64
+import io
+import os
+
+from PIL import Image, ImageOps
+
+_QUALITY = 75
+
+
+def thumbnail(path: str | os.PathLike[str], side: int) -> str | None:
+    """A picture as a data URI of a JPEG file, upright as its EXIF orientation says.
+
+    Args:
+        path: of an image file.
+        side: pixels of the longer side, at most.
+
+    Returns:
+        None where the file cannot be opened.
+    """
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (side, side))
+            small = _eight_bits(image)
+            small.thumbnail((side, side))
+            buffer = io.BytesIO()
+            small.convert("RGB").save(buffer, "JPEG", quality=_QUALITY)
+    # Damaged files raise nearly anything; the page shows their names all the same.
+    except (OSError, ValueError, TypeError, SyntaxError, KeyError, Image.DecompressionBombError):
+        return None
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Pillow cuts 16-bit gray off at 255; here 65535 becomes 255, as in training."""
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    return ImageOps.exif_transpose(image)
