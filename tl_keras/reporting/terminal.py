@@ -16,6 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from tl_keras.reporting.decision_words import sentences
 from tl_keras.reporting.tables import mean_probes, strategy_name
 from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.source_checks import FAR, NEAR
@@ -128,6 +129,18 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
     for row in summary.dropna(subset=["sentence"]).to_dict("records"):
         size = f"With {row['train_per_class']} images per class: " if swept else ""
         console.print(f"{size}{row['sentence']}.", highlight=False)
+
+
+def show_decision(console: Console, decision: Mapping[str, Any]) -> None:
+    """Calibration, threshold and review of the run that is exported, a text each.
+
+    Args:
+        console: to print on.
+        decision: as `decision.json`.
+    """
+    console.print(f"Decisions with {decision['run_id']}:", markup=False, highlight=False)
+    for text in sentences(decision):
+        console.print(f"  {text}", markup=False, highlight=False)
 
 
 def show_probes(console: Console, probes: pd.DataFrame) -> None:
