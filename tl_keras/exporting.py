@@ -14,7 +14,7 @@ from tl_keras.config.files import fingerprint
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.audit import Audit
 from tl_keras.data.splits import Draw, Splits
-from tl_keras.deciding import RECORD, read_decision
+from tl_keras.deciding import read_decision
 from tl_keras.errors import ExportError
 from tl_keras.models.source_card import SourceCard
 from tl_keras.monitor import Monitor
@@ -22,6 +22,7 @@ from tl_keras.quiet import quiet_tensorflow
 from tl_keras.reporting.environment import environment
 from tl_keras.reporting.ledger import Ledger, write_json
 from tl_keras.runs import RunMaker, unpack
+from tl_keras.serving.decided import RECORD
 from tl_keras.serving.export import EXTRA, export_classifier
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target

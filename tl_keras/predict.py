@@ -104,8 +104,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
 def lines_of(
     files: Sequence[Path], answers: "Answers", rule: "DecisionRule | None" = None
 ) -> list[dict[str, str | float]]:
-    """The columns of the output, a dict per file; with a rule also the calibrated confidence and
-    the decision."""
+    """The columns of the output, a dict per file; a rule adds confidence and decision."""
     lines: list[dict[str, str | float]] = [
         {"file": _name(file), "label": label, "probability": float(probability)}
         for file, label, probability in zip(files, answers.labels, answers.probability, strict=True)

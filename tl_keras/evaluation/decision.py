@@ -101,11 +101,9 @@ class DecisionRule:
         """
         if self.threshold is None:
             return ACCEPT, ACCEPT
-        sides = [
-            [name for name in self.classes if (name in self.positive) == side]
-            for side in (True, False)
-        ]
-        return _word(*sides, "positive"), _word(*reversed(sides), "negative")
+        found = [name for name in self.classes if name in self.positive]
+        rest = [name for name in self.classes if name not in self.positive]
+        return _word(found, rest, "positive"), _word(rest, found, "negative")
 
     def decisions(self, probabilities: NDArray[np.floating]) -> list[str]:
         """A word for each photo: one of `words`, or "review"."""
@@ -214,7 +212,8 @@ def cheapest_thresholds(
         scores: (n,), n at least 1.
         positive: bool (n,).
         weights: (resamples, n), of the photos.
-        miss_cost, false_alarm_cost: As in `cost_threshold`.
+        miss_cost: As in `cost_threshold`.
+        false_alarm_cost: As in `cost_threshold`.
 
     Returns:
         (resamples,), in the middle between two neighbouring scores, or beyond all of them 0 or 1.

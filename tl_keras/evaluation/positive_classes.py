@@ -7,8 +7,11 @@ from tl_keras.errors import ConfigError
 
 # Names of the class in which nothing is to be found, in lower case with "_" between words.
 NOTHING_FOUND = frozenset(
-    "background clean defect_free fine good healthy intact negative no_defect nodefect "
-    "non_defective none normal ok okay pass passed undamaged".split()
+    {
+        *("background", "clean", "defect_free", "fine", "good", "healthy", "intact", "negative"),
+        *("no_defect", "nodefect", "non_defective", "none", "normal", "ok", "okay", "pass"),
+        *("passed", "undamaged"),
+    }
 )
 
 

@@ -30,7 +30,7 @@ class FittedRule:
     Attributes:
         rule: The rule.
         positive: Which classes are to be found, and why.
-        temperature: With its interval, from a bootstrap over validation photos.
+        temperature: With its interval, given the validation photos.
         threshold: How it was found, as JSON types; None without one.
         served_threshold: With two classes, the threshold of the probability of the positive class
             as the model gives it, with its interval; else None.
@@ -71,7 +71,7 @@ def fit_rule(
         rule = replace(rule, threshold=threshold["threshold"])
     doubt = rule.doubt(validation.probabilities)
     limit = review_limit(doubt, validation.weights, config.review_share)
-    draws = temperature_draws(validation, resampled, class_factors)
+    draws = temperature_draws(validation, class_factors)
     return FittedRule(
         rule=replace(rule, review_limit=limit),
         positive=positive,

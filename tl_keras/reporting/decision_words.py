@@ -12,12 +12,34 @@ def in_words(facts: Facts) -> str:
     Args:
         facts: as in `decision.json`.
     """
-    return " ".join(sentences(facts))
+    return " ".join([_calibration(facts), _threshold(facts), _review(facts)])
 
 
-def sentences(facts: Facts) -> list[str]:
-    """The same, a text for each of the three."""
-    return [_calibration(facts), _threshold(facts), _review(facts)]
+def in_short(facts: Facts) -> list[str]:
+    """A line on calibration, one on the threshold and one on review.
+
+    Args:
+        facts: as in `decision.json`.
+    """
+    before, after = facts["calibration"]["before"], facts["calibration"]["after"]
+    test, review = facts["test"], facts["test"]["review"]
+    calibration = (
+        f"calibration error on test: {before['ece']:.3f}, calibrated {after['ece']:.3f}, of "
+        f"perfect probabilities about {after['ece_if_calibrated']:.3f}"
+    )
+    threshold = f"no threshold: {facts['positive_reason']}"
+    if facts["threshold"] is not None:
+        threshold = (
+            f'"{facts["words"]["positive"]}" from {facts["rule"]["threshold"]:.3g} on, '
+            f"{_reason(facts)}: finds {_share(test['recall'])}, false alarms "
+            f"{_share(test['false_alarm_rate'])}"
+        )
+    reviewed = (
+        f"review: {review['share']['estimate']:.1%} of the test photos, of the rest "
+        f"{_share(review['accuracy_of_rest'])} are right, of all "
+        f"{review['accuracy_of_all']['estimate']:.1%}"
+    )
+    return [calibration, threshold, *([reviewed] if facts["asked"]["review_share"] else [])]
 
 
 def _calibration(facts: Facts) -> str:

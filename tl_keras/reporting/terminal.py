@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from tl_keras.reporting.decision_words import sentences
+from tl_keras.reporting.decision_words import in_short
 from tl_keras.reporting.tables import mean_probes, strategy_name
 from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.source_checks import FAR, NEAR
@@ -132,14 +132,14 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
 
 
 def show_decision(console: Console, decision: Mapping[str, Any]) -> None:
-    """Calibration, threshold and review of the run that is exported, a text each.
+    """Calibration, threshold and review of the run that is exported, a line each.
 
     Args:
         console: to print on.
         decision: as `decision.json`.
     """
     console.print(f"Decisions with {decision['run_id']}:", markup=False, highlight=False)
-    for text in sentences(decision):
+    for text in in_short(decision):
         console.print(f"  {text}", markup=False, highlight=False)
 
 
