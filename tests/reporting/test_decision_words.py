@@ -26,6 +26,11 @@ def test_in_short_there_are_three_lines(decision_facts: dict[str, Any]) -> None:
     assert "review: 12.0% of the test photos" in review
 
 
+def test_a_word_for_several_classes_is_explained(decision_facts: dict[str, Any]) -> None:
+    decision_facts["words"]["positive"] = "not good"
+    assert in_short(decision_facts)[1].startswith('"not good" (bad) from 0.2 on')
+
+
 def test_without_review_nothing_is_said_of_it(decision_facts: dict[str, Any]) -> None:
     decision_facts["asked"]["review_share"] = 0
     assert len(in_short(decision_facts)) == 2

@@ -206,7 +206,10 @@ def cheapest_thresholds(
     miss_cost: float,
     false_alarm_cost: float,
 ) -> NDArray[np.float64]:
-    """Thresholds that would have cost least, one per row of weights; of equals the lowest.
+    """Between which thresholds it would have cost least, for each row of weights.
+
+    Any threshold between the scores of two neighbouring photos costs the same. Of several such
+    gaps that cost the same it is the lowest.
 
     Args:
         scores: (n,), n at least 1.
@@ -216,17 +219,18 @@ def cheapest_thresholds(
         false_alarm_cost: As in `cost_threshold`.
 
     Returns:
-        (resamples,), in the middle between two neighbouring scores, or beyond all of them 0 or 1.
+        (resamples, 2): the scores below and above the gap, or 0 or 1 beyond all of them.
     """
     order = np.argsort(scores, kind="stable")
     # cost of moving the threshold above a photo: a miss more, or a false alarm less
     steps = np.where(positive[order], miss_cost, -false_alarm_cost) * weights[:, order]
     costs = np.concatenate([np.zeros((len(weights), 1)), np.cumsum(steps, axis=1)], axis=1)
     ordered = scores[order]
-    between = np.concatenate([[0.0], (ordered[1:] + ordered[:-1]) / 2, [1.0]])
     # photos of one score cannot lie on both sides
     costs[:, 1:-1][:, ordered[1:] == ordered[:-1]] = np.inf
-    return np.asarray(between[costs.argmin(axis=1)])
+    place = costs.argmin(axis=1)
+    below, above = np.append(0.0, ordered), np.append(ordered, 1.0)
+    return np.stack([below[place], above[place]], axis=1)
 
 
 def review_limit(

@@ -95,11 +95,11 @@ def _by_costs(
     importance = np.where(positive, wanted / share, (1 - wanted) / (1 - share))
     weights = np.vstack([validation.weights, resampled]) * importance
     score = rule.score(validation.probabilities)
-    cheapest, *draws = cheapest_thresholds(score, positive, weights, *costs)
+    gaps = cheapest_thresholds(score, positive, weights, *costs)
     return {
         "threshold": cost_threshold(*costs, config.positive_share, share),
         "by": "costs",
-        "cheapest_on_validation": around(float(cheapest), np.array(draws)),
+        "cheapest_on_validation": around(float(gaps[0].mean()), gaps[1:].ravel()),
     }
 
 

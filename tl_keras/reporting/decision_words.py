@@ -29,10 +29,11 @@ def in_short(facts: Facts) -> list[str]:
     )
     threshold = f"no threshold: {facts['positive_reason']}"
     if facts["threshold"] is not None:
+        word, names = facts["words"]["positive"], ", ".join(facts["rule"]["positive"])
+        meant = f'"{word}"' if word == names else f'"{word}" ({names})'
         threshold = (
-            f'"{facts["words"]["positive"]}" from {facts["rule"]["threshold"]:.3g} on, '
-            f"{_reason(facts)}: finds {_share(test['recall'])}, false alarms "
-            f"{_share(test['false_alarm_rate'])}"
+            f"{meant} from {facts['rule']['threshold']:.3g} on, {_reason(facts)}: finds "
+            f"{_share(test['recall'])}, false alarms {_share(test['false_alarm_rate'])}"
         )
     reviewed = (
         f"review: {review['share']['estimate']:.1%} of the test photos, of the rest "
