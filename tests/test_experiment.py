@@ -560,7 +560,9 @@ def test_a_changed_configuration_is_refused_with_the_difference(quick: Configure
     assert (folder / "runs.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("keys", [{"description": "other"}, {"export": True}])
+@pytest.mark.parametrize(
+    "keys", [{"description": "other"}, {"export": True}, {"decision": {"miss_cost": 5}}]
+)
 def test_what_changes_no_number_may_change(quick: Configure, keys: dict[str, Any]) -> None:
     first = run_experiment(quick())
     again = run_experiment(quick(**keys))

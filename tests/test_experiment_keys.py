@@ -41,6 +41,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):Deprecat
 FINE_TUNING = {"strategies": ["fine_tuning"]}
 FROM_SCRATCH = {"strategies": ["from_scratch"]}
 SEARCHED = {"strategies": ["searched"]}
+BLUE = {"decision.positive": ["blue"]}
 GRID = {
     "search.oracle": "grid",
     "search.cuts": ["own"],
@@ -111,6 +112,12 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "estimate.repeats": (2, FOLDS),
     "cache.memory_megabytes": (1, {}),
     "cache.folder": ("features", {}),
+    "decision.positive": (["blue"], {}),
+    "decision.miss_cost": (5, BLUE),
+    "decision.false_alarm_cost": (5, BLUE),
+    "decision.target_recall": (0.5, BLUE),
+    "decision.positive_share": (0.01, BLUE),
+    "decision.review_share": (0.5, {}),
     "seeds": (2, {}),
     "learning_curve": (True, {}),
     "results_dir": ("elsewhere", {}),
@@ -298,7 +305,8 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
             return [*notes.texts, str(error)]
         trials = [] if result.trials is None else [facts(result.trials)]
         shutil.rmtree(result.folder)
-        return [*notes.texts, str(result.folder), facts(result.runs), facts(result.splits), *trials]
+        tables = [facts(result.runs), facts(result.splits), *trials]
+        return [*notes.texts, str(result.folder), *tables, str(result.decision)]
 
     return observed
 

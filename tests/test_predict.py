@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import keras
 import pytest
 from PIL import Image
 
+from tl_keras.evaluation.decision import DecisionRule
 from tl_keras.predict import find_photos, main
 from tl_keras.serving import classifier
 from tl_keras.serving.export import export_classifier
@@ -89,6 +91,33 @@ def test_table_is_for_people(
     head, blue, broken = capsys.readouterr().out.splitlines()
     assert head.split() == ["file", "probability", "label"]
     assert blue.split()[0].endswith("b.png") and blue.split()[2] == "blue"
+    assert broken.endswith("that can be decoded)")
+
+
+def test_an_export_that_says_how_to_decide_adds_confidence_and_decision(
+    exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = tmp_path / "export" / "1"
+    shutil.copytree(exported / "1", version)
+    rule = DecisionRule(tuple(LABELS), 5.0, (1.0, 1.0, 1.0), ("red",), 0.4, 0.28)
+    record = {"rule": vars(rule)}
+    (version / "assets.extra" / "decision.json").write_text(json.dumps(record))
+    assert main([str(version), str(photos), "--format", "csv"]) == 0
+    found = {Path(line["file"]).name: line for line in lines(capsys.readouterr().out)}
+    # logits of 5 become 1: the score of red is e / (e + 2), that of the others 1 / (e + 2)
+    assert {name: line["decision"] for name, line in found.items()} == {
+        "a.png": "",
+        "b.png": "not red",
+        "g.jpg": "not red",
+        "r.gif": "red",
+    }
+    assert float(found["b.png"]["confidence"]) == pytest.approx(0.576, abs=1e-3)
+    assert float(found["b.png"]["probability"]) > 0.9
+    assert (found["a.png"]["confidence"], found["a.png"]["label"]) == ("0.0", "")
+    main([str(version), str(photos / "r.gif"), str(photos / "a.png")])
+    head, red, broken = capsys.readouterr().out.splitlines()
+    assert head.split() == ["file", "probability", "confidence", "label", "(decision)"]
+    assert red.split()[2:] == ["0.5761", "red", "(red)"]
     assert broken.endswith("that can be decoded)")
 
 

@@ -21,7 +21,9 @@ from tl_keras.data.findings import in_order
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import Splits
+from tl_keras.deciding import DecisionMaker, warn_of_other_decision
 from tl_keras.errors import ExportError, ResultsError
+from tl_keras.evaluation.positive_classes import check_positive
 from tl_keras.explaining import explain
 from tl_keras.exporting import Exporter
 from tl_keras.models.classifier import Backbone
@@ -65,6 +67,7 @@ class ExperimentResult:
         trials: one row per trial of the search; None without one.
         probes: one row per linear probe and block; None without such a run.
         splits: every image's part in every run.
+        decision: what `decision.json` holds; None of a majority class alone.
         export: the SavedModel's folder; None where `export` is false.
     """
 
@@ -80,6 +83,7 @@ class ExperimentResult:
     trials: pd.DataFrame | None
     probes: pd.DataFrame | None
     splits: pd.DataFrame
+    decision: dict[str, Any] | None
     export: Path | None
 
 
@@ -170,6 +174,7 @@ def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:
 
     Raises:
         DataError: the images cannot be used.
+        ConfigError: `decision.positive` names classes that they do not have.
     """
     monitor.stage("Looking at the images")
     data = config.data
@@ -179,6 +184,7 @@ def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:
         skip_unreadable=data.skip_unreadable,
         resize=data.resize,
     )
+    check_positive(config.decision.positive, checked.table.classes)
     if data.keep_duplicates_together:
         checked = replace(checked, table=keep_together(checked.table, checked.duplicates))
     splits = divide(checked.table, config)
@@ -318,6 +324,7 @@ class _Experiment:
             self._ledger.write("probes", probes)
             save(probes_figure(probes), self._ledger.folder / "probes.png")
         self._learning_curve(runs, results)
+        decision = self._decide(runs, best_run(runs))
         self._explain(runs)
         export = self._export(runs) if self._config.export else None
         write_report(self._ledger.folder)
@@ -329,6 +336,7 @@ class _Experiment:
             trials=self._ledger.trials(),
             probes=probes,
             splits=self._splits.manifest,
+            decision=decision,
             export=export,
             **tables,
         )
@@ -366,11 +374,18 @@ class _Experiment:
         self._ledger.write("errors", explained.table)
         write_json(record, {"run_id": run_id, **explained.facts})
 
+    def _decide(self, runs: pd.DataFrame, run_id: str) -> dict[str, Any] | None:
+        """Write how to decide with a run's probabilities."""
+        maker = DecisionMaker(self._config, self._audit, self._splits, self._ledger)
+        return maker.write(runs, run_id)
+
     def _export(self, runs: pd.DataFrame) -> Path | None:
         """Export the chosen run, once, and check that it answers as the trained model."""
         if (self._ledger.folder / "export.json").exists():
             directory = self._ledger.folder / EXPORT_FOLDER
-            return directory / str(find_version(directory).number)
+            version = directory / str(find_version(directory).number)
+            warn_of_other_decision(self._ledger.folder, version, self._monitor)
+            return version
         chosen = runs[runs["run_id"] == best_run(runs)].iloc[0]
         if chosen["strategy"] == "majority_class":
             self._monitor.warn("Nothing was exported: the majority class is no model to serve.")
@@ -386,8 +401,9 @@ class _Experiment:
                 "experiment to its end; what is trained is kept."
             )
         self._write_inputs()
-        row = self._ledger.row(json.loads(record.read_text())["run_id"])
-        return self._publish(runs_table([row]).iloc[0], targets)
+        runs, run_id = self._write_runs(self._planned), json.loads(record.read_text())["run_id"]
+        self._decide(runs, run_id)
+        return self._publish(runs[runs["run_id"] == run_id].iloc[0], targets)
 
     def _publish(self, run: pd.Series, targets: Sequence[str]) -> Path:
         self._monitor.stage(f"Exporting {run['run_id']}")

@@ -14,6 +14,7 @@ from tl_keras.config.files import fingerprint
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.audit import Audit
 from tl_keras.data.splits import Draw, Splits
+from tl_keras.deciding import read_decision
 from tl_keras.errors import ExportError
 from tl_keras.models.source_card import SourceCard
 from tl_keras.monitor import Monitor
@@ -21,6 +22,7 @@ from tl_keras.quiet import quiet_tensorflow
 from tl_keras.reporting.environment import environment
 from tl_keras.reporting.ledger import Ledger, write_json
 from tl_keras.runs import RunMaker, unpack
+from tl_keras.serving.decided import RECORD
 from tl_keras.serving.export import EXTRA, export_classifier
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
@@ -108,6 +110,8 @@ class Exporter:
                 rows.extend(self._write_targets(targets, model, version, run, evidence))
             card = model_card(self._facts(run), evidence, checks[0], rows, _megabytes(version))
             write_card(version / EXTRA, card)
+            if card["decision"] is not None:
+                write_json(version / EXTRA / RECORD, card["decision"])
 
         path = export_classifier(
             model,
@@ -196,6 +200,7 @@ class Exporter:
             if self._card is None or run["strategy"] == "from_scratch"
             else asdict(self._card),
             "model": {key: _plain(run[key]) for key in model},
+            "decision": read_decision(self._ledger.folder, str(run["run_id"])),
             "configuration": config.as_dict(),
             "configuration_hash": fingerprint(config),
             "versions": {

@@ -17,13 +17,18 @@ from tl_keras.quiet import quiet_tensorflow
 from tl_keras.serving.versions import find_version
 
 if TYPE_CHECKING:
+    from tl_keras.evaluation.decision import DecisionRule
     from tl_keras.serving.classifier import Answers
 
 DESCRIPTION = """\
-Classify photos with an exported model: a line per file with its class and probability. Files that
+Classify photos with an exported model: a line per file with its class and probability, and where
+the export says how to decide, with the calibrated confidence and the decision: the class or group
+("not good", "positive", "accept"), or "review" for photos that a person should look at. Files that
 cannot be read are listed as such."""
 
 COLUMNS = ("file", "label", "probability", "problem")
+# Of an export that says how to decide.
+COLUMNS_WITH_DECISION = ("file", "label", "probability", "confidence", "decision", "problem")
 NOT_DECODED = "no JPEG, PNG, BMP or GIF that can be decoded"
 
 # Writes the lines of some files.
@@ -53,14 +58,17 @@ def _predict(options: argparse.Namespace) -> int:
     version, files = find_version(options.export).path, find_photos(options.photos)
     with quiet_tensorflow():
         from tl_keras.serving.classifier import ExportedClassifier
+        from tl_keras.serving.decided import read_rule
+        from tl_keras.serving.export import EXTRA
 
-        classifier = ExportedClassifier(version)
+        classifier, rule = ExportedClassifier(version), read_rule(version / EXTRA)
     unread = 0
     with _opened(options.output) as stream, _progress(len(files), options.output) as advance:
-        write = FORMATS[options.format](stream, files)
+        columns = COLUMNS if rule is None else COLUMNS_WITH_DECISION
+        write = FORMATS[options.format](stream, files, columns)
         start = 0
         for answers in classifier.classify_paths(files):
-            lines = lines_of(files[start : start + len(answers.labels)], answers)
+            lines = lines_of(files[start : start + len(answers.labels)], answers, rule)
             write(lines)
             stream.flush()
             start += len(lines)
@@ -93,19 +101,22 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def lines_of(files: Sequence[Path], answers: "Answers") -> list[dict[str, str | float]]:
-    """The columns of the output, a dict per file."""
-    return [
-        {
-            "file": _name(file),
-            "label": label,
-            "probability": float(probability),
-            "problem": "" if decoded else _problem(file),
-        }
-        for file, label, probability, decoded in zip(
-            files, answers.labels, answers.probability, answers.decoded, strict=True
-        )
+def lines_of(
+    files: Sequence[Path], answers: "Answers", rule: "DecisionRule | None" = None
+) -> list[dict[str, str | float]]:
+    """The columns of the output, a dict per file; a rule adds confidence and decision."""
+    lines: list[dict[str, str | float]] = [
+        {"file": _name(file), "label": label, "probability": float(probability)}
+        for file, label, probability in zip(files, answers.labels, answers.probability, strict=True)
     ]
+    if rule is not None:
+        confidence = rule.confidence(answers.probabilities) * answers.decoded
+        decisions = rule.decisions(answers.probabilities)
+        for line, sure, decision in zip(lines, confidence, decisions, strict=True):
+            line |= {"confidence": float(sure), "decision": decision if line["label"] else ""}
+    for line, file, decoded in zip(lines, files, answers.decoded, strict=True):
+        line["problem"] = "" if decoded else _problem(file)
+    return lines
 
 
 def _name(file: Path) -> str:
@@ -121,26 +132,32 @@ def _problem(file: Path) -> str:
         return f"cannot be opened: {error.strerror}"
 
 
-def _table(stream: TextIO, files: Sequence[Path]) -> Write:
+def _table(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
     width = max(len(_name(file)) for file in files)
-    print(f"{'file':<{width}}  probability  label", file=stream)
+    numbers = [name for name in ("probability", "confidence") if name in columns]
+    decided = "decision" in columns
+    head = "  ".join(f"{name:>11}" for name in numbers)
+    print(f"{'file':<{width}}  {head}  label{'  (decision)' * decided}", file=stream)
 
     def write(lines: Sequence[dict[str, str | float]]) -> None:
         for line in lines:
-            share = "" if line["problem"] else f"{line['probability']:.4f}"
+            shares = "  ".join(
+                f"{'' if line['problem'] else format(line[name], '.4f'):>11}" for name in numbers
+            )
             text = line["label"] or f"({line['problem']})"
-            print(f"{line['file']:<{width}}  {share:>11}  {text}", file=stream)
+            decision = f"  ({line['decision']})" if decided and line["label"] else ""
+            print(f"{line['file']:<{width}}  {shares}  {text}{decision}", file=stream)
 
     return write
 
 
-def _csv(stream: TextIO, files: Sequence[Path]) -> Write:
-    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+def _csv(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
     writer.writeheader()
     return writer.writerows
 
 
-def _json_lines(stream: TextIO, files: Sequence[Path]) -> Write:
+def _json_lines(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
     def write(lines: Sequence[dict[str, str | float]]) -> None:
         for line in lines:
             print(json.dumps(line, ensure_ascii=False), file=stream)
@@ -148,7 +165,7 @@ def _json_lines(stream: TextIO, files: Sequence[Path]) -> Write:
     return write
 
 
-FORMATS: dict[str, Callable[[TextIO, Sequence[Path]], Write]] = {
+FORMATS: dict[str, Callable[[TextIO, Sequence[Path], Sequence[str]], Write]] = {
     "table": _table,
     "csv": _csv,
     "jsonl": _json_lines,

@@ -59,7 +59,12 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     with quiet_tensorflow():
         from tl_keras.experiment import run_experiment
         from tl_keras.reporting.tables import advice_in_hindsight
-        from tl_keras.reporting.terminal import TerminalMonitor, show_probes, show_summary
+        from tl_keras.reporting.terminal import (
+            TerminalMonitor,
+            show_decision,
+            show_probes,
+            show_summary,
+        )
 
     with TerminalMonitor(console) as monitor:
         result = run_experiment(config, fresh=fresh, monitor=monitor)
@@ -71,6 +76,8 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
         advice = json.loads(record.read_text())
         text = advice_in_hindsight(advice, result.summary, config.backbone.cut)
         console.print(text, highlight=False)
+    if result.decision is not None:
+        show_decision(console, result.decision)
     console.print(
         f"Tables and configuration: {result.folder}", markup=False, highlight=False, soft_wrap=True
     )

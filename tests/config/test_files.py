@@ -213,7 +213,12 @@ def changed(**keys: Any) -> dict[str, Any]:
 
 
 def test_fingerprint_ignores_what_changes_no_number() -> None:
-    without_effect = {"results_dir": "y", "export": False, "cache": {"folder": "z"}}
+    without_effect = {
+        "results_dir": "y",
+        "export": False,
+        "cache": {"folder": "z"},
+        "decision": {"miss_cost": 9},
+    }
     same = parse_config({**MINIMAL, "description": "x", **without_effect})
     assert fingerprint(same) == fingerprint(parse_config(MINIMAL))
 

@@ -15,6 +15,7 @@ STRATEGIES = (
     '"majority_class", "from_scratch", "linear_probe", "feature_extraction", "fine_tuning", '
     '"searched"'
 )
+ABOVE_0, SHARE = "a number above 0", "a number above 0 and below 1, or null"
 RATE = "a number above 0 and at most 1"
 AT_LEAST_1 = "a whole number of at least 1"
 SEED = "a whole number from 0 to 2147483647"
@@ -88,6 +89,16 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "estimate.repeats": (1, 0, "a whole number from 1 to 20, or null"),
     "cache.memory_megabytes": (0, -1, "a whole number of at least 0"),
     "cache.folder": ("features", "", f"{ANY_TEXT}, or null"),
+    "decision.positive": (
+        ["dent"],
+        "dent",
+        f"a list of one or more values, each {ANY_TEXT}, or null",
+    ),
+    "decision.miss_cost": (10, 0, ABOVE_0),
+    "decision.false_alarm_cost": (0.5, -1, ABOVE_0),
+    "decision.target_recall": (0.99, 1, SHARE),
+    "decision.positive_share": (0.02, 0, SHARE),
+    "decision.review_share": (0, 1, "a number of at least 0 and below 1"),
     "seeds": (100, 101, "a whole number from 1 to 100"),
     "learning_curve": (False, "no", "true or false"),
     "results_dir": ("elsewhere", "", ANY_TEXT),
@@ -288,6 +299,7 @@ def test_default_depths_fit_a_backbone_of_few_blocks() -> None:
         ("search.learning_rates", [0.1, 0.1]),
         ("search.hidden_units", [0, 0]),
         ("search.augmentations", ["none", "none"]),
+        ("decision.positive", ["dent", "dent"]),
     ],
 )
 def test_repeated_choice_is_refused(key: str, value: list[Any]) -> None:
@@ -324,6 +336,14 @@ def test_folds_without_k_fold_are_refused() -> None:
     assert refusal(raw) == (
         "configuration: estimate.folds goes with method k_fold only; got 5; remove it, or set "
         "method"
+    )
+
+
+def test_a_threshold_follows_from_costs_or_from_a_recall() -> None:
+    decision = {"target_recall": 0.9, "miss_cost": 5}
+    assert refusal({"name": "parts", "data": {"folder": "a"}, "decision": decision}) == (
+        "configuration: decision.target_recall must be null beside miss_cost; got 0.9; the "
+        "threshold follows from costs or from a recall"
     )
 
 

@@ -1,4 +1,4 @@
-"""The folder of a small finished experiment, made by hand."""
+"""A small finished experiment and its decision, made by hand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -116,3 +116,51 @@ def finish(tmp_path: Path) -> Finish:
         return ledger.folder
 
     return finished
+
+
+def figure(estimate: float, n: int = 50) -> dict[str, float]:
+    return {"estimate": estimate, "low": estimate / 2, "high": (1 + estimate) / 2, "n": n}
+
+
+@pytest.fixture
+def decision_facts() -> dict[str, Any]:
+    """Of two classes, by costs."""
+    scores = {"n": 50, "ece_if_calibrated": 0.04, "ece_if_calibrated_high": 0.07}
+    costs = ("rule", "most_probable_class", "flag_all", "flag_none")
+    return {
+        "run_id": "linear_probe-n5-s0",
+        "validation_images": 30,
+        "asked": {
+            "miss_cost": 4.0,
+            "false_alarm_cost": 1.0,
+            "target_recall": None,
+            "positive_share": None,
+            "review_share": 0.1,
+        },
+        "positive_reason": "decision.positive names them",
+        "temperature": {"estimate": 1.5, "low": 1.0, "high": 2.0},
+        "threshold": {"threshold": 0.2, "by": "costs"},
+        "served_threshold": {"estimate": 0.11, "low": 0.1, "high": 0.2},
+        "review": {"score_low": 0.15, "score_high": 0.4, "confidence_below": None},
+        "words": {"positive": "bad", "negative": "good"},
+        "rule": {
+            "classes": ["bad", "good"],
+            "temperature": 1.5,
+            "class_factors": [1.0, 1.0],
+            "positive": ["bad"],
+            "threshold": 0.2,
+        },
+        "calibration": {"before": {"ece": 0.09, **scores}, "after": {"ece": 0.03, **scores}},
+        "test": {
+            "positives": 20,
+            "recall": figure(0.95, 20),
+            "false_alarm_rate": figure(0.1, 30),
+            "cost_per_100": {name: figure(10.0) for name in costs},
+            "review": {
+                "share": figure(0.12),
+                "accuracy_of_all": figure(0.92),
+                "accuracy_of_rest": figure(0.98),
+                "errors_caught": figure(0.75, 4),
+            },
+        },
+    }

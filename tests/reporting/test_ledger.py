@@ -43,6 +43,7 @@ def test_a_run_is_read_as_it_was_written(ledger: Ledger) -> None:
     assert ledger.is_finished("a")
     assert ledger.row("a") == outcome().row
     assert np.array_equal(ledger.test_probabilities("a"), PROBABILITIES)
+    assert np.array_equal(ledger.validation_probabilities("a"), outcome().validation_probabilities)
     weights = ledger.weights("a")["head_0000"]
     assert weights.dtype == np.float32
     assert weights.tolist() == [[1.5]]

@@ -1,13 +1,14 @@
 """What a person sees, in a terminal of 80 columns and in a log file."""
 
 import io
+from typing import Any
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
-from tl_keras.reporting.terminal import TerminalMonitor, show_probes, show_summary
+from tl_keras.reporting.terminal import TerminalMonitor, show_decision, show_probes, show_summary
 from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
 
@@ -197,6 +198,15 @@ def test_a_terminal_shows_how_far_it_is_and_the_time_left() -> None:
     assert "1/2 runs" in text
     assert "left:" in text
     assert "1 of 2 runs were finished before." in text
+
+
+def test_a_decision_is_a_few_lines(decision_facts: dict[str, Any]) -> None:
+    screen = console()
+    show_decision(screen, decision_facts)
+    assert " ".join(shown(screen).split()).startswith(
+        "Decisions with linear_probe-n5-s0: calibration error on test: 0.090, calibrated 0.030, "
+    )
+    assert shown(screen).count("\n  ") >= 3
 
 
 def probes() -> pd.DataFrame:

@@ -68,6 +68,29 @@ def test_generated_images_are_a_limit() -> None:
     assert not any("photographs" in limit for limit in card()["known_limits"])
 
 
+def decision() -> dict[str, Any]:
+    scores = {"before": {"ece": 0.09}, "after": {"ece": 0.03}}
+    return {"text": "In words.", "how_to_apply": ["First.", "Then."], "calibration": scores}
+
+
+def test_without_a_decision_the_probabilities_are_not_calibrated(tmp_path: Path) -> None:
+    assert any("were not calibrated" in limit for limit in card()["known_limits"])
+    write_card(tmp_path, card())
+    assert "How to decide" not in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def test_the_card_says_how_to_decide(tmp_path: Path) -> None:
+    made = card(decision=decision())
+    limits = " ".join(made["known_limits"])
+    assert "not calibrated" not in limits
+    assert "error of 0.090 on the test photos; calibrated" in limits
+    write_card(tmp_path, made)
+    text = (tmp_path / "MODEL_CARD.md").read_text()
+    assert "## How to decide\n\nIn words." in text
+    assert "1. First.\n2. Then." in text
+    assert json.loads((tmp_path / "model_card.json").read_text())["decision"] == decision()
+
+
 def test_times_and_size_are_there() -> None:
     made = card()
     assert made["milliseconds_per_image"] == {"batch_1": 5.0, "batch_32": 2.5}

@@ -18,8 +18,8 @@ from tl_keras.config.problems import Problem, nearest, problems_of, schema, show
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
 
-# Keys that change no number in the results.
-_WITHOUT_EFFECT = ("description", "results_dir", "export", "cache")
+# Keys that change no number of a run.
+_WITHOUT_EFFECT = ("description", "results_dir", "export", "cache", "decision")
 _ABSENT = object()
 _LARGEST_FILE = 1_000_000  # bytes
 _EXAMPLE = '{"name": "parts", "data": {"folder": "photos/parts"}}'

@@ -449,6 +449,61 @@ class CacheConfig(_Section):
     )
 
 
+Cost = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class DecisionConfig(_Section):
+    """From probabilities to decisions. Nothing here changes what is trained."""
+
+    positive: tuple[Text, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Classes to be found, such as the defects. null: all but the one called good, "
+        "ok, normal or the like; of two other classes the rarer; else none, and no threshold.",
+    )
+    miss_cost: Cost = Field(
+        default=1.0, description="What it costs to take a positive photo for another one."
+    )
+    false_alarm_cost: Cost = Field(
+        default=1.0, description="What it costs to take another photo for a positive one."
+    )
+    target_recall: Share | None = Field(
+        default=None,
+        description="In place of costs: the share of positive photos that must be found.",
+    )
+    positive_share: Share | None = Field(
+        default=None,
+        description="Share of positive photos where the model will be used (null: as among the "
+        "images). The rarer they are, the higher the threshold by costs.",
+    )
+    review_share: float = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Share of photos, those nearest to the decision, that a person looks at.",
+    )
+
+    @field_validator("positive")
+    @classmethod
+    def _once(cls, positive: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if positive is not None and len(set(positive)) != len(positive):
+            raise ValueError("must name each class once")
+        return positive
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        costs = [key for key in ("miss_cost", "false_alarm_cost") if getattr(self, key) != 1]
+        if self.target_recall is not None and costs:
+            _refuse(
+                [
+                    f"target_recall must be null beside {' and '.join(costs)}; got "
+                    f"{self.target_recall}; the threshold follows from costs or from a recall"
+                ]
+            )
+        return self
+
+
 class ExperimentConfig(_Section):
     """One experiment: only `name` and `data` are required."""
 
@@ -478,6 +533,7 @@ class ExperimentConfig(_Section):
     search: SearchConfig = SearchConfig()
     estimate: EstimateConfig = EstimateConfig()
     cache: CacheConfig = CacheConfig()
+    decision: DecisionConfig = DecisionConfig()
     seeds: int = Field(
         default=3,
         ge=1,

@@ -18,7 +18,7 @@ from tl_keras.evaluation.intervals import (
     independent_difference,
     paired_difference,
 )
-from tl_keras.reporting.held_out import KEYS, strategy_name
+from tl_keras.reporting.held_out import method_of, strategy_name
 from tl_keras.reporting.ledger import Ledger
 from tl_keras.reporting.pages import Cells, render, write_page
 from tl_keras.reporting.plots import data_uri, experiments_figure
@@ -47,7 +47,7 @@ class Choice:
     def of(cls, results: Results) -> "Choice":
         """Read the answers of the strategy that validation chose, all its seeds."""
         runs, chosen = results.runs, results.chosen
-        own = runs.merge(pd.DataFrame([chosen])[KEYS], on=KEYS).sort_values("seed")
+        own = method_of(runs, str(chosen["run_id"])).sort_values("seed")
         test = _test_images(results)
         ledger, labels = Ledger(results.folder), test["class_index"].to_numpy()
         predicted = [ledger.test_probabilities(run_id).argmax(axis=1) for run_id in own["run_id"]]

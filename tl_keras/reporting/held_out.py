@@ -138,6 +138,11 @@ def by_strategy(runs: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]
     return [(dict(zip(KEYS, key, strict=True)), runs.loc[group.index]) for key, group in groups]
 
 
+def method_of(runs: pd.DataFrame, run_id: str) -> pd.DataFrame:
+    """The runs of the same strategy, depth and size as one of them, itself included."""
+    return next(group for _, group in by_strategy(runs) if (group["run_id"] == run_id).any())
+
+
 def rows_like(
     table: pd.DataFrame, row: Mapping[Any, Any], keys: Sequence[str] = KEYS
 ) -> pd.DataFrame:

@@ -150,6 +150,10 @@ class Ledger:
         with np.load(self._run(run_id) / "probabilities.npz") as stored:
             return np.asarray(stored["test"])
 
+    def validation_probabilities(self, run_id: str) -> np.ndarray:
+        with np.load(self._run(run_id) / "probabilities.npz") as stored:
+            return np.asarray(stored["validation"])
+
     def weights(self, run_id: str) -> dict[str, np.ndarray]:
         with np.load(self._run(run_id) / "weights.npz") as stored:
             return dict(stored)

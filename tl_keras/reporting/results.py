@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from tl_keras.errors import ResultsError
-from tl_keras.reporting.held_out import rows_like
+from tl_keras.reporting.held_out import KEYS, rows_like
 from tl_keras.reporting.ledger import Ledger
 from tl_keras.reporting.tables import best_run
 
@@ -85,4 +85,6 @@ class Results:
 
     def summary_of(self, run: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """The row of the summary that a run belongs to."""
-        return rows_like(self.summary, run).iloc[0].to_dict()
+        # a search in every fold is one strategy, whatever depth it chose for the run
+        keys = [key for key in KEYS if (run["strategy"], key) != ("searched", "unfrozen_blocks")]
+        return rows_like(self.summary, run, keys).iloc[0].to_dict()

@@ -17,6 +17,7 @@ from rich.progress import (
 from rich.table import Table
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
+from tl_keras.reporting.decision_words import in_short
 from tl_keras.reporting.held_out import strategy_name
 from tl_keras.reporting.tables import mean_probes
 from tl_keras.transfer.advice import Advice
@@ -140,6 +141,18 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
         size = f"With {row['train_per_class']} images per class: " if swept else ""
         needed = "" if pd.isna(row["needed"]) else f"; {row['needed']}"
         console.print(f"{size}{row['sentence']}{needed}.", highlight=False)
+
+
+def show_decision(console: Console, decision: Mapping[str, Any]) -> None:
+    """Calibration, threshold and review of the run that is exported, a line each.
+
+    Args:
+        console: to print on.
+        decision: as `decision.json`.
+    """
+    console.print(f"Decisions with {decision['run_id']}:", markup=False, highlight=False)
+    for text in in_short(decision):
+        console.print(f"  {text}", markup=False, highlight=False)
 
 
 def show_probes(console: Console, probes: pd.DataFrame) -> None:

@@ -132,7 +132,7 @@ def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
         f"It answers one of {len(names)} classes, whatever the picture shows: a photo of something "
         "else gets one of them too, often with a high probability."
     )
-    yield "Its probabilities are those of the network; they were not calibrated."
+    yield _about_probabilities(facts.get("decision"))
     yield (
         "The EXIF orientation of a photo is ignored, as it was in training: rotated photos are "
         "classified as they are stored."
@@ -150,12 +150,24 @@ def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
         yield f"{facts['notice']} The figures say nothing about photographs."
 
 
+def _about_probabilities(decision: Mapping[str, Any] | None) -> str:
+    if decision is None:
+        return "Its probabilities are those of the network; they were not calibrated."
+    before, after = decision["calibration"]["before"], decision["calibration"]["after"]
+    return (
+        "The probabilities that it serves are those of the network, with a calibration error of "
+        f'{before["ece"]:.3f} on the test photos; calibrated as "How to decide" says, of '
+        f"{after['ece']:.3f}. Both hold for photos like these, in shares like these."
+    )
+
+
 def markdown(card: Mapping[str, Any]) -> str:
     """The card for people."""
     parts = [
         [f"# {card['name']}", card["description"] or "An image classifier."],
         ["## What it tells apart", "\n".join(f"{k}. {c}" for k, c in enumerate(card["classes"]))],
         ["## How good it is", _metrics_text(card["metrics"])],
+        *([["## How to decide", _decision_text(card["decision"])]] if card.get("decision") else []),
         ["## What it was trained on", _training_text(card)],
         ["## Known limits", "\n".join(f"- {limit}" for limit in card["known_limits"])],
         ["## The check of this export", _verification_text(card)],
@@ -187,6 +199,14 @@ def _metrics_text(metrics: Mapping[str, Any]) -> str:
         [[name, *row] for name, row in zip(classes, counts, strict=True)],
     )
     return f"{head}\n\n{scores}\n\n{pairs}"
+
+
+def _decision_text(decision: Mapping[str, Any]) -> str:
+    steps = "\n".join(f"{k}. {step}" for k, step in enumerate(decision["how_to_apply"], start=1))
+    return (
+        f"{decision['text']}\n\nBy hand, with the figures of `decision.json` beside this card "
+        f"(`python -m tl_keras.predict` does it):\n\n{steps}"
+    )
 
 
 def _training_text(card: Mapping[str, Any]) -> str:

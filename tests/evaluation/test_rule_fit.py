@@ -1,0 +1,94 @@
+"""Rules as a configuration asks for them, from validation photos that are known."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tl_keras.config.schema import DecisionConfig
+from tl_keras.evaluation.held_out import HeldOut, Predictions
+from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
+
+LABELLED = {"bad": 60, "good": 140}
+SHARES = np.array([0.3, 0.7])
+
+
+def validation(n: int = 200) -> HeldOut:
+    """Three in ten are bad; the probabilities are right."""
+    generator = np.random.default_rng(0)
+    labels = (np.arange(n) % 10 >= 3).astype(int)
+    evidence = generator.normal(np.where(labels == 0, 1.0, -1.0), 1)
+    bad = 1 / (1 + np.exp(-2 * evidence) * 7 / 3)
+    given = np.stack([bad, 1 - bad], axis=1)
+    return HeldOut.pooled([Predictions(np.arange(n), labels, given)], SHARES)
+
+
+def fitted(**keys: Any) -> FittedRule:
+    return fit_rule(DecisionConfig(**keys), validation(), np.ones(2), LABELLED)
+
+
+def test_the_rule_names_the_bad_and_decides_by_costs() -> None:
+    found = fitted(miss_cost=4.0)
+    assert found.rule.positive == ("bad",)
+    assert found.rule.threshold == pytest.approx(0.2)
+    assert found.threshold is not None
+    assert found.threshold["by"] == "costs"
+    cheapest = found.threshold["cheapest_on_validation"]
+    assert cheapest["low"] < 0.2 < cheapest["high"]
+    assert found.temperature["low"] < 1 < found.temperature["high"]
+
+
+def test_the_served_threshold_moves_with_the_temperature() -> None:
+    found = fitted(miss_cost=4.0)
+    served, temperature = found.served_threshold, found.temperature
+    assert served is not None
+    assert served["estimate"] == pytest.approx(1 / (1 + 4 ** temperature["estimate"]))
+    assert served["low"] == pytest.approx(1 / (1 + 4 ** temperature["high"]), rel=1e-6)
+    given = np.array([[served["estimate"], 1 - served["estimate"]]])
+    assert found.rule.score(given) == pytest.approx([0.2])
+
+
+def test_the_served_threshold_knows_the_factors_of_the_classes() -> None:
+    factors = np.array([0.6, 1.4])
+    found = fit_rule(DecisionConfig(miss_cost=4.0), validation(), factors, LABELLED)
+    assert found.served_threshold is not None
+    served = found.served_threshold["estimate"]
+    assert found.rule.score(np.array([[served, 1 - served]])) == pytest.approx([0.2])
+
+
+def test_a_rarer_positive_class_raises_the_threshold() -> None:
+    # odds of 1/4 times 99 times 3/7
+    found = fitted(miss_cost=4.0, positive_share=0.01)
+    odds = 99 / 4 * 3 / 7
+    assert found.rule.threshold == pytest.approx(odds / (1 + odds))
+
+
+def test_the_rule_decides_by_recall() -> None:
+    found = fitted(target_recall=0.9)
+    assert found.threshold is not None
+    assert found.threshold["by"] == "recall"
+    assert found.threshold["validation_positives"] == 60
+    assert found.threshold["low"] <= found.threshold["threshold"] <= found.threshold["high"]
+    held_out = validation()
+    recall = found.rule.flagged(held_out.probabilities)[held_out.labels == 0].mean()
+    # floor(61 * 0.1) = 6: all but 5 of 60
+    assert recall == pytest.approx(55 / 60)
+
+
+def test_a_share_of_the_photos_is_reviewed() -> None:
+    rule = fitted(review_share=0.25).rule
+    held_out = validation()
+    assert rule.reviewed(held_out.probabilities).mean() == pytest.approx(0.25, abs=0.01)
+    assert rule.band() is not None
+    none = fitted(review_share=0.0).rule
+    assert not none.reviewed(held_out.probabilities).any()
+
+
+def test_without_positive_classes_the_least_sure_are_reviewed() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    given = generator.dirichlet(np.ones(3), 60)
+    held_out = HeldOut.pooled([Predictions(np.arange(60), labels, given)], np.full(3, 1 / 3))
+    found = fit_rule(DecisionConfig(), held_out, np.ones(3), dict.fromkeys("abc", 20))
+    assert (found.threshold, found.served_threshold, found.rule.threshold) == (None, None, None)
+    assert found.rule.reviewed(given).sum() == 6

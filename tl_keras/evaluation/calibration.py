@@ -1,0 +1,210 @@
+"""Probabilities that mean what they say: temperature scaling, and how far off they are.
+
+Temperature scaling (Guo et al. 2017, "On Calibration of Modern Neural Networks") divides the
+logits by one number, so that it needs few images and never changes which class is the most
+probable. It is fitted on validation images. These have chosen the epoch as well, which makes the
+probabilities look a little better there than on new photos, so that the temperature comes out a
+little low; what is reported is measured on the test split, where nothing was chosen.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from tl_keras.evaluation.figures import proportion
+from tl_keras.evaluation.held_out import HeldOut
+from tl_keras.evaluation.metrics import SMALLEST_PROBABILITY
+
+# A temperature 1.65 times as high or low is one standard deviation away: some ten images that
+# say otherwise outweigh it, and it keeps the temperature finite where every image is right.
+PRIOR_DEVIATION = 0.5
+_BOUNDS = (-3.0, 3.0)
+_GRID = np.linspace(*_BOUNDS, 201)
+MOST_BINS, IMAGES_PER_BIN = 10, 15
+
+
+def calibrate(
+    probabilities: NDArray[np.floating],
+    temperature: float,
+    class_factors: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """softmax(log p / temperature), with each class multiplied by a factor.
+
+    Args:
+        probabilities: (n, classes), 0..1.
+        temperature: Above 0; above 1 makes them less certain.
+        class_factors: (classes,), above 0: how much commoner each class is among the photos to
+            come than the model was trained to expect (Saerens et al. 2002). None is 1 for all.
+
+    Returns:
+        (n, classes), rows sum to 1.
+    """
+    return np.asarray(np.exp(_log_calibrated(probabilities, temperature, class_factors)))
+
+
+def fit_temperature(held_out: HeldOut, class_factors: NDArray[np.float64] | None = None) -> float:
+    """The temperature with the least cross-entropy on held-out images.
+
+    The logarithm has a normal prior around 0 with deviation `PRIOR_DEVIATION`.
+    """
+
+    def objective(log_temperature: float) -> float:
+        losses = _losses(held_out, log_temperature, class_factors)
+        return float(held_out.weights @ losses) + _penalty(log_temperature)
+
+    found = minimize_scalar(objective, bounds=_BOUNDS, method="bounded")
+    return float(np.exp(found.x))
+
+
+def temperature_draws(
+    held_out: HeldOut, class_factors: NDArray[np.float64] | None = None, draws: int = 1000
+) -> NDArray[np.float64]:
+    """Equally likely temperatures, rising, given the held-out images and the prior; (draws,).
+
+    The posterior distribution of the logarithm on a grid: with 30 images a bootstrap of the fit,
+    which the prior holds back, is too sure of itself.
+    """
+    objective = np.array(
+        [held_out.weights @ _losses(held_out, x, class_factors) + _penalty(x) for x in _GRID]
+    )
+    density = np.exp(objective.min() - objective)
+    below = np.cumsum(density) - density / 2
+    places = (np.arange(draws) + 0.5) / draws
+    return np.asarray(np.exp(np.interp(places, below / density.sum(), _GRID)))
+
+
+@dataclass(frozen=True)
+class CalibrationScores:
+    """How far probabilities are from what happens.
+
+    Attributes:
+        ece: expected calibration error of the answers' probabilities: mean distance between
+            confidence and accuracy over bins of equally many images, 0..1. Few images make it too
+            large, however good the probabilities are.
+        ece_if_calibrated: what it would be on average, with as many images, if the probabilities
+            were exactly right; by simulation.
+        ece_if_calibrated_high: 95% of such simulations stay below: a larger `ece` is a sign of
+            wrong probabilities.
+        cross_entropy: nats.
+        brier: sum over classes of the squared error, 0..2.
+        bins: of the two first.
+        n: images.
+    """
+
+    ece: float
+    ece_if_calibrated: float
+    ece_if_calibrated_high: float
+    cross_entropy: float
+    brier: float
+    bins: int
+    n: int
+
+    def as_dict(self) -> dict[str, float]:
+        """For JSON."""
+        return asdict(self)
+
+
+def calibration_scores(
+    labels: NDArray[np.integer],
+    probabilities: NDArray[np.float64],
+    answers: NDArray[np.integer],
+    simulations: int = 1000,
+    seed: int = 0,
+) -> CalibrationScores:
+    """Scores of probabilities on images that did not fit them.
+
+    Args:
+        labels: int (n,), n at least 1.
+        probabilities: (n, classes).
+        answers: int (n,), the class that is answered; its probability is the confidence.
+        simulations: Of a calibrated model.
+        seed: Of the simulations.
+    """
+    rows = np.arange(len(labels))
+    given, confidence = probabilities[rows, labels], probabilities[rows, answers]
+    draws = np.random.default_rng(seed).random((simulations, len(labels))) < confidence
+    simulated = calibration_error(confidence, draws)
+    truth = np.eye(probabilities.shape[1])[labels]
+    return CalibrationScores(
+        ece=float(calibration_error(confidence, (answers == labels)[np.newaxis])[0]),
+        ece_if_calibrated=float(simulated.mean()),
+        ece_if_calibrated_high=float(np.quantile(simulated, 0.95)),
+        cross_entropy=float(-np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean()),
+        brier=float(((probabilities - truth) ** 2).sum(axis=1).mean()),
+        bins=len(bin_starts(len(labels))),
+        n=len(labels),
+    )
+
+
+def calibration_error(
+    confidence: NDArray[np.float64], correct: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Expected calibration error of each row of `correct` (rows, n), for one `confidence` (n,)."""
+    order, starts = np.argsort(confidence, kind="stable"), bin_starts(len(confidence))
+    gaps = np.add.reduceat(correct[:, order] - confidence[order], starts, axis=1)
+    return np.asarray(np.abs(gaps).sum(axis=1) / len(confidence))
+
+
+def bin_starts(n: int) -> NDArray[np.int_]:
+    """Where each of the bins starts among n sorted images; equally full but for one image."""
+    bins = int(np.clip(n // IMAGES_PER_BIN, 1, MOST_BINS))
+    return np.arange(bins) * n // bins
+
+
+def reliability_table(
+    labels: NDArray[np.integer],
+    probabilities: NDArray[np.float64],
+    answers: NDArray[np.integer],
+) -> pd.DataFrame:
+    """What the confidence promises and what is right, per bin of equally many images.
+
+    Args:
+        labels: int (n,), n at least 1.
+        probabilities: (n, classes).
+        answers: int (n,), the class that is answered.
+
+    Returns:
+        Columns `bin` (from 1, rising), `count`, `confidence` (mean), `accuracy`, `accuracy_low`,
+        `accuracy_high` (95% Wilson).
+    """
+    confidence = probabilities[np.arange(len(labels)), answers]
+    order = np.argsort(confidence, kind="stable")
+    rows = []
+    for number, part in enumerate(np.split(order, bin_starts(len(order))[1:]), start=1):
+        right = proportion((answers == labels)[part]) or {}
+        rows.append(
+            {
+                "bin": number,
+                "count": len(part),
+                "confidence": confidence[part].mean(),
+                "accuracy": right["estimate"],
+                "accuracy_low": right["low"],
+                "accuracy_high": right["high"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _log_calibrated(
+    probabilities: NDArray[np.floating],
+    temperature: float,
+    class_factors: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    clipped = np.maximum(np.asarray(probabilities, np.float64), SMALLEST_PROBABILITY)
+    shift = 0.0 if class_factors is None else np.log(class_factors)
+    return np.asarray(log_softmax(np.log(clipped) / temperature + shift, axis=1))
+
+
+def _losses(
+    held_out: HeldOut, log_temperature: float, class_factors: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    logs = _log_calibrated(held_out.probabilities, np.exp(log_temperature), class_factors)
+    return np.asarray(-logs[np.arange(len(logs)), held_out.labels])
+
+
+def _penalty(log_temperature: float) -> float:
+    return float(log_temperature**2 / (2 * PRIOR_DEVIATION**2))

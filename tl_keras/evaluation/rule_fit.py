@@ -1,0 +1,136 @@
+"""A decision rule from validation photos: temperature, threshold and band of review."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tl_keras.config.schema import DecisionConfig
+from tl_keras.evaluation.calibration import fit_temperature, temperature_draws
+from tl_keras.evaluation.decision import DecisionRule
+from tl_keras.evaluation.figures import Figure, around
+from tl_keras.evaluation.held_out import HeldOut
+from tl_keras.evaluation.positive_classes import PositiveClasses, choose_positive
+from tl_keras.evaluation.thresholds import (
+    cheapest_thresholds,
+    cost_threshold,
+    recall_threshold,
+    review_limit,
+)
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class FittedRule:
+    """A rule with what it rests on.
+
+    Attributes:
+        rule: The rule.
+        positive: Which classes are to be found, and why.
+        temperature: With its interval, given the validation photos.
+        threshold: How it was found, as JSON types; None without one.
+        served_threshold: With two classes, the threshold of the probability of the positive class
+            as the model gives it, with its interval; else None.
+    """
+
+    rule: DecisionRule
+    positive: PositiveClasses
+    temperature: Figure
+    threshold: dict[str, Any] | None
+    served_threshold: Figure | None
+
+
+def fit_rule(
+    config: DecisionConfig,
+    validation: HeldOut,
+    class_factors: NDArray[np.float64],
+    labelled: Mapping[str, int],
+) -> FittedRule:
+    """Fit the rule that a configuration asks for.
+
+    Args:
+        config: What is wanted.
+        validation: At least one photo of every class.
+        class_factors: As in `tl_keras.evaluation.calibration.calibrate`.
+        labelled: Images outside the test split by class, in the order of the probabilities.
+    """
+    positive = choose_positive(config.positive, labelled)
+    resampled = validation.resampled_weights(RESAMPLES, seed=0)
+    temperature = fit_temperature(validation, class_factors)
+    rule = DecisionRule(tuple(labelled), temperature, tuple(class_factors.tolist()), positive.names)
+    threshold = None
+    if positive.names:
+        share = sum(labelled[name] for name in positive.names) / sum(labelled.values())
+        if config.target_recall is None:
+            threshold = _by_costs(config, rule, validation, resampled, share)
+        else:
+            threshold = _by_recall(config.target_recall, rule, validation, resampled)
+        rule = replace(rule, threshold=threshold["threshold"])
+    doubt = rule.doubt(validation.probabilities)
+    limit = review_limit(doubt, validation.weights, config.review_share)
+    draws = temperature_draws(validation, class_factors)
+    return FittedRule(
+        rule=replace(rule, review_limit=limit),
+        positive=positive,
+        temperature=around(temperature, draws),
+        threshold=threshold,
+        served_threshold=_served(rule, draws),
+    )
+
+
+def _by_costs(
+    config: DecisionConfig,
+    rule: DecisionRule,
+    validation: HeldOut,
+    resampled: NDArray[np.float64],
+    share: float,
+) -> dict[str, Any]:
+    """Of the calibrated score; beside it what would have been cheapest on the photos themselves."""
+    costs = config.miss_cost, config.false_alarm_cost
+    positive = rule.is_positive[validation.labels]
+    wanted = config.positive_share or share
+    importance = np.where(positive, wanted / share, (1 - wanted) / (1 - share))
+    weights = np.vstack([validation.weights, resampled]) * importance
+    score = rule.score(validation.probabilities)
+    gaps = cheapest_thresholds(score, positive, weights, *costs)
+    return {
+        "threshold": cost_threshold(*costs, config.positive_share, share),
+        "by": "costs",
+        "cheapest_on_validation": around(float(gaps[0].mean()), gaps[1:].ravel()),
+    }
+
+
+def _by_recall(
+    target: float, rule: DecisionRule, validation: HeldOut, resampled: NDArray[np.float64]
+) -> dict[str, Any]:
+    rows = rule.is_positive[validation.labels]
+    part, score = validation.part(rows), rule.score(validation.probabilities[rows])
+    # their sum is the number of different positive photos
+    weights = part.weights / part.weights.sum() * part.n_images
+    found = recall_threshold(score, weights, target)
+    scaled = resampled[:, rows] / resampled[:, rows].sum(axis=1, keepdims=True) * part.n_images
+    draws = [recall_threshold(score, row, target).threshold for row in scaled]
+    interval = around(found.threshold, np.array(draws))
+    return {
+        "threshold": found.threshold,
+        "by": "recall",
+        "low": interval["low"],
+        "high": interval["high"],
+        "expected_recall": found.expected_recall,
+        "validation_positives": found.positives,
+        "positives_needed": found.positives_needed,
+    }
+
+
+def _served(rule: DecisionRule, temperatures: NDArray[np.float64]) -> Figure | None:
+    threshold = rule.threshold
+    if threshold is None or len(rule.classes) != 2 or not 0 < threshold < 1:
+        return None
+    factors = np.array(rule.class_factors)
+    (factor,) = factors[rule.is_positive] / factors[~rule.is_positive]
+    log_odds = np.log(threshold / (1 - threshold) / factor)
+    served = 1 / (1 + np.exp(-log_odds * np.append(rule.temperature, temperatures)))
+    return around(float(served[0]), served[1:])
