@@ -131,3 +131,16 @@ def test_equal_folds_need_no_number() -> None:
 def test_what_is_needed_in_words(needed: Needed, n_folds: int, sentence: str | None) -> None:
     measured = Interval(0.012, -0.02, 0.044, 3, 300, "any", folds=n_folds)
     assert needed.sentence(measured) == sentence
+
+
+def test_grouped_images_need_more_of_them() -> None:
+    a, b = np.ones((1, 120), dtype=bool), np.ones((1, 120), dtype=bool)
+    b[0, :12] = False
+    a[0, 60:66] = False
+    alone = images_needed(a, b)
+    groups = np.arange(120) // 6
+    together = images_needed(a, b, groups=groups)
+    assert alone.images is not None
+    assert together.images is not None
+    # all six of a group answer alike
+    assert together.images / alone.images == pytest.approx(6, rel=0.15)
