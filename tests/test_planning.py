@@ -180,3 +180,13 @@ def test_a_range_of_blocks_costs_what_a_step_passes_from_its_first_block_upwards
     assert _share(config, "block_2:block_5") == 1 - 3 / len(blocks)
     assert _share(config, "stem:stem") == _share(config, "all") == 1
     assert _share(config, 2) == 2 / len(blocks)
+
+
+def test_folds_take_the_place_of_the_test_split_and_search_each(configure: Configure) -> None:
+    estimate = {"method": "k_fold", "folds": 3, "repeats": 2}
+    plan = describe_plan(configure(strategies=["searched"], estimate=estimate))
+    assert "each tested 2 times, in one of 3 folds" in plan
+    assert "Runs: 6" in plan
+    assert "on 3 folds each for each of 6 folds" in plan
+    once = describe_plan(configure(estimate=estimate | {"repeats": 1}))
+    assert "each tested once, in one of 3 folds" in once

@@ -44,11 +44,16 @@ def test_no_minus_zero_points() -> None:
     )
 
 
-def test_one_seed_speaks_of_the_trained_models_only() -> None:
-    said = verdict(difference(0.061, 0.03, 0.092, n_seeds=1), "a", "b")
-    assert said.sentence == (
-        "a is better than b by 6.1 points [3.0, 9.2] with 1 seed and 300 test images, "
-        "for these trained models only"
+@pytest.mark.parametrize(
+    ("sign", "words"), [(1, "better by 6.1 points [3.0, 9.2]"), (-1, "worse by 6.1 points")]
+)
+def test_one_seed_tells_trained_models_apart_but_no_strategies(sign: int, words: str) -> None:
+    low, high = sorted((sign * 0.03, sign * 0.092))
+    said = verdict(difference(sign * 0.061, low, high, n_seeds=1), "a", "b")
+    assert said.outcome == "not distinguishable"
+    assert said.sentence.startswith(
+        "a and b are not distinguishable with 1 seed and 300 test images: the model trained with "
+        f"the first is {words}"
     )
 
 
@@ -131,3 +136,16 @@ def test_equal_folds_need_no_number() -> None:
 def test_what_is_needed_in_words(needed: Needed, n_folds: int, sentence: str | None) -> None:
     measured = Interval(0.012, -0.02, 0.044, 3, 300, "any", folds=n_folds)
     assert needed.sentence(measured) == sentence
+
+
+def test_grouped_images_need_more_of_them() -> None:
+    a, b = np.ones((1, 120), dtype=bool), np.ones((1, 120), dtype=bool)
+    b[0, :12] = False
+    a[0, 60:66] = False
+    alone = images_needed(a, b)
+    groups = np.arange(120) // 6
+    together = images_needed(a, b, groups=groups)
+    assert alone.images is not None
+    assert together.images is not None
+    # all six of a group answer alike
+    assert together.images / alone.images == pytest.approx(6, rel=0.15)

@@ -233,3 +233,49 @@ def test_independent_strategies_give_newcombes_interval() -> None:
     assert interval.estimate == pytest.approx(0.2)
     assert interval.low == pytest.approx(0.0524, abs=1e-4)
     assert interval.high == pytest.approx(0.3339, abs=1e-4)
+
+
+GROUPS = np.arange(60) // 6
+
+
+def test_groups_that_are_right_or_wrong_as_one_count_as_one_image_each() -> None:
+    correct = np.repeat(np.arange(10) < 8, 6)[np.newaxis]
+    interval = accuracy_interval(correct, resamples=100_000, groups=GROUPS)
+    assert interval.method == "bootstrap over groups of test images"
+    assert interval.low == pytest.approx(beta.ppf(0.025, 8.5, 2.5), abs=0.005)
+    assert interval.high == pytest.approx(beta.ppf(0.975, 8.5, 2.5), abs=0.005)
+
+
+def test_groups_of_one_image_change_nothing() -> None:
+    correct = hits(45, 60, n_seeds=3)
+    assert accuracy_interval(correct, groups=np.arange(60)) == accuracy_interval(correct)
+    assert accuracy_interval(hits(8, 10), groups=np.arange(10)).method == "Wilson score"
+
+
+def test_a_difference_knows_of_groups() -> None:
+    a, b = np.ones((3, 60), bool), np.ones((3, 60), bool)
+    b[:, :12] = False
+    alone, together = paired_difference(a, b), paired_difference(a, b, groups=GROUPS)
+    assert together.method == "bootstrap over seeds and groups of test images"
+    assert together.estimate == alone.estimate == pytest.approx(0.2)
+    assert together.high - together.low > 1.5 * (alone.high - alone.low)
+
+
+def test_groups_must_be_those_of_the_images() -> None:
+    with pytest.raises(ValueError, match="a number per test image, 10; got shape"):
+        accuracy_interval(hits(8, 10), groups=GROUPS)
+
+
+def test_grouped_images_are_covered_only_if_the_groups_are_known() -> None:
+    generator = np.random.default_rng(0)
+    held = {True: 0, False: 0}
+    for _ in range(200):
+        hard = generator.standard_normal(30).repeat(10) * 0.5**0.5
+        chance = generator.standard_normal(300) * 0.5**0.5
+        correct = (norm.ppf(0.8) + hard + chance > 0)[np.newaxis]
+        for known in held:
+            groups = np.arange(300) // 10 if known else None
+            interval = accuracy_interval(correct, resamples=1000, groups=groups)
+            held[known] += interval.low <= 0.8 <= interval.high
+    assert held[True] >= 180
+    assert held[False] <= 160

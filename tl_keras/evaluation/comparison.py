@@ -58,7 +58,9 @@ class Needed:
 def verdict(difference: Interval, name_a: str, name_b: str) -> Verdict:
     """Says in words what the interval of accuracy(a) - accuracy(b) tells.
 
-    Better or worse: the interval lies on one side of 0. Numbers are in points (hundredths).
+    Better or worse: the interval lies on one side of 0. With one seed there is no such verdict:
+    its interval is about two trained models, and models of one and the same strategy differ too.
+    Numbers are in points (hundredths).
     """
     estimate, low, high = difference.estimate, difference.low, difference.high
     counts = difference.counts
@@ -68,13 +70,17 @@ def verdict(difference: Interval, name_a: str, name_b: str) -> Verdict:
             "not distinguishable",
             f"{name_a} and {name_b} are not distinguishable with {counts} ({numbers})",
         )
-    # with one seed the training images and the initialisation may have made the difference
-    caution = f" with {counts}, for these trained models only" if difference.n_seeds == 1 else ""
-    if low > 0:
-        numbers = f"{_points(estimate)} points [{_points(low)}, {_points(high)}]"
-        return Verdict("better", f"{name_a} is better than {name_b} by {numbers}{caution}")
-    numbers = f"{_points(-estimate)} points [{_points(-high)}, {_points(-low)}]"
-    return Verdict("worse", f"{name_a} is worse than {name_b} by {numbers}{caution}")
+    outcome: Literal["better", "worse"] = "better" if low > 0 else "worse"
+    numbers = f"{_points(estimate)} points [{_points(low)}, {_points(high)}]"
+    if outcome == "worse":
+        numbers = f"{_points(-estimate)} points [{_points(-high)}, {_points(-low)}]"
+    if difference.n_seeds == 1:
+        return Verdict(
+            "not distinguishable",
+            f"{name_a} and {name_b} are not distinguishable with {counts}: the model trained with "
+            f"the first is {outcome} by {numbers}, which another seed may turn round; use three",
+        )
+    return Verdict(outcome, f"{name_a} is {outcome} than {name_b} by {numbers}")
 
 
 def images_needed(
