@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.model_selection import StratifiedKFold
 
+from tl_keras.evaluation.comparison import verdict
 from tl_keras.evaluation.fold_intervals import FoldScores, fold_accuracy_interval, fold_difference
 from tl_keras.evaluation.intervals import Interval, accuracy_interval, paired_difference
 
@@ -69,7 +70,7 @@ class _Counts:
         ):
             held.append(interval.low <= truth <= interval.high)
         self._widths.append(accuracy[0].high - accuracy[0].low)
-        self._told.append(not same.low <= 0 <= same.high)
+        self._told.append(verdict(same, "a", "b").outcome != "not distinguishable")
 
     def columns(self) -> dict[str, float]:
         return {
