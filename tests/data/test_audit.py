@@ -201,6 +201,45 @@ def test_pictures_of_four_times_the_input_pass(save: Save) -> None:
     assert check(path.parents[1]).findings == ()
 
 
+def test_pictures_much_smaller_than_the_input(plain: Path, save: Save) -> None:
+    save("a/small.png", (7, 7))
+    found = finding(check(plain), "small_pictures")
+    assert found.image_ids == ("a/small.png",)
+    assert "input of 32 px" in found.message
+
+
+def test_one_picture_of_quite_another_size(save: Save) -> None:
+    for number in range(25):
+        save(f"a/{number}.png", (20, 20))
+    path = save("b/1.png", (100, 100))
+    assert finding(check(path.parents[1]), "odd_size").image_ids == ("b/1.png",)
+
+
+def test_names_that_suggest_groups(save: Save) -> None:
+    for label in "ab":
+        for part in range(6):
+            for number in range(2):
+                path = save(f"{label}/part{part}_{number}.png")
+    found = finding(check(path.parents[1]), "names_suggest_groups")
+    assert len(found.image_ids) == 24
+    assert "a/part0_0.png, a/part0_1.png" in found.message
+    pattern = found.message.partition("set data.group_pattern to ")[2]
+    table = load_images(DataConfig(folder=str(path.parents[1]), group_pattern=pattern))
+    assert table.frame["group"].nunique() == 6
+
+
+def test_a_copy_with_another_exif_orientation_is_exact(plain: Path, save: Save) -> None:
+    path = save("a/turned.jpg", (16, 16), exif=Image.Exif())
+    encoded = path.read_bytes()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    segment = exif.tobytes()
+    marker = b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment
+    (plain / "a/upright.jpg").write_bytes(encoded[:2] + marker + encoded[2:])
+    found = finding(check(plain), "duplicates_within_class")
+    assert found.image_ids == ("a/turned.jpg", "a/upright.jpg")
+
+
 @pytest.mark.parametrize(
     ("resize", "words"),
     [("stretch", "stretched to a square"), ("crop", "lose their ends"), ("pad", "black borders")],

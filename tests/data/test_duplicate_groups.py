@@ -29,7 +29,7 @@ def prints_of(pictures: list[int]) -> list[Fingerprint]:
 
 def table_of(labels: str, groups: list[str] | None = None, split: str = "") -> ImageTable:
     ids = [f"{number:02d}.png" for number in range(len(labels))]
-    parts = [{"r": "train", "e": "test"}[letter] for letter in split] or [None] * len(ids)
+    parts: list[str | None] = [{"r": "train", "e": "test"}[letter] for letter in split]
     frame = pd.DataFrame(
         {
             "image_id": ids,
@@ -37,7 +37,7 @@ def table_of(labels: str, groups: list[str] | None = None, split: str = "") -> I
             "label": list(labels),
             "class_index": ["ab".index(label) for label in labels],
             "group": groups or ids,
-            "split": pd.Series(parts, dtype=object),
+            "split": pd.Series(parts or [None] * len(ids), dtype=object),
         }
     )
     return ImageTable(frame, ("a", "b"), None, pd.DataFrame({"path": [], "reason": []}))

@@ -38,7 +38,9 @@ def duplicate_table(frame: pd.DataFrame, fingerprints: list[Fingerprint]) -> pd.
     ids = frame["image_id"].to_numpy(object)
     table = pd.DataFrame(
         {
-            "component": connected(pairs["first"], pairs["second"], len(frame))[rows],
+            "component": connected(
+                pairs["first"].to_numpy(), pairs["second"].to_numpy(), len(frame)
+            )[rows],
             "image_id": ids[rows],
             "label": frame["label"].to_numpy(object)[rows],
             "picture": pd.factorize(np.array([fingerprints[row].digest for row in rows], "S32"))[0],
@@ -129,5 +131,5 @@ def _numbered(table: pd.DataFrame) -> pd.DataFrame:
     labels = table.groupby("component")["label"].transform("nunique")
     first = table.groupby("component")["image_id"].transform("min")
     order = pd.DataFrame({"one_label": labels == 1, "first": first, "image_id": table["image_id"]})
-    table = table.loc[order.sort_values(list(order)).index].reset_index(drop=True)
+    table = table.loc[order.sort_values(order.columns.tolist()).index].reset_index(drop=True)
     return table.assign(group=pd.factorize(table["component"])[0] + 1)

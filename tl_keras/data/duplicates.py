@@ -24,7 +24,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tl_keras.data.crops import cut_like
-from tl_keras.data.fingerprints import Fingerprint
+from tl_keras.data.fingerprints import THUMBNAIL, Fingerprint
 
 # Side of the pictures that are correlated: details beyond are lost when a file is encoded anew.
 SIDE = 32
@@ -51,6 +51,15 @@ CHANGES = (
     "turned by 90 degrees",
     "mirrored and turned",
 )
+_NO_PAIRS = pd.DataFrame(
+    {
+        "first": np.empty(0, np.int64),
+        "second": np.empty(0, np.int64),
+        "kind": np.empty(0, object),
+        "change": np.empty(0, object),
+        "correlation": np.empty(0),
+    }
+)
 PAIR_COLUMNS = ["first", "second", "kind", "change", "correlation"]
 
 
@@ -72,7 +81,10 @@ def find_pairs(fingerprints: list[Fingerprint]) -> pd.DataFrame:
         kind="exact", change="", correlation=1.0
     )
     different = np.sort(firsts)
-    near = _Search(np.stack([fingerprints[k].thumbnail for k in different])).pairs()
+    thumbnails = np.zeros((len(different), THUMBNAIL, THUMBNAIL), np.uint8)
+    for place, position in enumerate(different):
+        thumbnails[place] = fingerprints[position].thumbnail
+    near = _Search(thumbnails).pairs() if len(different) > 1 else _NO_PAIRS
     near = near.assign(first=different[near["first"]], second=different[near["second"]])
     found = pd.concat([exact, near] if len(near) else [exact], ignore_index=True)
     return found[PAIR_COLUMNS].sort_values(["first", "second"], ignore_index=True)
@@ -115,11 +127,8 @@ class _Search:
                 for start in range(0, len(firsts), _PAIRS):
                     part = slice(start, start + _PAIRS)
                     self._compare(turn, firsts[part], seconds[part])
-        empty = {"first": np.int64, "second": np.int64, "change": str, "correlation": float}
-        frames = self._found or [
-            pd.DataFrame({k: pd.Series([], dtype=v) for k, v in empty.items()})
-        ]
-        return pd.concat(frames, ignore_index=True).assign(kind="near")
+        found = pd.concat(self._found, ignore_index=True) if self._found else _NO_PAIRS
+        return found.assign(kind="near")
 
     def _turn(self, number: int) -> _Turn:
         means = np.stack([self._mean, _turned(self._mean, number)])

@@ -36,7 +36,7 @@ def fingerprint(encoded: bytes) -> Fingerprint:
     with tf.device("CPU:0"):
         pixels, thumbnail = (part.numpy() for part in _decoder()(tf.constant(encoded)))
     digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels))
+    digest.update(np.ascontiguousarray(pixels).data)
     return Fingerprint(digest.digest(), thumbnail)
 
 

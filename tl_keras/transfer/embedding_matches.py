@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-# The distance of a pair, as a share of what both have to their other near neighbours. On 2,600 real
-# photos, digits, cells and surfaces two pairs of different things were as near; of 40 photos of cats
-# and dogs that were cropped by 10% or turned by 5 degrees 95% were found, of 40 surfaces 40% and none.
+# The distance of a pair, as a share of what both have to their other near neighbours. With ImageNet
+# weights at 160 px, two pairs of 900 steel surfaces and none of 400 photos, 300 cells and 600
+# digits were as near without showing the same thing. Cropped by 10% or turned by 5 degrees, 95% of
+# 40 photos were found; of 40 steel surfaces 40% and none.
 CLOSER_THAN = 0.4
 LEAST_SIMILARITY = 0.5
 # Near neighbours that a pair is measured against.

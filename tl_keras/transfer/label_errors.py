@@ -18,10 +18,10 @@ LEAST_GROUPS = 8
 # than the labels.
 LEAST_SKILL = 0.5
 # The suggested class must be so much more probable than the label. With ImageNet weights at 160 px
-# and 40 to 100 images per class of steel, cats and dogs, cells and digits this finds 0.67 to 0.90 of
-# the labels changed at random (5 and 10% of them), 0.79 to 1.00 of what it names is wrong, and with
-# labels as they are it names at most 0.5 per 100 images. Without a margin the precision is 0.74 to
-# 1.00 and the recall 0.78 to 0.95.
+# and 40 to 100 images per class of steel, cats and dogs, cells and digits this finds 0.67 to 0.90
+# of the labels changed at random (5 and 10% of them); 0.79 to 1.00 of those it names are wrong. Of
+# labels as they are it names at most 0.5 in 100. Without a margin the precision is 0.74 to 1.00 and
+# the recall 0.78 to 0.95.
 LEAST_MARGIN = 0.8
 COLUMNS = [
     *("rank", "position", "label", "suggested_label"),
