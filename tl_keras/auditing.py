@@ -1,24 +1,21 @@
 """A whole audit of images: files, copies, labels, and pictures of the same thing."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from tl_keras.config.schema import BUNDLED_BACKBONE, ExperimentConfig
 from tl_keras.data.audit import Audit, examine
-from tl_keras.data.duplicate_groups import duplicates_across_given_splits, keep_together
+from tl_keras.data.duplicate_groups import duplicates_across_given_splits
 from tl_keras.data.findings import in_order
 from tl_keras.data.pixels import load_pictures
-from tl_keras.data.sources import ImageTable, load_images
+from tl_keras.data.sources import load_images
 from tl_keras.errors import WeightsError
 from tl_keras.experiment import load_backbone
 from tl_keras.models.classifier import Backbone
 from tl_keras.monitor import Monitor
+from tl_keras.network_audit import look_with_network
 from tl_keras.reporting.audit_report import AuditReport
-from tl_keras.transfer.embedding_matches import embedding_matches
-from tl_keras.transfer.label_errors import LabelCheck, check_labels
 from tl_keras.transfer.probing import pooled_blocks
 
 # Of fewer images the network says nothing worth a forward pass.
@@ -49,7 +46,7 @@ def audit_images(
     leak = duplicates_across_given_splits(checked.table, checked.duplicates)
     if leak is not None:
         checked = replace(checked, findings=in_order((*checked.findings, leak)))
-    report = AuditReport(config.name, table, checked, None, None, ())
+    report = AuditReport(config.name, table, checked)
     if backbone is None:
         notes.append("Labels and pictures of the same thing were not looked at: no network.")
     elif len(checked.table.frame) < _LEAST_IMAGES:
@@ -60,10 +57,8 @@ def audit_images(
     else:
         monitor.stage("Looking with the network")
         blocks = _features(config, checked, backbone)
-        labels, matches = _with_network(checked, blocks)
-        notes += [labels.note] if labels.note else []
-        report = replace(report, labels=labels, matches=matches)
-    return replace(report, notes=tuple(notes))
+        report = look_with_network(report, blocks, np.arange(len(checked.table.frame)))
+    return replace(report, notes=(*notes, *report.notes))
 
 
 def _backbone(config: ExperimentConfig, notes: list[str]) -> Backbone:
@@ -94,30 +89,3 @@ def _features(
     )
     names = [block.name for block in backbone.blocks]
     return list(zip(names, pooled_blocks(backbone, pixels, rows), strict=True))
-
-
-def _with_network(
-    checked: Audit, blocks: Sequence[tuple[str, np.ndarray]]
-) -> tuple[LabelCheck, pd.DataFrame]:
-    together = keep_together(checked.table, checked.duplicates)
-    groups = together.frame["group"].to_numpy(str)
-    labels = check_labels(blocks, together.frame["class_index"].to_numpy(np.int64), groups)
-    _, known = np.unique(groups, return_inverse=True)
-    pairs = embedding_matches(blocks[-1][1], known.reshape(-1))
-    return labels, _named(together, pairs)
-
-
-def _named(table: ImageTable, pairs: pd.DataFrame) -> pd.DataFrame:
-    firsts, seconds = (
-        table.frame.iloc[pairs[side].to_numpy(np.int64)] for side in ("first", "second")
-    )
-    return pd.DataFrame(
-        {
-            "image_id": firsts["image_id"].to_numpy(),
-            "other_image_id": seconds["image_id"].to_numpy(),
-            "label": firsts["label"].to_numpy(),
-            "other_label": seconds["label"].to_numpy(),
-            "similarity": pairs["similarity"].to_numpy(float),
-            "closeness": pairs["closeness"].to_numpy(float),
-        }
-    )

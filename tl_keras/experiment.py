@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tl_keras.conclusions import Concluder
 from tl_keras.config.files import load_config, parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.audit import Audit, audit
@@ -19,30 +20,27 @@ from tl_keras.data.division import divide
 from tl_keras.data.duplicate_groups import duplicates_across_splits, keep_together
 from tl_keras.data.findings import in_order
 from tl_keras.data.pixels import load_pictures
-from tl_keras.data.sources import load_images
+from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.data.splits import Splits
-from tl_keras.deciding import DecisionMaker, warn_of_other_decision
+from tl_keras.deciding import warn_of_other_decision
 from tl_keras.errors import ExportError, ResultsError
 from tl_keras.evaluation.positive_classes import check_positive
-from tl_keras.explaining import explain
 from tl_keras.exporting import Exporter
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_folder import SOURCE_MODEL_FOLDER
 from tl_keras.models.source_models import load_source
 from tl_keras.monitor import Monitor, Silent
-from tl_keras.reporting.comparisons import comparison_table
-from tl_keras.reporting.curves import curve_facts, curve_table, learning_curves
+from tl_keras.network_audit import look_with_network
+from tl_keras.reporting.audit_page import audit_facts
+from tl_keras.reporting.audit_report import AuditReport
 from tl_keras.reporting.environment import environment
-from tl_keras.reporting.held_out import TestResults
 from tl_keras.reporting.ledger import Ledger, runs_table, write_json
-from tl_keras.reporting.plots import probes_figure, save
 from tl_keras.reporting.report import write_report
-from tl_keras.reporting.tables import best_run, confusion_table, per_class_table, summary_table
-from tl_keras.runs import RunMaker, unpack
+from tl_keras.reporting.tables import best_run
+from tl_keras.runs import RunMaker
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXPORT_FOLDER, find_version
-from tl_keras.small_runs import with_parts
 from tl_keras.source_export import export_source_model, source_facts
 from tl_keras.transfer.probing import choose_cut
 from tl_keras.transfer.recipe import Trained
@@ -165,6 +163,7 @@ def as_config(
 class Images:
     """The audited images of an experiment, divided and, unless only planned, decoded."""
 
+    listed: ImageTable
     audit: Audit
     splits: Splits
 
@@ -178,8 +177,9 @@ def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:
     """
     monitor.stage("Looking at the images")
     data = config.data
+    listed = load_images(data)
     checked = audit(
-        load_images(data),
+        listed,
         image_size=config.backbone.image_size,
         skip_unreadable=data.skip_unreadable,
         resize=data.resize,
@@ -193,7 +193,7 @@ def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:
         checked = replace(checked, findings=in_order((*checked.findings, leak)))
     for finding in checked.findings:
         monitor.warn(finding.message)
-    return Images(checked, splits)
+    return Images(listed, checked, splits)
 
 
 class _Experiment:
@@ -207,7 +207,7 @@ class _Experiment:
             Ledger.check(config)
         self._backbone, self._card = load_backbone(config)
         images = prepare_images(config, monitor)
-        self._audit, self._splits = images.audit, images.splits
+        self._listed, self._audit, self._splits = images.listed, images.audit, images.splits
         self._cut = self._chosen_cut()
         # What is borrowed, but for a search of other cuts.
         self._borrowed = self._backbone.cut_after(self._cut)
@@ -217,10 +217,14 @@ class _Experiment:
         self._maker = RunMaker(
             config, self._backbone, self._cut, self._audit, self._splits, self._ledger, monitor
         )
+        self._concluder = Concluder(
+            config, self._audit, self._splits, self._ledger, self._maker, monitor
+        )
 
     def run(self) -> ExperimentResult:
         self._write_inputs()
         self._advise()
+        self._report_audit()
         planned = self._planned
         left = [run for run in planned if not self._ledger.is_finished(run.run_id)]
         self._monitor.plan(planned, len(planned) - len(left))
@@ -285,11 +289,28 @@ class _Experiment:
     def _advise(self) -> None:
         """Say what to borrow, once, where anything is borrowed."""
         record = self._ledger.folder / "advice.json"
-        borrowing = set(self._config.strategies) - {"majority_class", "from_scratch"}
-        if borrowing and not record.exists():
+        if self._borrows and not record.exists():
             advice = self._maker.advice(self._card)
             write_json(record, advice.as_dict())
             self._monitor.advise(advice)
+
+    def _report_audit(self) -> None:
+        """Write what was found among the images, once; labels too, where a network can judge."""
+        record = self._ledger.folder / "audit.json"
+        if record.exists():
+            return
+        report = AuditReport(self._config.name, self._listed, self._audit)
+        if self._borrows and self._config.backbone.weights is not None:
+            report = look_with_network(report, *self._maker.pooled_blocks())
+            for text in report.label_warnings():
+                self._monitor.warn(text)
+        report.write(self._ledger.folder)
+        write_json(record, audit_facts(report))
+
+    @property
+    def _borrows(self) -> bool:
+        """Whether any strategy uses the source weights."""
+        return bool(set(self._config.strategies) - {"majority_class", "from_scratch"})
 
     def _write_runs(self, planned: tuple[Run, ...]) -> pd.DataFrame:
         """The table of the runs finished so far, in the planned order."""
@@ -301,31 +322,11 @@ class _Experiment:
 
     def _finish(self, planned: tuple[Run, ...]) -> ExperimentResult:
         runs = self._write_runs(planned)
-        seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
-        results = TestResults(
-            self._audit.table.frame["class_index"].to_numpy(np.int64),
-            {run_id: self._splits.test_of(seed) for run_id, seed in seeds.items()},
-            {run_id: self._ledger.test_probabilities(run_id).argmax(axis=1) for run_id in seeds},
-            self._audit.table.classes,
-            self._config.estimate.folds or 0,
-            pd.factorize(self._audit.table.frame["group"])[0],
-        )
-        tables = {
-            "summary": summary_table(runs, results),
-            "comparisons": comparison_table(runs, results),
-            "per_class": per_class_table(runs, results),
-            "confusion": confusion_table(runs, results),
-            "history": self._ledger.histories(runs["run_id"]),
-        }
-        for name, table in tables.items():
-            self._ledger.write(name, table)
-        probes = self._ledger.probes(runs["run_id"])
-        if probes is not None:
-            self._ledger.write("probes", probes)
-            save(probes_figure(probes), self._ledger.folder / "probes.png")
-        self._learning_curve(runs, results)
-        decision = self._decide(runs, best_run(runs))
-        self._explain(runs)
+        tables = self._concluder.tables(runs)
+        probes = self._concluder.probes(runs)
+        self._concluder.learning_curve(runs)
+        decision = self._concluder.decide(runs, best_run(runs))
+        self._concluder.explain(runs)
         export = self._export(runs) if self._config.export else None
         write_report(self._ledger.folder)
         return ExperimentResult(
@@ -340,44 +341,6 @@ class _Experiment:
             export=export,
             **tables,
         )
-
-    def _learning_curve(self, runs: pd.DataFrame, results: TestResults) -> None:
-        """Write the learning curves, once: of all strategies that were trained in several sizes."""
-        record = self._ledger.folder / "learning_curve.json"
-        if record.exists():
-            return
-        if len(self._config.data.training_sizes) == 1 and self._config.learning_curve:
-            self._monitor.stage("Measuring a learning curve")
-            runs, results = with_parts(self._maker, self._splits, self._audit.table, runs, results)
-        curves = learning_curves(runs, results)
-        if curves:
-            self._ledger.write("learning_curve", curve_table(curves))
-            write_json(record, curve_facts(curves, results))
-
-    def _explain(self, runs: pd.DataFrame) -> None:
-        """Draw the worst errors of the chosen run, once, while its weights are there."""
-        record = self._ledger.folder / "errors.json"
-        chosen = runs[runs["run_id"] == best_run(runs)].iloc[0]
-        if record.exists() or chosen["strategy"] == "majority_class":
-            return
-        self._monitor.stage("Looking at the errors")
-        run_id, frame = str(chosen["run_id"]), self._audit.table.frame
-        trained = unpack(self._ledger.weights(run_id), chosen, self._config)
-        explained = explain(
-            self._maker.inference_model(chosen, trained),
-            self._maker.trainer().images.pixels,
-            frame.iloc[self._splits.test_of(int(chosen["seed"]))],
-            self._ledger.test_probabilities(run_id),
-            self._audit.table.classes,
-            self._ledger.folder,
-        )
-        self._ledger.write("errors", explained.table)
-        write_json(record, {"run_id": run_id, **explained.facts})
-
-    def _decide(self, runs: pd.DataFrame, run_id: str) -> dict[str, Any] | None:
-        """Write how to decide with a run's probabilities."""
-        maker = DecisionMaker(self._config, self._audit, self._splits, self._ledger)
-        return maker.write(runs, run_id)
 
     def _export(self, runs: pd.DataFrame) -> Path | None:
         """Export the chosen run, once, and check that it answers as the trained model."""
@@ -402,7 +365,7 @@ class _Experiment:
             )
         self._write_inputs()
         runs, run_id = self._write_runs(self._planned), json.loads(record.read_text())["run_id"]
-        self._decide(runs, run_id)
+        self._concluder.decide(runs, run_id)
         return self._publish(runs[runs["run_id"] == run_id].iloc[0], targets)
 
     def _publish(self, run: pd.Series, targets: Sequence[str]) -> Path:

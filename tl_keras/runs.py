@@ -179,6 +179,11 @@ class RunMaker:
         self._monitor.stage("Measuring what to borrow")
         return advise(measure(self._backbone, card, images, probes, rows))
 
+    def pooled_blocks(self) -> tuple[list[tuple[str, np.ndarray]], np.ndarray]:
+        """Name and pooled features of every block, and the positions of the images they are of."""
+        rows = self._used_rows()
+        return list(self._linear_probes().features(rows).items()), rows
+
     def _last_rate(self, recipe: Recipe) -> float:
         head_only = recipe.unfrozen_blocks == 0
         phase = self._config.training.phase_1 if head_only else recipe.last_phase

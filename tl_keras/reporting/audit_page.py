@@ -1,33 +1,28 @@
-"""The audit as one page with small pictures, which needs no other file."""
+"""The audit as sections with small pictures: in a page of its own, and in a report."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import jinja2
-
 from tl_keras.reporting.audit_report import AuditReport, matches_or_none
+from tl_keras.reporting.pages import Photo, render
 from tl_keras.reporting.thumbnails import thumbnail
 
-MOST_PICTURES = 60
+MOST_PHOTOS = 60
+# In a report, whose reader has more to look at.
+MOST_IN_REPORT = 24
 _SIDE = 160
 
-
-@dataclass(frozen=True)
-class Picture:
-    """One picture of the page: a data URI or None, its name, and words below it."""
-
-    source: str | None
-    name: str
-    words: str
+# Image ids, and what there is to say about each.
+Entries = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """Pictures that belong together."""
+    """Photos that belong together."""
 
     title: str
-    pictures: list[Picture]
+    photos: list[Photo]
 
 
 @dataclass(frozen=True)
@@ -41,54 +36,54 @@ class Section:
     more: int
 
 
-def audit_page(report: AuditReport, most: int = MOST_PICTURES) -> str:
+def audit_page(report: AuditReport, most: int = MOST_PHOTOS) -> str:
     """The page, HTML.
 
     Args:
         report: what was found.
-        most: pictures of each finding.
+        most: photos of each finding.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tl_keras.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("audit.html").render(
-        name=report.name,
-        images=len(report.table.frame),
-        classes=list(report.class_counts().items()),
-        notes=report.notes,
-        sections=list(_sections(report, most)),
-    )
+    return render("audit.html", {"name": report.name, "audit": audit_facts(report, most)})
+
+
+def audit_facts(report: AuditReport, most: int = MOST_IN_REPORT) -> dict[str, Any]:
+    """What a template shows of an audit, as JSON types.
+
+    Args:
+        report: what was found.
+        most: photos of each finding.
+    """
+    return {
+        "images": len(report.table.frame),
+        "classes": [[label, int(count)] for label, count in report.class_counts().items()],
+        "notes": list(report.notes),
+        "sections": [asdict(section) for section in _sections(report, most)],
+    }
 
 
 def _sections(report: AuditReport, most: int) -> Iterator[Section]:
-    pictures = _Pictures(report)
+    photos = _Photos(report, most)
     for finding in report.audit.findings:
         groups = finding.groups or ((finding.image_ids,) if finding.image_ids else ())
-        entries = [
+        parts = [
             (
                 f"Group {number}" if finding.groups else "",
                 [(image, report.detail(finding.kind, image)) for image in group],
             )
             for number, group in enumerate(groups[:most], 1)
         ]
-        count = len(finding.image_ids)
-        yield pictures.section(finding.kind, finding.message, entries, count, most)
+        yield photos.section(finding.kind, finding.message, parts, len(finding.image_ids))
     errors = report.label_errors()
     if len(errors):
-        words = [
-            (
-                row["image_id"],
-                f"labelled {row['label']} ({row['probability_label']:.2f}), looks like "
-                f"{row['suggested_label']} ({row['probability_suggested']:.2f})",
-            )
-            for row in errors.head(most).to_dict("records")
-        ]
         text = f"{len(errors)} labels are probably wrong, the surest first."
-        yield pictures.section("label_errors", text, [("", words)], len(errors), most)
+        shown = [("", [_suspect(row) for row in errors.head(most).to_dict("records")])]
+        yield photos.section("label_errors", text, shown, len(errors))
     matches = matches_or_none(report.matches)
     if len(matches):
+        text = (
+            f"{len(matches)} pairs look far more alike to the network than other images do: they "
+            "may show the same thing."
+        )
         pairs = [
             (
                 f"Pair {number}",
@@ -96,38 +91,37 @@ def _sections(report: AuditReport, most: int) -> Iterator[Section]:
             )
             for number, row in enumerate(matches.head(most).to_dict("records"), 1)
         ]
-        text = (
-            f"{len(matches)} pairs look far more alike to the network than other images do: they "
-            "may show the same thing."
-        )
-        yield pictures.section("embedding_matches", text, pairs, 2 * len(matches), most)
+        yield photos.section("embedding_matches", text, pairs, 2 * len(matches))
 
 
-class _Pictures:
+def _suspect(row: dict[Any, Any]) -> tuple[str, str]:
+    return row["image_id"], (
+        f"labelled {row['label']} ({row['probability_label']:.2f}), looks like "
+        f"{row['suggested_label']} ({row['probability_suggested']:.2f})"
+    )
+
+
+class _Photos:
     """Makes the parts of a section, each picture read once."""
 
-    def __init__(self, report: AuditReport) -> None:
+    def __init__(self, report: AuditReport, most: int) -> None:
         self._paths = report.table.frame.set_index("image_id")["path"]
+        self._most = most
         self._made: dict[str, str | None] = {}
 
     def section(
-        self,
-        kind: str,
-        message: str,
-        entries: list[tuple[str, list[tuple[Any, str]]]],
-        count: int,
-        most: int,
+        self, kind: str, message: str, parts: Sequence[tuple[str, Entries]], count: int
     ) -> Section:
-        parts, left = [], most
-        for title, images in entries:
+        shown, left = [], self._most
+        for title, entries in parts:
             if left > 0:
-                shown = [self._picture(str(image), words) for image, words in images[:left]]
-                parts.append(Part(title, shown))
-                left -= len(shown)
+                chosen = [self._photo(image, words) for image, words in entries[:left]]
+                shown.append(Part(title, chosen))
+                left -= len(chosen)
         title = kind.replace("_", " ").capitalize()
-        return Section(kind, title, message, parts, max(0, count - (most - left)))
+        return Section(kind, title, message, shown, max(0, count - (self._most - left)))
 
-    def _picture(self, image_id: str, words: str) -> Picture:
+    def _photo(self, image_id: str, words: str) -> Photo:
         if image_id not in self._made:
             self._made[image_id] = thumbnail(self._paths[image_id], _SIDE)
-        return Picture(self._made[image_id], image_id, words)
+        return Photo([self._made[image_id]], [image_id, *([words] if words else [])], image_id)

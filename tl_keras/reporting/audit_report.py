@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from tl_keras.data.audit import Audit
+from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 from tl_keras.transfer.label_errors import LabelCheck
 
@@ -30,9 +31,9 @@ class AuditReport:
     name: str
     table: ImageTable
     audit: Audit
-    labels: LabelCheck | None
-    matches: pd.DataFrame | None
-    notes: tuple[str, ...]
+    labels: LabelCheck | None = None
+    matches: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
     def class_counts(self) -> pd.Series:
         """Listed images per class, in the order of the classes."""
@@ -68,6 +69,17 @@ class AuditReport:
         ids = frame["image_id"].to_numpy()[suspects["position"].to_numpy(int)]
         named.insert(1, "image_id", ids)
         return named.drop(columns="position")
+
+    def label_warnings(self) -> list[str]:
+        """A sentence on labels that are probably wrong; empty where there is none."""
+        errors = self.label_errors()
+        if errors.empty:
+            return []
+        named = [
+            f"{row['image_id']} (looks like {row['suggested_label']})"
+            for row in errors.to_dict("records")
+        ]
+        return [f"{len(errors)} labels are probably wrong: {some_of(named, 3)}. See the report."]
 
     def detail(self, kind: str, image_id: str) -> str:
         """What there is to say about one image of a finding."""

@@ -32,12 +32,13 @@ class Photo:
     """A photo of a page, beside others of the same kind.
 
     Attributes:
-        images: addresses with the pictures inside, such as the photo and its map.
+        images: addresses with the pictures inside, such as the photo and its map; None where there
+            is no picture.
         lines: what stands below.
         alt: what it shows, for those who do not see it.
     """
 
-    images: Sequence[str]
+    images: Sequence[str | None]
     lines: Sequence[str] = field(default=())
     alt: str = "photo"
 

@@ -34,6 +34,7 @@ def content(results: Results) -> dict[str, Any]:
         "generated": bool(results.runs["generated_images"].any()),
         "question": question(results),
         "answer": answer(results),
+        "audit": results.facts("audit"),
         "strategies": sections.strategies(results),
         "training": sections.training(results),
         "blocks": sections.blocks(results),

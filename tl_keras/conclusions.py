@@ -1,0 +1,141 @@
+"""What follows from the finished runs of an experiment: tables, curves, a decision, the errors."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.audit import Audit
+from tl_keras.data.splits import Splits
+from tl_keras.deciding import DecisionMaker
+from tl_keras.explaining import explain
+from tl_keras.monitor import Monitor
+from tl_keras.reporting.comparisons import comparison_table
+from tl_keras.reporting.curves import curve_facts, curve_table, learning_curves
+from tl_keras.reporting.held_out import TestResults
+from tl_keras.reporting.ledger import Ledger, write_json
+from tl_keras.reporting.plots import probes_figure, save
+from tl_keras.reporting.tables import best_run, confusion_table, per_class_table, summary_table
+from tl_keras.runs import RunMaker, unpack
+from tl_keras.small_runs import with_parts
+
+
+class Concluder:
+    """Writes into an experiment's folder what its finished runs say together."""
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        audit: Audit,
+        splits: Splits,
+        ledger: Ledger,
+        maker: RunMaker,
+        monitor: Monitor,
+    ) -> None:
+        """Take over what the experiment knows.
+
+        Args:
+            config: of the experiment.
+            audit: of its images.
+            splits: of its images.
+            ledger: with the finished runs; gets the files.
+            maker: makes small runs, and rebuilds a run's model.
+            monitor: hears what takes long.
+        """
+        self._config, self._audit, self._splits = config, audit, splits
+        self._ledger, self._maker, self._monitor = ledger, maker, monitor
+
+    def tables(self, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """Write and return the tables over all runs, by name.
+
+        Args:
+            runs: as `runs.csv`.
+        """
+        results = self._results(runs)
+        tables = {
+            "summary": summary_table(runs, results),
+            "comparisons": comparison_table(runs, results),
+            "per_class": per_class_table(runs, results),
+            "confusion": confusion_table(runs, results),
+            "history": self._ledger.histories(runs["run_id"]),
+        }
+        for name, table in tables.items():
+            self._ledger.write(name, table)
+        return tables
+
+    def probes(self, runs: pd.DataFrame) -> pd.DataFrame | None:
+        """Write and plot the probes at every block; None without any.
+
+        Args:
+            runs: as `runs.csv`.
+        """
+        probes = self._ledger.probes(runs["run_id"])
+        if probes is not None:
+            self._ledger.write("probes", probes)
+            save(probes_figure(probes), self._ledger.folder / "probes.png")
+        return probes
+
+    def learning_curve(self, runs: pd.DataFrame) -> None:
+        """Write the learning curves, once: of all strategies that were trained in several sizes.
+
+        Args:
+            runs: as `runs.csv`.
+        """
+        record = self._ledger.folder / "learning_curve.json"
+        if record.exists():
+            return
+        results = self._results(runs)
+        if len(self._config.data.training_sizes) == 1 and self._config.learning_curve:
+            self._monitor.stage("Measuring a learning curve")
+            runs, results = with_parts(self._maker, self._splits, self._audit.table, runs, results)
+        curves = learning_curves(runs, results)
+        if curves:
+            self._ledger.write("learning_curve", curve_table(curves))
+            write_json(record, curve_facts(curves, results))
+
+    def decide(self, runs: pd.DataFrame, run_id: str) -> dict[str, Any] | None:
+        """Write how to decide with a run's probabilities; None of a majority class.
+
+        Args:
+            runs: as `runs.csv`.
+            run_id: of the run.
+        """
+        maker = DecisionMaker(self._config, self._audit, self._splits, self._ledger)
+        return maker.write(runs, run_id)
+
+    def explain(self, runs: pd.DataFrame) -> None:
+        """Draw the worst errors of the chosen run, once, while its weights are there.
+
+        Args:
+            runs: as `runs.csv`.
+        """
+        record = self._ledger.folder / "errors.json"
+        chosen = runs[runs["run_id"] == best_run(runs)].iloc[0]
+        if record.exists() or chosen["strategy"] == "majority_class":
+            return
+        self._monitor.stage("Looking at the errors")
+        run_id, frame = str(chosen["run_id"]), self._audit.table.frame
+        trained = unpack(self._ledger.weights(run_id), chosen, self._config)
+        explained = explain(
+            self._maker.inference_model(chosen, trained),
+            self._maker.trainer().images.pixels,
+            frame.iloc[self._splits.test_of(int(chosen["seed"]))],
+            self._ledger.test_probabilities(run_id),
+            self._audit.table.classes,
+            self._ledger.folder,
+        )
+        self._ledger.write("errors", explained.table)
+        write_json(record, {"run_id": run_id, **explained.facts})
+
+    def _results(self, runs: pd.DataFrame) -> TestResults:
+        frame = self._audit.table.frame
+        seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
+        return TestResults(
+            frame["class_index"].to_numpy(np.int64),
+            {run_id: self._splits.test_of(seed) for run_id, seed in seeds.items()},
+            {run_id: self._ledger.test_probabilities(run_id).argmax(axis=1) for run_id in seeds},
+            self._audit.table.classes,
+            self._config.estimate.folds or 0,
+            pd.factorize(frame["group"])[0],
+        )
