@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tl_keras.models.classifier import Backbone
+from tl_keras.transfer import probing
 from tl_keras.transfer.probing import (
     ALL_BLOCKS,
     AVERAGE,
@@ -239,3 +240,22 @@ def test_one_image_of_a_class_is_too_few() -> None:
     labels = (np.arange(10) < 1).astype(int)
 
     assert cross_validate([("block", values)], labels, np.arange(10)).empty
+
+
+def test_out_of_fold_says_something_of_every_image_part_by_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    features = (6 * np.eye(3)[labels] + rng.normal(size=(120, 3))).astype(np.float32)
+    monkeypatch.setattr(probing, "MOST_IMAGES", 50)
+    found = probing.out_of_fold([("block", features)], labels, np.arange(120))
+    assert found is not None
+    assert found.shape[1:] == (120, 3)
+    np.testing.assert_allclose(np.exp(found).sum(axis=2), 1, atol=1e-5)
+    assert (found.mean(axis=0).argmax(axis=1) == labels).mean() > 0.95
+
+
+def test_out_of_fold_cannot_say_anything_of_one_group() -> None:
+    labels, features = np.arange(12) % 2, np.zeros((12, 3), np.float32)
+    assert probing.out_of_fold([("block", features)], labels, labels) is None
