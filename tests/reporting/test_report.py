@@ -36,9 +36,9 @@ def test_the_answer_names_the_choice_its_interval_and_what_it_is_better_than(
     assert chosen.startswith("Validation chose fine-tuning (2 blocks): on new photos trained")
     assert "95.0% of the time (95% interval" in chosen
     assert "2 seeds, 40 test photos" in chosen
-    assert "better than feature extraction by 15.0 points" in compared
-    assert "32.5 points above training from scratch" in compared
-    assert "points wide" in caution
+    assert compared.startswith("It is better than training from scratch by 32.5 points [")
+    assert "and better than feature extraction by 15.0 points [" in compared
+    assert caution == "Every class is recognised in at least 80% of its test photos."
 
 
 def test_the_answer_names_a_class_that_is_missed(finish: Finish) -> None:
@@ -47,6 +47,31 @@ def test_the_answer_names_a_class_that_is_missed(finish: Finish) -> None:
         "misses most is crack (recognised in 60.0% of 20 test photos)"
         in (content(results)["answer"][2])
     )
+
+
+def test_a_choice_that_is_no_better_says_so(finish: Finish) -> None:
+    folder = finish(strategies=("feature_extraction", "from_scratch"))
+    table = pd.read_csv(folder / "comparisons.csv")
+    # as the other way round: the chosen one is b
+    table = table.assign(verdict="worse", difference=-0.175)
+    table = table.assign(difference_low=-0.3, difference_high=-0.05)
+    table.to_csv(folder / "comparisons.csv", index=False)
+    assert table[["a", "b"]].iloc[0].tolist() == ["from_scratch", "feature_extraction"]
+    compared = content(Results.open(folder))["answer"][1]
+    assert compared == "It is better than training from scratch by 17.5 points [5.0, 30.0]."
+    table = table.assign(verdict="not distinguishable", difference_high=0.1)
+    table.to_csv(folder / "comparisons.csv", index=False)
+    compared = content(Results.open(folder))["answer"][1]
+    assert (
+        compared
+        == "It is not distinguishable from training from scratch (+17.5 points [-10.0, 30.0])."
+    )
+
+
+def test_doubtful_labels_are_part_of_the_answer(finish: Finish) -> None:
+    folder = finish()
+    pd.DataFrame({"image_id": ["a", "b"]}).to_csv(folder / "label_errors.csv", index=False)
+    assert content(Results.open(folder))["answer"][2].startswith("2 labels are probably wrong")
 
 
 def test_the_chosen_strategy_is_set_off(finish: Finish) -> None:

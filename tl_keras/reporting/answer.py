@@ -1,10 +1,8 @@
 """The question of an experiment and its answer in three sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from tl_keras.reporting.held_out import rows_like, strategy_name
 from tl_keras.reporting.results import Results
@@ -12,6 +10,8 @@ from tl_keras.reporting.tables import REFERENCE
 
 Row = Mapping[Any, Any]
 
+# With which the choice is compared.
+BASELINES = ("from_scratch", REFERENCE)
 # A class that is recognised less often is named in the answer.
 WEAK_RECALL = 0.8
 
@@ -49,66 +49,67 @@ def _chosen(results: Results) -> str:
 
 def _compared(results: Results) -> str:
     """Against from scratch, which tells what borrowing gains, and against feature extraction."""
-    chosen = results.summary_of(results.chosen)
-    rows = rows_like(results.summary, chosen, ["train_per_class"])
-    parts = []
-    for strategy, words in (("from_scratch", "training from scratch"), (REFERENCE, None)):
-        other = rows[rows["strategy"] == strategy]
-        if len(other) and chosen["strategy"] != strategy:
-            parts.append(_against(results, chosen, other.iloc[0].to_dict(), words))
-    if not parts:
+    table, chosen = results.table("comparisons"), results.summary_of(results.chosen)
+    if table is None:
         return "Nothing else was trained to compare it with."
-    return "It is " + " and ".join(parts) + "."
+    own = rows_like(table, chosen, ["train_per_class"])
+    name, parts = strategy_name(chosen), []
+    for other in BASELINES:
+        for mine, theirs, sign in (("a", "b", 1), ("b", "a", -1)):
+            rows = own[(own[f"{mine}_name"] == name) & (own[theirs] == other)]
+            parts += [_against(row, theirs, sign) for row in rows.to_dict("records")]
+    return "It is " + " and ".join(parts) + "." if parts else "It was compared with no other."
 
 
-def _against(results: Results, chosen: Row, other: Row, words: str | None) -> str:
-    name = words or strategy_name(other)
-    gap = 100 * (chosen["test_accuracy_mean"] - other["test_accuracy_mean"])
-    outcome = _verdict(results, chosen, other)
-    if outcome == "not distinguishable":
-        return f"not distinguishable from {name} ({gap:+.1f} points) on these photos"
-    if outcome is None:
-        return f"{abs(gap):.1f} points {'above' if gap >= 0 else 'below'} {name}"
-    return f"{outcome} than {name} by {abs(gap):.1f} points"
-
-
-def _verdict(results: Results, chosen: Row, other: Row) -> str | None:
-    """What the paired comparison of two rows of the summary says; None without one."""
-    if other["strategy"] == REFERENCE:
-        return None if pd.isna(chosen["verdict"]) else str(chosen["verdict"])
-    return None
+def _against(row: Row, other: str, sign: int) -> str:
+    """What a row of `comparisons.csv` says of the chosen strategy, whose sign is -1 as its b."""
+    name = str(row[f"{other}_name"]).replace("from scratch", "training from scratch")
+    gap = 100 * sign * row["difference"]
+    ends = sorted(100 * sign * row[f"difference_{end}"] for end in ("low", "high"))
+    if row["verdict"] == "not distinguishable":
+        return f"not distinguishable from {name} ({gap:+.1f} points [{ends[0]:.1f}, {ends[1]:.1f}])"
+    if gap < 0:
+        gap, ends = -gap, [-ends[1], -ends[0]]
+        return f"worse than {name} by {gap:.1f} points [{ends[0]:.1f}, {ends[1]:.1f}]"
+    return f"better than {name} by {gap:.1f} points [{ends[0]:.1f}, {ends[1]:.1f}]"
 
 
 def _caution(results: Results) -> str:
-    """The first of what a user should know: generated images, a weak class, or what is unsure."""
+    """What to know before using it: a class that is missed, doubtful labels, what photos buy."""
+    sentence = "; ".join([*_weakest(results), *_doubtful_labels(results), *_more_photos(results)])
+    if not sentence:
+        return f"Every class is recognised in at least {WEAK_RECALL:.0%} of its test photos."
+    return sentence[0].upper() + sentence[1:] + "."
+
+
+def _weakest(results: Results) -> Iterator[str]:
     scores = results.table("per_class")
-    parts = []
     if scores is not None:
         own = scores[scores["run_id"] == results.chosen["run_id"]].sort_values("recall")
-        weakest = own.iloc[0]
-        if weakest["recall"] < WEAK_RECALL:
-            parts.append(
-                f"the class it misses most is {weakest['class']} (recognised in "
-                f"{_percent(weakest['recall'])} of {weakest['support']} test photos)"
+        row = own.iloc[0]
+        if row["recall"] < WEAK_RECALL:
+            yield (
+                f"the class it misses most is {row['class']} (recognised in "
+                f"{_percent(row['recall'])} of {row['support']} test photos)"
             )
+
+
+def _doubtful_labels(results: Results) -> Iterator[str]:
+    errors = results.table("label_errors")
+    if errors is not None:
+        yield f"{len(errors)} labels are probably wrong, which the figures count as right"
+
+
+def _more_photos(results: Results) -> Iterator[str]:
     curve = results.facts("learning_curve")
-    own_law = _law_of(curve, results.chosen) if curve else None
-    if own_law:
-        gain = own_law["more_photos"]["gain"]
-        parts.append(
-            f"{own_law['more_photos']['photos']} more labelled photos would add about "
-            f"{100 * gain['estimate']:.1f} points [{100 * gain['low']:.1f}, "
-            f"{100 * gain['high']:.1f}]"
+    law = _law_of(curve, results.chosen) if curve else None
+    if law:
+        more = law["more_photos"]
+        gain = ", ".join(f"{100 * more['gain'][end]:.1f}" for end in ("low", "high"))
+        yield (
+            f"{more['photos']} more labelled photos would add about "
+            f"{100 * more['gain']['estimate']:.1f} points [{gain}]"
         )
-    row = results.summary_of(results.chosen)
-    width = 100 * (row["test_accuracy_high"] - row["test_accuracy_low"])
-    parts.append(
-        f"the interval is {width:.0f} points wide, so a difference smaller than that is no finding"
-        if width > 5
-        else f"the interval is {width:.1f} points wide"
-    )
-    sentence = "; ".join(parts)
-    return sentence[0].upper() + sentence[1:] + "."
 
 
 def _law_of(curve: Row, run: Row) -> Row | None:
