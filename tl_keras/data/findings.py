@@ -61,8 +61,8 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def alike(groups: Sequence[Sequence[str]]) -> str:
     """The first groups of copies for a message, such as "a/1.png = b/1.png; a/2.png = a/3.png"."""
     listed = [" = ".join(group[:_EXAMPLES]) for group in groups[:_EXAMPLES]]
-    more = f" and {len(groups) - _EXAMPLES} more groups" if len(groups) > _EXAMPLES else ""
-    return "; ".join(listed) + more
+    left = len(groups) - _EXAMPLES
+    return "; ".join(listed) + (f" and {left} more group{'s' * (left > 1)}" if left > 0 else "")
 
 
 def find_all(

@@ -10,7 +10,15 @@ from tl_keras.reporting.thumbnails import thumbnail
 
 MOST_PHOTOS = 60
 # In a report, whose reader has more to look at.
-MOST_IN_REPORT = 24
+MOST_IN_REPORT = 12
+# Findings that may make every figure wrong: they are shown at once, the others on a click.
+GRAVE = (
+    "label_errors",
+    "unreadable",
+    "duplicates_across_classes",
+    "near_duplicates_across_classes",
+    "duplicates_across_splits",
+)
 _SIDE = 160
 
 # Image ids, and what there is to say about each.
@@ -34,6 +42,7 @@ class Section:
     message: str
     parts: list[Part]
     more: int
+    grave: bool
 
 
 def audit_page(report: AuditReport, most: int = MOST_PHOTOS) -> str:
@@ -63,6 +72,11 @@ def audit_facts(report: AuditReport, most: int = MOST_IN_REPORT) -> dict[str, An
 
 def _sections(report: AuditReport, most: int) -> Iterator[Section]:
     photos = _Photos(report, most)
+    errors = report.label_errors()
+    if len(errors):
+        text = f"{len(errors)} labels are probably wrong, the surest first."
+        shown = [("", [_suspect(row) for row in errors.head(most).to_dict("records")])]
+        yield photos.section("label_errors", text, shown, len(errors))
     for finding in report.audit.findings:
         groups = finding.groups or ((finding.image_ids,) if finding.image_ids else ())
         parts = [
@@ -73,11 +87,6 @@ def _sections(report: AuditReport, most: int) -> Iterator[Section]:
             for number, group in enumerate(groups[:most], 1)
         ]
         yield photos.section(finding.kind, finding.message, parts, len(finding.image_ids))
-    errors = report.label_errors()
-    if len(errors):
-        text = f"{len(errors)} labels are probably wrong, the surest first."
-        shown = [("", [_suspect(row) for row in errors.head(most).to_dict("records")])]
-        yield photos.section("label_errors", text, shown, len(errors))
     matches = matches_or_none(report.matches)
     if len(matches):
         text = (
@@ -119,7 +128,8 @@ class _Photos:
                 shown.append(Part(title, chosen))
                 left -= len(chosen)
         title = kind.replace("_", " ").capitalize()
-        return Section(kind, title, message, shown, max(0, count - (self._most - left)))
+        more = max(0, count - (self._most - left))
+        return Section(kind, title, message, shown, more, kind in GRAVE)
 
     def _photo(self, image_id: str, words: str) -> Photo:
         if image_id not in self._made:

@@ -251,6 +251,7 @@ class Ledger:
         return path
 
     def read(self, name: str) -> pd.DataFrame:
+        """`<name>.csv` as it was written, but for the types of empty columns."""
         return _read_csv(self.folder / f"{name}.csv")
 
     def _refuse_other(self, name: str, table: pd.DataFrame) -> None:
@@ -312,9 +313,11 @@ def load_runs(results_dir: str | Path) -> pd.DataFrame:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """A table as it was written: the default of pandas 2 may be off by the last bit."""
+    # numbers of blocks stand beside "all" and ranges
+    texts: dict[str, Any] = dict.fromkeys(("unfrozen_blocks", "head_blocks"), "string")
     if pd.__version__.startswith("2."):
-        return pd.read_csv(path, float_precision="round_trip")
-    return pd.read_csv(path)
+        return pd.read_csv(path, dtype=texts, float_precision="round_trip")
+    return pd.read_csv(path, dtype=texts)
 
 
 def write_json(path: Path, content: Any) -> None:

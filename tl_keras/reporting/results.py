@@ -61,14 +61,11 @@ class Results:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        table = Ledger(self.folder).read("runs")
-        texts = [name for name in ("unfrozen_blocks", "head_blocks") if name in table]
-        # numbers of blocks stand beside "all"
-        return table.astype(dict.fromkeys(texts, "string"))
+        return Ledger(self.folder).read("runs")
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        return Ledger(self.folder).read("summary").astype({"unfrozen_blocks": "string"})
+        return Ledger(self.folder).read("summary")
 
     @cached_property
     def chosen(self) -> Mapping[Any, Any]:
