@@ -1,5 +1,7 @@
 """Sections of an audit: what is shown, how much of it, and what is grave."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
