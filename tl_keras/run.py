@@ -58,6 +58,7 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
         from tl_keras.experiment import run_experiment
+        from tl_keras.reporting.report import REPORT
         from tl_keras.reporting.tables import advice_in_hindsight
         from tl_keras.reporting.terminal import (
             TerminalMonitor,
@@ -78,13 +79,18 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
         console.print(text, highlight=False)
     if result.decision is not None:
         show_decision(console, result.decision)
-    console.print(
-        f"Tables and configuration: {result.folder}", markup=False, highlight=False, soft_wrap=True
-    )
-    if result.export is not None:
-        console.print(
-            f"SavedModel, checked: {result.export}", markup=False, highlight=False, soft_wrap=True
-        )
+    curve = result.folder / "learning_curve.json"
+    if curve.exists():
+        for sentence in json.loads(curve.read_text())["sentences"]:
+            console.print(sentence, markup=False, highlight=False)
+    places = {
+        "Report, for a browser": result.folder / REPORT,
+        "Tables and configuration": result.folder,
+        "SavedModel, checked": result.export,
+    }
+    for what, path in places.items():
+        if path is not None:
+            console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

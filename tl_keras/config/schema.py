@@ -351,8 +351,8 @@ class SearchConfig(_Section):
         default=("own", "probed"),
         min_length=1,
         description='Cuts to choose from: "own" is backbone.cut, "top" the last block, "probed" '
-        "the block that linear probes choose on the training images of the first seed, or a "
-        "block's name.",
+        "the block that linear probes choose on the training images of the first seed (of each "
+        "with estimate.method k_fold), or a block's name.",
     )
     learning_rates: tuple[Rate, ...] = Field(
         default=(3e-5, 1e-4, 3e-4), min_length=1, description="Learning rates of phase 2."
@@ -373,8 +373,8 @@ class SearchConfig(_Section):
         ge=1,
         le=20,
         description="Train each trial on so many folds of the training and validation images of "
-        "the first seed (fewer where a class has fewer groups); 1 is one training, scored on the "
-        "validation images.",
+        "the first seed, or of each with estimate.method k_fold (fewer where a class has fewer "
+        "groups); 1 is one training, scored on the validation images.",
     )
     choice: Literal["one_standard_error", "best"] = Field(
         default="one_standard_error",
