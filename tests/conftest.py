@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.reporting import tables
+from tl_keras.reporting.comparisons import comparison_table
+from tl_keras.reporting.held_out import TestResults
+from tl_keras.reporting.ledger import Ledger, Outcome, runs_table, write_json
 
 # Without a GPU every machine computes the same.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -204,3 +211,109 @@ def colour_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     version.rename(directory / "3")
     return directory
+
+
+FINISHED_CLASSES = ("crack", "dent")
+FINISHED_LABELS = np.repeat([0, 1], 20)
+# Test images of 40 that the strategy answers wrongly, the first ones of class "crack".
+FINISHED_WRONG = {"from_scratch": 15, "feature_extraction": 8, "fine_tuning": 2}
+FINISHED_DEPTHS = {"from_scratch": "all", "feature_extraction": "0", "fine_tuning": "2"}
+
+
+def _finished_row(strategy: str, seed: int, name: str) -> dict[str, Any]:
+    right = 1 - FINISHED_WRONG[strategy] / len(FINISHED_LABELS)
+    return {
+        "experiment": name,
+        "run_id": f"{strategy}-n5-s{seed}",
+        "strategy": strategy,
+        "seed": seed,
+        "train_per_class": 5,
+        "labelled_images_per_class": 10.0,
+        "unfrozen_blocks": FINISHED_DEPTHS[strategy],
+        "cut": "top",
+        "trainable_parameters": 100,
+        "validation_loss": FINISHED_WRONG[strategy] / 10,
+        "validation_accuracy": right,
+        "test_loss": 1.0,
+        "test_accuracy": right,
+        "test_macro_f1": right,
+        "test_balanced_accuracy": right,
+        "classes": 2,
+        "training_images": 10,
+        "validation_images": 10,
+        "test_images": len(FINISHED_LABELS),
+        "generated_images": False,
+        "phase_1_seconds": 1.0,
+        "phase_2_seconds": 2.0,
+        "classifier_megabytes": 8.6,
+        "milliseconds_per_image": 4.0,
+        "configuration_hash": "abc",
+    }
+
+
+def _finished_outcome(strategy: str, seed: int, name: str) -> Outcome:
+    right = np.arange(len(FINISHED_LABELS)) >= FINISHED_WRONG[strategy]
+    answered = np.where(right, FINISHED_LABELS, 1 - FINISHED_LABELS)
+    history = pd.DataFrame(
+        {
+            "run_id": [f"{strategy}-n5-s{seed}"] * 4,
+            "phase": ["head", "head", "fine_tuning", "fine_tuning"],
+            "epoch": [1, 2, 1, 2],
+            "loss": [1.0, 0.8, 0.5, 0.3],
+            "accuracy": [0.5, 0.6, 0.7, 0.8],
+            "validation_loss": [1.1, 0.9, 0.6, 0.5],
+            "validation_accuracy": [0.5, 0.6, 0.7, 0.8],
+        }
+    )
+    probabilities = np.eye(2, dtype=np.float32)[answered] * 0.8 + 0.1
+    return Outcome(
+        _finished_row(strategy, seed, name), history, probabilities[:20], probabilities, {}
+    )
+
+
+@pytest.fixture
+def finish(tmp_path: Path) -> Callable[..., Path]:
+    """`finish(name, strategies, **keys)`: the folder of an experiment with two seeds."""
+
+    def finished(
+        name: str = "parts",
+        strategies: tuple[str, ...] = tuple(FINISHED_WRONG),
+        photos: str = "photo",
+        **keys: Any,
+    ) -> Path:
+        config = ExperimentConfig.model_validate(
+            {
+                "name": name,
+                "data": {"folder": "photos", "train_per_class": 5},
+                "seeds": 2,
+                "results_dir": str(tmp_path / "results"),
+            }
+            | keys
+        )
+        ledger = Ledger.open(config)
+        names = [(strategy, seed) for strategy in strategies for seed in (0, 1)]
+        for strategy, seed in names:
+            ledger.add(f"{strategy}-n5-s{seed}", _finished_outcome(strategy, seed, name))
+        run_ids = [f"{strategy}-n5-s{seed}" for strategy, seed in names]
+        runs = runs_table([ledger.row(run_id) for run_id in run_ids])
+        predicted = {name: ledger.test_probabilities(name).argmax(axis=1) for name in run_ids}
+        rows = dict.fromkeys(run_ids, np.arange(len(FINISHED_LABELS)))
+        results = TestResults(FINISHED_LABELS, rows, predicted, FINISHED_CLASSES)
+        ids = [f"{photos}{number}" for number in range(len(FINISHED_LABELS))]
+        for title, table in {
+            "runs": runs,
+            "summary": tables.summary_table(runs, results),
+            "comparisons": comparison_table(runs, results),
+            "per_class": tables.per_class_table(runs, results),
+            "confusion": tables.confusion_table(runs, results),
+            "history": ledger.histories(run_ids),
+            "images": pd.DataFrame({"image_id": ids, "sha256": ids}),
+            "splits": pd.DataFrame(
+                {"part": "test", "image_id": ids, "class_index": FINISHED_LABELS}
+            ),
+        }.items():
+            ledger.write(title, table)
+        write_json(ledger.folder / "environment.json", {"tensorflow": "2.21", "processors": 2})
+        return ledger.folder
+
+    return finished

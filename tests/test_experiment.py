@@ -1062,3 +1062,42 @@ def test_a_search_of_other_weights_does_not_go_on(configure: Configure, tmp_path
     record.write_text(json.dumps(facts | {"source_weights_sha256": "12ab"}))
     with pytest.raises(ResultsError, match=r'n3 holds .*\n  source_weights_sha256: "12ab" -> "'):
         run_experiment(config)
+
+
+def test_errors_audit_curve_and_report_are_written(result: ExperimentResult) -> None:
+    errors = pd.read_csv(result.folder / "errors.csv")
+    pictures = {path.name for path in (result.folder / "errors").iterdir()}
+    assert len(pictures) == 2 * len(errors) > 0
+    wrong = json.loads((result.folder / "errors.json").read_text())
+    assert wrong["run_id"] == json.loads((result.folder / "export.json").read_text())["run_id"]
+    assert wrong["wrong"] == (~errors["right"]).sum()
+
+    found = json.loads((result.folder / "audit.json").read_text())
+    assert found["classes"] == [[label, 14] for label in CLASSES]
+
+    curve = pd.read_csv(result.folder / "learning_curve.csv")
+    measured = curve[(curve["kind"] == "measured") & (curve["strategy"] == "feature_extraction")]
+    own = result.summary[result.summary["strategy"] == "feature_extraction"]
+    assert measured["train_per_class"].tolist() == [3, 5]
+    assert measured["accuracy"].tolist() == pytest.approx(own["test_accuracy_mean"].tolist())
+
+    page = (result.folder / "report.html").read_text(encoding="utf-8")
+    for section in ("audit", "strategies", "training", "classes", "errors", "curve", "made"):
+        assert f'<h2 id="{section}">' in page
+
+
+def test_one_size_has_a_curve_of_the_quick_strategies_on_parts(
+    configure: Configure, tmp_path: Path
+) -> None:
+    config = configure(tmp_path, strategies=["linear_probe", "feature_extraction"])
+    config["data"] = config["data"] | {"train_per_class": 8, "validation_per_class": 2}
+    config["data"]["test_fraction"] = 0.25
+    result = run_experiment(config)
+    curve = pd.read_csv(result.folder / "learning_curve.csv")
+    sizes = curve[curve["kind"] == "measured"].groupby("strategy")["train_per_class"].apply(list)
+    assert sizes.to_dict() == {"linear_probe": [2, 4, 8], "feature_extraction": [2, 4, 8]}
+    assert sorted(result.runs["train_per_class"].unique()) == [8], "small runs are not kept"
+    whole = curve[(curve["kind"] == "measured") & (curve["train_per_class"] == 8)]
+    assert whole["accuracy"].tolist() == pytest.approx(
+        result.summary["test_accuracy_mean"].tolist()
+    )
