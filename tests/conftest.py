@@ -309,7 +309,7 @@ def finish(tmp_path: Path) -> Callable[..., Path]:
             "history": ledger.histories(run_ids),
             "images": pd.DataFrame({"image_id": ids, "sha256": ids}),
             "splits": pd.DataFrame(
-                {"part": "test", "image_id": ids, "class_index": FINISHED_LABELS}
+                {"seed": None, "part": "test", "image_id": ids, "class_index": FINISHED_LABELS}
             ),
         }.items():
             ledger.write(title, table)

@@ -229,7 +229,8 @@ def test_unpaired_strategies_are_refused() -> None:
 
 def test_independent_strategies_give_newcombes_interval() -> None:
     # 56 of 70 against 48 of 80, the example (a) of Newcombe (1998), method 10
-    interval = independent_difference(hits(56, 70), hits(48, 80))
+    one, other = accuracy_interval(hits(56, 70)), accuracy_interval(hits(48, 80))
+    interval = independent_difference(one, other)
     assert interval.estimate == pytest.approx(0.2)
     assert interval.low == pytest.approx(0.0524, abs=1e-4)
     assert interval.high == pytest.approx(0.3339, abs=1e-4)

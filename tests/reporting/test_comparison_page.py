@@ -14,10 +14,12 @@ FROZEN = {"strategies": ("feature_extraction",)}
 Finish = Callable[..., Path]
 
 
+def choices(*folders: Path) -> list[Choice]:
+    return [Choice.of(Results.open(folder), place) for place, folder in enumerate(folders)]
+
+
 def test_the_same_photos_are_compared_in_pairs(finish: Finish) -> None:
-    best, frozen = (
-        Choice.of(Results.open(folder)) for folder in (finish("best"), finish("frozen", **FROZEN))
-    )
+    best, frozen = choices(finish("best"), finish("frozen", **FROZEN))
     found = difference(best, frozen)
     assert found.estimate == pytest.approx(0.15)
     assert found.method == "bootstrap over seeds and test images"
@@ -29,9 +31,7 @@ def test_the_same_photos_are_compared_in_pairs(finish: Finish) -> None:
 
 
 def test_other_photos_are_compared_by_their_intervals(finish: Finish) -> None:
-    one, other = (
-        Choice.of(Results.open(folder)) for folder in (finish("one"), finish("other", photos="new"))
-    )
+    one, other = choices(finish("one"), finish("other", photos="new"))
     found = difference(one, other)
     assert found.estimate == 0
     assert found.method == "intervals of both, joined by their squares"
@@ -47,8 +47,8 @@ def test_the_page_says_what_is_different(finish: Finish, tmp_path: Path) -> None
 
 
 def test_every_strategy_of_every_experiment_is_in_the_table(finish: Finish) -> None:
-    choices = [Choice.of(Results.open(finish("a"))), Choice.of(Results.open(finish("b", **FROZEN)))]
-    rows = {row[0]: row[1:] for row in comparison(choices)["strategies"].rows}
+    both = choices(finish("a"), finish("b", **FROZEN))
+    rows = {row[0]: row[1:] for row in comparison(both)["strategies"].rows}
     assert rows["feature extraction"] == ["0.800", "0.800"]
     assert rows["from scratch"] == ["0.625", ""]
 

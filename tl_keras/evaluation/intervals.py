@@ -155,29 +155,19 @@ def paired_difference(
     return _from_draws(variation.mean, np.clip(draws, -1, 1), correct_a, method, level)
 
 
-def independent_difference(
-    correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_], level: float = 0.95
-) -> Interval:
+def independent_difference(a: Interval, b: Interval) -> Interval:
     """Accuracy of a minus accuracy of b, in -1..1, where they answered different test images.
 
-    The intervals of both are joined by their squares, as in method 10 of Newcombe (1998),
-    "Interval estimation for the difference between independent proportions".
-
-    Args:
-        correct_a: `(seeds, images)`, at least 2 images.
-        correct_b: `(seeds, images)`, others.
-        level: Between 0 and 1.
-
-    Raises:
-        ValueError: An array is not boolean, not `(seeds, images)` or too small; `level` is not
-            between 0 and 1.
+    The intervals of both, which must be of one level, are joined by their squares, as in method 10
+    of Newcombe (1998), "Interval estimation for the difference between independent proportions".
     """
-    a, b = (accuracy_interval(correct, level) for correct in (correct_a, correct_b))
     estimate = a.estimate - b.estimate
     low = estimate - np.hypot(a.estimate - a.low, b.high - b.estimate)
     high = estimate + np.hypot(a.high - a.estimate, b.estimate - b.low)
     n_seeds, n_images = (min(pair) for pair in ((a.n_seeds, b.n_seeds), (a.n_images, b.n_images)))
-    return Interval(estimate, float(low), float(high), n_seeds, n_images, SQUARE_AND_ADD, level)
+    return Interval(
+        estimate, float(low), float(high), n_seeds, n_images, SQUARE_AND_ADD, a.level, a.folds
+    )
 
 
 def paired_values(

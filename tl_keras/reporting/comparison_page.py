@@ -1,7 +1,7 @@
 """Several experiments beside each other: what each chose, and how the choices differ on test."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,8 @@ import pandas as pd
 from tl_keras.config.files import differences
 from tl_keras.errors import ResultsError
 from tl_keras.evaluation.comparison import verdict
-from tl_keras.evaluation.intervals import (
-    Interval,
-    accuracy_interval,
-    independent_difference,
-    paired_difference,
-)
-from tl_keras.reporting.held_out import method_of, strategy_name
+from tl_keras.evaluation.intervals import Interval, independent_difference
+from tl_keras.reporting.held_out import TestResults, method_of, strategy_name
 from tl_keras.reporting.ledger import Ledger
 from tl_keras.reporting.pages import Cells, render, write_page
 from tl_keras.reporting.plots import data_uri, experiments_figure
@@ -34,30 +29,71 @@ class Choice:
     Attributes:
         results: of the experiment.
         name: of the experiment and the strategy.
-        correct: boolean (seeds, test images).
-        photos: `image_id` and content of every test image, in the order of the answers.
+        runs: of the strategy; their run_id begins with the experiment's place in the comparison.
+        tested: what they answered.
+        photos: image_id and content of every image, in the order of `tested.labels`.
     """
 
     results: Results
     name: str
-    correct: np.ndarray
+    runs: pd.DataFrame
+    tested: TestResults
     photos: tuple[str, ...]
 
     @classmethod
-    def of(cls, results: Results) -> "Choice":
+    def of(cls, results: Results, place: int) -> "Choice":
         """Read the answers of the strategy that validation chose, all its seeds."""
-        runs, chosen = results.runs, results.chosen
-        own = method_of(runs, str(chosen["run_id"])).sort_values("seed")
-        test = _test_images(results)
-        ledger, labels = Ledger(results.folder), test["class_index"].to_numpy()
-        predicted = [ledger.test_probabilities(run_id).argmax(axis=1) for run_id in own["run_id"]]
-        row = results.summary_of(chosen)
+        own = method_of(results.runs, str(results.chosen["run_id"])).sort_values("seed")
+        ledger = Ledger(results.folder)
+        splits, images = ledger.read("splits"), ledger.read("images")
+        test = splits[splits["part"] == "test"].merge(images[["image_id", "sha256"]], on="image_id")
+        known = test.drop_duplicates("image_id").sort_values("image_id")
+        position = pd.Series(range(len(known)), known["image_id"])
+        names = {run_id: f"{place}/{run_id}" for run_id in own["run_id"]}
+        rows, predicted = {}, {}
+        for run in own.to_dict("records"):
+            # a seed is named where each has a test split of its own
+            part = test[test["seed"].isna() | (test["seed"] == run["seed"])]
+            name = names[run["run_id"]]
+            rows[name] = position[part["image_id"]].to_numpy(np.int64)
+            predicted[name] = ledger.test_probabilities(run["run_id"]).argmax(axis=1)
+        folds = results.config["estimate"]["folds"] or 0
+        labels = known["class_index"].to_numpy(np.int64)
         return cls(
             results,
-            f"{results.config['name']}: {strategy_name(row)}",
-            np.stack(predicted) == labels,
-            tuple(test["image_id"] + " " + test["sha256"]),
+            f"{results.config['name']}: {strategy_name(results.summary_of(results.chosen))}",
+            own.assign(run_id=own["run_id"].map(names)),
+            TestResults(labels, rows, predicted, (), folds),
+            tuple(known["image_id"] + " " + known["sha256"]),
         )
+
+    @property
+    def accuracy(self) -> Interval:
+        """As in `summary.csv`."""
+        row = self.results.summary_of(self.results.chosen)
+        return Interval(
+            row["test_accuracy_mean"],
+            row["test_accuracy_low"],
+            row["test_accuracy_high"],
+            n_seeds=len(self.runs),
+            n_images=len(self.photos),
+            method=row["interval_method"],
+            folds=self.tested.folds,
+        )
+
+    def tested_like(self, other: "Choice") -> bool:
+        """Whether the seeds that both have answered the same photos."""
+        mine, theirs = (
+            {seed: each.tested.rows[run_id].tolist() for run_id, seed in _seeds(each.runs)}
+            for each in (self, other)
+        )
+        shared = mine.keys() & theirs.keys()
+        same = all(mine[seed] == theirs[seed] for seed in shared)
+        return self.photos == other.photos and self.tested.folds == other.tested.folds and same
+
+
+def _seeds(runs: pd.DataFrame) -> list[tuple[str, int]]:
+    return list(zip(runs["run_id"], runs["seed"], strict=True))
 
 
 def write_comparison(folders: Sequence[Path], path: Path) -> Path:
@@ -70,7 +106,8 @@ def write_comparison(folders: Sequence[Path], path: Path) -> Path:
     Raises:
         ResultsError: a folder holds no finished experiment, or the page cannot be written.
     """
-    choices = [Choice.of(Results.open(folder)) for folder in folders]
+    opened = [Results.open(folder) for folder in folders]
+    choices = [Choice.of(results, place) for place, results in enumerate(opened)]
     try:
         write_page(path, render(TEMPLATE, comparison(choices)))
     except OSError as error:
@@ -82,7 +119,7 @@ def write_comparison(folders: Sequence[Path], path: Path) -> Path:
 
 def comparison(choices: Sequence[Choice]) -> dict[str, Any]:
     """What the template names."""
-    intervals = [accuracy_interval(choice.correct) for choice in choices]
+    intervals = [choice.accuracy for choice in choices]
     names = [choice.name for choice in choices]
     return {
         "names": [choice.results.config["name"] for choice in choices],
@@ -102,14 +139,22 @@ def comparison(choices: Sequence[Choice]) -> dict[str, Any]:
 
 def difference(a: Choice, b: Choice) -> Interval:
     """Accuracy of a less that of b: paired where both answered the same photos."""
-    if a.photos != b.photos:
-        return independent_difference(a.correct, b.correct)
-    seeds = min(len(a.correct), len(b.correct))
-    return paired_difference(a.correct[:seeds], b.correct[:seeds])
+    if a.tested_like(b):
+        rows, predicted = a.tested.rows, a.tested.predicted
+        both = replace(
+            a.tested,
+            rows={**rows, **b.tested.rows},
+            predicted={**predicted, **b.tested.predicted},
+        )
+        found = both.difference(a.runs, b.runs)
+        if found is not None:
+            return found[0]
+    return independent_difference(a.accuracy, b.accuracy)
 
 
 def _sentence(a: Choice, b: Choice) -> str:
-    how = "paired, on the same test photos" if a.photos == b.photos else "on different test photos"
+    same = a.tested_like(b)
+    how = "paired, on the same test photos" if same else "on different test photos"
     return f"{verdict(difference(a, b), a.name, b.name).sentence} ({how})."
 
 
@@ -148,11 +193,3 @@ def _strategies(choices: Sequence[Choice]) -> Cells:
     columns = ["strategy", *(choice.results.config["name"] for choice in choices)]
     rows = [[name, *(column.get(name, "") for column in by_experiment)] for name in names]
     return Cells(columns, rows, columns[1:])
-
-
-def _test_images(results: Results) -> pd.DataFrame:
-    """The test images in the order of the answers, with what is in them."""
-    ledger = Ledger(results.folder)
-    splits, images = ledger.read("splits"), ledger.read("images")
-    test = splits[splits["part"] == "test"]
-    return test.merge(images[["image_id", "sha256"]], on="image_id", how="left")

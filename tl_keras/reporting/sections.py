@@ -45,9 +45,30 @@ def strategies(results: Results) -> dict[str, Any]:
     return {
         "plot": data_uri(strategies_figure(shown, results.runs)),
         "table": Cells(columns, rows, columns[1:], marked),
+        "comparisons": _comparisons(results),
         "method": str(shown["interval_method"].iloc[0]),
-        "sentences": [f"{text}." for text in shown["sentence"].dropna()],
     }
+
+
+def _comparisons(results: Results) -> Cells | None:
+    """Any two strategies of the largest training size."""
+    table = results.table("comparisons")
+    if table is None:
+        return None
+    own = rows_like(table, results.largest.iloc[0].to_dict(), ["train_per_class"])
+    columns = ["strategy", "against", "difference, points", "95% interval", "verdict"]
+    rows = [
+        [
+            row["a_name"],
+            row["b_name"],
+            f"{100 * row['difference']:+.1f}",
+            f"{100 * row['difference_low']:.1f} to {100 * row['difference_high']:.1f}",
+            row["verdict"] + ("" if pd.isna(row["needed"]) else f": {row['needed']}"),
+        ]
+        for row in own.to_dict("records")
+        if "majority_class" not in (row["a"], row["b"])
+    ]
+    return Cells(columns, rows, columns[2:4]) if rows else None
 
 
 def training(results: Results) -> dict[str, Any] | None:
