@@ -51,7 +51,8 @@ def with_parts(
             rows.append(outcome.row)
             tested[run.run_id] = splits.test_of(seed)
             predicted[run.run_id] = outcome.test_probabilities.argmax(axis=1)
-    return runs_table(rows), replace(results, rows=tested, predicted=predicted)
+    small = runs_table(rows) if rows else runs.iloc[:0]
+    return small, replace(results, rows=tested, predicted=predicted)
 
 
 def _per_class(draw: Draw, labels: np.ndarray) -> int:
