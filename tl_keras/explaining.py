@@ -10,7 +10,9 @@ import pandas as pd
 from PIL import Image
 
 from tl_keras.data.rows import Rows
-from tl_keras.models.grad_cam import GradCam, overlay, randomisation_check
+from tl_keras.models.grad_cam import GradCam
+from tl_keras.models.heat import overlay
+from tl_keras.models.map_check import randomisation_check
 
 # The folder of the pictures, and the columns of the table.
 FOLDER = "errors"

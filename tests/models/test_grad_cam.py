@@ -11,14 +11,9 @@ from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.models import grad_cam
 from tl_keras.models.backbones import build_backbone
 from tl_keras.models.classifier import Backbone
-from tl_keras.models.grad_cam import (
-    GradCam,
-    class_activation_maps,
-    overlay,
-    randomisation_check,
-    rank_correlations,
-)
+from tl_keras.models.grad_cam import GradCam, class_activation_maps
 from tl_keras.models.heads import build_head
+from tl_keras.models.map_check import randomisation_check
 from tl_keras.transfer.linear_probe import probe_classifier
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -261,27 +256,6 @@ def test_check_is_one_where_the_weights_are_the_same(
     monkeypatch.setattr(cam, "shuffled_weights", lambda _: own)
     check = randomisation_check(cam, IMAGES, CLASSES, repeats=2)
     np.testing.assert_allclose(check, np.ones((2, 5)), atol=1e-12)
-
-
-def test_rank_correlations_by_hand() -> None:
-    # ranks 1 2 3 4 with 1 2 4 3: 1 - 6 * 2 / (4 * 15); reversed; flat
-    first = np.array([[[0, 1], [2, 3]]] * 3)
-    second = np.array([[[0, 10], [1000, 100]], [[4, 3], [2, 1]], [[7, 7], [7, 7]]])
-    np.testing.assert_allclose(rank_correlations(first, second), [0.8, -1, 0])
-
-
-def test_overlay_is_the_gray_photo_where_nothing_is_hot_and_bright_where_it_is() -> None:
-    image = np.full((1, 2, 3), (200, 100, 50), np.uint8)
-    shown = overlay(image, np.array([[0.0, 1.0]]), strength=0.5)
-    # 0.299 * 200 + 0.587 * 100 + 0.114 * 50 = 124.2; inferno ends in (252, 255, 164)
-    np.testing.assert_allclose(shown, [[[124, 124, 124], [188, 190, 144]]], atol=1)
-    assert shown.dtype == np.uint8
-    np.testing.assert_array_equal(image, np.full((1, 2, 3), (200, 100, 50)))
-
-
-def test_overlay_of_another_size() -> None:
-    with pytest.raises(ValueError, match=r"height and width of the image, \(4, 4\); got \(2, 2\)"):
-        overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((2, 2)))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Where a classifier looks: Grad-CAM maps, a photo under its map, and a check of the maps.
+"""Where a classifier looks: Grad-CAM maps.
 
 Every classifier of this package averages feature maps over their positions and computes the logits
 from these averages alone, so the gradients of Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391)
@@ -13,15 +13,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from scipy.stats import rankdata
 
 from tl_keras.models.classifier import Frozen
 
 # The outputs of all blocks that the head reads are in memory at once.
 BATCH = 16
-COLOURS = "inferno"
-# of red, green and blue, ITU-R BT.601
-LUMA = np.array((0.299, 0.587, 0.114))
 
 
 class GradCam:
@@ -162,78 +158,6 @@ def class_activation_maps(
 ) -> np.ndarray:
     """`GradCam.maps` of a classifier that is asked once: float32 (n, size, size), 0..1."""
     return GradCam(model).maps(images, class_indices)
-
-
-def randomisation_check(
-    cam: GradCam,
-    images: np.ndarray,
-    class_indices: np.ndarray,
-    *,
-    seed: int = 0,
-    repeats: int = 5,
-) -> np.ndarray:
-    """How far the maps depend on what was learned (Adebayo et al. 2018, arXiv:1810.03292).
-
-    Compares the evidence with that of the same network with shuffled weights; the classifier itself
-    stays as it is. Before the negative part is cut off, as a map says nothing about its order.
-
-    Args:
-        cam: of the classifier.
-        images: as of `GradCam.maps`.
-        class_indices: as of `GradCam.maps`.
-        seed: of the shuffled weights.
-        repeats: networks with shuffled weights. The sign of what one of them reads is an accident
-            that all images share, so that a single one may be far from 0 on every image.
-
-    Returns:
-        (repeats, n) Spearman correlations, -1..1. With a mean near 0 the maps show what was
-        learned; near 1 they would be the same without it.
-    """
-    own = cam.evidence(images, class_indices)
-    shuffled = (cam.shuffled_weights(seed + repeat) for repeat in range(repeats))
-    return np.stack(
-        [rank_correlations(own, cam.evidence(images, class_indices, ws)) for ws in shuffled]
-    )
-
-
-def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Spearman correlation of maps (n, height, width) with others, image by image: (n,), -1..1.
-
-    A flat map puts the pixels in no order: its correlation with any other is 0.
-    """
-    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second)]
-    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
-    products = np.sum(centred[0] * centred[1], axis=1)
-    scale = np.prod([np.linalg.norm(rank, axis=1) for rank in centred], axis=0)
-    return np.divide(products, scale, out=np.zeros(len(first)), where=scale > 0)
-
-
-def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.ndarray:
-    """A photo in shades of gray with a map on it as heat, so that every colour is heat.
-
-    Args:
-        image: (height, width, 3), RGB 0..255.
-        heat: (height, width), 0..1; the photo shows as it is where it is 0.
-        strength: opacity of the hottest pixel, 0..1.
-
-    Returns:
-        uint8 (height, width, 3), RGB.
-
-    Raises:
-        ValueError: the map is not of the photo's size.
-    """
-    from matplotlib import colormaps
-
-    if image.shape[:2] != heat.shape:
-        raise ValueError(
-            f"heat must have the height and width of the image, {image.shape[:2]}; got "
-            f"{heat.shape}. Resize one of them."
-        )
-    colours = 255 * colormaps[COLOURS](heat)[..., :3]
-    # the root, as a faint heat would else not be seen: its colour is dark, too
-    opacity = strength * np.sqrt(heat)[..., np.newaxis]
-    blended = (1 - opacity) * (image @ LUMA)[..., np.newaxis] + opacity * colours
-    return np.rint(blended).astype(np.uint8)
 
 
 @dataclass(frozen=True)
