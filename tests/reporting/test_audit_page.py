@@ -97,7 +97,8 @@ def test_nothing_found_is_said(table: ImageTable, checked: Audit) -> None:
 def test_a_warning_names_the_surest_suspects(table: ImageTable, checked: Audit) -> None:
     (text,) = AuditReport("set", table, checked, labels=suspects(5)).label_warnings()
     assert text == (
-        "5 labels are probably wrong: 00.png (looks like bad), 01.png (looks like <good>), "
-        "02.png (looks like bad) and 2 more. See the report."
+        "5 labels look wrong: 00.png (looks like bad), 01.png (looks like <good>), "
+        "02.png (looks like bad) and 2 more. Of right labels up to 1 in 200 is named too, so look "
+        "before you change one. See the report."
     )
     assert AuditReport("set", table, checked).label_warnings() == []

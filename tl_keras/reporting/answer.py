@@ -97,7 +97,9 @@ def _weakest(results: Results) -> Iterator[str]:
 def _doubtful_labels(results: Results) -> Iterator[str]:
     errors = results.table("label_errors")
     if errors is not None:
-        yield f"{len(errors)} labels are probably wrong, which the figures count as right"
+        count, verb = len(errors), "looks" if len(errors) == 1 else "look"
+        labels = "label" if count == 1 else "labels"
+        yield f"{count} {labels} {verb} wrong (see The photos), which the figures take as right"
 
 
 def _more_photos(results: Results) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tl_keras.reporting.audit_report import AuditReport, matches_or_none
+from tl_keras.reporting.audit_report import FALSE_ALARMS, AuditReport, matches_or_none
 from tl_keras.reporting.pages import Photo, render
 from tl_keras.reporting.thumbnails import thumbnail
 
@@ -74,7 +74,7 @@ def _sections(report: AuditReport, most: int) -> Iterator[Section]:
     photos = _Photos(report, most)
     errors = report.label_errors()
     if len(errors):
-        text = f"{len(errors)} labels are probably wrong, the surest first."
+        text = f"{report.doubtful()}, the surest first. {FALSE_ALARMS}"
         shown = [("", [_suspect(row) for row in errors.head(most).to_dict("records")])]
         yield photos.section("label_errors", text, shown, len(errors))
     for finding in report.audit.findings:
@@ -90,8 +90,8 @@ def _sections(report: AuditReport, most: int) -> Iterator[Section]:
     matches = matches_or_none(report.matches)
     if len(matches):
         text = (
-            f"{len(matches)} pairs look far more alike to the network than other images do: they "
-            "may show the same thing."
+            f"{len(matches)} {'pair is' if len(matches) == 1 else 'pairs are'} far more alike to "
+            "the network than other images: they may show the same thing."
         )
         pairs = [
             (

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tl_keras.reporting.audit_report import AuditReport
+from tl_keras.reporting.audit_report import FALSE_ALARMS, AuditReport
 
 _MOST_ROWS = 10
 
@@ -26,8 +26,8 @@ def show_audit(console: Console, report: AuditReport) -> None:
         _show_labels(console, report)
     if report.matches is not None and len(report.matches):
         console.print(
-            f"{len(report.matches)} pairs of images look far more alike to the network than "
-            "others do; they may show the same thing."
+            f"{len(report.matches)} pairs of images far more alike to the network than others; "
+            "they may show the same thing."
         )
     for note in report.notes:
         console.print(f"[bold yellow]NOTE[/bold yellow] {escape(note)}", highlight=False)
@@ -48,7 +48,7 @@ def _show_classes(console: Console, report: AuditReport) -> None:
 def _show_labels(console: Console, report: AuditReport) -> None:
     errors = report.label_errors()
     checked = report.labels.checked if report.labels is not None else 0
-    console.print(f"{checked} labels checked, {len(errors)} of them probably wrong.")
+    console.print(f"{checked} labels checked: {report.doubtful()}. {FALSE_ALARMS}")
     if len(errors):
         table = Table(show_edge=False)
         for name in ("image", "label", "looks like", "probability"):
