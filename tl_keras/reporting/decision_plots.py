@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tl_keras.reporting.plots import BLUE, GRAY, ORANGE, single_panel
+from tl_keras.reporting.plots import BLUE, GRAY, ORANGE, around, single_panel
 
 
 def reliability_figure(calibration: pd.DataFrame) -> Figure:
@@ -19,10 +19,8 @@ def reliability_figure(calibration: pd.DataFrame) -> Figure:
         ("after", BLUE, "calibrated"),
     ):
         bins = calibration[calibration["stage"] == stage]
-        below = bins["accuracy"] - bins["accuracy_low"]
-        above = bins["accuracy_high"] - bins["accuracy"]
         axes.errorbar(
-            *(bins["confidence"], bins["accuracy"], [below, above]),
+            *(bins["confidence"], bins["accuracy"], around(bins)),
             fmt="o-",
             color=color,
             capsize=3,

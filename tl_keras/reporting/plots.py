@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from tl_keras.evaluation.intervals import Interval
 from tl_keras.reporting.held_out import rows_like, strategy_name
@@ -46,12 +47,12 @@ def probes_figure(probes: pd.DataFrame) -> Figure:
     shown = mean_probes(probes)
     blocks, joined = shown[shown["depth"].notna()], shown[shown["depth"].isna()]
     figure, axes = single_panel()
-    errors = [
-        blocks["accuracy"] - blocks["accuracy_low"],
-        blocks["accuracy_high"] - blocks["accuracy"],
-    ]
     axes.errorbar(
-        blocks["depth"], blocks["accuracy"], errors, fmt="-", color=BLUE, alpha=0.6, capsize=3
+        *(blocks["depth"], blocks["accuracy"], around(blocks)),
+        fmt="-",
+        color=BLUE,
+        alpha=0.6,
+        capsize=3,
     )
     for shares, fill, label in ((True, BLUE, "averaged"), (False, "white", "left out")):
         points = blocks[(blocks["weight"] > 0) == shares]
@@ -145,11 +146,9 @@ def learning_curve_figure(curve: pd.DataFrame) -> Figure:
         axes.plot(fitted["train_per_class"], fitted["accuracy"], color=color, linewidth=1.2)
         # a little apart, so that intervals of several methods do not hide each other
         places = measured["train_per_class"] * (1 + 0.015 * number)
-        below = measured["accuracy"] - measured["accuracy_low"]
-        above = measured["accuracy_high"] - measured["accuracy"]
         name = strategy_name(group.iloc[0].to_dict())
         axes.errorbar(
-            places, measured["accuracy"], [below, above], fmt="o", color=color, label=name
+            places, measured["accuracy"], around(measured), fmt="o", color=color, label=name
         )
     axes.axvline(largest, color=GRAY, linestyle=":", linewidth=1)
     at_top = axes.get_xaxis_transform()
@@ -163,6 +162,13 @@ def learning_curve_figure(curve: pd.DataFrame) -> Figure:
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure
+
+
+def around(table: pd.DataFrame) -> NDArray[np.float64]:
+    """How far the interval of each accuracy reaches below and above it, (2, rows)."""
+    accuracy = table["accuracy"].to_numpy(np.float64)
+    low, high = (table[f"accuracy_{end}"].to_numpy(np.float64) for end in ("low", "high"))
+    return np.stack([accuracy - low, high - accuracy])
 
 
 def single_panel(height: float = INCHES[1]) -> tuple[Figure, Axes]:
