@@ -264,10 +264,12 @@ class Ledger:
         gone, come = set(old) - set(new), set(new) - set(old)
         changed = [line for line in (*old, *new) if line in gone | come]
         if changed:
+            count = f"{len(changed)} line{'s' * (len(changed) > 1)}"
+            which = "was there before" if changed[0] in gone else "is new"
             raise ResultsError(
                 f"The images are not those of the results in {self.folder}: {name}.csv differs in "
-                f"{len(changed)} lines, such as {changed[0]}. Restore the images, give this "
-                "experiment another name, or use --fresh to move the old folder aside."
+                f"{count}, such as {changed[0]}, which {which}. Restore the images, or run them "
+                "under another name, or with run --fresh, which moves this folder aside."
             )
 
     def _run(self, run_id: str) -> Path:
