@@ -1,5 +1,6 @@
 """The report of a small experiment made by hand: what a reader finds in it."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -135,3 +136,11 @@ def test_the_same_results_give_the_same_page(finish: Finish) -> None:
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="must be the folder of a finished experiment"):
         write_report(tmp_path)
+
+
+def test_folds_are_called_folds(finish: Finish) -> None:
+    folder = finish()
+    config = json.loads((folder / "config.json").read_text())
+    config["estimate"] |= {"method": "k_fold", "folds": 2, "repeats": 1}
+    write_json(folder / "config.json", config)
+    assert "2 folds, 40 test photos" in content(Results.open(folder))["answer"][0]

@@ -38,7 +38,8 @@ def _chosen(results: Results) -> str:
     row = results.summary_of(results.chosen)
     n, images = int(row["n"]), int(row["test_images"])
     about = "trained models of this kind" if n > 1 else "this trained model"
-    seeds = f"{n} seeds" if n > 1 else "one seed"
+    runs = "folds" if results.config["estimate"]["folds"] else "seeds"
+    seeds = f"{n} {runs}" if n > 1 else "one seed"
     return (
         f"Validation chose {strategy_name(row)}: on new photos {about} can be expected to be right "
         f"{_percent(row['test_accuracy_mean'])} of the time (95% interval "
