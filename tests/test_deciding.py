@@ -27,6 +27,12 @@ class Listener(Silent):
         self.warnings.append(text)
 
 
+@pytest.fixture(autouse=True)
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing the report takes longer than the rest; only what fixtures share has one."""
+    monkeypatch.setattr("tl_keras.experiment.write_report", lambda folder: folder)
+
+
 @pytest.fixture(scope="module")
 def configure(photos: Path, tiny_backbone: None) -> Configure:
     """`configure(results, **keys)`: linear probes of two seeds."""

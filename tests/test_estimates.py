@@ -20,6 +20,12 @@ Configure = Callable[..., dict[str, Any]]
 FOLDS, REPEATS = 2, 2
 
 
+@pytest.fixture(autouse=True)
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing the report takes longer than the rest; only what fixtures share has one."""
+    monkeypatch.setattr("tl_keras.experiment.write_report", lambda folder: folder)
+
+
 @pytest.fixture(scope="module")
 def configure(photos: Path, tiny_backbone: None) -> Configure:
     """`configure(results, **keys)`: two divisions into two folds, short training."""

@@ -62,6 +62,12 @@ TABLES = ("runs", "summary", "per_class", "confusion", "history", "trials", "spl
 Configure = Callable[..., dict[str, Any]]
 
 
+@pytest.fixture(autouse=True)
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing the report takes longer than the rest; only what fixtures share has one."""
+    monkeypatch.setattr("tl_keras.experiment.write_report", lambda folder: folder)
+
+
 @pytest.fixture(scope="module")
 def configure(photos: Path, tiny_backbone: None) -> Configure:
     """`configure(results, **keys)`: all strategies, two seeds, two sizes, short training."""
