@@ -492,7 +492,8 @@ def test_probabilities_are_those_of_the_model_to_serve(
     served = model(images.pixels[positions].astype(np.float32), training=True)
     np.testing.assert_allclose(probabilities, served, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    np.testing.assert_array_equal(probabilities[1], probabilities[2])
+    # on some processors the last bit depends on the place in the batch
+    np.testing.assert_allclose(probabilities[1], probabilities[2], rtol=1e-6)
 
 
 def test_balancing_weights_give_each_class_the_same_sum() -> None:
