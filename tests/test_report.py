@@ -53,3 +53,15 @@ def test_it_needs_no_tensorflow() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "False"
+
+
+def test_the_page_of_one_experiment_can_be_named(finish: Finish, tmp_path: Path) -> None:
+    assert main([str(finish()), "--output", str(tmp_path / "mine.html")]) == 0
+    assert (tmp_path / "mine.html").is_file()
+
+
+def test_a_page_that_cannot_be_written_is_a_sentence(
+    finish: Finish, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(finish()), "--output", str(tmp_path / "no" / "mine.html")]) == 2
+    assert "must be a file that can be written" in capsys.readouterr().err

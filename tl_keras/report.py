@@ -27,7 +27,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="FILE",
-        help="the page of a comparison (default: beside the first folder)",
+        help="the page (default: report.html in the folder; of a comparison beside the first one)",
     )
     return parser
 
@@ -37,7 +37,7 @@ def _report(options: argparse.Namespace) -> int:
     from tl_keras.reporting.report import write_report
 
     if len(options.results) == 1:
-        print(write_report(options.results[0]))
+        print(write_report(options.results[0], options.output))
         return 0
     names = "-".join(folder.resolve().name for folder in options.results)
     default = options.results[0].resolve().parent / f"comparison-{names}.html"

@@ -80,3 +80,24 @@ def test_one_strategy_alone_has_no_pairs() -> None:
     table = comparison_table(runs_table([row]), results)
     assert tuple(table) == COLUMNS
     assert table.empty
+
+
+def test_feature_extraction_is_always_what_others_are_compared_with() -> None:
+    rows = [
+        {
+            "run_id": f"{strategy}-{seed}",
+            "strategy": strategy,
+            "unfrozen_blocks": depth,
+            "train_per_class": 5,
+            "seed": seed,
+        }
+        for strategy, depth in (("from_scratch", "all"), ("feature_extraction", "0"))
+        for seed in (0, 1)
+    ]
+    runs = runs_table(rows)
+    names = runs["run_id"].tolist()
+    answers = {name: np.zeros(4, int) for name in names}
+    tested = dict.fromkeys(names, np.arange(4))
+    results = TestResults(np.array([0, 0, 1, 1]), tested, answers, ("x", "y"))
+    table = comparison_table(runs, results)
+    assert table[["a", "b"]].to_numpy().tolist() == [["from_scratch", "feature_extraction"]]

@@ -144,3 +144,30 @@ def test_folds_are_called_folds(finish: Finish) -> None:
     config["estimate"] |= {"method": "k_fold", "folds": 2, "repeats": 1}
     write_json(folder / "config.json", config)
     assert "2 folds, 40 test photos" in content(Results.open(folder))["answer"][0]
+
+
+def test_errors_whose_label_looks_wrong_are_marked(finish: Finish) -> None:
+    folder = finish()
+    (folder / "errors").mkdir()
+    for number in (1, 2):
+        for end in ("", "_map"):
+            (folder / "errors" / f"{number:02d}{end}.jpg").write_bytes(b"jpeg")
+    pd.DataFrame(
+        {
+            "image_id": ["doubtful.png", "clear.png"],
+            "label": "crack",
+            "predicted": "dent",
+            "probability": 0.9,
+            "probability_of_label": 0.1,
+            "right": False,
+            "photo": ["01", "02"],
+        }
+    ).to_csv(folder / "errors.csv", index=False)
+    facts = {"wrong": 2, "test_images": 40, "randomisation_correlation": 0.0}
+    write_json(folder / "errors.json", facts)
+    pd.DataFrame({"image_id": ["doubtful.png"]}).to_csv(folder / "label_errors.csv", index=False)
+    errors = content(Results.open(folder))["errors"]
+    marked, clear = errors["wrong_photos"]
+    assert marked.lines[-1] == "this label looks wrong"
+    assert clear.lines[-1] == "probability of crack: 10%"
+    assert "Of those shown 1 has a label that looks wrong" in html_of(folder)

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tl_keras.reporting.held_out import rows_like, strategy_name
+from tl_keras.reporting.held_out import REFERENCE, rows_like, strategy_name
 from tl_keras.reporting.results import Results
-from tl_keras.reporting.tables import REFERENCE
 
 Row = Mapping[Any, Any]
 

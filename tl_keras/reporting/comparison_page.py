@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.config.files import differences
-from tl_keras.errors import ResultsError
 from tl_keras.evaluation.comparison import verdict
 from tl_keras.evaluation.intervals import Interval, independent_difference
 from tl_keras.reporting.held_out import TestResults, method_of, strategy_name
@@ -108,12 +107,7 @@ def write_comparison(folders: Sequence[Path], path: Path) -> Path:
     """
     opened = [Results.open(folder) for folder in folders]
     choices = [Choice.of(results, place) for place, results in enumerate(opened)]
-    try:
-        write_page(path, render(TEMPLATE, comparison(choices)))
-    except OSError as error:
-        raise ResultsError(
-            f"{path} must be a file that can be written; got: {error}. Choose another --output."
-        ) from error
+    write_page(path, render(TEMPLATE, comparison(choices)))
     return path
 
 

@@ -7,7 +7,10 @@ from typing import Any
 import pandas as pd
 
 from tl_keras.evaluation.comparison import verdict
-from tl_keras.reporting.held_out import TestResults, by_strategy, strategy_name
+from tl_keras.reporting.held_out import REFERENCE, TestResults, by_strategy, strategy_name
+
+# The keys of a strategy and its runs.
+Strategy = tuple[dict[str, Any], pd.DataFrame]
 
 COLUMNS = (
     "train_per_class",
@@ -41,22 +44,27 @@ def comparison_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
         with its 95% interval; the verdict and its sentence; about how many test images or seeds
         (with folds: runs) would be needed to tell, missing where no number is known, and
         `needed`, a sentence on these where the verdict is "not distinguishable". Strategy a comes
-        later in the runs than b.
+        later in the runs than b, but feature extraction is always b, as in the summary.
     """
-    by_size: dict[int | None, list[tuple[dict[str, Any], pd.DataFrame]]] = {}
+    by_size: dict[int | None, list[Strategy]] = {}
     for keys, group in by_strategy(runs):
         size = None if pd.isna(keys["train_per_class"]) else int(keys["train_per_class"])
         by_size.setdefault(size, []).append((keys, group))
     rows = [
         {"train_per_class": size, **_names("a", a), **_names("b", b), **compared}
         for size, strategies in by_size.items()
-        for (b, runs_b), (a, runs_a) in combinations(strategies, 2)
+        for (b, runs_b), (a, runs_a) in map(_in_order, combinations(strategies, 2))
         if (compared := compare(runs_a, runs_b, results, strategy_name(a), strategy_name(b)))
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype(
         dict.fromkeys(("train_per_class", "images_needed", "seeds_needed"), "Int64")
     )
+
+
+def _in_order(pair: tuple[Strategy, Strategy]) -> tuple[Strategy, Strategy]:
+    earlier, later = pair
+    return (later, earlier) if later[0]["strategy"] == REFERENCE else pair
 
 
 def compare(

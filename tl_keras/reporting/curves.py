@@ -10,8 +10,7 @@ import pandas as pd
 from tl_keras.evaluation.comparison import verdict
 from tl_keras.evaluation.intervals import Interval
 from tl_keras.evaluation.learning_curve import LearningCurve, fit_learning_curve
-from tl_keras.reporting.held_out import TestResults, by_strategy, strategy_name
-from tl_keras.reporting.tables import REFERENCE
+from tl_keras.reporting.held_out import REFERENCE, TestResults, by_strategy, strategy_name
 
 MORE_PHOTOS = 50
 # Of the largest size: beyond, a law fitted to what was measured is no measurement any more.

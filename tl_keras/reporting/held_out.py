@@ -11,6 +11,8 @@ from tl_keras.evaluation.comparison import Needed, fold_images_needed, images_ne
 from tl_keras.evaluation.fold_intervals import FoldScores, fold_accuracy_interval, fold_difference
 from tl_keras.evaluation.intervals import Interval, accuracy_interval, paired_difference
 
+# What the others are compared with.
+REFERENCE = "feature_extraction"
 # What makes runs the same but for the seed.
 KEYS = ["strategy", "unfrozen_blocks", "train_per_class"]
 # Depth of a strategy that searched in every fold and found several.

@@ -9,6 +9,8 @@ from typing import Any
 
 import jinja2
 
+from tl_keras.errors import ResultsError
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -71,7 +73,16 @@ def jpeg_uri(encoded: bytes) -> str:
 
 
 def write_page(path: Path, html: str) -> None:
-    """Write a page; a reader never sees half of it."""
+    """Write a page; a reader never sees half of it.
+
+    Raises:
+        ResultsError: it cannot be written.
+    """
     half = path.with_suffix(".part")
-    half.write_text(html, encoding="utf-8")
-    half.replace(path)
+    try:
+        half.write_text(html, encoding="utf-8")
+        half.replace(path)
+    except OSError as error:
+        raise ResultsError(
+            f"{path} must be a file that can be written; got: {error}. Choose another --output."
+        ) from error

@@ -1,6 +1,6 @@
 """Sections of the report that show photos."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,27 @@ def errors(results: Results) -> dict[str, Any] | None:
     table, facts = results.table("errors"), results.facts("errors")
     if table is None or facts is None:
         return None
+    suspects = results.table("label_errors")
+    doubtful = set() if suspects is None else set(suspects["image_id"])
     photos = [
-        {"right": row["right"], "photo": _error(results.folder / ERRORS, row)}
+        {"right": row["right"], "photo": _error(results.folder / ERRORS, row, doubtful)}
         for row in table.to_dict("records")
     ]
     return {
         **facts,
+        "doubtful": int((table["image_id"].isin(doubtful) & ~table["right"]).sum()),
         "wrong_photos": [each["photo"] for each in photos if not each["right"]],
         "unsure_photos": [each["photo"] for each in photos if each["right"]],
         "weights_matter": facts["randomisation_correlation"] < INDEPENDENT,
     }
 
 
-def _error(folder: Path, row: Mapping[Any, Any]) -> Photo:
+def _error(folder: Path, row: Mapping[Any, Any], doubtful: Collection[str]) -> Photo:
     name, label, predicted = f"{row['photo']:02d}", row["label"], row["predicted"]
     lines = [row["image_id"], f"{label}, answered {predicted} ({row['probability']:.0%})"]
     if not row["right"]:
         lines.append(f"probability of {label}: {row['probability_of_label']:.0%}")
+    if row["image_id"] in doubtful:
+        lines.append("this label looks wrong")
     images = [jpeg_uri((folder / f"{name}{end}.jpg").read_bytes()) for end in ("", "_map")]
     return Photo(images, lines, f"{label}, answered {predicted}")

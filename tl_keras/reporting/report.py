@@ -11,17 +11,21 @@ from tl_keras.reporting.results import Results
 REPORT = "report.html"
 
 
-def write_report(folder: Path) -> Path:
-    """Write `report.html` into the folder of a finished experiment, from what lies there.
+def write_report(folder: Path, path: Path | None = None) -> Path:
+    """Write the report of a finished experiment, from what lies in its folder.
+
+    Args:
+        folder: of the experiment.
+        path: of the page; None is `report.html` in the folder.
 
     Returns:
         The page.
 
     Raises:
-        ResultsError: the folder holds no finished experiment.
+        ResultsError: the folder holds no finished experiment, or the page cannot be written.
     """
     results = Results.open(folder)
-    path = folder / REPORT
+    path = path or folder / REPORT
     write_page(path, render(REPORT, content(results)))
     return path
 

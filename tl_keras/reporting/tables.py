@@ -9,9 +9,8 @@ import pandas as pd
 from tl_keras.evaluation.intervals import Interval
 from tl_keras.evaluation.metrics import confusion, per_class
 from tl_keras.reporting.comparisons import compare
-from tl_keras.reporting.held_out import KEYS, TestResults, by_strategy, strategy_name
+from tl_keras.reporting.held_out import KEYS, REFERENCE, TestResults, by_strategy, strategy_name
 
-REFERENCE = "feature_extraction"
 _MEASURES = (
     "validation_loss",
     "validation_accuracy",
