@@ -32,6 +32,12 @@ atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 COLOURS = {"amber": (200, 150, 90), "blue": (110, 110, 200), "green": (110, 190, 110)}
 
 
+@pytest.fixture
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing the report takes longer than the rest; only what fixtures share has one."""
+    monkeypatch.setattr("tl_keras.experiment.write_report", lambda folder: folder)
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with fourteen noisy pictures of each colour, one sub-folder per colour."""

@@ -16,6 +16,8 @@ from tl_keras.experiment import ExperimentResult, export_experiment, run_experim
 from tl_keras.monitor import Silent
 from tl_keras.serving.decided import read_rule
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 Configure = Callable[..., dict[str, Any]]
 
 
@@ -25,12 +27,6 @@ class Listener(Silent):
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
-
-
-@pytest.fixture(autouse=True)
-def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing the report takes longer than the rest; only what fixtures share has one."""
-    monkeypatch.setattr("tl_keras.experiment.write_report", lambda folder: folder)
 
 
 @pytest.fixture(scope="module")

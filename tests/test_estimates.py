@@ -14,16 +14,13 @@ from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.experiment import ExperimentResult, run_experiment
 
 # KerasTuner asks for the current thread by its old name.
-pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning"),
+    pytest.mark.usefixtures("without_report"),
+]
 
 Configure = Callable[..., dict[str, Any]]
 FOLDS, REPEATS = 2, 2
-
-
-@pytest.fixture(autouse=True)
-def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing the report takes longer than the rest; only what fixtures share has one."""
-    monkeypatch.setattr("tl_keras.experiment.write_report", lambda folder: folder)
 
 
 @pytest.fixture(scope="module")

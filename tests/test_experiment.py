@@ -30,7 +30,10 @@ from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
 
 # KerasTuner asks for the current thread by its old name.
-pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning"),
+    pytest.mark.usefixtures("without_report"),
+]
 
 CLASSES = ["amber", "blue", "green"]
 PROMISED_COLUMNS = {
@@ -60,12 +63,6 @@ TABLES = ("runs", "summary", "per_class", "confusion", "history", "trials", "spl
 
 
 Configure = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(autouse=True)
-def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing the report takes longer than the rest; only what fixtures share has one."""
-    monkeypatch.setattr("tl_keras.experiment.write_report", lambda folder: folder)
 
 
 @pytest.fixture(scope="module")

@@ -46,13 +46,13 @@ class Concluder:
         self._config, self._audit, self._splits = config, audit, splits
         self._ledger, self._maker, self._monitor = ledger, maker, monitor
 
-    def tables(self, runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    def tables(self, runs: pd.DataFrame, results: TestResults) -> dict[str, pd.DataFrame]:
         """Write and return the tables over all runs, by name.
 
         Args:
             runs: as `runs.csv`.
+            results: their test predictions.
         """
-        results = self._results(runs)
         tables = {
             "summary": summary_table(runs, results),
             "comparisons": comparison_table(runs, results),
@@ -76,16 +76,16 @@ class Concluder:
             save(probes_figure(probes), self._ledger.folder / "probes.png")
         return probes
 
-    def learning_curve(self, runs: pd.DataFrame) -> None:
+    def learning_curve(self, runs: pd.DataFrame, results: TestResults) -> None:
         """Write the learning curves, once: of all strategies that were trained in several sizes.
 
         Args:
             runs: as `runs.csv`.
+            results: their test predictions.
         """
         record = self._ledger.folder / "learning_curve.json"
         if record.exists():
             return
-        results = self._results(runs)
         if len(self._config.data.training_sizes) == 1 and self._config.learning_curve:
             self._monitor.stage("Measuring a learning curve")
             runs, results = with_parts(self._maker, self._splits, self._audit.table, runs, results)
@@ -128,7 +128,12 @@ class Concluder:
         self._ledger.write("errors", explained.table)
         write_json(record, {"run_id": run_id, **explained.facts})
 
-    def _results(self, runs: pd.DataFrame) -> TestResults:
+    def results(self, runs: pd.DataFrame) -> TestResults:
+        """Read the test predictions of finished runs.
+
+        Args:
+            runs: as `runs.csv`.
+        """
         frame = self._audit.table.frame
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
         return TestResults(

@@ -304,7 +304,8 @@ class _Experiment:
             report = look_with_network(report, *self._maker.pooled_blocks())
             for text in report.label_warnings():
                 self._monitor.warn(text)
-        report.write(self._ledger.folder)
+        for name, table in report.tables().items():
+            self._ledger.write(name, table)
         write_json(record, audit_facts(report))
 
     @property
@@ -322,9 +323,10 @@ class _Experiment:
 
     def _finish(self, planned: tuple[Run, ...]) -> ExperimentResult:
         runs = self._write_runs(planned)
-        tables = self._concluder.tables(runs)
+        results = self._concluder.results(runs)
+        tables = self._concluder.tables(runs, results)
         probes = self._concluder.probes(runs)
-        self._concluder.learning_curve(runs)
+        self._concluder.learning_curve(runs, results)
         decision = self._concluder.decide(runs, best_run(runs))
         self._concluder.explain(runs)
         export = self._export(runs) if self._config.export else None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
-from tl_keras.evaluation.intervals import Interval
+from tl_keras.evaluation.intervals import Interval, check_level
 from tl_keras.evaluation.variation import resample_images
 
 CORRECTED_T = "corrected resampled t over folds, at least the interval of the images alone"
@@ -66,7 +66,7 @@ def fold_accuracy_interval(scores: FoldScores, level: float = 0.95) -> Interval:
     Raises:
         ValueError: `level` is not between 0 and 1.
     """
-    _check_level(level)
+    check_level(level)
     values = [right.astype(np.float64) for right in scores.correct]
     estimate, low, high = _corrected_t(values, scores.folds, level)
     by_image = _by_image(values, scores.images)
@@ -91,7 +91,7 @@ def fold_difference(a: FoldScores, b: FoldScores, level: float = 0.95) -> Interv
     Raises:
         ValueError: The runs or images differ, or `level` is not between 0 and 1.
     """
-    _check_level(level)
+    check_level(level)
     values = paired_fold_values(a, b)
     estimate, low, high = _corrected_t(values, a.folds, level)
     by_image = _by_image(values, a.images)[np.newaxis]
@@ -163,8 +163,3 @@ def _interval(
         folds=scores.folds,
         training_images=scores.training_images,
     )
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1 (such as 0.95), got {level}.")

@@ -244,6 +244,15 @@ def _check(correct: NDArray[np.bool_], level: float = 0.95) -> None:
             "correct must hold at least 1 seed and 2 test images, "
             f"got {correct.shape[0]} and {correct.shape[1]}."
         )
+    check_level(level)
+
+
+def check_level(level: float) -> None:
+    """Refuse what is no level of an interval.
+
+    Raises:
+        ValueError: `level` is not between 0 and 1.
+    """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1 (such as 0.95), got {level}.")
 

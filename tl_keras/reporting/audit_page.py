@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tl_keras.reporting.audit_report import FALSE_ALARMS, AuditReport, matches_or_none
+from tl_keras.reporting.audit_report import FALSE_ALARMS, AuditReport
 from tl_keras.reporting.pages import Photo, render
 from tl_keras.reporting.thumbnails import thumbnail
 
@@ -87,7 +87,7 @@ def _sections(report: AuditReport, most: int) -> Iterator[Section]:
             for number, group in enumerate(groups[:most], 1)
         ]
         yield photos.section(finding.kind, finding.message, parts, len(finding.image_ids))
-    matches = matches_or_none(report.matches)
+    matches = report.embedding_matches()
     if len(matches):
         text = (
             f"{len(matches)} {'pair is' if len(matches) == 1 else 'pairs are'} far more alike to "

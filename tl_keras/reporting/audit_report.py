@@ -88,6 +88,13 @@ class AuditReport:
         count = len(self.label_errors())
         return "1 label looks wrong" if count == 1 else f"{count} labels look wrong"
 
+    def embedding_matches(self) -> pd.DataFrame:
+        """The pairs that look alike to the network; no rows where they were left out."""
+        if self.matches is not None:
+            return self.matches
+        columns = ["image_id", "other_image_id", "label", "other_label", "similarity", "closeness"]
+        return pd.DataFrame(columns=columns)
+
     def detail(self, kind: str, image_id: str) -> str:
         """What there is to say about one image of a finding."""
         facts = self.audit.images.set_index("image_id").loc[image_id]
@@ -105,22 +112,16 @@ class AuditReport:
             return f"like {copies['same_as']}{change}, correlation {copies['correlation']:.3f}"
         return ""
 
-    def write(self, folder: Path) -> None:
-        """Write the tables into a folder, which is made if it is not there."""
-        folder.mkdir(parents=True, exist_ok=True)
-        tables = {
-            "images": self.audit.images,
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """What was found, by the name of the file."""
+        return {
             "findings": self.findings_table(),
             "label_errors": self.label_errors(),
-            "embedding_matches": matches_or_none(self.matches),
+            "embedding_matches": self.embedding_matches(),
         }
-        for name, table in tables.items():
+
+    def write(self, folder: Path) -> None:
+        """Write all tables into a folder, which is made if it is not there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in {"images": self.audit.images, **self.tables()}.items():
             table.to_csv(folder / f"{name}.csv", index=False)
-
-
-def matches_or_none(matches: pd.DataFrame | None) -> pd.DataFrame:
-    """The matches, or a table of the same columns without rows."""
-    if matches is not None:
-        return matches
-    columns = ["image_id", "other_image_id", "label", "other_label", "similarity", "closeness"]
-    return pd.DataFrame(columns=columns)

@@ -1,10 +1,11 @@
 """Small pictures inside a page, so that it needs no other file."""
 
-import base64
 import io
 import os
 
 from PIL import Image, ImageOps
+
+from tl_keras.reporting.pages import jpeg_uri
 
 _QUALITY = 75
 
@@ -29,7 +30,7 @@ def thumbnail(path: str | os.PathLike[str], side: int) -> str | None:
     # Damaged files raise nearly anything; the page shows their names all the same.
     except (OSError, ValueError, TypeError, SyntaxError, KeyError, Image.DecompressionBombError):
         return None
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return jpeg_uri(buffer.getvalue())
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
