@@ -43,7 +43,9 @@ def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     A flat map puts the pixels in no order: its correlation with any other is 0.
     """
-    ranks = [rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second)]
+    # SciPy 1.18 ranks float32 in float32, whose sums of squares are rounded
+    flat = [maps.reshape(len(maps), -1).astype(np.float64) for maps in (first, second)]
+    ranks = [rankdata(rows, axis=1) for rows in flat]
     centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
     products = np.sum(centred[0] * centred[1], axis=1)
     scale = np.prod([np.linalg.norm(rank, axis=1) for rank in centred], axis=0)
