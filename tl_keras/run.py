@@ -67,7 +67,7 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
             show_summary,
         )
 
-    with TerminalMonitor(console) as monitor:
+    with TerminalMonitor(console, config.estimate.folds) as monitor:
         result = run_experiment(config, fresh=fresh, monitor=monitor)
     if result.probes is not None:
         show_probes(console, result.probes)

@@ -339,14 +339,6 @@ def test_folds_without_k_fold_are_refused() -> None:
     )
 
 
-def test_a_threshold_follows_from_costs_or_from_a_recall() -> None:
-    decision = {"target_recall": 0.9, "miss_cost": 5}
-    assert refusal({"name": "parts", "data": {"folder": "a"}, "decision": decision}) == (
-        "configuration: decision.target_recall must be null beside miss_cost; got 0.9; the "
-        "threshold follows from costs or from a recall"
-    )
-
-
 def test_part_of_a_phase_keeps_the_other_defaults() -> None:
     raw = experiment("training.phase_2.epochs", 5)
     phase = parse_config(raw).training.phase_2

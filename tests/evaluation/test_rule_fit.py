@@ -67,12 +67,21 @@ def test_the_rule_decides_by_recall() -> None:
     found = fitted(target_recall=0.9)
     assert found.threshold is not None
     assert found.threshold["by"] == "recall"
-    assert found.threshold["validation_positives"] == 60
-    assert found.threshold["low"] <= found.threshold["threshold"] <= found.threshold["high"]
+    needed = found.threshold["for_recall"]
+    assert needed["validation_positives"] == 60
+    assert needed["low"] <= found.threshold["threshold"] <= needed["high"]
     held_out = validation()
     recall = found.rule.flagged(held_out.probabilities)[held_out.labels == 0].mean()
     # floor(61 * 0.1) = 6: all but 5 of 60
     assert recall == pytest.approx(55 / 60)
+
+
+def test_a_recall_that_the_costs_keep_does_not_raise_the_threshold() -> None:
+    found = fitted(target_recall=0.5, miss_cost=4.0)
+    assert found.threshold is not None
+    assert found.threshold["for_recall"]["threshold"] > 0.2
+    assert found.threshold["by"] == "costs"
+    assert found.rule.threshold == pytest.approx(0.2)
 
 
 def test_a_share_of_the_photos_is_reviewed() -> None:

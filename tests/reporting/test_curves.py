@@ -84,6 +84,12 @@ def test_a_law_far_beyond_what_was_measured_is_called_a_guess() -> None:
     assert "2.2 times the largest size measured, so take it as a guess" in far
 
 
+def test_where_every_photo_was_answered_rightly_no_gain_is_foretold() -> None:
+    facts = curve_facts(*curves_of({"fine_tuning": [0.6, 0.9, 1.0]}))
+    assert facts["laws"][0]["measured"] == 1
+    assert "every test photo was answered rightly" in facts["sentences"][-1]
+
+
 def test_the_table_holds_what_was_measured_and_the_law() -> None:
     curves, _ = curves_of({"from_scratch": [0.2, 0.2, 0.2], "fine_tuning": [0.6, 0.7, 0.8]})
     table = curve_table(curves)

@@ -2,21 +2,84 @@
 
 from typing import Any
 
-from tl_keras.reporting.decision_words import how_to_apply, in_short, in_words
+import pytest
+
+from tl_keras.reporting.decision_words import (
+    figures,
+    found_and_flagged,
+    how_to_apply,
+    in_short,
+    in_words,
+    remarks,
+)
 
 
-def test_the_paragraph_has_every_figure_with_its_interval(decision_facts: dict[str, Any]) -> None:
-    text = in_words(decision_facts)
-    for words in (
-        "temperature 1.5 [1, 2], from 30 validation photos",
-        "0.090 before, 0.030 after (a perfectly calibrated model shows 0.040",
-        '"bad" (bad; decision.positive names them) from a calibrated score of 0.2 on, by costs (a '
-        "miss 4, a false alarm 1)",
-        "finds 95.0% [47.5%, 97.5%] of 20 and flags 10.0% [5.0%, 55.0%] of the others",
-        "12.0% [6.0%, 56.0%] of the test photos lie in the band (10% asked)",
-        "it holds 3 of 4 errors.",
+def test_the_paragraph_says_what_the_rule_is_and_gives(decision_facts: dict[str, Any]) -> None:
+    assert in_words(decision_facts) == (
+        'A photo counts as "bad" from a calibrated score of 0.2 on, by costs (a miss 4, a false '
+        "alarm 1) (decision.positive names them). On test this finds 95.0% [47.5%, 97.5%] of 20 "
+        "and flags 10.0% [5.0%, 55.0%] of the others. For a person are 12.0% [6.0%, 56.0%] of the "
+        "test photos (10% asked); of the rest 98.0% [49.0%, 99.0%] are right."
+    )
+
+
+def test_the_table_has_every_figure_with_its_interval(decision_facts: dict[str, Any]) -> None:
+    rows = figures(decision_facts)
+    for row in (
+        ["temperature", "1.5", "1 to 2", "30 val. photos"],
+        ["calibration error, calibrated", "0.030", "", "50 test photos"],
+        ["calibration error of perfect probabilities", "0.040", "to 0.070", "50 test photos"],
+        ["threshold that is cheapest on validation", "0.3", "0.1 to 0.5", "30 val. photos"],
+        ['found, of "bad"', "95.0%", "47.5% to 97.5%", "20 test photos"],
+        ["cost per 100 photos, flagging none", "160", "80 to 80.5", "50 test photos"],
+        ["errors among the photos for a person", "75.0%", "37.5% to 87.5%", "4 test photos"],
     ):
-        assert words in text
+        assert row in rows
+    decision_facts["threshold"] = None
+    assert not [row for row in figures(decision_facts) if "cost" in row[0]]
+
+
+def test_a_part_of_a_sentence_tells_what_the_threshold_gives(
+    decision_facts: dict[str, Any],
+) -> None:
+    assert found_and_flagged(decision_facts) == (
+        'decided at a calibrated score of 0.2 it finds 95.0% [47.5%, 97.5%] of "bad" and flags '
+        "10.0% [5.0%, 55.0%] of the others"
+    )
+    decision_facts["threshold"] = None
+    assert found_and_flagged(decision_facts) is None
+
+
+def test_a_rule_that_keeps_its_promises_has_no_remarks(decision_facts: dict[str, Any]) -> None:
+    assert remarks(decision_facts) == []
+
+
+def test_a_rule_that_costs_more_than_the_plain_answer_says_so(
+    decision_facts: dict[str, Any],
+) -> None:
+    costs = decision_facts["test"]["cost_per_100"]
+    costs["most_probable_class"]["estimate"] = 8.0
+    costs["rule_less_most_probable_class"] = {"estimate": 2.0, "low": -1.0, "high": 5.0}
+    (told,) = remarks(decision_facts)
+    assert told == (
+        "On test this costs 10 per 100 photos, more than taking the most probable class, 8 (chance "
+        "explains that)."
+    )
+    costs["rule_less_most_probable_class"]["low"] = 0.5
+    assert "chance" not in remarks(decision_facts)[0]
+
+
+def test_flagging_everything_is_named_where_it_is_cheaper(decision_facts: dict[str, Any]) -> None:
+    decision_facts["test"]["cost_per_100"]["flag_all"]["estimate"] = 4.0
+    assert remarks(decision_facts) == [
+        "Flagging every photo would cost less on test: 4 against 10 per 100 photos."
+    ]
+
+
+def test_a_calibration_that_makes_it_worse_is_named(decision_facts: dict[str, Any]) -> None:
+    decision_facts["calibration"]["before"]["ece"] = 0.02
+    (told,) = remarks(decision_facts)
+    assert told.startswith("The calibration did not help on test (error 0.020 before, 0.030 after)")
 
 
 def test_in_short_there_are_three_lines(decision_facts: dict[str, Any]) -> None:
@@ -34,26 +97,58 @@ def test_a_word_for_several_classes_is_explained(decision_facts: dict[str, Any])
 def test_without_review_nothing_is_said_of_it(decision_facts: dict[str, Any]) -> None:
     decision_facts["asked"]["review_share"] = 0
     assert len(in_short(decision_facts)) == 2
-    assert "No review; 92.0%" in in_words(decision_facts)
+    assert "No photo is for a person; 92.0%" in in_words(decision_facts)
 
 
 def test_errors_that_did_not_happen_are_not_caught(decision_facts: dict[str, Any]) -> None:
     decision_facts["test"]["review"]["errors_caught"] = None
-    assert "there was none" in in_words(decision_facts)
+    assert figures(decision_facts)[-1] == [
+        "errors among the photos for a person",
+        "",
+        "",
+        "no photo",
+    ]
 
 
-def test_a_recall_that_needs_more_photos_says_how_many(decision_facts: dict[str, Any]) -> None:
+@pytest.fixture
+def recall_facts(decision_facts: dict[str, Any]) -> dict[str, Any]:
+    """For a recall of 99%, from too few photos."""
     decision_facts["asked"]["target_recall"] = 0.99
-    decision_facts["threshold"] = {
+    decision_facts["threshold"] |= {
         "by": "recall",
-        "expected_recall": 0.95,
-        "positives_needed": 99,
-        "validation_positives": 19,
+        "for_recall": {
+            "threshold": 0.2,
+            "low": 0.1,
+            "high": 0.3,
+            "expected_recall": 0.95,
+            "positives_needed": 99,
+            "validation_positives": 19,
+        },
     }
-    assert (
-        "for a recall of 99.0%, which needs 99 such validation photos; with 19 at least 95.0% can "
-        "be expected"
-    ) in in_words(decision_facts)
+    decision_facts["test"]["recall"]["high"] = 0.995
+    return decision_facts
+
+
+def test_a_recall_that_needs_more_photos_says_how_many(recall_facts: dict[str, Any]) -> None:
+    assert "from a calibrated score of 0.2 on, for a recall of 99.0% (" in in_words(recall_facts)
+    assert remarks(recall_facts) == [
+        "A recall of 99.0% needs 99 such validation photos; with 19 at least 95.0% can be expected."
+    ]
+    assert ["highest threshold for the recall", "0.2", "0.1 to 0.3", "19 photos"] in figures(
+        recall_facts
+    )
+
+
+def test_a_recall_that_is_not_kept_on_test_is_named(recall_facts: dict[str, Any]) -> None:
+    recall_facts["threshold"]["for_recall"]["expected_recall"] = 0.99
+    recall_facts["test"]["recall"]["high"] = 0.98
+    (told,) = remarks(recall_facts)
+    assert told.startswith("On test the recall of 99.0% is not kept (95.0% [47.5%, 98.0%])")
+
+
+def test_a_recall_that_costs_keep_is_said_to_be_kept(recall_facts: dict[str, Any]) -> None:
+    recall_facts["threshold"]["by"] = "costs"
+    assert "a false alarm 1), which a recall of 99.0% does not lower" in in_words(recall_facts)
 
 
 def test_without_a_threshold_the_reason_is_given(decision_facts: dict[str, Any]) -> None:

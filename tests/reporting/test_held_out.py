@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
-from tl_keras.reporting.held_out import TestResults, by_strategy, rows_like, strategy_name
+from tl_keras.reporting.held_out import (
+    TestResults,
+    by_strategy,
+    rows_like,
+    seed_name,
+    strategy_name,
+)
 from tl_keras.reporting.ledger import runs_table
 
 LABELS = np.tile([0, 1], 10)
@@ -128,3 +134,9 @@ def test_answers_of_folds_are_in_the_order_of_the_images() -> None:
         folds=2,
     )
     assert results.answers(runs).tolist() == [[True, True, True, False]] * 2
+
+
+def test_seeds_and_folds_have_names() -> None:
+    assert seed_name(3, None) == "seed 3"
+    assert seed_name(3, 5) == "fold 4 of 5"
+    assert seed_name(5, 5) == "fold 1 of 5, repeat 2"

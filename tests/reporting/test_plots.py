@@ -117,6 +117,7 @@ def test_training_curves_mark_where_fine_tuning_begins() -> None:
     assert np.asarray(validation.get_ydata()).tolist() == [3.0, 2.5, 2.0, 1.5, 1.6]
     assert np.asarray(boundary.get_xdata()).tolist() == [3.5, 3.5]
     assert len(head_only.get_lines()) == 2
+    assert history_figure(history, runs, folds=3).axes[0].get_title().endswith("fold 1 of 3")
 
 
 def test_learning_curves_tell_measured_from_foretold() -> None:

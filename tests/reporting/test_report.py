@@ -4,7 +4,9 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -65,7 +67,7 @@ def test_a_choice_that_is_no_better_says_so(finish: Finish) -> None:
     compared = content(Results.open(folder))["answer"][1]
     assert (
         compared
-        == "It is not distinguishable from training from scratch (+17.5 points [-10.0, 30.0])."
+        == "It is not distinguishable from training from scratch (17.5 points [-10.0, 30.0])."
     )
 
 
@@ -110,14 +112,45 @@ def test_a_learning_curve_is_shown_with_its_sentences(finish: Finish) -> None:
             "accuracy_high": [0.7, 0.9, 0.7, 1.0],
         }
     ).to_csv(folder / "learning_curve.csv", index=False)
-    gain = {"estimate": 0.031, "low": 0.012, "high": 0.05}
-    more = {"photos": 50, "gain": gain}
-    law = {"strategy": "fine_tuning", "unfrozen_blocks": "2", "more_photos": more}
-    facts = {"laws": [law], "sentences": ["50 more photos would help."]}
-    write_json(folder / "learning_curve.json", facts)
+    law = write_law(folder)
     assert "<p>50 more photos would help.</p>" in html_of(folder)
     caution = content(Results.open(folder))["answer"][2]
-    assert "50 more labelled photos would add about 3.1 points [1.2, 5.0]" in caution
+    assert caution == "50 more labelled photos would add about 3.1 points [1.2, 5.0]."
+    law["more_photos"]["beyond_measured"] = 6.0
+    write_law(folder, law)
+    assert "[1.2, 5.0], a guess so far from" in content(Results.open(folder))["answer"][2]
+    write_law(folder, law | {"measured": 1.0})
+    assert "more labelled" not in content(Results.open(folder))["answer"][2]
+
+
+def write_law(folder: Path, law: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Write a law of the choice into a folder, with what 50 more photos would buy."""
+    gain = {"estimate": 0.031, "low": 0.012, "high": 0.05}
+    law = law or {
+        "strategy": "fine_tuning",
+        "unfrozen_blocks": "2",
+        "measured": 0.9,
+        "more_photos": {"photos": 50, "gain": gain, "beyond_measured": 1.5},
+    }
+    facts = {"laws": [law], "sentences": ["50 more photos would help."]}
+    write_json(folder / "learning_curve.json", facts)
+    return law
+
+
+def test_photos_that_were_not_used_are_counted(finish: Finish) -> None:
+    folder = finish()
+    images = pd.DataFrame({"image_id": [f"photo{number}" for number in range(99)]})
+    images.to_csv(folder / "images.csv", index=False)
+    # 10 for training, 10 for validation, 40 for the test
+    caution = content(Results.open(folder))["answer"][2]
+    assert caution.startswith("39 labelled photos were not used, which a larger data.train_per_")
+
+
+def test_the_decision_is_part_of_the_answer(finish: Finish, decision_facts: dict[str, Any]) -> None:
+    folder = finish()
+    write_json(folder / "decision.json", decision_facts)
+    caution = content(Results.open(folder))["answer"][2]
+    assert caution.startswith("Decided at a calibrated score of 0.2 it finds 95.0% [47.5%, 97.5%]")
 
 
 def test_how_it_was_made_can_be_repeated(finish: Finish) -> None:
@@ -133,6 +166,25 @@ def test_the_same_results_give_the_same_page(finish: Finish) -> None:
     assert html_of(folder) == html_of(folder)
 
 
+def test_the_scores_of_classes_are_those_of_the_chosen_run(finish: Finish) -> None:
+    results = Results.open(finish())
+    table = results.table("per_class")
+    assert table is not None
+    own = table[table["run_id"] == results.chosen["run_id"]].set_index("class")
+    for name in ("support", "recall", "precision", "f1"):
+        np.testing.assert_allclose(results.class_scores[name], own[name])
+
+
+def test_a_class_that_is_never_answered_has_no_precision(finish: Finish) -> None:
+    folder = finish()
+    table = pd.read_csv(folder / "confusion.csv")
+    table.loc[table["predicted_class"] == table["predicted_class"].iloc[0], "count"] = 0
+    table.to_csv(folder / "confusion.csv", index=False)
+    scores = Results.open(folder).class_scores
+    assert scores["precision"].isna().tolist() == [True, False]
+    assert scores["f1"].iloc[0] == 0
+
+
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="must be the folder of a finished experiment"):
         write_report(tmp_path)
@@ -143,7 +195,12 @@ def test_folds_are_called_folds(finish: Finish) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["estimate"] |= {"method": "k_fold", "folds": 2, "repeats": 1}
     write_json(folder / "config.json", config)
-    assert "2 folds, 40 test photos" in content(Results.open(folder))["answer"][0]
+    shown = content(Results.open(folder))
+    assert "2 folds, 40 test photos" in shown["answer"][0]
+    assert shown["test_photos"] == "fold 1 of 2"
+    # both folds of the fixture tested all 40 photos
+    assert [row[1] for row in shown["classes"]["scores"].rows] == [40, 40]
+    assert shown["classes"]["of"] == "the chosen strategy, all folds together"
 
 
 def test_errors_whose_label_looks_wrong_are_marked(finish: Finish) -> None:

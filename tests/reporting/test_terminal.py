@@ -200,6 +200,16 @@ def test_a_terminal_shows_how_far_it_is_and_the_time_left() -> None:
     assert "1 of 2 runs were finished before." in text
 
 
+def test_a_run_is_a_seed_or_a_fold() -> None:
+    row = {"strategy": "fine_tuning", "unfrozen_blocks": "2", "phase_1_seconds": 1.0}
+    row |= {"phase_2_seconds": 2.0, "validation_accuracy": 0.9, "test_accuracy": 0.8}
+    for folds, name in ((None, "seed 1"), (5, "fold 2 of 5")):
+        screen = console()
+        with TerminalMonitor(screen, folds) as monitor:
+            monitor.run(RUN, row)
+        assert f", {name}: validation 0.900, test 0.800 (3 s)" in shown(screen)
+
+
 def test_a_decision_is_a_few_lines(decision_facts: dict[str, Any]) -> None:
     screen = console()
     show_decision(screen, decision_facts)

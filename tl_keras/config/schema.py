@@ -470,7 +470,8 @@ class DecisionConfig(_Section):
     )
     target_recall: Share | None = Field(
         default=None,
-        description="In place of costs: the share of positive photos that must be found.",
+        description="Share of positive photos that must be found: the threshold by costs is "
+        "lowered as far as that needs.",
     )
     positive_share: Share | None = Field(
         default=None,
@@ -490,18 +491,6 @@ class DecisionConfig(_Section):
         if positive is not None and len(set(positive)) != len(positive):
             raise ValueError("must name each class once")
         return positive
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> Self:
-        costs = [key for key in ("miss_cost", "false_alarm_cost") if getattr(self, key) != 1]
-        if self.target_recall is not None and costs:
-            _refuse(
-                [
-                    f"target_recall must be null beside {' and '.join(costs)}; got "
-                    f"{self.target_recall}; the threshold follows from costs or from a recall"
-                ]
-            )
-        return self
 
 
 class ExperimentConfig(_Section):

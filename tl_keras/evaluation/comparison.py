@@ -65,15 +65,15 @@ def verdict(difference: Interval, name_a: str, name_b: str) -> Verdict:
     estimate, low, high = difference.estimate, difference.low, difference.high
     counts = difference.counts
     if low <= 0 <= high:
-        numbers = f"difference {_points(estimate)} points [{_points(low)}, {_points(high)}]"
+        numbers = f"difference {points(estimate)} points [{points(low)}, {points(high)}]"
         return Verdict(
             "not distinguishable",
             f"{name_a} and {name_b} are not distinguishable with {counts} ({numbers})",
         )
     outcome: Literal["better", "worse"] = "better" if low > 0 else "worse"
-    numbers = f"{_points(estimate)} points [{_points(low)}, {_points(high)}]"
+    numbers = f"{points(estimate)} points [{points(low)}, {points(high)}]"
     if outcome == "worse":
-        numbers = f"{_points(-estimate)} points [{_points(-high)}, {_points(-low)}]"
+        numbers = f"{points(-estimate)} points [{points(-high)}, {points(-low)}]"
     if difference.n_seeds == 1:
         return Verdict(
             "not distinguishable",
@@ -178,7 +178,12 @@ def _grid(start: int, stop: int) -> list[int]:
     return sorted({min(stop, int(np.ceil(start * 1.05**step))) for step in range(max(steps, 1))})
 
 
-def _points(fraction: float) -> str:
+def points(fraction: float) -> str:
+    """A difference of fractions in percentage points, to a tenth.
+
+    >>> points(-0.0001)
+    '0.0'
+    """
     # adding 0 turns -0.0 into 0.0
     return f"{round(100 * fraction, 1) + 0.0:.1f}"
 

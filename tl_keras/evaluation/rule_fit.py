@@ -64,10 +64,7 @@ def fit_rule(
     threshold = None
     if positive.names:
         share = sum(labelled[name] for name in positive.names) / sum(labelled.values())
-        if config.target_recall is None:
-            threshold = _by_costs(config, rule, validation, resampled, share)
-        else:
-            threshold = _by_recall(config.target_recall, rule, validation, resampled)
+        threshold = _threshold(config, rule, validation, resampled, share)
         rule = replace(rule, threshold=threshold["threshold"])
     doubt = rule.doubt(validation.probabilities)
     limit = review_limit(doubt, validation.weights, config.review_share)
@@ -81,31 +78,57 @@ def fit_rule(
     )
 
 
-def _by_costs(
+def _threshold(
     config: DecisionConfig,
     rule: DecisionRule,
     validation: HeldOut,
     resampled: NDArray[np.float64],
     share: float,
 ) -> dict[str, Any]:
-    """Of the calibrated score; beside it what would have been cheapest on the photos themselves."""
-    costs = config.miss_cost, config.false_alarm_cost
+    """The threshold by costs, lowered as far as the recall asked for needs.
+
+    Below the threshold by costs every step costs more than it saves, so that of the thresholds that
+    keep a recall the one nearest to it costs least.
+    """
+    by_costs = cost_threshold(
+        config.miss_cost, config.false_alarm_cost, config.positive_share, share
+    )
+    found: dict[str, Any] = {
+        "threshold": by_costs,
+        "by": "costs",
+        "by_costs": by_costs,
+        "cheapest_on_validation": _cheapest(config, rule, validation, resampled, share),
+        "for_recall": None,
+    }
+    if config.target_recall is not None:
+        needed = _for_recall(config.target_recall, rule, validation, resampled)
+        found["for_recall"] = needed
+        if needed["threshold"] < by_costs:
+            found |= {"threshold": needed["threshold"], "by": "recall"}
+    return found
+
+
+def _cheapest(
+    config: DecisionConfig,
+    rule: DecisionRule,
+    validation: HeldOut,
+    resampled: NDArray[np.float64],
+    share: float,
+) -> Figure:
+    """What would have been cheapest on the validation photos themselves."""
     positive = rule.is_positive[validation.labels]
     wanted = config.positive_share or share
     importance = np.where(positive, wanted / share, (1 - wanted) / (1 - share))
     weights = np.vstack([validation.weights, resampled]) * importance
     score = rule.score(validation.probabilities)
-    gaps = cheapest_thresholds(score, positive, weights, *costs)
-    return {
-        "threshold": cost_threshold(*costs, config.positive_share, share),
-        "by": "costs",
-        "cheapest_on_validation": around(float(gaps[0].mean()), gaps[1:].ravel()),
-    }
+    gaps = cheapest_thresholds(score, positive, weights, config.miss_cost, config.false_alarm_cost)
+    return around(float(gaps[0].mean()), gaps[1:].ravel())
 
 
-def _by_recall(
+def _for_recall(
     target: float, rule: DecisionRule, validation: HeldOut, resampled: NDArray[np.float64]
 ) -> dict[str, Any]:
+    """The highest threshold that keeps a recall."""
     rows = rule.is_positive[validation.labels]
     part, score = validation.part(rows), rule.score(validation.probabilities[rows])
     # their sum is the number of different positive photos
@@ -116,7 +139,6 @@ def _by_recall(
     interval = around(found.threshold, np.array(draws))
     return {
         "threshold": found.threshold,
-        "by": "recall",
         "low": interval["low"],
         "high": interval["high"],
         "expected_recall": found.expected_recall,

@@ -4,6 +4,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from tl_keras.evaluation.comparison import points
+from tl_keras.reporting.curves import FARTHEST
+from tl_keras.reporting.decision_words import found_and_flagged
 from tl_keras.reporting.held_out import REFERENCE, rows_like, strategy_name
 from tl_keras.reporting.results import Results
 
@@ -24,7 +29,8 @@ def question(results: Results) -> str:
     borrowed = f"{backbone['name']} with {known.get(source, weights)}"
     return (
         f"How much of {borrowed} should be borrowed to tell {run['classes']} classes apart with "
-        f"{run['labelled_images_per_class']:.0f} labelled photos per class?"
+        f"{run['labelled_images_per_class']:.0f} labelled photos per class, "
+        f"{run['validation_images'] / run['classes']:.0f} of them to choose with?"
     )
 
 
@@ -37,7 +43,7 @@ def _chosen(results: Results) -> str:
     row = results.summary_of(results.chosen)
     n, images = int(row["n"]), int(row["test_images"])
     about = "trained models of this kind" if n > 1 else "this trained model"
-    runs = "folds" if results.config["estimate"]["folds"] else "seeds"
+    runs = "folds" if results.folds else "seeds"
     seeds = f"{n} {runs}" if n > 1 else "one seed"
     return (
         f"Validation chose {strategy_name(row)}: on new photos {about} can be expected to be right "
@@ -64,34 +70,42 @@ def _compared(results: Results) -> str:
 def _against(row: Row, other: str, sign: int) -> str:
     """What a row of `comparisons.csv` says of the chosen strategy, whose sign is -1 as its b."""
     name = str(row[f"{other}_name"]).replace("from scratch", "training from scratch")
-    gap = 100 * sign * row["difference"]
-    ends = sorted(100 * sign * row[f"difference_{end}"] for end in ("low", "high"))
+    gap = sign * row["difference"]
+    ends = sorted(sign * row[f"difference_{end}"] for end in ("low", "high"))
     if row["verdict"] == "not distinguishable":
-        return f"not distinguishable from {name} ({gap:+.1f} points [{ends[0]:.1f}, {ends[1]:.1f}])"
+        return (
+            f"not distinguishable from {name} ({points(gap)} points [{points(ends[0])}, "
+            f"{points(ends[1])}])"
+        )
+    outcome = "better"
     if gap < 0:
-        gap, ends = -gap, [-ends[1], -ends[0]]
-        return f"worse than {name} by {gap:.1f} points [{ends[0]:.1f}, {ends[1]:.1f}]"
-    return f"better than {name} by {gap:.1f} points [{ends[0]:.1f}, {ends[1]:.1f}]"
+        outcome, gap, ends = "worse", -gap, [-ends[1], -ends[0]]
+    return f"{outcome} than {name} by {points(gap)} points [{points(ends[0])}, {points(ends[1])}]"
 
 
 def _caution(results: Results) -> str:
-    """What to know before using it: a class that is missed, doubtful labels, what photos buy."""
-    sentence = "; ".join([*_weakest(results), *_doubtful_labels(results), *_more_photos(results)])
+    """What to know before using it: decisions, a class that is missed, labels, more photos."""
+    parts = (_decided, _weakest, _doubtful_labels, _more_photos)
+    sentence = "; ".join(text for part in parts for text in part(results))
     if not sentence:
         return f"Every class is recognised in at least {WEAK_RECALL:.0%} of its test photos."
     return sentence[0].upper() + sentence[1:] + "."
 
 
+def _decided(results: Results) -> Iterator[str]:
+    decision = results.facts("decision")
+    found = found_and_flagged(decision) if decision else None
+    if found:
+        yield found
+
+
 def _weakest(results: Results) -> Iterator[str]:
-    scores = results.table("per_class")
-    if scores is not None:
-        own = scores[scores["run_id"] == results.chosen["run_id"]].sort_values("recall")
-        row = own.iloc[0]
-        if row["recall"] < WEAK_RECALL:
-            yield (
-                f"the class it misses most is {row['class']} (recognised in "
-                f"{_percent(row['recall'])} of {row['support']} test photos)"
-            )
+    row = results.class_scores.sort_values("recall").iloc[0]
+    if row["recall"] < WEAK_RECALL:
+        yield (
+            f"the class it misses most is {row.name} (recognised in {_percent(row['recall'])} of "
+            f"{row['support']:.0f} test photos)"
+        )
 
 
 def _doubtful_labels(results: Results) -> Iterator[str]:
@@ -105,12 +119,27 @@ def _doubtful_labels(results: Results) -> Iterator[str]:
 def _more_photos(results: Results) -> Iterator[str]:
     curve = results.facts("learning_curve")
     law = _law_of(curve, results.chosen) if curve else None
-    if law:
+    if law and law["measured"] < 1:
         more = law["more_photos"]
-        gain = ", ".join(f"{100 * more['gain'][end]:.1f}" for end in ("low", "high"))
+        gain = ", ".join(points(more["gain"][end]) for end in ("low", "high"))
+        guess = (
+            ", a guess so far from what was measured" if more["beyond_measured"] > FARTHEST else ""
+        )
         yield (
             f"{more['photos']} more labelled photos would add about "
-            f"{100 * more['gain']['estimate']:.1f} points [{gain}]"
+            f"{points(more['gain']['estimate'])} points [{gain}]{guess}"
+        )
+    yield from _unused_photos(results)
+
+
+def _unused_photos(results: Results) -> Iterator[str]:
+    run, images = results.chosen, results.table("images")
+    used = run["training_images"] + run["validation_images"] + run["test_images"]
+    unused = 0 if images is None else len(images) - int(used)
+    if unused > 0 and not pd.isna(run["train_per_class"]):
+        yield (
+            f"{unused} labelled photos were not used, which a larger data.train_per_class would "
+            "train on"
         )
 
 

@@ -166,8 +166,8 @@ def _table(choices: Sequence[Choice], intervals: Sequence[Interval]) -> Cells:
                 f"{interval.low:.3f} to {interval.high:.3f}",
                 interval.n_images,
                 run["training_images"],
-                f"{run['classifier_megabytes']:.1f}",
-                f"{run['milliseconds_per_image']:.1f}",
+                f"{row['classifier_megabytes_mean']:.1f}",
+                f"{row['milliseconds_per_image_mean']:.1f}",
                 f"{row['training_seconds_mean']:.0f}",
             ]
         )

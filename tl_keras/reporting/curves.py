@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tl_keras.evaluation.comparison import verdict
+from tl_keras.evaluation.comparison import points, verdict
 from tl_keras.evaluation.intervals import Interval
 from tl_keras.evaluation.learning_curve import LearningCurve, fit_learning_curve
 from tl_keras.reporting.held_out import REFERENCE, TestResults, by_strategy, strategy_name
@@ -98,8 +98,8 @@ def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
     for curve in curves:
         ahead = np.geomspace(min(curve.measured), FARTHEST * curve.largest, 25)
         fitted = {float(size): curve.law.at(size) for size in ahead}
-        for kind, points in (("measured", curve.measured), ("fitted", fitted)):
-            for size, interval in points.items():
+        for kind, sizes in (("measured", curve.measured), ("fitted", fitted)):
+            for size, interval in sizes.items():
                 rows.append(
                     {
                         "strategy": curve.strategy,
@@ -134,6 +134,7 @@ def curve_facts(curves: Sequence[Curve], results: TestResults) -> dict[str, Any]
             "asymptote": float(curve.law.law.asymptote[0]),
             "scale": float(curve.law.law.scale[0]),
             "exponent": float(curve.law.law.exponent[0]),
+            "measured": curve.measured[curve.largest].estimate,
             "more_photos": curve.more_photos(MORE_PHOTOS, len(results.classes)),
         }
         for curve in curves
@@ -146,6 +147,11 @@ def curve_facts(curves: Sequence[Curve], results: TestResults) -> dict[str, Any]
 def _more_sentence(law: Mapping[str, Any]) -> str:
     more = law["more_photos"]
     gain = more["gain"]
+    if law["measured"] == 1:
+        return (
+            f"{law['name']}: every test photo was answered rightly, so that what more photos would "
+            "add cannot be told; it takes more test photos."
+        )
     far = (
         f"; that is {more['beyond_measured']:.1f} times the largest size measured, so take it as "
         "a guess"
@@ -154,8 +160,8 @@ def _more_sentence(law: Mapping[str, Any]) -> str:
     )
     return (
         f"{law['name']}: {more['photos']} more labelled photos ({more['train_per_class']:.0f} "
-        f"training photos per class) would add about {_points(gain['estimate'])} points "
-        f"[{_points(gain['low'])}, {_points(gain['high'])}], to "
+        f"training photos per class) would add about {points(gain['estimate'])} points "
+        f"[{points(gain['low'])}, {points(gain['high'])}], to "
         f"{more['accuracy']['estimate']:.3f} [{more['accuracy']['low']:.3f}, "
         f"{more['accuracy']['high']:.3f}]{far}."
     )
@@ -200,7 +206,3 @@ def _overtaking_words(outcomes: Mapping[int, str]) -> str:
 def _bounds(interval: Interval) -> dict[str, float]:
     kept = asdict(interval)
     return {name: kept[name] for name in ("estimate", "low", "high")}
-
-
-def _points(fraction: float) -> str:
-    return f"{round(100 * fraction, 1) + 0.0:.1f}"

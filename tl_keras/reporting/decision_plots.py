@@ -13,6 +13,7 @@ def reliability_figure(calibration: pd.DataFrame) -> Figure:
         calibration: as `calibration.csv`.
     """
     figure, axes = single_panel(height=4.2)
+    lowest = max(0.0, calibration[["confidence", "accuracy_low"]].min().min() - 0.05)
     axes.plot([0, 1], [0, 1], color=GRAY, linestyle=":", label="as it should be")
     for stage, color, words in (
         ("before", ORANGE, "as the model says"),
@@ -21,7 +22,8 @@ def reliability_figure(calibration: pd.DataFrame) -> Figure:
         bins = calibration[calibration["stage"] == stage]
         axes.errorbar(
             *(bins["confidence"], bins["accuracy"], around(bins)),
-            fmt="o-",
+            # two points are no curve
+            fmt="o-" if len(bins) > 2 else "o",
             color=color,
             capsize=3,
             alpha=0.85,
@@ -29,7 +31,7 @@ def reliability_figure(calibration: pd.DataFrame) -> Figure:
         )
     axes.set_xlabel("probability of the answer, mean of a bin of test photos")
     axes.set_ylabel("share of right answers in the bin")
-    axes.set_xlim(left=max(0.0, calibration["confidence"].min() - 0.1), right=1.02)
+    axes.set(xlim=(lowest, 1.02), ylim=(lowest, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure

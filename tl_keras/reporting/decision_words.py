@@ -7,16 +7,16 @@ Facts = Mapping[str, Any]
 
 
 def in_words(facts: Facts) -> str:
-    """A paragraph on calibration, threshold and review.
+    """What the rule is and what it gives on test, then what speaks against it.
 
     Args:
         facts: as in `decision.json`.
     """
-    return " ".join([_calibration(facts), _threshold(facts), _review(facts)])
+    return " ".join([_rule(facts), *remarks(facts)])
 
 
 def in_short(facts: Facts) -> list[str]:
-    """A line on calibration, one on the threshold and one on review.
+    """A line on calibration, one on the threshold and one on review, then the remarks.
 
     Args:
         facts: as in `decision.json`.
@@ -29,10 +29,8 @@ def in_short(facts: Facts) -> list[str]:
     )
     threshold = f"no threshold: {facts['positive_reason']}"
     if facts["threshold"] is not None:
-        word, names = facts["words"]["positive"], ", ".join(facts["rule"]["positive"])
-        meant = f'"{word}"' if word == names else f'"{word}" ({names})'
         threshold = (
-            f"{meant} from {facts['rule']['threshold']:.3g} on, {_reason(facts)}: finds "
+            f"{_meant(facts)} from {facts['rule']['threshold']:.3g} on, {_reason(facts)}: finds "
             f"{_share(test['recall'])}, false alarms {_share(test['false_alarm_rate'])}"
         )
     reviewed = (
@@ -40,74 +38,186 @@ def in_short(facts: Facts) -> list[str]:
         f"{_share(review['accuracy_of_rest'])} are right, of all "
         f"{review['accuracy_of_all']['estimate']:.1%}"
     )
-    return [calibration, threshold, *([reviewed] if facts["asked"]["review_share"] else [])]
+    lines = [calibration, threshold, *([reviewed] if facts["asked"]["review_share"] else [])]
+    return [*lines, *remarks(facts)]
 
 
-def _calibration(facts: Facts) -> str:
-    before, after = facts["calibration"]["before"], facts["calibration"]["after"]
-    temperature = facts["temperature"]
-    return (
-        f"Calibration: temperature {_number(temperature)}, from {facts['validation_images']} "
-        f"validation photos; calibration error on {after['n']} test photos {before['ece']:.3f} "
-        f"before, {after['ece']:.3f} after (a perfectly calibrated model shows "
-        f"{after['ece_if_calibrated']:.3f} with as many, at most "
-        f"{after['ece_if_calibrated_high']:.3f} in 95% of cases)."
-    )
+def found_and_flagged(facts: Facts) -> str | None:
+    """What the threshold gives, as a part of a sentence; None without one.
 
-
-def _threshold(facts: Facts) -> str:
+    Args:
+        facts: as in `decision.json`.
+    """
     if facts["threshold"] is None:
-        return f"No threshold: {facts['positive_reason']}."
-    test, word = facts["test"], facts["words"]["positive"]
-    names = ", ".join(facts["rule"]["positive"])
-    return " ".join(
-        [
-            f'"{word}" ({names}; {facts["positive_reason"]}) from a calibrated score of '
-            f"{facts['rule']['threshold']:.3g} on, {_reason(facts)}:",
-            f"on test it finds {_share(test['recall'])} of {test['positives']} and flags "
-            f"{_share(test['false_alarm_rate'])} of the others; {_costs(facts)}.",
-        ]
+        return None
+    test = facts["test"]
+    return (
+        f"decided at a calibrated score of {facts['rule']['threshold']:.3g} it finds "
+        f"{_share(test['recall'])} of {_meant(facts)} and flags "
+        f"{_share(test['false_alarm_rate'])} of the others"
     )
+
+
+def remarks(facts: Facts) -> list[str]:
+    """What speaks against the rule, a sentence each: promises not kept, cheaper ways, calibration.
+
+    Args:
+        facts: as in `decision.json`.
+    """
+    return list(_remarks(facts))
+
+
+def figures(facts: Facts) -> list[list[str]]:
+    """Every figure of the rule: rows of what it is, estimate, 95% interval, and what it is of.
+
+    Args:
+        facts: as in `decision.json`.
+    """
+    return list(_figures(facts))
+
+
+def _rule(facts: Facts) -> str:
+    review = facts["test"]["review"]
+    told = f"No threshold: {facts['positive_reason']}."
+    if facts["threshold"] is not None:
+        test = facts["test"]
+        told = (
+            f"A photo counts as {_meant(facts)} from a calibrated score of "
+            f"{facts['rule']['threshold']:.3g} on, {_reason(facts)} ({facts['positive_reason']}). "
+            f"On test this finds {_share(test['recall'])} of {test['positives']} and flags "
+            f"{_share(test['false_alarm_rate'])} of the others."
+        )
+    if facts["asked"]["review_share"] == 0:
+        return f"{told} No photo is for a person; {_share(review['accuracy_of_all'])} are right."
+    return (
+        f"{told} For a person are {_share(review['share'])} of the test photos "
+        f"({facts['asked']['review_share']:.0%} asked); of the rest "
+        f"{_share(review['accuracy_of_rest'])} are right."
+    )
+
+
+def _meant(facts: Facts) -> str:
+    word, names = facts["words"]["positive"], ", ".join(facts["rule"]["positive"])
+    return f'"{word}"' if word == names else f'"{word}" ({names})'
 
 
 def _reason(facts: Facts) -> str:
     threshold, asked = facts["threshold"], facts["asked"]
-    if threshold["by"] == "costs":
-        where = "" if asked["positive_share"] is None else f", {asked['positive_share']:.1%} such"
-        return (
-            f"by costs (a miss {asked['miss_cost']:g}, a false alarm "
-            f"{asked['false_alarm_cost']:g}{where})"
-        )
-    told = f"for a recall of {asked['target_recall']:.1%}"
-    if threshold["expected_recall"] < asked["target_recall"]:
-        told += (
-            f", which needs {threshold['positives_needed']} such validation photos; with "
-            f"{threshold['validation_positives']} at least {threshold['expected_recall']:.1%} can "
-            "be expected"
-        )
+    if threshold["by"] == "recall":
+        return f"for a recall of {asked['target_recall']:.1%}"
+    where = "" if asked["positive_share"] is None else f", {asked['positive_share']:.1%} such"
+    told = (
+        f"by costs (a miss {asked['miss_cost']:g}, a false alarm {asked['false_alarm_cost']:g}"
+        f"{where})"
+    )
+    if threshold["for_recall"] is not None:
+        told += f", which a recall of {asked['target_recall']:.1%} does not lower"
     return told
 
 
-def _costs(facts: Facts) -> str:
+def _remarks(facts: Facts) -> Iterator[str]:
+    if facts["threshold"] is not None:
+        yield from _recall_remarks(facts)
+        yield from _cost_remarks(facts)
+    before, after = facts["calibration"]["before"]["ece"], facts["calibration"]["after"]["ece"]
+    if after > before:
+        yield (
+            f"The calibration did not help on test (error {before:.3f} before, {after:.3f} "
+            "after): the validation photos, which it is fitted to, are not quite like these."
+        )
+
+
+def _recall_remarks(facts: Facts) -> Iterator[str]:
+    needed, asked = facts["threshold"]["for_recall"], facts["asked"]["target_recall"]
+    found = facts["test"]["recall"]
+    if needed is None:
+        return
+    if needed["expected_recall"] < asked:
+        yield (
+            f"A recall of {asked:.1%} needs {needed['positives_needed']} such validation photos; "
+            f"with {needed['validation_positives']} at least {needed['expected_recall']:.1%} can "
+            "be expected."
+        )
+    if found is not None and found["high"] < asked:
+        yield (
+            f"On test the recall of {asked:.1%} is not kept ({_share(found)}): the validation "
+            "photos, which it rests on, are not like these."
+        )
+
+
+def _cost_remarks(facts: Facts) -> Iterator[str]:
     costs = facts["test"]["cost_per_100"]
-    return (
-        f"cost per 100 photos {_number(costs['rule'])}, of the most probable class "
-        f"{_number(costs['most_probable_class'])}, of flagging all "
-        f"{costs['flag_all']['estimate']:.3g}, none {costs['flag_none']['estimate']:.3g}"
-    )
+    more = costs["rule_less_most_probable_class"]
+    if more["estimate"] > 0:
+        chance = " (chance explains that)" if more["low"] <= 0 else ""
+        yield (
+            f"On test this costs {costs['rule']['estimate']:.3g} per 100 photos, more than taking "
+            f"the most probable class, {costs['most_probable_class']['estimate']:.3g}{chance}."
+        )
+    for key, words in (("flag_all", "Flagging every photo"), ("flag_none", "Flagging none")):
+        if costs[key]["estimate"] < costs["rule"]["estimate"]:
+            yield (
+                f"{words} would cost less on test: {costs[key]['estimate']:.3g} against "
+                f"{costs['rule']['estimate']:.3g} per 100 photos."
+            )
 
 
-def _review(facts: Facts) -> str:
-    review, asked = facts["test"]["review"], facts["asked"]["review_share"]
-    if asked == 0:
-        return f"No review; {_share(review['accuracy_of_all'])} of the test photos are right."
-    caught = review["errors_caught"]
-    errors = "there was none" if caught is None else f"it holds {_of(caught)} errors"
-    return (
-        f"Review: {_share(review['share'])} of the test photos lie in the band ({asked:.0%} "
-        f"asked); of the rest {_share(review['accuracy_of_rest'])} are right, of all "
-        f"{_share(review['accuracy_of_all'])}; {errors}."
+def _figures(facts: Facts) -> Iterator[list[str]]:
+    before, after = facts["calibration"]["before"], facts["calibration"]["after"]
+    test = facts["test"]
+    yield _row("temperature", facts["temperature"], f"{facts['validation_images']} val. photos")
+    photos = f"{after['n']} test photos"
+    yield ["calibration error, as the model says", f"{before['ece']:.3f}", "", photos]
+    yield ["calibration error, calibrated", f"{after['ece']:.3f}", "", photos]
+    yield [
+        "calibration error of perfect probabilities",
+        f"{after['ece_if_calibrated']:.3f}",
+        f"to {after['ece_if_calibrated_high']:.3f}",
+        photos,
+    ]
+    if facts["threshold"] is not None:
+        yield from _threshold_figures(facts)
+    yield _share_row("photos for a person", test["review"]["share"])
+    yield _share_row("right, of the others", test["review"]["accuracy_of_rest"])
+    yield _share_row("right, of all", test["review"]["accuracy_of_all"])
+    yield _share_row("errors among the photos for a person", test["review"]["errors_caught"])
+
+
+def _threshold_figures(facts: Facts) -> Iterator[list[str]]:
+    threshold, test = facts["threshold"], facts["test"]
+    yield ["threshold", f"{threshold['threshold']:.3g}", "", _reason(facts)]
+    photos = f"{facts['validation_images']} val. photos"
+    yield _row(
+        "threshold that is cheapest on validation", threshold["cheapest_on_validation"], photos
     )
+    if threshold["for_recall"] is not None:
+        needed = threshold["for_recall"]
+        figure = {**needed, "estimate": needed["threshold"]}
+        yield _row(
+            "highest threshold for the recall", figure, f"{needed['validation_positives']} photos"
+        )
+    yield _share_row(f"found, of {_meant(facts)}", test["recall"])
+    yield _share_row("flagged, of the others", test["false_alarm_rate"])
+    yield _share_row("precision of what is flagged", test["precision"])
+    for key, words in (
+        ("rule", "this threshold"),
+        ("most_probable_class", "the most probable class"),
+        ("flag_all", "flagging all"),
+        ("flag_none", "flagging none"),
+    ):
+        of = f"{test['images']} test photos"
+        yield _row(f"cost per 100 photos, {words}", test["cost_per_100"][key], of)
+
+
+def _row(what: str, figure: Facts, of: str) -> list[str]:
+    return [what, f"{figure['estimate']:.3g}", f"{figure['low']:.3g} to {figure['high']:.3g}", of]
+
+
+def _share_row(what: str, figure: Facts | None) -> list[str]:
+    if figure is None:
+        return [what, "", "", "no photo"]
+    interval = f"{figure['low']:.1%} to {figure['high']:.1%}"
+    return [what, f"{figure['estimate']:.1%}", interval, f"{figure['n']:.0f} test photos"]
 
 
 def how_to_apply(facts: Facts) -> list[str]:
@@ -160,11 +270,3 @@ def _share(figure: Facts | None) -> str:
     if figure is None:
         return "(no photos)"
     return f"{figure['estimate']:.1%} [{figure['low']:.1%}, {figure['high']:.1%}]"
-
-
-def _of(figure: Facts) -> str:
-    return f"{round(figure['estimate'] * figure['n'])} of {figure['n']}"
-
-
-def _number(figure: Facts) -> str:
-    return f"{figure['estimate']:.3g} [{figure['low']:.3g}, {figure['high']:.3g}]"

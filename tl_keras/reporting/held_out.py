@@ -171,6 +171,14 @@ def strategy_name(row: Mapping[Any, Any]) -> str:
     return f"{name} ({depth} block{'' if depth == '1' else 's'})"
 
 
+def seed_name(seed: int, folds: int | None) -> str:
+    """A seed for people: "seed 3", or "fold 4 of 5", from the second on with its "repeat 2"."""
+    if not folds:
+        return f"seed {seed}"
+    repeat, fold = divmod(seed, folds)
+    return f"fold {fold + 1} of {folds}" + (f", repeat {repeat + 1}" if repeat else "")
+
+
 def _in_order(runs: pd.DataFrame) -> list[str]:
     ordered: list[str] = runs.sort_values("seed")["run_id"].tolist()
     return ordered

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tl_keras.evaluation.intervals import Interval
-from tl_keras.reporting.held_out import rows_like, strategy_name
+from tl_keras.reporting.held_out import rows_like, seed_name, strategy_name
 from tl_keras.reporting.tables import mean_probes
 
 INCHES = (7.0, 3.8)
@@ -108,7 +108,7 @@ def experiments_figure(names: Sequence[str], intervals: Sequence[Interval]) -> F
     return figure
 
 
-def history_figure(history: pd.DataFrame, runs: pd.DataFrame) -> Figure:
+def history_figure(history: pd.DataFrame, runs: pd.DataFrame, folds: int = 0) -> Figure:
     """Loss on training and validation images by epoch, a panel for each of the runs.
 
     A line separates the phases: the head on the frozen backbone, then fine-tuning.
@@ -116,13 +116,14 @@ def history_figure(history: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     Args:
         history: as `history.csv`.
         runs: rows of `runs.csv` to show, one at least.
+        folds: of a division, where every fold is a run.
     """
     rows, columns = -(-len(runs) // 2), min(2, len(runs))
     figure = Figure((INCHES[0], 2.7 * rows), DOTS_PER_INCH, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel, run in zip(panels, runs.to_dict("records"), strict=False):
         _draw_history(panel, history[history["run_id"] == run["run_id"]])
-        panel.set_title(f"{strategy_name(run)}, seed {run['seed']}", fontsize=10)
+        panel.set_title(f"{strategy_name(run)}, {seed_name(run['seed'], folds)}", fontsize=10)
     for panel in panels[len(runs) :]:
         panel.set_axis_off()
     panels[0].legend(fontsize=8)

@@ -36,6 +36,8 @@ def content(results: Results) -> dict[str, Any]:
         "name": results.config["name"],
         "description": results.config["description"],
         "generated": bool(results.runs["generated_images"].any()),
+        "folds": results.folds,
+        "test_photos": results.test_photos,
         "question": question(results),
         "answer": answer(results),
         "audit": results.facts("audit"),

@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tl_keras.errors import ResultsError
-from tl_keras.reporting.held_out import KEYS, rows_like
+from tl_keras.reporting.held_out import KEYS, method_of, rows_like, seed_name
 from tl_keras.reporting.ledger import Ledger
 from tl_keras.reporting.tables import best_run
 
@@ -73,6 +74,50 @@ class Results:
         exported = self.facts("export")
         run_id = exported["run_id"] if exported else best_run(self.runs)
         return self.runs[self.runs["run_id"] == run_id].iloc[0].to_dict()
+
+    @property
+    def folds(self) -> int:
+        """Of a division, each of which is a test split once; 0 with one test split."""
+        return int(self.config["estimate"]["folds"] or 0)
+
+    @property
+    def test_photos(self) -> str:
+        """What the chosen run was tested on, in words."""
+        if not self.folds:
+            return "the test split"
+        return seed_name(int(self.chosen["seed"]), self.folds)
+
+    @cached_property
+    def confusion(self) -> pd.DataFrame:
+        """Test photos by true (rows) and predicted class: of the chosen run, or of all its folds.
+
+        With folds every photo is counted once in each repeat.
+        """
+        pairs = self.table("confusion")
+        if pairs is None:
+            raise ValueError("A finished experiment has a table of confusion")
+        chosen = str(self.chosen["run_id"])
+        counted = method_of(self.runs, chosen)["run_id"].tolist() if self.folds else [chosen]
+        own = pairs[pairs["run_id"].isin(counted)]
+        return own.pivot_table(
+            "count", "true_class", "predicted_class", aggfunc="sum", sort=False
+        ).astype(int)
+
+    @cached_property
+    def class_scores(self) -> pd.DataFrame:
+        """Of `confusion`, by class: `support`, `recall`, `precision`, `f1`; NaN where undefined."""
+        right = pd.Series(np.diag(self.confusion), self.confusion.index)
+        support = self.confusion.sum(axis=1)
+        answered = pd.Series(self.confusion.sum(axis=0).to_numpy(), support.index)
+        either = support + answered
+        return pd.DataFrame(
+            {
+                "support": support,
+                "recall": right / support.where(support > 0),
+                "precision": right / answered.where(answered > 0),
+                "f1": 2 * right / either.where(either > 0),
+            }
+        )
 
     @cached_property
     def largest(self) -> pd.DataFrame:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from tl_keras.evaluation.comparison import points
 from tl_keras.reporting.decision_plots import reliability_figure, thresholds_figure
+from tl_keras.reporting.decision_words import figures
 from tl_keras.reporting.held_out import rows_like, strategy_name
 from tl_keras.reporting.pages import Cells
 from tl_keras.reporting.plots import (
@@ -19,6 +21,7 @@ from tl_keras.reporting.results import Results
 
 # Of classes, in a confusion matrix that can still be read on a page.
 MOST_CLASSES = 40
+_FIGURES = ("figure", "estimate", "95% interval", "of")
 
 
 def strategies(results: Results) -> dict[str, Any]:
@@ -61,8 +64,8 @@ def _comparisons(results: Results) -> Cells | None:
         [
             row["a_name"],
             row["b_name"],
-            f"{100 * row['difference']:+.1f}",
-            f"{100 * row['difference_low']:.1f} to {100 * row['difference_high']:.1f}",
+            points(row["difference"]),
+            f"{points(row['difference_low'])} to {points(row['difference_high'])}",
             row["verdict"] + ("" if pd.isna(row["needed"]) else f": {row['needed']}"),
         ]
         for row in own.to_dict("records")
@@ -79,7 +82,13 @@ def training(results: Results) -> dict[str, Any] | None:
     size = results.largest.iloc[0].to_dict()
     own = rows_like(results.runs, size, ["train_per_class"])
     own = own[(own["seed"] == results.chosen["seed"]) & own["run_id"].isin(history["run_id"])]
-    return {"plot": data_uri(history_figure(history, own))} if len(own) else None
+    if own.empty:
+        return None
+    phases = history[history["run_id"].isin(own["run_id"])].groupby("run_id")["phase"].nunique()
+    return {
+        "plot": data_uri(history_figure(history, own, results.folds)),
+        "phases": bool((phases > 1).any()),
+    }
 
 
 def blocks(results: Results) -> dict[str, Any] | None:
@@ -105,21 +114,24 @@ def _advice(advice: dict[str, Any]) -> dict[str, Any]:
 
 
 def classes(results: Results) -> dict[str, Any]:
-    """Of the chosen run: scores by class, and what is taken for what."""
-    run_id = results.chosen["run_id"]
-    scores = _of_run(results.table("per_class"), run_id)
+    """Of the chosen run or all its folds: scores by class, and what is taken for what."""
     columns = ["class", "test photos", "recall", "precision", "F1"]
     rows = [
-        [row["class"], row["support"], *(_three(row[k]) for k in ("recall", "precision", "f1"))]
-        for row in scores.to_dict("records")
+        [
+            row["class"],
+            int(row["support"]),
+            *(_three(row[k]) for k in ("recall", "precision", "f1")),
+        ]
+        for row in results.class_scores.rename_axis("class").reset_index().to_dict("records")
     ]
-    pairs = _of_run(results.table("confusion"), run_id)
-    matrix = pairs.pivot_table("count", "true_class", "predicted_class", sort=False)
+    matrix = results.confusion
     return {
         "scores": Cells(columns, rows, columns[1:]),
-        "run": run_id,
+        "of": "the chosen strategy, all folds together"
+        if results.folds
+        else f"the chosen run, {results.chosen['run_id']}, on the test split",
         "matrix": _matrix(matrix) if len(matrix) <= MOST_CLASSES else None,
-        "confused": _most_confused(pairs),
+        "confused": _most_confused(matrix),
     }
 
 
@@ -143,13 +155,15 @@ def _matrix(counts: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _most_confused(pairs: pd.DataFrame) -> list[str]:
-    wrong = pairs[(pairs["true_class"] != pairs["predicted_class"]) & (pairs["count"] > 0)]
-    most = wrong.sort_values("count", ascending=False).head(5)
-    return [
-        f"{row['true_class']} taken for {row['predicted_class']}: {row['count']}"
-        for row in most.to_dict("records")
+def _most_confused(matrix: pd.DataFrame) -> list[str]:
+    pairs = [
+        (int(matrix.loc[true, predicted]), true, predicted)
+        for true in matrix.index
+        for predicted in matrix.columns
+        if true != predicted
     ]
+    most = sorted((pair for pair in pairs if pair[0]), key=lambda pair: -pair[0])[:5]
+    return [f"{true} taken for {predicted}: {count}" for count, true, predicted in most]
 
 
 def decision(results: Results) -> dict[str, Any] | None:
@@ -160,6 +174,7 @@ def decision(results: Results) -> dict[str, Any] | None:
     thresholds = results.table("thresholds")
     return {
         "text": facts["text"],
+        "figures": Cells(_FIGURES, figures(facts), _FIGURES[1:3]),
         "steps": facts["how_to_apply"],
         "reliability": data_uri(reliability_figure(calibration)),
         "thresholds": None if thresholds is None else data_uri(thresholds_figure(thresholds)),
@@ -210,12 +225,6 @@ def made(results: Results) -> dict[str, Any]:
         "command": f"python -m tl_keras.run {(results.folder / 'config.json').as_posix()} "
         "--set results_dir=again",
     }
-
-
-def _of_run(table: pd.DataFrame | None, run_id: str) -> pd.DataFrame:
-    if table is None:
-        raise ValueError("A finished experiment has tables per class")
-    return table[table["run_id"] == run_id]
 
 
 def _three(value: float) -> str:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.reporting.decision_words import in_short
-from tl_keras.reporting.held_out import strategy_name
+from tl_keras.reporting.held_out import seed_name, strategy_name
 from tl_keras.reporting.tables import mean_probes
 from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.source_checks import FAR, NEAR
@@ -34,8 +34,14 @@ UNEQUAL = 1.5
 class TerminalMonitor:
     """Shows an experiment's progress; use it as a context."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, folds: int | None = None) -> None:
+        """Prepare for an experiment.
+
+        Args:
+            console: to print on.
+            folds: of a division, where every fold is a run.
+        """
+        self._console, self._folds = console, folds
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -89,7 +95,7 @@ class TerminalMonitor:
         seconds = row["phase_1_seconds"] + row["phase_2_seconds"]
         size = "" if run.train_per_class is None else f", {run.train_per_class} per class"
         self._console.print(
-            f"  {strategy_name(row)}{size}, seed {run.seed}: validation "
+            f"  {strategy_name(row)}{size}, {seed_name(run.seed, self._folds)}: validation "
             f"{row['validation_accuracy']:.3f}, test {row['test_accuracy']:.3f} ({seconds:.0f} s)",
             highlight=False,
             soft_wrap=True,
