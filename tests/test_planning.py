@@ -127,7 +127,7 @@ def test_findings_are_shown(configure: Configure, photos: Path, tmp_path: Path) 
     broken = own / "blue" / "3.png"
     broken.write_bytes(broken.read_bytes()[:300])
     plan = describe_plan(configure(data={"folder": own, "skip_unreadable": True}))
-    assert "warning 1 unreadable images are left out: blue/3.png." in plan
+    assert "warning 1 image cannot be read and is not used: blue/3.png." in plan
     assert "41 in 3 classes (amber 14, blue 13, green 14)" in plan
     assert "1 unreadable left out" in plan
 

@@ -37,7 +37,7 @@ def audit_images(
         WeightsError: weights other than "imagenet" cannot be had. In place of "imagenet" the
             bundled ones are used, with a note.
     """
-    table = load_images(config.data, least_classes=1)
+    table = load_images(config.data, to_train=False)
     notes: list[str] = []
     backbone = _backbone(config, notes) if network else None
     monitor.stage("Looking at the images")

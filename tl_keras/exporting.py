@@ -200,6 +200,7 @@ class Exporter:
             if self._card is None or run["strategy"] == "from_scratch"
             else asdict(self._card),
             "model": {key: _plain(run[key]) for key in model},
+            "doubtful_labels": self._doubtful_labels(run),
             "decision": read_decision(self._ledger.folder, str(run["run_id"])),
             "configuration": config.as_dict(),
             "configuration_hash": fingerprint(config),
@@ -222,6 +223,19 @@ class Exporter:
             "manifest_sha256": self._manifest_digest(used),
             "division": self._division(int(run["seed"])),
         }
+
+    def _doubtful_labels(self, run: pd.Series) -> dict[str, int]:
+        """How many labels look wrong, by the part of the images; {} where none was checked."""
+        if not (self._ledger.folder / "label_errors.csv").exists():
+            return {}
+        suspects = self._ledger.read("label_errors")["image_id"]
+        names, draw = self._audit.table.frame["image_id"], self._draw(run)
+        parts = {
+            "training": draw.train,
+            "validation": draw.validation,
+            "test": self._test_rows(run),
+        }
+        return {part: int(names.iloc[rows].isin(suspects).sum()) for part, rows in parts.items()}
 
     def _division(self, seed: int) -> str:
         """In words, what the test images are beside the others."""

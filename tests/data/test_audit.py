@@ -118,7 +118,7 @@ def test_unreadable_files_are_left_out_on_request(plain: Path) -> None:
     assert list(checked.table.frame.index) == [0, 1, 2, 3]
     assert len(checked.images) == 7
     assert finding(checked, "unreadable").message == (
-        "3 unreadable images are left out: a/empty.png, b/cut.png, b/text.jpg."
+        "3 images cannot be read and are not used: a/empty.png, b/cut.png, b/text.jpg."
     )
 
 
@@ -173,6 +173,13 @@ def test_sixteen_bits_and_gray(plain: Path, save: Save) -> None:
     checked = check(plain)
     assert finding(checked, "sixteen_bit").image_ids == ("a/deep.png",)
     assert finding(checked, "gray").image_ids == ("a/deep.png", "a/gray.png")
+
+
+def test_gray_is_what_is_seen_not_how_the_file_stores_it(plain: Path, save: Save) -> None:
+    Image.open(save("a/gray.png", mode="L")).convert("RGB").save(plain / "a/gray.png")
+    assert finding(check(plain), "gray").image_ids == ("a/gray.png",)
+    message = finding(check(plain), "gray").message
+    assert message == "1 image is gray, the others are not: a/gray.png."
 
 
 def test_gray_alone_is_no_finding(save: Save) -> None:
@@ -242,7 +249,7 @@ def test_a_copy_with_another_exif_orientation_is_exact(plain: Path, save: Save) 
 
 @pytest.mark.parametrize(
     ("resize", "words"),
-    [("stretch", "stretched to a square"), ("crop", "lose their ends"), ("pad", "black borders")],
+    [("stretch", "stretched to a square"), ("crop", "cut at the ends"), ("pad", "black borders")],
 )
 def test_long_pictures(plain: Path, save: Save, resize: str, words: str) -> None:
     save("a/long.png", (30, 8))
@@ -270,7 +277,7 @@ def test_classes_of_three_to_one_pass(plain: Path, save: Save) -> None:
 def test_other_files(plain: Path) -> None:
     (plain / "a/notes.txt").write_text("seen")
     assert finding(check(plain), "other_files").message == (
-        "1 other files are not used: a/notes.txt (not a JPEG, PNG, BMP or GIF file)."
+        "1 other file is not used: a/notes.txt (not a JPEG, PNG, BMP or GIF file)."
     )
 
 
@@ -316,6 +323,7 @@ def test_facts_are_a_table_of_known_types(plain: Path) -> None:
         "exif_orientation",
         "bit_depth",
         "has_alpha",
+        "gray",
         "sha256",
         "error",
     ]

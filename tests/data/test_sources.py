@@ -143,6 +143,16 @@ def test_name_that_is_not_utf8_is_listed(tmp_path: Path) -> None:
     assert list(table.ignored["reason"]) == ["name is not valid UTF-8"]
 
 
+def test_an_empty_class_folder_can_be_skipped(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/notes.txt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    table = load_images(DataConfig(folder=str(tmp_path)), to_train=False)
+    assert table.classes == ("a",)
+    ignored = table.ignored.set_index("path")["reason"].to_dict()
+    assert ignored["b"] == "class folder without images"
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

@@ -73,8 +73,10 @@ def test_a_choice_that_is_no_better_says_so(finish: Finish) -> None:
 
 def test_doubtful_labels_are_part_of_the_answer(finish: Finish) -> None:
     folder = finish()
-    pd.DataFrame({"image_id": ["a", "b"]}).to_csv(folder / "label_errors.csv", index=False)
-    assert content(Results.open(folder))["answer"][2].startswith("2 labels look wrong")
+    suspects = pd.DataFrame({"image_id": ["trained", "photo3"]})
+    suspects.to_csv(folder / "label_errors.csv", index=False)
+    caution = content(Results.open(folder))["answer"][2]
+    assert caution.startswith("2 labels look wrong (see The photos), 1 of them among the test")
 
 
 def test_the_chosen_strategy_is_set_off(finish: Finish) -> None:

@@ -23,6 +23,7 @@ def facts(**changed: Any) -> dict[str, Any]:
         "name": "parts",
         "description": "Parts from above.",
         "notice": None,
+        "doubtful_labels": {"training": 0, "validation": 0, "test": 0},
         "run": {"run_id": "fine_tuning-d2-n5-s0", "strategy": "fine_tuning"},
         "trained_on": {
             "training_images": 15,
@@ -58,6 +59,13 @@ def test_limits_name_weak_classes_and_few_photos() -> None:
     assert "Of 4 test photos of 'dent|small' it recognised 25%" in limits
     assert "'crack'" not in limits
     assert "Measured on 10 photos" in limits
+
+
+def test_labels_that_look_wrong_are_a_limit() -> None:
+    doubtful = {"training": 2, "validation": 0, "test": 1}
+    limits = " ".join(card(doubtful_labels=doubtful)["known_limits"])
+    assert "Labels that look wrong: 2 of training photos, 1 of test photos." in limits
+    assert "look wrong" not in " ".join(card(doubtful_labels={})["known_limits"])
 
 
 def test_generated_images_are_a_limit() -> None:

@@ -36,8 +36,9 @@ class Audit:
     Attributes:
         images: One row per image of the table that was given, in its order: image_id, bytes (of
             the file), format (as Pillow names it), mode (Pillow's), width, height (pixels as
-            stored), exif_orientation (1 is upright), bit_depth, has_alpha, sha256, error (None
-            where the image can be decoded). What the header does not say is missing.
+            stored), exif_orientation (1 is upright), bit_depth, has_alpha, gray (as decoded),
+            sha256, error (None where the image can be decoded). What the header does not say is
+            missing.
         findings: Warnings, the graver ones first.
         table: The images that can be used.
         left_out: Number of unreadable images that `table` lacks.
@@ -102,6 +103,7 @@ class _Facts:
     exif_orientation: int | None = None
     bit_depth: int | None = None
     has_alpha: bool | None = None
+    gray: bool | None = None
     sha256: str | None = None
     error: str | None = None
 
@@ -113,7 +115,9 @@ def _facts(table: ImageTable) -> tuple[pd.DataFrame, list[Fingerprint]]:
         read = list(threads.map(_read, table.frame["path"]))
     images = pd.DataFrame([asdict(facts) for facts, _ in read])
     whole = ["bytes", "width", "height", "exif_orientation", "bit_depth"]
-    images = images.astype(dict.fromkeys(whole, "Int64") | {"has_alpha": "boolean"})
+    images = images.astype(
+        dict.fromkeys(whole, "Int64") | dict.fromkeys(["has_alpha", "gray"], "boolean")
+    )
     images.insert(0, "image_id", table.frame["image_id"].to_numpy())
     return images, [found for _, found in read if found is not None]
 
@@ -129,7 +133,7 @@ def _read(path: str) -> tuple[_Facts, Fingerprint | None]:
     found = _decoded(encoded)
     if isinstance(found, str):
         return replace(facts, error=found), None
-    return facts, found
+    return replace(facts, gray=found.gray), found
 
 
 def _header(encoded: bytes) -> _Facts:

@@ -17,6 +17,8 @@ _LARGE, _SMALL, _LONG, _UNEQUAL = 4.0, 4.0, 2.0, 3.0
 # A size is odd where it is so many times that of most pictures and hardly any other is.
 _ODD, _ODD_SHARE = 4.0, 0.05
 _EXAMPLES = 3
+# of one image, of several
+_FORMS = ({"s": "", "are": "is", "have": "has"}, {"s": "s", "are": "are", "have": "have"})
 # Kinds of findings, the graver ones first.
 KINDS = (
     "unreadable",
@@ -103,16 +105,16 @@ def find_all(
 
 
 def _finding(kind: str, chosen: pd.DataFrame, message: str) -> Iterator[Finding]:
-    """Yield a finding where there are images; `{n}` is their number."""
+    """Yield a finding where there are images; `{n}` is their number, `{s}` and so on its forms."""
     if len(chosen):
         names = tuple(chosen["image_id"])
-        text = message.format(n=len(names))
+        text = message.format(n=len(names), **_FORMS[len(names) > 1])
         yield Finding(kind, f"{text}: {some_of(names, _EXAMPLES)}.", names)
 
 
 def _unreadable(images: pd.DataFrame) -> Iterator[Finding]:
     broken = images[images["error"].notna()]
-    yield from _finding("unreadable", broken, "{n} unreadable images are left out")
+    yield from _finding("unreadable", broken, "{n} image{s} cannot be read and {are} not used")
 
 
 def _duplicates(duplicates: pd.DataFrame) -> Iterator[Finding]:
@@ -181,7 +183,7 @@ def _large(facts: pd.DataFrame, image_size: int) -> Iterator[Finding]:
             facts[sides > _LARGE * image_size],
             f"Pictures shrink by a factor of {factor:.1f} (median) to {image_size} px, so small "
             "defects may vanish; cut out the part that matters or raise backbone.image_size. "
-            "{n} large images",
+            "{n} large image{s}",
         )
 
 
@@ -190,8 +192,8 @@ def _small(facts: pd.DataFrame, image_size: int) -> Iterator[Finding]:
     yield from _finding(
         "small_pictures",
         facts[sides.fillna(image_size) < image_size / _SMALL],
-        f"{{n}} images are less than a quarter as large as the network's input of {image_size} px "
-        "and get blurred; lower backbone.image_size if most are",
+        f"{{n}} image{{s}} {{are}} less than a quarter as large as the network's input of "
+        f"{image_size} px, which blurs them; lower backbone.image_size if most are",
     )
 
 
@@ -201,15 +203,15 @@ def _odd(facts: pd.DataFrame) -> Iterator[Finding]:
     odd = (ratio > _ODD) | (ratio < 1 / _ODD)
     if odd.mean() <= _ODD_SHARE:
         yield from _finding(
-            "odd_size", facts[odd], "{n} images are far larger or smaller than all others"
+            "odd_size", facts[odd], "{n} image{s} {are} far larger or smaller than all others"
         )
 
 
 def _long(facts: pd.DataFrame, resize: "ResizeMode") -> Iterator[Finding]:
     outcome = {
-        "stretch": "are stretched to a square",
-        "crop": "lose their ends",
-        "pad": "get wide black borders",
+        "stretch": "stretched to a square",
+        "crop": "cut at the ends",
+        "pad": "set between wide black borders",
     }[resize]
     sides = facts[["width", "height"]].astype("Float64")
     ratio = sides.max(axis=1) / sides.min(axis=1)
@@ -217,7 +219,7 @@ def _long(facts: pd.DataFrame, resize: "ResizeMode") -> Iterator[Finding]:
     yield from _finding(
         "aspect_ratio",
         facts[long],
-        f"{{n}} images are up to {ratio.max():.1f} times as long as wide and {outcome} "
+        f"{{n}} image{{s}}, up to {ratio.max():.1f} times as long as wide, {{are}} {outcome} "
         f"(data.resize {resize})",
     )
 
@@ -226,30 +228,30 @@ def _rotated(facts: pd.DataFrame) -> Iterator[Finding]:
     yield from _finding(
         "exif_rotation",
         facts[facts["exif_orientation"].fillna(1) > 1],
-        "{n} images carry an EXIF rotation, which training and serving ignore alike",
+        "{n} image{s} {have} an EXIF rotation, which training and serving ignore alike",
     )
 
 
 def _converted(facts: pd.DataFrame) -> Iterator[Finding]:
     yield from _finding(
-        "alpha", facts[facts["has_alpha"].fillna(False)], "{n} images lose their transparency"
+        "alpha", facts[facts["has_alpha"].fillna(False)], "the transparency of {n} image{s} is lost"
     )
     yield from _finding(
         "sixteen_bit",
         facts[facts["bit_depth"].fillna(8) == 16],
-        "{n} images of 16 bits are reduced to 8 bits (65535 becomes 255)",
+        "{n} image{s} of 16 bits {are} reduced to 8 bits (65535 becomes 255)",
     )
-    gray = facts["mode"].isin(["1", "L", "LA", "I", "I;16", "I;16B"])
+    gray = facts["gray"].astype(bool)
     if not gray.all():
         # Gray pictures among coloured ones may give a class away.
-        yield from _finding("gray", facts[gray], "{n} images are gray, the others are not")
+        yield from _finding("gray", facts[gray], "{n} image{s} {are} gray, the others are not")
 
 
 def _misnamed(facts: pd.DataFrame) -> Iterator[Finding]:
     named = facts["path"].map(lambda path: FORMAT_OF_SUFFIX["." + path.rsplit(".")[-1].lower()])
     wrong = facts["format"].notna() & (facts["format"] != named)
     yield from _finding(
-        "wrong_extension", facts[wrong], "{n} images are of another format than their names say"
+        "wrong_extension", facts[wrong], "{n} image{s} {are} of another format than the name says"
     )
 
 
@@ -257,5 +259,6 @@ def _other_files(table: ImageTable) -> Iterator[Finding]:
     ignored = table.ignored
     if len(ignored):
         listed = [f"{row.path} ({row.reason})" for row in ignored.itertuples()]
-        text = f"{len(ignored)} other files are not used: {some_of(listed, _EXAMPLES)}."
+        files = "other file is" if len(ignored) == 1 else "other files are"
+        text = f"{len(ignored)} {files} not used: {some_of(listed, _EXAMPLES)}."
         yield Finding("other_files", text, ())

@@ -19,10 +19,12 @@ class Fingerprint:
     Attributes:
         digest: SHA-256 of its decoded pixels and their shape.
         thumbnail: uint8 (64, 64), gray, stretched.
+        gray: Whether the three channels are the same, however the file stores them.
     """
 
     digest: bytes
     thumbnail: np.ndarray
+    gray: bool
 
 
 def fingerprint(encoded: bytes) -> Fingerprint:
@@ -34,10 +36,11 @@ def fingerprint(encoded: bytes) -> Fingerprint:
     import tensorflow as tf
 
     with tf.device("CPU:0"):
-        pixels, thumbnail = (part.numpy() for part in _decoder()(tf.constant(encoded)))
+        decoded = _decoder()(tf.constant(encoded))
+    pixels, thumbnail, gray = (part.numpy() for part in decoded)
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
-    return Fingerprint(digest.digest(), thumbnail)
+    return Fingerprint(digest.digest(), thumbnail, bool(gray))
 
 
 @cache
@@ -48,10 +51,11 @@ def _decoder() -> Any:
 
     # Traced once: step by step, the branches of small files cost more than decoding them.
     @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
-    def decode(encoded: Any) -> tuple[Any, Any]:
+    def decode(encoded: Any) -> tuple[Any, Any, Any]:
         image = decode_image(encoded)
         small = tf.image.resize(image, (THUMBNAIL, THUMBNAIL), antialias=True)
-        gray = tf.tensordot(tf.cast(small, tf.float32), tf.constant(_LUMA), 1)
-        return image, tf.cast(tf.clip_by_value(tf.round(gray), 0, 255), tf.uint8)
+        luma = tf.tensordot(tf.cast(small, tf.float32), tf.constant(_LUMA), 1)
+        thumbnail = tf.cast(tf.clip_by_value(tf.round(luma), 0, 255), tf.uint8)
+        return image, thumbnail, tf.reduce_all(image == image[..., :1])
 
     return decode

@@ -14,7 +14,7 @@ from tl_keras.data.listing import (
 from tl_keras.errors import DataError
 
 
-def list_folder(folder: str) -> Listing:
+def list_folder(folder: str, *, skip_empty: bool = False) -> Listing:
     """List the images of a folder.
 
     Either layout will do; `val` and `valid` stand for `validation`, case does not matter, and
@@ -27,9 +27,13 @@ def list_folder(folder: str) -> Listing:
             dent/                       test/
                 3.jpg                       crack/3.jpg
 
+    Args:
+        folder: with one sub-folder per class.
+        skip_empty: Ignore class folders without images instead of stopping.
+
     Raises:
         DataError: if the folder is missing, holds no class folders, mixes the layouts, or has a
-            class folder without images.
+            class folder without images that is not to be skipped.
     """
     root = Path(folder).absolute()
     if not root.is_dir():
@@ -39,7 +43,7 @@ def list_folder(folder: str) -> Listing:
             "class; relative paths start from the working directory."
         )
     try:
-        return _Reader(root).read()
+        return _Reader(root, skip_empty).read()
     except OSError as error:
         raise DataError(
             f'data.folder "{folder}" cannot be read: {error.strerror} ({error.filename}).'
@@ -49,8 +53,8 @@ def list_folder(folder: str) -> Listing:
 class _Reader:
     """Collects the images of one folder and what else lies in it."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, skip_empty: bool) -> None:
+        self.root, self.skip_empty = root, skip_empty
         self.images: list[ListedImage] = []
         self.ignored: list[IgnoredFile] = []
 
@@ -85,7 +89,9 @@ class _Reader:
             self.images.append(
                 ListedImage(self._relative(path), str(path), folder.name, split=split)
             )
-        if len(self.images) == before:
+        if len(self.images) == before and self.skip_empty:
+            self._ignore(folder, "class folder without images")
+        elif len(self.images) == before:
             suffixes = ", ".join(sorted(FORMAT_OF_SUFFIX))
             raise DataError(
                 f'class folder "{self._relative(folder)}" of {self.root} has no images '

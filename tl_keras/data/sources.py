@@ -35,19 +35,20 @@ class ImageTable:
     united: int = 0
 
 
-def load_images(data: DataConfig, *, least_classes: int = 2) -> ImageTable:
+def load_images(data: DataConfig, *, to_train: bool = True) -> ImageTable:
     """List the images of the configured source; nothing is decoded.
 
     Args:
         data: The configuration.
-        least_classes: 1 or 2.
+        to_train: Whether a classifier is to be trained, which needs two classes with images each.
+            Otherwise one is enough, and class folders without images are among the ignored files.
 
     Raises:
-        DataError: if the source is missing, empty or malformed, has fewer classes, has a
+        DataError: if the source is missing, empty or malformed, has too few classes, has a
             class that is missing from its training images, or `group_pattern` does not fit.
     """
     if data.folder is not None:
-        listing = list_folder(data.folder)
+        listing = list_folder(data.folder, skip_empty=not to_train)
     elif data.table is not None:
         listing = list_table(data.table, data.root)
     elif data.tfds is not None:
@@ -56,7 +57,7 @@ def load_images(data: DataConfig, *, least_classes: int = 2) -> ImageTable:
         raise DataError("data must have one of folder, table, tfds; got none.")
     images = sorted(listing.images, key=lambda image: image.image_id)
     classes = tuple(sorted({image.label for image in images}, key=_natural_order))
-    _check_classes(images, classes, least_classes)
+    _check_classes(images, classes, 2 if to_train else 1)
     return _table(images, classes, _groups(images, data.group_pattern), listing)
 
 

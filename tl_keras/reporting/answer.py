@@ -109,11 +109,17 @@ def _weakest(results: Results) -> Iterator[str]:
 
 
 def _doubtful_labels(results: Results) -> Iterator[str]:
-    errors = results.table("label_errors")
-    if errors is not None:
+    errors, splits = results.table("label_errors"), results.table("splits")
+    if errors is not None and splits is not None:
         count, verb = len(errors), "looks" if len(errors) == 1 else "look"
         labels = "label" if count == 1 else "labels"
-        yield f"{count} {labels} {verb} wrong (see The photos), which the figures take as right"
+        own = splits["seed"].isna() | (splits["seed"] == results.chosen["seed"])
+        tested = splits.loc[own & (splits["part"] == "test"), "image_id"]
+        among = int(errors["image_id"].isin(tested).sum())
+        yield (
+            f"{count} {labels} {verb} wrong (see The photos), {among} of them among the test "
+            "photos, which the figures take as right"
+        )
 
 
 def _more_photos(results: Results) -> Iterator[str]:

@@ -64,7 +64,7 @@ def audit_facts(report: AuditReport, most: int = MOST_IN_REPORT) -> dict[str, An
     """
     return {
         "images": len(report.table.frame),
-        "classes": [[label, int(count)] for label, count in report.class_counts().items()],
+        "classes": [list(row) for row in report.class_counts().itertuples()],
         "notes": list(report.notes),
         "sections": [asdict(section) for section in _sections(report, most)],
     }

@@ -37,10 +37,13 @@ class AuditReport:
     matches: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
 
-    def class_counts(self) -> pd.Series:
-        """Listed images per class, in the order of the classes."""
-        counts = self.table.frame["label"].value_counts()
-        return counts.reindex(list(self.table.classes))
+    def class_counts(self) -> pd.DataFrame:
+        """A row per class, in their order: images that were `listed`, and `readable` of them."""
+        listed, readable = (
+            table.frame["label"].value_counts().reindex(list(self.table.classes), fill_value=0)
+            for table in (self.table, self.audit.table)
+        )
+        return pd.DataFrame({"listed": listed, "readable": readable})
 
     def findings_table(self) -> pd.DataFrame:
         """A row for every finding and image, or without an image where it is about the set."""

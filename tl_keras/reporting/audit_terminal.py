@@ -35,13 +35,12 @@ def show_audit(console: Console, report: AuditReport) -> None:
 
 def _show_classes(console: Console, report: AuditReport) -> None:
     counts = report.class_counts()
-    table = Table(title=f"{counts.sum()} images", show_edge=False)
+    table = Table(title=f"{counts['listed'].sum()} images", show_edge=False)
     table.add_column("class")
     table.add_column("images", justify="right")
     table.add_column("readable", justify="right")
-    readable = report.audit.table.frame["label"].value_counts()
-    for label, count in counts.items():
-        table.add_row(escape(str(label)), str(count), str(readable.get(label, 0)))
+    for label, listed, readable in counts.itertuples():
+        table.add_row(escape(str(label)), str(listed), str(readable))
     console.print(table)
 
 

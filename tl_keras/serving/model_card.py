@@ -146,6 +146,13 @@ def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
     weak = scores[scores["recall"] < WEAK_RECALL].sort_values("recall")
     for row in weak.itertuples():
         yield f"Of {row.support} test photos of {row[1]!r} it recognised {row.recall:.0%}."
+    doubtful = facts["doubtful_labels"]
+    if any(doubtful.values()):
+        counts = ", ".join(f"{count} of {part} photos" for part, count in doubtful.items() if count)
+        yield (
+            f"Labels that look wrong: {counts}. It learned them and was measured with them as they "
+            "are; label_errors.csv of the experiment names them."
+        )
     if facts.get("notice"):
         yield f"{facts['notice']} The figures say nothing about photographs."
 
