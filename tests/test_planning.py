@@ -71,6 +71,22 @@ def test_every_run_is_named(configure: Configure) -> None:
     ]
 
 
+def test_older_results_are_a_warning(configure: Configure) -> None:
+    config = configure()
+    folder = Path(config.results_folder)
+    folder.mkdir(parents=True)
+    (folder / "holiday.jpg").touch()
+    assert f"warning {folder} must be empty or hold results" in describe_plan(config)
+    assert "must be empty" not in describe_plan(config, fresh=True)
+
+
+def test_weights_that_do_not_fit_are_a_warning(configure: Configure, tmp_path: Path) -> None:
+    path = tmp_path / "other.weights.h5"
+    path.write_bytes(b"no weights")
+    plan = describe_plan(configure(backbone={"weights": str(path), "image_size": 32}))
+    assert re.search(rf"warning .*{path.name}", plan)
+
+
 def test_a_search_is_announced(configure: Configure) -> None:
     search = {"max_trials": 6, "oracle": "bayesian"}
     plan = describe_plan(configure(strategies=["searched"], search=search))

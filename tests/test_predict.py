@@ -69,7 +69,7 @@ def test_folder_is_classified_and_what_is_unreadable_is_listed(
         "g.jpg": "green",
         "r.gif": "red",
     }
-    assert "can be decoded" in found["a.png"]["problem"]
+    assert "no JPEG, PNG" in found["a.png"]["problem"]
     assert float(found["r.gif"]["probability"]) > 0.9
     assert said.err == "1 of 4 files could not be read\n"
 
@@ -91,7 +91,7 @@ def test_table_is_for_people(
     head, blue, broken = capsys.readouterr().out.splitlines()
     assert head.split() == ["file", "probability", "label"]
     assert blue.split()[0].endswith("b.png") and blue.split()[2] == "blue"
-    assert broken.endswith("that can be decoded)")
+    assert broken.endswith("(no JPEG, PNG, BMP or GIF content)")
 
 
 def test_an_export_that_says_how_to_decide_adds_confidence_and_decision(
@@ -118,7 +118,33 @@ def test_an_export_that_says_how_to_decide_adds_confidence_and_decision(
     head, red, broken = capsys.readouterr().out.splitlines()
     assert head.split() == ["file", "probability", "confidence", "label", "(decision)"]
     assert red.split()[2:] == ["0.5761", "red", "(red)"]
-    assert broken.endswith("that can be decoded)")
+    assert broken.endswith("(no JPEG, PNG, BMP or GIF content)")
+
+
+def test_where_nothing_can_be_read_the_exit_code_says_so(
+    exported: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "empty.png").touch()
+    (photos / "cut.png").write_bytes((photos / "b.png").read_bytes()[:40])
+    broken = [str(photos / name) for name in ("a.png", "empty.png", "cut.png")]
+    assert main([str(exported), *broken, "--format", "csv"]) == 1
+    problems = [line["problem"] for line in lines(capsys.readouterr().out)]
+    assert problems == [
+        "no JPEG, PNG, BMP or GIF content",
+        "empty file",
+        "damaged or cut short PNG",
+    ]
+
+
+def test_other_files_of_a_folder_and_another_decision_are_said(
+    exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(exported, tmp_path / "parts" / "export")
+    (tmp_path / "parts" / "decision.json").write_text('{"rule": {}}')
+    assert main([str(tmp_path / "parts"), str(photos)]) == 0
+    told = capsys.readouterr().err
+    assert "left out, not pictures by their names: notes.txt" in told
+    assert "has another decision than decision.json of its experiment" in told
 
 
 def test_named_files_need_no_known_ending(tmp_path: Path) -> None:

@@ -46,6 +46,25 @@ def test_a_folder_without_results_is_a_sentence(
     assert "must be the folder of a finished experiment" in message
 
 
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ((), "there is no such path"),
+        (("else.txt",), "it holds none"),
+        (("config.json",), "not finished. Go on with it: python -m tl_keras.run"),
+        (("audit.html", "findings.csv"), "it holds an audit, whose page is"),
+    ],
+)
+def test_another_folder_is_called_what_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], found: tuple[str, ...], told: str
+) -> None:
+    for name in found:
+        (tmp_path / "other").mkdir(exist_ok=True)
+        (tmp_path / "other" / name).touch()
+    assert main([str(tmp_path / "other")]) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_it_needs_no_tensorflow() -> None:
     code = "import sys; import tl_keras.report, tl_keras.reporting.comparison_page; "
     code += "import tl_keras.reporting.report; print('tensorflow' in sys.modules)"

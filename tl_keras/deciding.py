@@ -19,12 +19,10 @@ from tl_keras.data.splits import Splits
 from tl_keras.evaluation.held_out import HeldOut, Predictions
 from tl_keras.evaluation.rule_figures import RuleFigures
 from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
-from tl_keras.monitor import Monitor
 from tl_keras.reporting.decision_words import how_to_apply, in_words
 from tl_keras.reporting.held_out import method_of
 from tl_keras.reporting.ledger import Ledger, write_json
 from tl_keras.serving.decided import RECORD
-from tl_keras.serving.export import EXTRA
 
 
 @dataclass(frozen=True)
@@ -165,26 +163,6 @@ def read_decision(folder: Path, run_id: str) -> dict[str, Any] | None:
     path = folder / RECORD
     record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     return record if record.get("run_id") == run_id else None
-
-
-def warn_of_other_decision(folder: Path, version: Path, monitor: Monitor) -> None:
-    """Say so where an exported version has another decision than its experiment.
-
-    Args:
-        folder: Of the experiment.
-        version: Of its export.
-        monitor: Hears of it.
-    """
-    own, exported = folder / RECORD, version / EXTRA / RECORD
-    if own.exists() and (not exported.exists() or _rule(own) != _rule(exported)):
-        monitor.warn(
-            f"{version} has another decision than decision.json; python -m tl_keras.export "
-            f"{folder} writes a version with the present one."
-        )
-
-
-def _rule(path: Path) -> Any:
-    return json.loads(path.read_text())["rule"]
 
 
 def _listed(value: Any) -> Any:

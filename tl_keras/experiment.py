@@ -22,7 +22,6 @@ from tl_keras.data.findings import in_order
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.data.splits import Splits
-from tl_keras.deciding import warn_of_other_decision
 from tl_keras.errors import ExportError, ResultsError
 from tl_keras.evaluation.positive_classes import check_positive
 from tl_keras.exporting import Exporter
@@ -348,9 +347,7 @@ class _Experiment:
         """Export the chosen run, once, and check that it answers as the trained model."""
         if (self._ledger.folder / "export.json").exists():
             directory = self._ledger.folder / EXPORT_FOLDER
-            version = directory / str(find_version(directory).number)
-            warn_of_other_decision(self._ledger.folder, version, self._monitor)
-            return version
+            return directory / str(find_version(directory).number)
         chosen = runs[runs["run_id"] == best_run(runs)].iloc[0]
         if chosen["strategy"] == "majority_class":
             self._monitor.warn("Nothing was exported: the majority class is no model to serve.")

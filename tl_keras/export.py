@@ -41,6 +41,8 @@ def _export(options: argparse.Namespace) -> int:
 
     with TerminalMonitor(console) as monitor:
         version = export_experiment(options.results, options.targets, monitor=monitor)
+    # as it was given, not the absolute path
+    version = options.results / version.relative_to(options.results.resolve())
     text = f"SavedModel, checked: {version}"
     if options.targets:
         text += f"\nOther formats: {version / 'assets.extra'}; how they compare: "

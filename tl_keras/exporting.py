@@ -23,13 +23,13 @@ from tl_keras.reporting.environment import environment
 from tl_keras.reporting.ledger import Ledger, write_json
 from tl_keras.runs import RunMaker, unpack
 from tl_keras.serving.decided import RECORD
-from tl_keras.serving.export import EXTRA, export_classifier
+from tl_keras.serving.export import export_classifier
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
 from tl_keras.serving.model_card import Evidence, model_card, write_card
 from tl_keras.serving.targets import file_of, write_target
 from tl_keras.serving.verify import Verification, verify_export
-from tl_keras.serving.versions import EXPORT_FOLDER
+from tl_keras.serving.versions import EXPORT_FOLDER, EXTRA
 from tl_keras.transfer.recipe import Trained
 
 

@@ -5,10 +5,11 @@ import json
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Splits
-from tl_keras.errors import WeightsError
-from tl_keras.experiment import prepare_images
+from tl_keras.errors import ResultsError, WeightsError
+from tl_keras.experiment import load_backbone, prepare_images
 from tl_keras.models.source_models import read_source_card
 from tl_keras.monitor import Silent
+from tl_keras.reporting.ledger import Ledger
 from tl_keras.transfer.source_checks import source_notes
 from tl_keras.transfer.strategies import AUGMENTATIONS, Run, plan_runs
 
@@ -24,13 +25,21 @@ _START_SECONDS = 25.0
 _SHARE_OF_EPOCHS = 0.5
 
 
-def describe_plan(config: ExperimentConfig) -> str:
+def describe_plan(config: ExperimentConfig, *, fresh: bool = False) -> str:
     """The resolved configuration, the images, the runs, and a rough time on two cores.
+
+    What would stop the experiment otherwise, older results or weights, is among the warnings.
+
+    Args:
+        config: of the experiment.
+        fresh: whether older results would be moved aside.
 
     Raises:
         DataError: the images cannot be used.
     """
     warnings = _Warnings()
+    if not fresh:
+        _warn_of_older_results(config, warnings)
     images = prepare_images(config, warnings)
     table, splits = images.audit.table, images.splits
     counts = table.frame["label"].value_counts().reindex(table.classes)
@@ -72,13 +81,25 @@ class _Warnings(Silent):
         self.texts.append(text)
 
 
+def _warn_of_older_results(config: ExperimentConfig, warnings: _Warnings) -> None:
+    try:
+        Ledger.check(config)
+    except ResultsError as error:
+        warnings.warn(str(error))
+
+
 def _about_source(config: ExperimentConfig, training_images: int) -> tuple[str, ...]:
     """What speaks against the source weights; a plan can be shown before they are there."""
+    notes: tuple[str, ...] = ()
     try:
         card = read_source_card(config.backbone.name, config.backbone.weights)
+        notes = source_notes(card, training_images)
+        # which may be a download
+        if config.backbone.weights != "imagenet":
+            load_backbone(config)
     except WeightsError as error:
-        return (str(error),)
-    return source_notes(card, training_images)
+        return (*notes, str(error))
+    return notes
 
 
 def _tested(config: ExperimentConfig, splits: Splits) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tl_keras.command import carry_out
-from tl_keras.data.listing import FORMAT_OF_SUFFIX
+from tl_keras.data.listing import FORMAT_OF_SUFFIX, some_of, why_undecodable
 from tl_keras.errors import DataError
 from tl_keras.quiet import quiet_tensorflow
-from tl_keras.serving.versions import find_version
+from tl_keras.serving.versions import EXTRA, find_version
 
 if TYPE_CHECKING:
     from tl_keras.evaluation.decision import DecisionRule
@@ -29,7 +29,6 @@ cannot be read are listed as such."""
 COLUMNS = ("file", "label", "probability", "problem")
 # Of an export that says how to decide.
 COLUMNS_WITH_DECISION = ("file", "label", "probability", "confidence", "decision", "problem")
-NOT_DECODED = "no JPEG, PNG, BMP or GIF that can be decoded"
 
 # Writes the lines of some files.
 Write = Callable[[Sequence[dict[str, str | float]]], None]
@@ -58,10 +57,11 @@ def _predict(options: argparse.Namespace) -> int:
     version, files = find_version(options.export).path, find_photos(options.photos)
     with quiet_tensorflow():
         from tl_keras.serving.classifier import ExportedClassifier
-        from tl_keras.serving.decided import read_rule
-        from tl_keras.serving.export import EXTRA
+        from tl_keras.serving.decided import other_decision, read_rule
 
         classifier, rule = ExportedClassifier(version), read_rule(version / EXTRA)
+    for note in filter(None, (_left_out(options.photos), other_decision(version))):
+        print(note, file=sys.stderr)
     unread = 0
     with _opened(options.output) as stream, _progress(len(files), options.output) as advance:
         columns = COLUMNS if rule is None else COLUMNS_WITH_DECISION
@@ -76,7 +76,7 @@ def _predict(options: argparse.Namespace) -> int:
             advance(len(lines))
     if unread:
         print(f"{unread} of {len(files)} files could not be read", file=sys.stderr)
-    return 0
+    return 1 if unread == len(files) else 0
 
 
 def find_photos(paths: Sequence[Path]) -> list[Path]:
@@ -99,6 +99,15 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
             f"{', '.join(sorted(FORMAT_OF_SUFFIX))}."
         )
     return files
+
+
+def _left_out(paths: Sequence[Path]) -> str | None:
+    """How many files in folders are no pictures by their names; None without any."""
+    found = [p for path in paths if path.is_dir() for p in path.rglob("*") if p.is_file()]
+    others = [path.name for path in found if path.suffix.lower() not in FORMAT_OF_SUFFIX]
+    if not others:
+        return None
+    return f"left out, not pictures by their names: {some_of(sorted(others), 3)}"
 
 
 def lines_of(
@@ -126,8 +135,7 @@ def _name(file: Path) -> str:
 
 def _problem(file: Path) -> str:
     try:
-        with file.open("rb"):
-            return NOT_DECODED
+        return why_undecodable(file.read_bytes())
     except OSError as error:
         return f"cannot be opened: {error.strerror}"
 

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _experiment(options: argparse.Namespace) -> int:
     config = load_config(options.experiment, options.set)
-    return _dry_run(config) if options.dry_run else _run(config, options.fresh)
+    return _dry_run(config, options.fresh) if options.dry_run else _run(config, options.fresh)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,7 +65,9 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
             show_decision,
             show_probes,
             show_summary,
+            show_warning,
         )
+        from tl_keras.serving.decided import other_decision
 
     with TerminalMonitor(console, config.estimate.folds) as monitor:
         result = run_experiment(config, fresh=fresh, monitor=monitor)
@@ -91,14 +93,16 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     for what, path in places.items():
         if path is not None:
             console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
+    if result.export is not None and (note := other_decision(result.export)):
+        show_warning(console, note)
     return 0
 
 
-def _dry_run(config: ExperimentConfig) -> int:
+def _dry_run(config: ExperimentConfig, fresh: bool) -> int:
     with quiet_tensorflow():
         from tl_keras.planning import describe_plan
 
-    return _show(describe_plan(config))
+    return _show(describe_plan(config, fresh=fresh))
 
 
 def _show(text: str) -> int:

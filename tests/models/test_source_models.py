@@ -313,7 +313,7 @@ def test_imagenet_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPa
     for part in (
         "from https://host/vgg16.h5 (not known)",
         "into ~/.keras/models",
-        "set weights to the file's path",
+        "set backbone.weights to the file's path",
         '"bundled" (MobileNetV2 with alpha 1.0 only)',
     ):
         assert part in str(caught.value)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tl_keras.errors import ResultsError
+from tl_keras.reporting import sections
 from tl_keras.reporting.ledger import write_json
 from tl_keras.reporting.report import content, write_report
 from tl_keras.reporting.results import Results
@@ -92,6 +93,21 @@ def test_the_confusion_matrix_is_that_of_the_chosen_run(finish: Finish) -> None:
     }
     assert counts == {"crack": [18, 2], "dent": [0, 20]}
     assert classes["confused"] == ["crack taken for dent: 2"]
+
+
+def test_the_chosen_probe_says_which_blocks_it_reads(finish: Finish) -> None:
+    folder = finish()
+    advice = {"strategy": "linear_probe", "cut": "b", "confidence": "clear", "reasons": []}
+    write_json(folder / "advice.json", {**advice, "checks": []})
+    results = Results.open(folder)
+    shown = sections.blocks(results)
+    assert shown is not None
+    assert shown["exported"] is None
+    probe = {"strategy": "linear_probe", "run_id": "probe", "head_blocks": "a b c"}
+    vars(results)["chosen"] = {**results.chosen, **probe}
+    shown = sections.blocks(results)
+    assert shown is not None
+    assert shown["exported"].startswith("The chosen probe, probe, averages 3 blocks, a to c:")
 
 
 def test_a_section_without_results_is_left_out(finish: Finish) -> None:

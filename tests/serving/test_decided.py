@@ -7,7 +7,7 @@ import pytest
 
 from tl_keras.errors import ExportError
 from tl_keras.evaluation.decision import DecisionRule
-from tl_keras.serving.decided import RECORD, read_rule
+from tl_keras.serving.decided import RECORD, other_decision, read_rule
 
 RULE = DecisionRule(("bad", "good"), 1.5, (1.0, 1.0), ("bad",), 0.5, 0.1)
 
@@ -26,3 +26,19 @@ def test_a_broken_one_is_said(tmp_path: Path, text: str) -> None:
     (tmp_path / RECORD).write_text(text)
     with pytest.raises(ExportError, match="must be as tl_keras wrote it"):
         read_rule(tmp_path)
+
+
+def test_another_decision_than_that_of_the_experiment_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    version = folder / "export" / "1"
+    extra = version / "assets.extra"
+    extra.mkdir(parents=True)
+    assert other_decision(version) is None
+    (folder / RECORD).write_text(json.dumps({"rule": vars(RULE), "text": "new words"}))
+    told = other_decision(version)
+    assert told is not None
+    assert f"python -m tl_keras.export {folder}" in told
+    (extra / RECORD).write_text(json.dumps({"rule": vars(RULE), "text": "old words"}))
+    assert other_decision(version) is None
+    (extra / RECORD).write_text("{")
+    assert other_decision(version) is not None

@@ -54,10 +54,15 @@ def test_other_base64_is_refused(text: str) -> None:
         read_tensor([{"b64": text}], STRINGS, "x")
 
 
-@pytest.mark.parametrize("value", [3, None, True, {"b64": 3}, {"b64": "", "c": 1}, {}, 0.5])
+@pytest.mark.parametrize("value", [3, None, True, {"b64": "", "c": 1}, {}, 0.5])
 def test_what_is_no_string_is_refused(value: Any) -> None:
     with pytest.raises(RequestError, match="must hold strings, as text or as"):
         read_tensor([value], STRINGS, "x")
+
+
+def test_base64_that_is_no_text_is_refused() -> None:
+    with pytest.raises(RequestError, match='x: "b64" must hold base64 text, got 3'):
+        read_tensor([{"b64": 3}], STRINGS, "x")
 
 
 def test_half_a_surrogate_pair_is_refused() -> None:

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from tl_keras.data.duplicate_groups import duplicate_table
 from tl_keras.data.findings import Finding, find_all
 from tl_keras.data.fingerprints import Fingerprint, fingerprint
-from tl_keras.data.listing import format_of, some_of
+from tl_keras.data.listing import format_of, some_of, why_undecodable
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import DataError
 
@@ -159,14 +159,11 @@ def _decoded(encoded: bytes) -> Fingerprint | str:
     """The fingerprint, or why there is none."""
     import tensorflow as tf
 
-    if not encoded:
-        return "empty file"
     try:
         return fingerprint(encoded)
     # TensorFlow quotes some files in its message, which then is no text that Python can read.
     except (tf.errors.OpError, UnicodeDecodeError):
-        known = format_of(encoded)
-        return f"damaged or cut short {known}" if known else "no JPEG, PNG, BMP or GIF content"
+        return why_undecodable(encoded)
 
 
 def _unreadable(broken: pd.DataFrame) -> str:

@@ -61,6 +61,14 @@ def format_of(encoded: bytes) -> str | None:
     )
 
 
+def why_undecodable(encoded: bytes) -> str:
+    """Say of a file that TensorFlow cannot decode what it looks like."""
+    if not encoded:
+        return "empty file"
+    known = format_of(encoded)
+    return f"damaged or cut short {known}" if known else "no JPEG, PNG, BMP or GIF content"
+
+
 def some_of(names: Iterable[str], limit: int = 10) -> str:
     """Join the first names for a message and say how many more there are."""
     listed = list(names)

@@ -124,8 +124,9 @@ def _offline_message(backbone_name: str, failure: str) -> str:
     return (
         f'The weights "imagenet" of {backbone_name} could not be downloaded from {url} '
         f"({reason or 'no reason given'}). Download that file where there is a network and put it "
-        f"into {cache} under its own name, or set weights to the file's path; or set "
-        'weights to "bundled" (MobileNetV2 with alpha 1.0 only) or null (random initialisation).'
+        f"into {cache} under its own name, or set backbone.weights to the file's path; or set it "
+        'to "bundled" (MobileNetV2 with alpha 1.0 only; with backbone.image_size 96, which it was '
+        "trained at) or null (random initialisation)."
     )
 
 

@@ -35,11 +35,10 @@ class Results:
         Raises:
             ResultsError: it holds no finished experiment.
         """
-        if not (folder / "config.json").is_file() or not (folder / "summary.csv").is_file():
+        if not all((folder / name).is_file() for name in ("config.json", "summary.csv")):
             raise ResultsError(
-                f"{folder} must be the folder of a finished experiment, such as results/defects, "
-                "with its config.json and summary.csv; got another path. Run the experiment to its "
-                "end first."
+                f"{folder} must be the folder of a finished experiment, such as results/defects; "
+                f"{_instead(folder)}"
             )
         return cls(folder, json.loads((folder / "config.json").read_text()))
 
@@ -130,3 +129,17 @@ class Results:
         # a search in every fold is one strategy, whatever depth it chose for the run
         keys = [key for key in KEYS if (run["strategy"], key) != ("searched", "unfrozen_blocks")]
         return rows_like(self.summary, run, keys).iloc[0].to_dict()
+
+
+def _instead(folder: Path) -> str:
+    """What a path is that is no finished experiment, and what to do."""
+    if not folder.exists():
+        return "there is no such path."
+    if (folder / "config.json").is_file():
+        return (
+            "it holds one that was not finished. Go on with it: python -m tl_keras.run "
+            f"{folder / 'config.json'}"
+        )
+    if (folder / "audit.html").is_file():
+        return f"it holds an audit, whose page is {folder / 'audit.html'}."
+    return "it holds none: no config.json and summary.csv. Run an experiment first."

@@ -1,6 +1,7 @@
 """Sections of the report that are made of tables: what the template shows of each."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -99,7 +100,19 @@ def blocks(results: Results) -> dict[str, Any] | None:
     return {
         "plot": None if probes is None else data_uri(probes_figure(probes)),
         "advice": None if advice is None else _advice(advice),
+        "exported": _probe_in_words(results.chosen),
     }
+
+
+def _probe_in_words(run: Mapping[Any, Any]) -> str | None:
+    """Which blocks the chosen probe reads, for the advice was made on other images; else None."""
+    names = str(run.get("head_blocks")).split()
+    if run["strategy"] != "linear_probe" or len(names) < 2:
+        return None
+    return (
+        f"The chosen probe, {run['run_id']}, averages {len(names)} blocks, {names[0]} to "
+        f"{names[-1]}: each run cross-validates on its own training images."
+    )
 
 
 def _advice(advice: dict[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class TerminalMonitor:
         self._bar.update(self._task, description=text)
 
     def warn(self, text: str) -> None:
-        _print_marked(self._console, "warning", text)
+        show_warning(self._console, text)
 
     def advise(self, advice: Advice) -> None:
         show_advice(self._console, advice)
@@ -149,6 +149,11 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
         console.print(f"{size}{row['sentence']}{needed}.", highlight=False)
 
 
+def show_warning(console: Console, text: str) -> None:
+    """A line that is marked as a warning."""
+    _print_marked(console, "warning", text)
+
+
 def show_decision(console: Console, decision: Mapping[str, Any]) -> None:
     """Calibration, threshold and review of the run that is exported, a line each.
 
@@ -181,7 +186,7 @@ def show_probes(console: Console, probes: pd.DataFrame) -> None:
     for row in shown.to_dict("records"):
         accuracy, share = row["accuracy"], row["weight"]
         bar = "█" * round(BAR * accuracy)
-        table.add_row(row["block"], f"{accuracy:.3f}", bar, f"{share:.0%}" if share > 0 else "")
+        table.add_row(row["block"], f"{accuracy:.3f}", bar, _percent(share))
     console.print(table)
 
 
@@ -204,7 +209,7 @@ def show_blocks(console: Console, advice: Advice) -> None:
             row["block"],
             f"{row['accuracy']:.3f}",
             f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
-            f"{row['weight']:.0%}" if row["weight"] else "",
+            _percent(row["weight"]),
             f"{row['logme']:.2f}",
             "" if pd.isna(row["distance"]) else f"{row['distance']:.2f}",
         )
@@ -216,6 +221,13 @@ def show_blocks(console: Console, advice: Advice) -> None:
         highlight=False,
         style="dim",
     )
+
+
+def _percent(share: float) -> str:
+    """Nothing for 0, so that what is left out can be told from what is rounded."""
+    if not share > 0:  # or missing
+        return ""
+    return f"{share:.0%}" if share >= 0.005 else "<1%"
 
 
 def _print_marked(console: Console, mark: str, text: str) -> None:

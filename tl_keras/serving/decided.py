@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tl_keras.errors import ExportError
 from tl_keras.evaluation.decision import DecisionRule
+from tl_keras.serving.versions import EXPORT_FOLDER, EXTRA
 
 RECORD = "decision.json"
 
@@ -25,3 +27,25 @@ def read_rule(extra: Path) -> DecisionRule | None:
             f"{path} must be as tl_keras wrote it, got one that cannot be read ({error}). Export "
             "the model again, or remove the file to do without decisions."
         ) from error
+
+
+def other_decision(version: Path) -> str | None:
+    """A sentence where an experiment's exported version has another decision than it; else None."""
+    folder = version.parent.parent
+    own, exported = folder / RECORD, version / EXTRA / RECORD
+    if version.parent.name != EXPORT_FOLDER or not own.exists():
+        return None
+    if exported.exists() and _rule(own) == _rule(exported):
+        return None
+    return (
+        f"{version} has another decision than decision.json of its experiment; python -m "
+        f"tl_keras.export {folder} writes a version with the present one."
+    )
+
+
+def _rule(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())["rule"]
+    # a damaged one is another one; who applies it says what is wrong with it
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

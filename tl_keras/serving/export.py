@@ -23,12 +23,10 @@ import tensorflow as tf
 from tl_keras.data.decoding import ResizeMode
 from tl_keras.errors import ExportError
 from tl_keras.serving.signatures import CLASSIFY, Signatures, signatures
-from tl_keras.serving.versions import publish
+from tl_keras.serving.versions import EXTRA, WRITING, publish, remove_stale
 from tl_keras.serving.warm_up import write_warm_up
 
 # Beside the model: labels, card and whatever else belongs to a version.
-EXTRA = "assets.extra"
-
 _PROBE_IMAGES = 16
 _PROBE_TOLERANCE = 1e-5
 
@@ -83,7 +81,8 @@ def export_classifier(
     check_model(model, len(labels), image_size)
     functions = signatures(model, labels, image_size, resize)
     directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing_", dir=directory) as scratch:
+    remove_stale(directory)
+    with tempfile.TemporaryDirectory(prefix=WRITING, dir=directory) as scratch:
         # A folder inside, because the temporary one itself is closed to other users.
         unfinished = Path(scratch) / "model"
         _write(model, functions, unfinished)

@@ -83,6 +83,8 @@ def read_string(value: Any, name: str) -> bytes:
     """
     if is_base64(value):
         return _decode(value["b64"], name)
+    if isinstance(value, dict) and set(value) == {"b64"}:
+        raise RequestError(f'{name}: "b64" must hold base64 text, got {shown(value["b64"])}.')
     if not isinstance(value, str):
         raise RequestError(
             f'{name} must hold strings, as text or as {{"b64": "..."}}, got {shown(value)}.'

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tl_keras.errors import ExportError
+from tl_keras.serving.versions import WRITING
 
 # Names and checks of targets load no TensorFlow: they come before everything else.
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _told(error: Exception) -> str:
 
 def _write(content: bytes, folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".writing_", dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(prefix=WRITING, dir=folder) as scratch:
         # A file inside, because a temporary one itself is closed to other users.
         unfinished = Path(scratch) / name
         unfinished.write_bytes(content)

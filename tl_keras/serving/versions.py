@@ -6,13 +6,20 @@
     latest      the number of the newest version
 """
 
+import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tl_keras.errors import ExportError
 
 EXPORT_FOLDER, LATEST = "export", "latest"
+# What a version holds beside the model; TensorFlow Serving looks there for warm-up requests.
+EXTRA = "assets.extra"
+# Of a version that is being written, until it is published.
+WRITING = ".writing_"
+_STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,13 @@ def find_version(export: Path) -> Version:
             "results/<name>/export."
         )
     return max(complete, key=lambda version: version.number)
+
+
+def remove_stale(directory: Path) -> None:
+    """Remove what processes that were killed more than a day ago left half written."""
+    for folder in directory.glob(f"{WRITING}*"):
+        if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish(unfinished: Path, directory: Path) -> Path:
