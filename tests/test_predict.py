@@ -71,7 +71,9 @@ def test_folder_is_classified_and_what_is_unreadable_is_listed(
     }
     assert "no JPEG, PNG" in found["a.png"]["problem"]
     assert float(found["r.gif"]["probability"]) > 0.9
-    assert said.err == "1 of 4 files could not be read\n"
+    assert said.err == (
+        "left out, not pictures by their names: notes.txt\n1 of 4 files could not be read\n"
+    )
 
 
 def test_json_lines_and_csv_say_the_same(exported: Path, photos: Path, tmp_path: Path) -> None:
