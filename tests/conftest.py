@@ -313,7 +313,7 @@ def finish(tmp_path: Path) -> Callable[..., Path]:
             "per_class": tables.per_class_table(runs, results),
             "confusion": tables.confusion_table(runs, results),
             "history": ledger.histories(run_ids),
-            "images": pd.DataFrame({"image_id": ids, "sha256": ids}),
+            "images": pd.DataFrame({"image_id": ids, "sha256": ids, "group": ids}),
             "splits": pd.DataFrame(
                 {"seed": None, "part": "test", "image_id": ids, "class_index": FINISHED_LABELS}
             ),

@@ -270,7 +270,9 @@ class _Experiment:
         )
 
     def _write_inputs(self) -> None:
-        self._ledger.keep_inputs(self._audit.images, self._splits.manifest)
+        frame, images = self._audit.table.frame, self._audit.images
+        groups = images["image_id"].map(frame.set_index("image_id")["group"])
+        self._ledger.keep_inputs(images.assign(group=groups), self._splits.manifest)
         self._ledger.write("ignored_files", self._audit.table.ignored)
         most = max(len(draw.train) for draw in self._splits.draws.values())
         notes = source_notes(self._card, most)

@@ -97,3 +97,23 @@ def test_too_few_sizes_or_other_images_are_refused(images: dict[int, int]) -> No
     correct = {size: np.ones((2, n), bool) for size, n in images.items()}
     with pytest.raises(ValueError, match="at least two training sizes with the same test images"):
         fit_learning_curve(correct)
+
+
+def test_images_of_one_group_tell_less() -> None:
+    alone = drawn(law(0.1, 1.0, 0.5), 3, 60)
+    # every image five times
+    crops = {size: np.repeat(answers, 5, axis=1) for size, answers in alone.items()}
+    groups = np.repeat(np.arange(60), 5)
+    grouped, apart = (
+        fit_learning_curve(crops, numbers).at(40) for numbers in (groups, np.arange(300))
+    )
+    single = fit_learning_curve(alone).at(40)
+    assert grouped.estimate == pytest.approx(single.estimate)
+    widths = [found.high - found.low for found in (grouped, single, apart)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.1)
+    assert widths[2] < 0.7 * widths[0]
+
+
+def test_groups_of_other_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="a number per image, 60; got"):
+        fit_learning_curve(drawn(law(0.1, 1.0, 0.5), 3, 60), np.arange(59))

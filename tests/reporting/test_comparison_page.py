@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tl_keras.errors import ResultsError
@@ -28,6 +30,16 @@ def test_the_same_photos_are_compared_in_pairs(finish: Finish) -> None:
         "best: fine-tuning (2 blocks) is better than frozen: feature extraction by 15.0 points"
     )
     assert sentence.endswith("(paired, on the same test photos).")
+
+
+def test_groups_of_photos_are_drawn_together(finish: Finish) -> None:
+    folders = finish("best"), finish("frozen", **FROZEN)
+    for folder in folders:
+        images = pd.read_csv(folder / "images.csv")
+        images["group"] = np.arange(len(images)) // 4
+        images.to_csv(folder / "images.csv", index=False)
+    found = difference(*choices(*folders))
+    assert found.method == "bootstrap over seeds and groups of test images"
 
 
 def test_other_photos_are_compared_by_their_intervals(finish: Finish) -> None:

@@ -1,5 +1,7 @@
 """Test predictions by run: with one test split, and with folds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,3 +142,19 @@ def test_seeds_and_folds_have_names() -> None:
     assert seed_name(3, None) == "seed 3"
     assert seed_name(3, 5) == "fold 4 of 5"
     assert seed_name(5, 5) == "fold 1 of 5, repeat 2"
+
+
+def test_the_groups_of_answers_are_in_their_order() -> None:
+    found = results({"searched": 2})
+    assert found.answer_groups(runs("searched")) is None
+    grouped = replace(found, groups=np.arange(20) // 2)
+    answers, groups = (
+        grouped.answers(runs("searched")),
+        grouped.answer_groups(runs("searched")),
+    )
+    assert groups is not None
+    assert answers.shape == (2, 20)
+    assert groups.tolist() == (np.arange(20) // 2).tolist()
+    one_split = replace(grouped, folds=0).answer_groups(runs("searched", 1))
+    assert one_split is not None
+    assert one_split.tolist() == (np.arange(10) // 2).tolist()

@@ -84,7 +84,10 @@ class LearningCurve:
 
 
 def fit_learning_curve(
-    correct: Mapping[int, NDArray[np.bool_]], seed: int = 0, resamples: int = 1000
+    correct: Mapping[int, NDArray[np.bool_]],
+    groups: NDArray[np.integer] | None = None,
+    seed: int = 0,
+    resamples: int = 1000,
 ) -> LearningCurve:
     """Fit a power law to what several training sizes answered correctly.
 
@@ -94,30 +97,36 @@ def fit_learning_curve(
     Args:
         correct: by training images per class, `(seeds, images)`; the same test images in the same
             order for all sizes.
+        groups: `(images,)`, number of the group of each, whose images are drawn together; None
+            where each is its own.
         seed: of the resampling.
         resamples: of it.
 
     Raises:
-        ValueError: there are fewer than two sizes, or sizes have other images.
+        ValueError: there are fewer than two sizes, or sizes or groups have other images.
     """
     if len(correct) < 2 or len({values.shape[1] for values in correct.values()}) > 1:
         raise ValueError(
             "correct must hold at least two training sizes with the same test images, got "
             f"{ {size: values.shape for size, values in correct.items()} }."
         )
+    images = next(iter(correct.values())).shape[1]
+    groups = np.arange(images) if groups is None else groups
+    if groups.shape != (images,):
+        raise ValueError(f"groups must have a number per image, {images}; got {groups.shape}.")
     sizes = np.array(sorted(correct), np.float64)
     values = [correct[int(size)].astype(np.float64) for size in sizes]
     accuracies = np.array([matrix.mean() for matrix in values])
-    draws = _resampled_accuracies(values, np.random.default_rng(seed), resamples)
+    draws = _resampled_accuracies(values, groups, np.random.default_rng(seed), resamples)
     # A tenth of an image keeps a size that is always right from outweighing all others.
-    spread = np.maximum(draws.std(axis=0), 0.1 / values[0].shape[1])
+    spread = np.maximum(draws.std(axis=0), 0.1 / images)
     return LearningCurve(
         sizes,
         accuracies,
         fit_power_law(sizes, 1 - accuracies[np.newaxis], spread),
         fit_power_law(sizes, 1 - draws, spread),
         min(len(matrix) for matrix in values),
-        values[0].shape[1],
+        images,
     )
 
 
@@ -156,13 +165,20 @@ def _with_exponent(
 
 
 def _resampled_accuracies(
-    values: list[Numbers], generator: np.random.Generator, resamples: int
+    values: list[Numbers],
+    groups: NDArray[np.integer],
+    generator: np.random.Generator,
+    resamples: int,
 ) -> Numbers:
     """Accuracies of every size on resampled test images and seeds, `(resamples, k)`, 0..1."""
-    by_image = np.stack([matrix.mean(axis=0) for matrix in values], axis=1)
-    weights = np.append(np.ones(len(by_image)), [UNSEEN_WEIGHT] * 2)
-    unseen = np.array([[0.0], [1.0]]) * np.ones(len(values))
+    _, number = np.unique(groups, return_inverse=True)
+    images = np.bincount(number).astype(np.float64)
+    right = np.stack([np.bincount(number, matrix.mean(axis=0)) for matrix in values], axis=1)
+    # an unseen group of mean size at either extreme
+    unseen = np.array([[0.0], [1.0]]) * images.mean() * np.ones(len(values))
+    weights = np.append(np.ones(len(images)), [UNSEEN_WEIGHT] * 2)
     shares = generator.dirichlet(weights, size=resamples)
-    draws = shares @ np.concatenate([by_image, unseen])
+    counted = shares @ np.append(images, [images.mean()] * 2)
+    draws = shares @ np.concatenate([right, unseen]) / counted[:, np.newaxis]
     shifts = [resample_seed_shifts(decompose(v), resamples, generator) for v in values]
     return np.clip(draws + np.stack(shifts, axis=1), 0, 1)

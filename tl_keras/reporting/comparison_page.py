@@ -45,7 +45,9 @@ class Choice:
         own = method_of(results.runs, str(results.chosen["run_id"])).sort_values("seed")
         ledger = Ledger(results.folder)
         splits, images = ledger.read("splits"), ledger.read("images")
-        test = splits[splits["part"] == "test"].merge(images[["image_id", "sha256"]], on="image_id")
+        test = splits[splits["part"] == "test"].merge(
+            images[["image_id", "sha256", "group"]], on="image_id"
+        )
         known = test.drop_duplicates("image_id").sort_values("image_id")
         position = pd.Series(range(len(known)), known["image_id"])
         names = {run_id: f"{place}/{run_id}" for run_id in own["run_id"]}
@@ -62,7 +64,7 @@ class Choice:
             results,
             f"{results.config['name']}: {strategy_name(results.summary_of(results.chosen))}",
             own.assign(run_id=own["run_id"].map(names)),
-            TestResults(labels, rows, predicted, (), folds),
+            TestResults(labels, rows, predicted, (), folds, pd.factorize(known["group"])[0]),
             tuple(known["image_id"] + " " + known["sha256"]),
         )
 

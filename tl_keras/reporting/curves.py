@@ -79,7 +79,10 @@ def learning_curves(runs: pd.DataFrame, results: TestResults) -> list[Curve]:
             *method,
             dict(sorted(sizes.items())),
             {size: results.accuracy(group) for size, group in sorted(sizes.items())},
-            fit_learning_curve({size: results.answers(group) for size, group in sizes.items()}),
+            fit_learning_curve(
+                {size: results.answers(group) for size, group in sizes.items()},
+                results.answer_groups(next(iter(sizes.values()))),
+            ),
         )
         for method, sizes in methods.items()
         if len(sizes) > 1

@@ -101,6 +101,19 @@ class TestResults:
         divisions = [ordered[k : k + self.folds] for k in range(0, len(ordered), self.folds)]
         return np.stack([self._joined(division) for division in divisions])
 
+    def answer_groups(self, runs: pd.DataFrame) -> np.ndarray | None:
+        """The groups of the images of `answers`, int (images,); None where each is its own.
+
+        Args:
+            runs: as of `answers`.
+        """
+        if self.groups is None or not self.folds:
+            return self._groups_of(runs)
+        division = _in_order(runs)[: self.folds]
+        return np.asarray(
+            self.groups[np.sort(np.concatenate([self.rows[run_id] for run_id in division]))]
+        )
+
     def _joined(self, run_ids: Sequence[str]) -> np.ndarray:
         """The answers of a division's folds in the order of the images."""
         order = np.argsort(np.concatenate([self.rows[run_id] for run_id in run_ids]))
