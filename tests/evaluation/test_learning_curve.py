@@ -108,7 +108,7 @@ def test_images_of_one_group_tell_less() -> None:
         fit_learning_curve(crops, numbers).at(40) for numbers in (groups, np.arange(300))
     )
     single = fit_learning_curve(alone).at(40)
-    assert grouped.estimate == pytest.approx(single.estimate)
+    assert grouped.estimate == pytest.approx(single.estimate, abs=1e-4)
     widths = [found.high - found.low for found in (grouped, single, apart)]
     assert widths[0] == pytest.approx(widths[1], rel=0.1)
     assert widths[2] < 0.7 * widths[0]
