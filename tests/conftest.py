@@ -38,6 +38,16 @@ def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tl_keras.experiment.write_report", lambda folder: folder)
 
 
+@pytest.fixture(scope="module")
+def checked_here() -> Iterator[None]:
+    """Exports are checked in the same process: a new one takes longer than all the rest."""
+    from tl_keras.serving.fresh import classify_and_time
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tl_keras.serving.verify.answers_of_fresh_process", classify_and_time)
+        yield
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with fourteen noisy pictures of each colour, one sub-folder per colour."""

@@ -30,7 +30,7 @@ class Listener(Silent):
 
 
 @pytest.fixture(scope="module")
-def configure(photos: Path, tiny_backbone: None) -> Configure:
+def configure(photos: Path, tiny_backbone: None, checked_here: None) -> Configure:
     """`configure(results, **keys)`: linear probes of two seeds."""
 
     def configured(results: Path, **keys: Any) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def test_too_few_sizes_or_other_images_are_refused(images: dict[int, int]) -> No
 
 
 def test_images_of_one_group_tell_less() -> None:
-    alone = drawn(law(0.1, 1.0, 0.5), 3, 60)
+    alone = drawn(law(0.1, 1.0, 0.5), 1, 60)
     # every image five times
     crops = {size: np.repeat(answers, 5, axis=1) for size, answers in alone.items()}
     groups = np.repeat(np.arange(60), 5)

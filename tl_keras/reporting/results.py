@@ -13,7 +13,7 @@ import pandas as pd
 from tl_keras.errors import ResultsError
 from tl_keras.reporting.held_out import KEYS, method_of, rows_like, seed_name
 from tl_keras.reporting.ledger import Ledger
-from tl_keras.reporting.tables import best_run
+from tl_keras.reporting.tables import best_run, largest_size
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,7 @@ class Results:
     @cached_property
     def largest(self) -> pd.DataFrame:
         """The rows of the summary for the largest training size."""
-        sizes = self.summary["train_per_class"]
-        return self.summary[sizes.isna() if sizes.isna().any() else sizes == sizes.max()]
+        return largest_size(self.summary)
 
     def summary_of(self, run: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """The row of the summary that a run belongs to."""

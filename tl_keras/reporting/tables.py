@@ -76,6 +76,12 @@ def confusion_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
     return _per_run(runs, confusion, results)
 
 
+def largest_size(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the largest training size, where all images that are left are more than any."""
+    sizes = table["train_per_class"]
+    return table[sizes.isna() if sizes.isna().any() else sizes == sizes.max()]
+
+
 def mean_probes(probes: pd.DataFrame) -> pd.DataFrame:
     """The probes of the largest training size, with the mean over seeds of every number.
 
@@ -86,8 +92,7 @@ def mean_probes(probes: pd.DataFrame) -> pd.DataFrame:
         A row per block, in the same order: block, depth, images, accuracy, accuracy_low,
         accuracy_high, cross_entropy, weight.
     """
-    sizes = probes["train_per_class"]
-    shown = probes[sizes.isna() if sizes.isna().any() else sizes == sizes.max()]
+    shown = largest_size(probes)
     columns = ["depth", "images", "accuracy", "accuracy_low", "accuracy_high", "cross_entropy"]
     return shown.groupby("block", sort=False)[[*columns, "weight"]].mean().reset_index()
 
@@ -116,8 +121,7 @@ def advice_in_hindsight(advice: Mapping[str, Any], summary: pd.DataFrame, cut: s
         summary: as `summary.csv`.
         cut: of the experiment, as in its configuration.
     """
-    sizes = summary["train_per_class"]
-    rows = summary[sizes.isna() if sizes.isna().any() else sizes == sizes.max()]
+    rows = largest_size(summary)
     rows = rows.sort_values("validation_loss_mean", kind="stable")
     chosen = rows.iloc[0].to_dict()
     of_strategy = rows[rows["strategy"] == advice["strategy"]]
