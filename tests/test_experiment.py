@@ -1076,7 +1076,7 @@ def test_errors_audit_curve_and_report_are_written(result: ExperimentResult) -> 
     assert wrong["wrong"] == (~errors["right"]).sum()
 
     found = json.loads((result.folder / "audit.json").read_text())
-    assert found["classes"] == [[label, 14] for label in CLASSES]
+    assert found["classes"] == [[label, 14, 14] for label in CLASSES]
 
     curve = pd.read_csv(result.folder / "learning_curve.csv")
     measured = curve[(curve["kind"] == "measured") & (curve["strategy"] == "feature_extraction")]
