@@ -72,6 +72,16 @@ def test_a_choice_that_is_no_better_says_so(finish: Finish) -> None:
     )
 
 
+def test_the_choice_is_compared_with_the_linear_probe_too(finish: Finish) -> None:
+    folder = finish()
+    table = pd.read_csv(folder / "comparisons.csv")
+    # as if what was trained from scratch had been a probe
+    table = table.replace({"from_scratch": "linear_probe", "from scratch": "linear probe"})
+    table.to_csv(folder / "comparisons.csv", index=False)
+    compared = content(Results.open(folder))["answer"][1]
+    assert " and better than linear probe by 32.5 points [" in compared
+
+
 def test_doubtful_labels_are_part_of_the_answer(finish: Finish) -> None:
     folder = finish()
     suspects = pd.DataFrame({"image_id": ["trained", "photo3"]})

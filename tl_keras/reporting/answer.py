@@ -15,7 +15,7 @@ from tl_keras.reporting.results import Results
 Row = Mapping[Any, Any]
 
 # With which the choice is compared.
-BASELINES = ("from_scratch", REFERENCE)
+BASELINES = ("from_scratch", REFERENCE, "linear_probe")
 # A class that is recognised less often is named in the answer.
 WEAK_RECALL = 0.8
 
@@ -54,7 +54,7 @@ def _chosen(results: Results) -> str:
 
 
 def _compared(results: Results) -> str:
-    """Against from scratch, which tells what borrowing gains, and against feature extraction."""
+    """Against from scratch, which tells what borrowing gains, and against what costs less."""
     table, chosen = results.table("comparisons"), results.summary_of(results.chosen)
     if table is None:
         return "Nothing else was trained to compare it with."
@@ -64,7 +64,9 @@ def _compared(results: Results) -> str:
         for mine, theirs, sign in (("a", "b", 1), ("b", "a", -1)):
             rows = own[(own[f"{mine}_name"] == name) & (own[theirs] == other)]
             parts += [_against(row, theirs, sign) for row in rows.to_dict("records")]
-    return "It is " + " and ".join(parts) + "." if parts else "It was compared with no other."
+    if not parts:
+        return "It was compared with no other."
+    return "It is " + " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) + "."
 
 
 def _against(row: Row, other: str, sign: int) -> str:
