@@ -314,7 +314,7 @@ def test_imagenet_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPa
         "from https://host/vgg16.h5 (not known)",
         "into ~/.keras/models",
         "set backbone.weights to the file's path",
-        '"bundled" (MobileNetV2 with alpha 1.0 only)',
+        '"bundled" (MobileNetV2 with alpha 1.0 only; with backbone.image_size 96',
     ):
         assert part in str(caught.value)
 
