@@ -13,20 +13,11 @@ from tl_keras.deciding import rows_of
 from tl_keras.errors import ConfigError
 from tl_keras.evaluation.calibration import calibrate
 from tl_keras.experiment import ExperimentResult, export_experiment, run_experiment
-from tl_keras.monitor import Silent
 from tl_keras.serving.decided import other_decision, read_rule
 
 pytestmark = pytest.mark.usefixtures("without_report")
 
 Configure = Callable[..., dict[str, Any]]
-
-
-class Listener(Silent):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
 
 
 @pytest.fixture(scope="module")

@@ -212,13 +212,11 @@ class Exporter:
         }
 
     def _trained_on(self, run: pd.Series) -> dict[str, Any]:
-        draw = self._draw(run)
-        tested = self._test_rows(run)
-        parts = {"training": draw.train, "validation": draw.validation, "test": tested}
+        parts = self._parts(run)
         used = np.concatenate(list(parts.values()))
         return {
-            "training_images": len(draw.train),
-            "validation_images": len(draw.validation),
+            "training_images": len(parts["training"]),
+            "validation_images": len(parts["validation"]),
             "per_class": {name: self._counts(rows) for name, rows in parts.items()},
             "manifest_sha256": self._manifest_digest(used),
             "division": self._division(int(run["seed"])),
@@ -229,13 +227,17 @@ class Exporter:
         if not (self._ledger.folder / "label_errors.csv").exists():
             return {}
         suspects = self._ledger.read("label_errors")["image_id"]
-        names, draw = self._audit.table.frame["image_id"], self._draw(run)
-        parts = {
-            "training": draw.train,
-            "validation": draw.validation,
-            "test": self._test_rows(run),
+        names = self._audit.table.frame["image_id"]
+        return {
+            part: int(names.iloc[rows].isin(suspects).sum())
+            for part, rows in self._parts(run).items()
         }
-        return {part: int(names.iloc[rows].isin(suspects).sum()) for part, rows in parts.items()}
+
+    def _parts(self, run: pd.Series) -> dict[str, np.ndarray]:
+        """Rows of the images of a run, by what they were for."""
+        draw = self._draw(run)
+        tested = self._test_rows(run)
+        return {"training": draw.train, "validation": draw.validation, "test": tested}
 
     def _division(self, seed: int) -> str:
         """In words, what the test images are beside the others."""
