@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.reporting import tables
+from tl_keras.reporting.choice import choose_run
 from tl_keras.reporting.comparisons import comparison_table
 from tl_keras.reporting.held_out import TestResults
 from tl_keras.reporting.ledger import Ledger, Outcome, runs_table, write_json
@@ -250,6 +252,7 @@ def _finished_row(strategy: str, seed: int, name: str) -> dict[str, Any]:
         "trainable_parameters": 100,
         "validation_loss": FINISHED_WRONG[strategy] / 10,
         "validation_accuracy": right,
+        "selection_loss": FINISHED_WRONG[strategy] / 10,
         "test_loss": 1.0,
         "test_accuracy": right,
         "test_macro_f1": right,
@@ -282,9 +285,9 @@ def _finished_outcome(strategy: str, seed: int, name: str) -> Outcome:
         }
     )
     probabilities = np.eye(2, dtype=np.float32)[answered] * 0.8 + 0.1
-    return Outcome(
-        _finished_row(strategy, seed, name), history, probabilities[:20], probabilities, {}
-    )
+    row = _finished_row(strategy, seed, name)
+    losses = np.full(20, row["selection_loss"])
+    return Outcome(row, history, probabilities[:20], losses, probabilities, {})
 
 
 @pytest.fixture
@@ -330,6 +333,11 @@ def finish(tmp_path: Path) -> Callable[..., Path]:
         }.items():
             ledger.write(title, table)
         write_json(ledger.folder / "environment.json", {"tensorflow": "2.21", "processors": 2})
+        losses = {run_id: ledger.selection_losses(run_id) for run_id in run_ids}
+        choice = choose_run(
+            runs, losses, dict.fromkeys(run_ids, np.array(ids[:20])), lambda run: False
+        )
+        write_json(ledger.folder / "choice.json", asdict(choice))
         return ledger.folder
 
     return finished

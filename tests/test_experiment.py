@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from tl_keras.models.blocks import find_blocks
 from tl_keras.models.source_card import write_source_model
 from tl_keras.models.source_models import load_source
 from tl_keras.monitor import Silent
-from tl_keras.reporting.ledger import load_runs
+from tl_keras.reporting.ledger import Ledger, load_runs
 from tl_keras.serving.verify import verify_export
 from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
@@ -333,13 +334,29 @@ def test_splits_are_disjoint_and_share_one_test_split(result: ExperimentResult) 
         assert not test & set(draw["image_id"])
 
 
-def test_the_exported_run_has_the_best_mean_validation_loss(result: ExperimentResult) -> None:
+def test_the_exported_run_is_the_chosen_one(result: ExperimentResult) -> None:
     record = json.loads((result.folder / "export.json").read_text())
-    learned = result.runs[result.runs["strategy"] != "majority_class"]
-    means = learned.groupby(["strategy", "train_per_class"])["validation_loss"].mean()
-    chosen = learned.set_index("run_id").loc[record["run_id"]]
-    assert (chosen["strategy"], chosen["train_per_class"]) == means.idxmin()
+    assert json.loads((result.folder / "choice.json").read_text()) == asdict(result.choice)
+    assert record["run_id"] == result.choice.run_id
+    chosen = result.runs.set_index("run_id").loc[record["run_id"]]
+    assert chosen["train_per_class"] == result.runs["train_per_class"].max()
     assert record["labels"] == CLASSES
+
+
+def test_runs_are_compared_by_losses_at_epochs_that_other_images_chose(
+    result: ExperimentResult,
+) -> None:
+    runs = result.runs
+    for run_id, loss, images in zip(
+        runs["run_id"], runs["selection_loss"], runs["validation_images"], strict=True
+    ):
+        losses = Ledger(result.folder).selection_losses(run_id)
+        assert len(losses) == images
+        assert losses.mean() == pytest.approx(loss)
+    gain = runs["selection_loss"] - runs["validation_loss"]
+    assert gain.min() > -1e-6
+    assert gain[runs["epochs"] > 1].max() > 0.001
+    np.testing.assert_allclose(gain[runs["epochs"] == 0], 0, atol=1e-6)
 
 
 def test_the_export_is_verified_and_lies_where_a_server_looks(result: ExperimentResult) -> None:

@@ -252,7 +252,8 @@ class Notes:
             if type(layer).__name__.startswith(("Dense", "Dropout", "Random")):
                 self.note("layer", type(layer).__name__, without_name(layer))
         row = {"phase": "noted", "epoch": 1, "validation_loss": 0.5, "validation_accuracy": 0.5}
-        return PhaseResult(np.full(len(validation.targets), 0.5), pd.DataFrame([row]))
+        losses = np.full(len(validation.targets), 0.5)
+        return PhaseResult(losses, losses[None], pd.DataFrame([row]))
 
     def scale_rates(self, optimizer: Any, factors: Sequence[float]) -> None:
         self.note("rates", factors)

@@ -1,5 +1,7 @@
 """What follows from the finished runs of an experiment: tables, curves, a decision, the errors."""
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,15 +10,16 @@ import pandas as pd
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.audit import Audit
 from tl_keras.data.splits import Splits
-from tl_keras.deciding import DecisionMaker
+from tl_keras.deciding import DecisionMaker, rows_of
 from tl_keras.explaining import explain
 from tl_keras.monitor import Monitor
+from tl_keras.reporting.choice import Choice, choose_run, follows
 from tl_keras.reporting.comparisons import comparison_table
 from tl_keras.reporting.curves import curve_facts, curve_table, learning_curves
 from tl_keras.reporting.held_out import TestResults
 from tl_keras.reporting.ledger import Ledger, write_json
 from tl_keras.reporting.plots import probes_figure, save
-from tl_keras.reporting.tables import best_run, confusion_table, per_class_table, summary_table
+from tl_keras.reporting.tables import confusion_table, per_class_table, summary_table
 from tl_keras.runs import RunMaker, unpack
 from tl_keras.small_runs import with_parts
 
@@ -94,6 +97,28 @@ class Concluder:
             self._ledger.write("learning_curve", curve_table(curves))
             write_json(record, curve_facts(curves, results))
 
+    def choose(self, runs: pd.DataFrame, last_block: str) -> Choice:
+        """Choose the run to hand over, and write why.
+
+        Args:
+            runs: as `runs.csv`.
+            last_block: of the whole backbone, which the advice calls its top.
+        """
+        record = self._ledger.folder / "advice.json"
+        advice = json.loads(record.read_text()) if record.exists() else None
+        groups = self._audit.table.frame["group"].to_numpy(str)
+        validation = {
+            run["run_id"]: rows_of(run, self._splits).validation for _, run in runs.iterrows()
+        }
+        choice = choose_run(
+            runs,
+            {run_id: self._ledger.selection_losses(run_id) for run_id in validation},
+            {run_id: groups[rows] for run_id, rows in validation.items()},
+            lambda run: advice is not None and follows(advice, run, last_block),
+        )
+        write_json(self._ledger.folder / "choice.json", asdict(choice))
+        return choice
+
     def decide(self, runs: pd.DataFrame, run_id: str) -> dict[str, Any] | None:
         """Write how to decide with a run's probabilities; None of a majority class.
 
@@ -104,18 +129,19 @@ class Concluder:
         maker = DecisionMaker(self._config, self._audit, self._splits, self._ledger)
         return maker.write(runs, run_id)
 
-    def explain(self, runs: pd.DataFrame) -> None:
-        """Draw the worst errors of the chosen run, once, while its weights are there.
+    def explain(self, runs: pd.DataFrame, run_id: str) -> None:
+        """Draw the worst errors of a run, once, while its weights are there.
 
         Args:
             runs: as `runs.csv`.
+            run_id: of the run.
         """
         record = self._ledger.folder / "errors.json"
-        chosen = runs[runs["run_id"] == best_run(runs)].iloc[0]
+        chosen = runs[runs["run_id"] == run_id].iloc[0]
         if record.exists() or chosen["strategy"] == "majority_class":
             return
         self._monitor.stage("Looking at the errors")
-        run_id, frame = str(chosen["run_id"]), self._audit.table.frame
+        frame = self._audit.table.frame
         trained = unpack(self._ledger.weights(run_id), chosen, self._config)
         explained = explain(
             self._maker.inference_model(chosen, trained),

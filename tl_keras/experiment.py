@@ -33,10 +33,10 @@ from tl_keras.monitor import Monitor, Silent
 from tl_keras.network_audit import look_with_network
 from tl_keras.reporting.audit_page import audit_facts
 from tl_keras.reporting.audit_report import AuditReport
+from tl_keras.reporting.choice import Choice
 from tl_keras.reporting.environment import environment
 from tl_keras.reporting.ledger import Ledger, runs_table, write_json
 from tl_keras.reporting.report import write_report
-from tl_keras.reporting.tables import best_run
 from tl_keras.runs import RunMaker
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXPORT_FOLDER, find_version
@@ -64,6 +64,7 @@ class ExperimentResult:
         trials: one row per trial of the search; None without one.
         probes: one row per linear probe and block; None without such a run.
         splits: every image's part in every run.
+        choice: the run to hand over, and why.
         decision: what `decision.json` holds; None of a majority class alone.
         export: the SavedModel's folder; None where `export` is false.
     """
@@ -80,6 +81,7 @@ class ExperimentResult:
     trials: pd.DataFrame | None
     probes: pd.DataFrame | None
     splits: pd.DataFrame
+    choice: Choice
     decision: dict[str, Any] | None
     export: Path | None
 
@@ -328,9 +330,10 @@ class _Experiment:
         tables = self._concluder.tables(runs, results)
         probes = self._concluder.probes(runs)
         self._concluder.learning_curve(runs, results)
-        decision = self._concluder.decide(runs, best_run(runs))
-        self._concluder.explain(runs)
-        export = self._export(runs) if self._config.export else None
+        choice = self._concluder.choose(runs, self._backbone.block_names[-1])
+        decision = self._concluder.decide(runs, choice.run_id)
+        self._concluder.explain(runs, choice.run_id)
+        export = self._export(runs, choice.run_id) if self._config.export else None
         write_report(self._ledger.folder)
         return ExperimentResult(
             config=self._config,
@@ -340,17 +343,18 @@ class _Experiment:
             trials=self._ledger.trials(),
             probes=probes,
             splits=self._splits.manifest,
+            choice=choice,
             decision=decision,
             export=export,
             **tables,
         )
 
-    def _export(self, runs: pd.DataFrame) -> Path | None:
-        """Export the chosen run, once, and check that it answers as the trained model."""
+    def _export(self, runs: pd.DataFrame, run_id: str) -> Path | None:
+        """Export a run, once, and check that it answers as the trained model."""
         if (self._ledger.folder / "export.json").exists():
             directory = self._ledger.folder / EXPORT_FOLDER
             return directory / str(find_version(directory).number)
-        chosen = runs[runs["run_id"] == best_run(runs)].iloc[0]
+        chosen = runs[runs["run_id"] == run_id].iloc[0]
         if chosen["strategy"] == "majority_class":
             self._monitor.warn("Nothing was exported: the majority class is no model to serve.")
             return None

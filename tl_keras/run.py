@@ -58,8 +58,9 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
         from tl_keras.experiment import run_experiment
+        from tl_keras.reporting.answer import choice_in_words
         from tl_keras.reporting.report import REPORT
-        from tl_keras.reporting.tables import advice_in_hindsight
+        from tl_keras.reporting.results import Results
         from tl_keras.reporting.terminal import (
             TerminalMonitor,
             show_decision,
@@ -74,11 +75,8 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     if result.probes is not None:
         show_probes(console, result.probes)
     show_summary(console, result.summary, result.notice)
-    record = result.folder / "advice.json"
-    if record.exists():
-        advice = json.loads(record.read_text())
-        text = advice_in_hindsight(advice, result.summary, config.backbone.cut)
-        console.print(text, highlight=False)
+    words = choice_in_words(Results.open(result.folder))
+    console.print(words, markup=False, highlight=False)
     if result.decision is not None:
         show_decision(console, result.decision)
     curve = result.folder / "learning_curve.json"

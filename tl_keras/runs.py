@@ -18,7 +18,7 @@ from tl_keras.data.folds import fold_draws
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.row_cache import RowCache
 from tl_keras.data.splits import Draw, Splits, labelled_images_per_class
-from tl_keras.evaluation.metrics import evaluate
+from tl_keras.evaluation.metrics import cross_entropies, evaluate
 from tl_keras.models.classifier import Backbone
 from tl_keras.models.cost import Cost, cost_of
 from tl_keras.models.source_card import SourceCard
@@ -88,10 +88,11 @@ class RunMaker:
             trainer.train(recipe, draw, run.seed)
             for recipe in recipes_for(run, self._config, winner, self._cut)
         ]
-        trained = min(candidates, key=lambda candidate: candidate.validation_loss)
+        trained = min(candidates, key=lambda candidate: candidate.selection_losses.mean())
         validation, test = (
             trainer.probabilities(trained, rows) for rows in self._held_out(run, draw)
         )
+        selection = trained.selection_losses
         cut = trained.recipe.cut or self._backbone.block_names[-1]
         row = self._row(run, draw, validation, test) | {
             "unfrozen_blocks": str(trained.recipe.unfrozen_blocks),
@@ -105,6 +106,7 @@ class RunMaker:
             "layer_decay": trained.recipe.layer_decay,
             "epochs": len(trained.history),
             "validation_loss": trained.validation_loss,
+            "selection_loss": float(selection.mean()),
             "phase_1_seconds": sum(candidate.phase_1_seconds for candidate in candidates),
             "phase_2_seconds": sum(candidate.phase_2_seconds for candidate in candidates),
             **self._cost(
@@ -115,7 +117,7 @@ class RunMaker:
         }
         history = trained.history.copy()
         history.insert(0, "run_id", run.run_id)
-        return Outcome(row, history, validation, test, pack(trained))
+        return Outcome(row, history, validation, selection, test, pack(trained))
 
     def _held_out(self, run: Run, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
         """Positions of the validation images and of the test images."""
@@ -153,7 +155,12 @@ class RunMaker:
             "peak_memory_megabytes": peak_memory_megabytes(),
         }
         table = None if fitted.table is None else _of_run(fitted.table, row)
-        return Outcome(row, pd.DataFrame({"run_id": []}), validation, test, head, table)
+        losses = self._losses(draw, validation)
+        return Outcome(row, pd.DataFrame({"run_id": []}), validation, losses, test, head, table)
+
+    def _losses(self, draw: Draw, validation: np.ndarray) -> np.ndarray:
+        """Of the validation images, of a run without epochs to choose among."""
+        return cross_entropies(self._labels[draw.validation], validation)
 
     def _cost_of_blocks(self, blocks: tuple[str, ...]) -> dict[str, float]:
         """The cost of a classifier without hidden layers on the outputs of some blocks."""
@@ -195,10 +202,10 @@ class RunMaker:
         shares = (counts / counts.sum()).astype(np.float32)
         validation, test = (np.tile(shares, (len(rows), 1)) for rows in self._held_out(run, draw))
         row = self._row(run, draw, validation, test) | {
-            "validation_loss": evaluate(self._labels[draw.validation], validation).cross_entropy,
             "peak_memory_megabytes": peak_memory_megabytes(),
         }
-        return Outcome(row, pd.DataFrame({"run_id": []}), validation, test, {})
+        losses = self._losses(draw, validation)
+        return Outcome(row, pd.DataFrame({"run_id": []}), validation, losses, test, {})
 
     def _row(
         self, run: Run, draw: Draw, validation: np.ndarray, test: np.ndarray
@@ -226,6 +233,7 @@ class RunMaker:
             "epochs": 0,
             "validation_loss": held_out.cross_entropy,
             "validation_accuracy": held_out.accuracy,
+            "selection_loss": held_out.cross_entropy,
             "test_loss": tested.cross_entropy,
             "test_accuracy": tested.accuracy,
             "test_macro_f1": tested.macro_f1,
@@ -385,6 +393,7 @@ def unpack(stored: Mapping[str, np.ndarray], row: pd.Series, config: ExperimentC
         backbone_weights=backbone,
         history=pd.DataFrame(),
         validation_losses=np.array([row["validation_loss"]]),
+        epoch_losses=np.array([[row["validation_loss"]]]),
         phase_1_seconds=row["phase_1_seconds"],
         phase_2_seconds=row["phase_2_seconds"],
         unfrozen_layers=row["unfrozen_layers"],

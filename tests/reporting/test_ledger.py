@@ -33,6 +33,7 @@ def outcome(**values: Any) -> Outcome:
         {"run_id": "a", "test_accuracy": 0.1 + 0.2, "unfrozen_blocks": None} | values,
         history,
         PROBABILITIES[:1],
+        np.array([0.25]),
         PROBABILITIES,
         {"head_0000": np.array([[1.5]], np.float32)},
     )
@@ -44,9 +45,17 @@ def test_a_run_is_read_as_it_was_written(ledger: Ledger) -> None:
     assert ledger.row("a") == outcome().row
     assert np.array_equal(ledger.test_probabilities("a"), PROBABILITIES)
     assert np.array_equal(ledger.validation_probabilities("a"), outcome().validation_probabilities)
+    assert ledger.selection_losses("a").tolist() == [0.25]
     weights = ledger.weights("a")["head_0000"]
     assert weights.dtype == np.float32
     assert weights.tolist() == [[1.5]]
+
+
+def test_a_run_of_an_earlier_version_is_refused(ledger: Ledger) -> None:
+    ledger.add("a", outcome())
+    np.savez(ledger.folder / "runs/a/probabilities.npz", test=PROBABILITIES)
+    with pytest.raises(ResultsError, match=r"got a of an earlier one\. Use --fresh"):
+        ledger.selection_losses("a")
 
 
 def test_a_run_is_not_finished_before_it_is_complete(
@@ -65,7 +74,9 @@ def test_a_run_is_not_finished_before_it_is_complete(
 
 
 def test_histories_are_joined_without_turning_epochs_into_fractions(ledger: Ledger) -> None:
-    nothing = Outcome({}, pd.DataFrame({"run_id": []}), PROBABILITIES, PROBABILITIES, {})
+    nothing = Outcome(
+        {}, pd.DataFrame({"run_id": []}), PROBABILITIES, np.zeros(1), PROBABILITIES, {}
+    )
     ledger.add("majority", nothing)
     ledger.add("a", outcome())
     joined = ledger.histories(["majority", "a"])

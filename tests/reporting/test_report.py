@@ -12,6 +12,7 @@ import pytest
 
 from tl_keras.errors import ResultsError
 from tl_keras.reporting import sections
+from tl_keras.reporting.answer import choice_in_words
 from tl_keras.reporting.ledger import write_json
 from tl_keras.reporting.report import content, write_report
 from tl_keras.reporting.results import Results
@@ -37,12 +38,43 @@ def test_the_answer_names_the_choice_its_interval_and_what_it_is_better_than(
     finish: Finish,
 ) -> None:
     chosen, compared, caution = content(Results.open(finish()))["answer"]
-    assert chosen.startswith("Validation chose fine-tuning (2 blocks): on new photos trained")
+    assert chosen.startswith("The choice is fine-tuning (2 blocks): on new photos trained")
     assert "95.0% of the time (95% interval" in chosen
     assert "2 seeds, 40 test photos" in chosen
     assert compared.startswith("It is better than training from scratch by 32.5 points [")
     assert "and better than feature extraction by 15.0 points [" in compared
     assert caution == "Every class is recognised in at least 80% of its test photos."
+
+
+def test_the_page_says_why_this_was_chosen_and_what_became_of_the_advice(finish: Finish) -> None:
+    folder = finish()
+    lowest = "Fine-tuning (2 blocks) has the lowest loss on validation photos (0.200)."
+    assert content(Results.open(folder))["strategies"]["choice"] == lowest
+    assert words(folder) == lowest
+    write_json(folder / "advice.json", {"strategy": "linear_probe", "cut": "top"})
+    assert words(folder) == f"{lowest} The advice, linear probe, was not among the strategies."
+    write_json(folder / "advice.json", {"strategy": "fine_tuning", "cut": "block_7"})
+    assert words(folder).endswith(
+        "The advice, fine-tuning up to block_7, was not among the strategies."
+    )
+
+
+def test_what_the_advice_gives_on_test_is_said_beside_what_was_chosen(finish: Finish) -> None:
+    folder = finish()
+    write_json(folder / "advice.json", {"strategy": "feature_extraction", "cut": "top"})
+    choice = {"run_id": "fine_tuning-n5-s0", "sentence": "So it is."}
+    kept = {"advised": "fine-tuning (2 blocks)", "overruled": False}
+    write_json(folder / "choice.json", choice | kept)
+    after = "So it is. On test what was advised is right in"
+    assert words(folder) == f"{after} 95.0% of the photos."
+    write_json(
+        folder / "choice.json", choice | {"advised": "feature extraction", "overruled": True}
+    )
+    assert words(folder) == f"{after} 80.0%, what was chosen in 95.0% of the photos."
+
+
+def words(folder: Path) -> str:
+    return choice_in_words(Results.open(folder))
 
 
 def test_the_answer_names_a_class_that_is_missed(finish: Finish) -> None:

@@ -10,8 +10,6 @@ import pytest
 from tl_keras.reporting.held_out import TestResults
 from tl_keras.reporting.ledger import runs_table
 from tl_keras.reporting.tables import (
-    advice_in_hindsight,
-    best_run,
     confusion_table,
     per_class_table,
     summary_table,
@@ -37,6 +35,7 @@ def row(strategy: str, seed: int, depth: str | None = None, **values: Any) -> di
         "validation_loss": 1.0,
         "trainable_parameters": 100,
         "validation_accuracy": 0.5,
+        "selection_loss": 1.0,
         "test_accuracy": 0.5,
         "test_macro_f1": 0.5,
         "test_balanced_accuracy": 0.5,
@@ -173,66 +172,6 @@ def test_confusion_counts_every_test_image_once_per_run(
     assert first["count"].tolist() == [1, 1, 1, 1]
 
 
-def losses(*rows: tuple[str, int, float]) -> pd.DataFrame:
-    return runs_table(
-        [row(strategy, seed, "1", validation_loss=loss) for strategy, seed, loss in rows]
-    )
-
-
-def test_the_best_mean_wins_not_the_best_run() -> None:
-    runs = losses(
-        ("from_scratch", 0, 0.1),
-        ("from_scratch", 1, 0.9),
-        ("from_scratch", 2, 0.9),
-        ("fine_tuning", 0, 0.4),
-        ("fine_tuning", 1, 0.5),
-        ("fine_tuning", 2, 0.3),
-    )
-    assert best_run(runs) == "fine_tuning-1-n5-s0"
-
-
-def test_of_an_even_number_the_better_of_the_two_in_the_middle_is_exported() -> None:
-    runs = losses(*(("fine_tuning", seed, loss) for seed, loss in enumerate((0.4, 0.1, 0.3, 0.2))))
-    assert best_run(runs) == "fine_tuning-1-n5-s3"
-
-
-def test_equal_losses_are_ordered_by_seed() -> None:
-    runs = losses(*(("fine_tuning", seed, 0.5) for seed in (2, 0, 1)))
-    assert best_run(runs) == "fine_tuning-1-n5-s1"
-
-
-def test_of_equal_strategies_the_one_that_trains_least_is_exported() -> None:
-    runs = runs_table(
-        [
-            row("fine_tuning", 0, "2", validation_loss=0.5, trainable_parameters=300),
-            row("feature_extraction", 0, "0", validation_loss=0.5, trainable_parameters=10),
-        ]
-    )
-    assert best_run(runs) == "feature_extraction-0-n5-s0"
-
-
-def test_the_test_split_does_not_choose() -> None:
-    runs = losses(("from_scratch", 0, 0.5), ("fine_tuning", 0, 0.4))
-    assert best_run(runs.assign(test_accuracy=[1.0, 0.0])) == "fine_tuning-1-n5-s0"
-
-
-def test_depths_and_sizes_are_candidates_of_their_own() -> None:
-    runs = runs_table(
-        [
-            row("fine_tuning", 0, "1", validation_loss=0.5),
-            row("fine_tuning", 0, "2", validation_loss=0.4),
-            row("fine_tuning", 0, "2", validation_loss=0.3, train_per_class=10),
-        ]
-    )
-    assert best_run(runs) == "fine_tuning-2-n10-s0"
-
-
-def test_the_majority_class_is_chosen_only_when_alone() -> None:
-    runs = losses(("majority_class", 0, 0.1), ("from_scratch", 0, 0.9))
-    assert best_run(runs) == "from_scratch-1-n5-s0"
-    assert best_run(runs.iloc[:1]) == "majority_class-1-n5-s0"
-
-
 def test_measures_of_two_classes_have_means_where_runs_have_them(
     runs: pd.DataFrame, results: TestResults
 ) -> None:
@@ -260,53 +199,3 @@ def test_what_would_be_needed_is_said_where_nothing_is_distinguishable(
     assert fine_tuning["images_needed"] > 4
     assert fine_tuning["needed"].startswith("about ")
     assert fine_tuning["needed"].endswith("would be needed to tell")
-
-
-def test_a_search_in_every_fold_is_one_strategy_to_export() -> None:
-    runs = runs_table(
-        [
-            row("searched", 0, "0", validation_loss=0.1),
-            row("searched", 1, "2", validation_loss=0.6),
-            row("searched", 2, "2", validation_loss=0.5),
-            row("fine_tuning", 0, "2", validation_loss=0.3),
-        ]
-    )
-    assert best_run(runs) == "fine_tuning-2-n5-s0", "0.1 is of one fold, the mean is 0.4"
-
-
-def hindsight(strategy: str, cut: str = "top", **changed: Any) -> str:
-    summary = pd.DataFrame(
-        {
-            "strategy": ["feature_extraction", "fine_tuning", "fine_tuning", "linear_probe"],
-            "unfrozen_blocks": ["0", "2", "all", "0"],
-            "train_per_class": pd.array([10, 10, 10, 5], dtype="Int64"),
-            "validation_loss_mean": [0.4, 0.3, 0.2, 0.1],
-            "test_accuracy_mean": [0.81, 0.85, 0.9, 0.99],
-        }
-        | changed
-    )
-    return advice_in_hindsight({"strategy": strategy, "cut": cut}, summary, "top")
-
-
-def test_advice_is_compared_with_what_validation_chose() -> None:
-    assert hindsight("fine_tuning") == (
-        "The advice was fine-tuning (all blocks): 0.900 on test; the lowest validation loss has "
-        "the same."
-    )
-    assert hindsight("feature_extraction") == (
-        "The advice was feature extraction: 0.810 on test; the lowest validation loss has "
-        "fine-tuning (all blocks), 0.900."
-    )
-
-
-def test_advice_that_was_not_tried_is_said() -> None:
-    missing = "was not among the strategies."
-    assert hindsight("linear_probe") == f"The advice, linear probe, {missing}"
-    assert (
-        hindsight("fine_tuning", "block_7") == f"The advice, fine-tuning up to block_7, {missing}"
-    )
-
-
-def test_advice_on_all_images_is_compared_there() -> None:
-    sizes = pd.array([10, 10, 10, None], dtype="Int64")
-    assert "linear probe: 0.990 on test" in hindsight("linear_probe", train_per_class=sizes)

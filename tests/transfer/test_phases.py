@@ -196,6 +196,7 @@ def test_weights_of_the_best_epoch_are_kept() -> None:
     assert losses.argmin() < len(losses) - 1
     assert result.validation_losses.mean() == losses.min()
     np.testing.assert_array_equal(graph.evaluate(batches(10))[0], result.validation_losses)
+    np.testing.assert_allclose(result.epoch_losses.mean(axis=1), losses, rtol=1e-6)
 
 
 def test_training_stops_when_patience_is_at_its_end() -> None:
@@ -246,6 +247,7 @@ def test_phase_that_never_improves_ends_where_it_started() -> None:
     assert_equal_weights(graph.model.get_weights(), [KERNEL, BIAS])
     assert result.validation_losses is PERFECT
     assert len(result.history) == 4
+    assert result.epoch_losses.shape == (4, 10)
 
 
 def test_loss_that_is_no_number_is_never_the_best() -> None:

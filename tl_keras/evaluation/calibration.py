@@ -17,7 +17,7 @@ from scipy.special import log_softmax
 
 from tl_keras.evaluation.figures import proportion
 from tl_keras.evaluation.held_out import HeldOut
-from tl_keras.evaluation.metrics import SMALLEST_PROBABILITY
+from tl_keras.evaluation.metrics import SMALLEST_PROBABILITY, cross_entropies
 
 # A temperature 1.65 times as high or low is one standard deviation away: some ten images that
 # say otherwise outweigh it, and it keeps the temperature finite where every image is right.
@@ -125,7 +125,7 @@ def calibration_scores(
         seed: Of the simulations.
     """
     rows = np.arange(len(labels))
-    given, confidence = probabilities[rows, labels], probabilities[rows, answers]
+    confidence = probabilities[rows, answers]
     draws = np.random.default_rng(seed).random((simulations, len(labels))) < confidence
     simulated = calibration_error(confidence, draws)
     truth = np.eye(probabilities.shape[1])[labels]
@@ -133,7 +133,7 @@ def calibration_scores(
         ece=float(calibration_error(confidence, (answers == labels)[np.newaxis])[0]),
         ece_if_calibrated=float(simulated.mean()),
         ece_if_calibrated_high=float(np.quantile(simulated, 0.95)),
-        cross_entropy=float(-np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean()),
+        cross_entropy=float(cross_entropies(labels, probabilities).mean()),
         brier=float(((probabilities - truth) ** 2).sum(axis=1).mean()),
         bins=len(bin_starts(len(labels))),
         n=len(labels),

@@ -58,7 +58,6 @@ def evaluate(
     probabilities = np.asarray(probabilities, dtype=np.float64)
     _check_probabilities(labels, probabilities)
     predicted = probabilities.argmax(axis=1)
-    given = probabilities[np.arange(len(labels)), labels]
     return Metrics(
         accuracy=float(np.mean(labels == predicted)),
         macro_f1=float(f1_score(labels, predicted, average="macro", zero_division=0)),
@@ -66,10 +65,23 @@ def evaluate(
         balanced_accuracy=float(
             recall_score(labels, predicted, labels=np.unique(labels), average="macro")
         ),
-        cross_entropy=float(-np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean()),
+        cross_entropy=float(cross_entropies(labels, probabilities).mean()),
         n=len(labels),
         **_ranking(labels, probabilities, positive),
     )
+
+
+def cross_entropies(
+    labels: NDArray[np.integer], probabilities: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """The cross-entropy of each prediction, `(n,)`, in nats.
+
+    Args:
+        labels: `(n,)`, class indices 0..classes-1.
+        probabilities: `(n, classes)`, 0..1.
+    """
+    given = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return np.asarray(-np.log(np.maximum(given, SMALLEST_PROBABILITY)))
 
 
 def _ranking(

@@ -39,6 +39,28 @@ def answer(results: Results) -> list[str]:
     return [_chosen(results), _compared(results), _caution(results)]
 
 
+def choice_in_words(results: Results) -> str:
+    """What was chosen, why, and what became of the advice on test, which chose nothing."""
+    choice, advice = results.choice, results.facts("advice")
+    if advice is None:
+        return str(choice["sentence"])
+    if choice["advised"] is None:
+        name = str(advice["strategy"]).replace("fine_tuning", "fine-tuning").replace("_", " ")
+        where = "" if advice["cut"] == "top" else f" up to {advice['cut']}"
+        after = f"The advice, {name}{where}, was not among the strategies."
+    else:
+        accuracy = {
+            strategy_name(row): row["test_accuracy_mean"]
+            for row in results.largest.to_dict("records")
+        }
+        after = f"On test what was advised is right in {_percent(accuracy[choice['advised']])}"
+        if choice["overruled"]:
+            chosen = results.summary_of(results.chosen)
+            after += f", what was chosen in {_percent(chosen['test_accuracy_mean'])}"
+        after += " of the photos."
+    return f"{choice['sentence']} {after}"
+
+
 def _chosen(results: Results) -> str:
     row = results.summary_of(results.chosen)
     n, images = int(row["n"]), int(row["test_images"])
@@ -46,7 +68,7 @@ def _chosen(results: Results) -> str:
     runs = "folds" if results.folds else "seeds"
     seeds = f"{n} {runs}" if n > 1 else "one seed"
     return (
-        f"Validation chose {strategy_name(row)}: on new photos {about} can be expected to be right "
+        f"The choice is {strategy_name(row)}: on new photos {about} can be expected to be right "
         f"{_percent(row['test_accuracy_mean'])} of the time (95% interval "
         f"{_percent(row['test_accuracy_low'])} to {_percent(row['test_accuracy_high'])}; {seeds}, "
         f"{images} test photos)."

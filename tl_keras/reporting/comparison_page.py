@@ -41,7 +41,7 @@ class Choice:
 
     @classmethod
     def of(cls, results: Results, place: int) -> "Choice":
-        """Read the answers of the strategy that validation chose, all its seeds."""
+        """Read the answers of the chosen strategy, all its seeds."""
         own = method_of(results.runs, str(results.chosen["run_id"])).sort_values("seed")
         ledger = Ledger(results.folder)
         splits, images = ledger.read("splits"), ledger.read("images")

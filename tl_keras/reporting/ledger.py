@@ -43,6 +43,7 @@ class Outcome:
         row: of `runs.csv`.
         history: a row per epoch.
         validation_probabilities: float32 (validation images, classes).
+        selection_losses: (validation images,), what strategies are compared by, in nats.
         test_probabilities: float32 (test images, classes).
         weights: name to array; empty for the majority class.
         probes: a row per block, where the run looked at all of them.
@@ -51,6 +52,7 @@ class Outcome:
     row: dict[str, Any]
     history: pd.DataFrame
     validation_probabilities: np.ndarray
+    selection_losses: np.ndarray
     test_probabilities: np.ndarray
     weights: dict[str, np.ndarray]
     probes: pd.DataFrame | None = None
@@ -123,6 +125,7 @@ class Ledger:
         np.savez(
             half / "probabilities.npz",
             validation=outcome.validation_probabilities,
+            selection=outcome.selection_losses,
             test=outcome.test_probabilities,
         )
         np.savez(half / "weights.npz", allow_pickle=False, **outcome.weights)
@@ -153,6 +156,20 @@ class Ledger:
     def validation_probabilities(self, run_id: str) -> np.ndarray:
         with np.load(self._run(run_id) / "probabilities.npz") as stored:
             return np.asarray(stored["validation"])
+
+    def selection_losses(self, run_id: str) -> np.ndarray:
+        """By which the run is compared with others, (validation images,).
+
+        Raises:
+            ResultsError: an earlier version made the run, which did not keep them.
+        """
+        with np.load(self._run(run_id) / "probabilities.npz") as stored:
+            if "selection" not in stored:
+                raise ResultsError(
+                    f"{self.folder} must hold runs of this version, with losses to choose among "
+                    f"them; got {run_id} of an earlier one. Use --fresh to move the folder aside."
+                )
+            return np.asarray(stored["selection"])
 
     def weights(self, run_id: str) -> dict[str, np.ndarray]:
         with np.load(self._run(run_id) / "weights.npz") as stored:

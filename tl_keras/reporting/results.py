@@ -13,7 +13,7 @@ import pandas as pd
 from tl_keras.errors import ResultsError
 from tl_keras.reporting.held_out import KEYS, method_of, rows_like, seed_name
 from tl_keras.reporting.ledger import Ledger
-from tl_keras.reporting.tables import best_run, largest_size
+from tl_keras.reporting.tables import largest_size
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Results:
         Raises:
             ResultsError: it holds no finished experiment.
         """
-        if not all((folder / name).is_file() for name in ("config.json", "summary.csv")):
+        if not all((folder / name).is_file() for name in ("config.json", "choice.json")):
             raise ResultsError(
                 f"{folder} must be the folder of a finished experiment, such as results/defects; "
                 f"{_instead(folder)}"
@@ -69,10 +69,16 @@ class Results:
 
     @cached_property
     def chosen(self) -> Mapping[Any, Any]:
-        """The row of the run that validation chose."""
-        exported = self.facts("export")
-        run_id = exported["run_id"] if exported else best_run(self.runs)
-        return self.runs[self.runs["run_id"] == run_id].iloc[0].to_dict()
+        """The row of the run that was chosen."""
+        return self.runs[self.runs["run_id"] == self.choice["run_id"]].iloc[0].to_dict()
+
+    @cached_property
+    def choice(self) -> dict[str, Any]:
+        """As `choice.json`."""
+        choice = self.facts("choice")
+        if choice is None:
+            raise ValueError("A finished experiment has a choice")
+        return choice
 
     @property
     def folds(self) -> int:
@@ -141,4 +147,4 @@ def _instead(folder: Path) -> str:
         )
     if (folder / "audit.html").is_file():
         return f"it holds an audit, whose page is {folder / 'audit.html'}."
-    return "it holds none: no config.json and summary.csv. Run an experiment first."
+    return "it holds none: no config.json and choice.json. Run an experiment first."

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tl_keras.evaluation.comparison import points
+from tl_keras.reporting.answer import choice_in_words
 from tl_keras.reporting.decision_plots import reliability_figure, thresholds_figure
 from tl_keras.reporting.decision_words import figures
 from tl_keras.reporting.held_out import rows_like, strategy_name
@@ -49,6 +50,7 @@ def strategies(results: Results) -> dict[str, Any]:
     return {
         "plot": data_uri(strategies_figure(shown, results.runs)),
         "table": Cells(columns, rows, columns[1:], marked),
+        "choice": choice_in_words(results),
         "comparisons": _comparisons(results),
         "method": str(shown["interval_method"].iloc[0]),
     }

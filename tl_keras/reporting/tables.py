@@ -14,6 +14,7 @@ from tl_keras.reporting.held_out import KEYS, REFERENCE, TestResults, by_strateg
 _MEASURES = (
     "validation_loss",
     "validation_accuracy",
+    "selection_loss",
     "test_accuracy",
     "test_macro_f1",
     "test_balanced_accuracy",
@@ -30,8 +31,6 @@ _AGAINST = (
     "seeds_needed",
     "needed",
 )
-# The least mean of the first chooses the strategy to export, of equals that of the second.
-_CHOICE = ("validation_loss", "trainable_parameters")
 _COSTS = ("classifier_megabytes", "milliseconds_per_image")
 
 
@@ -95,47 +94,6 @@ def mean_probes(probes: pd.DataFrame) -> pd.DataFrame:
     shown = largest_size(probes)
     columns = ["depth", "images", "accuracy", "accuracy_low", "accuracy_high", "cross_entropy"]
     return shown.groupby("block", sort=False)[[*columns, "weight"]].mean().reset_index()
-
-
-def best_run(runs: pd.DataFrame) -> str:
-    """The run to export: chosen on validation, never on test.
-
-    Of the strategy, depth and size with the lowest mean validation loss over seeds, and of equal
-    ones that which trains the fewest parameters, the run whose validation loss is in the middle.
-    The majority class is no candidate unless it is alone.
-    """
-    learned = runs[runs["strategy"] != "majority_class"]
-    candidates = learned if len(learned) else runs
-    groups = [group for _, group in by_strategy(candidates)]
-    # min keeps the first of equals
-    winner = min(groups, key=lambda group: tuple(group[list(_CHOICE)].mean()))
-    best = winner.sort_values(["validation_loss", "seed"])
-    return str(best["run_id"].iloc[(len(best) - 1) // 2])
-
-
-def advice_in_hindsight(advice: Mapping[str, Any], summary: pd.DataFrame, cut: str) -> str:
-    """A sentence on what the advice was worth, for the largest training size.
-
-    Args:
-        advice: as `advice.json`.
-        summary: as `summary.csv`.
-        cut: of the experiment, as in its configuration.
-    """
-    rows = largest_size(summary)
-    rows = rows.sort_values("validation_loss_mean", kind="stable")
-    chosen = rows.iloc[0].to_dict()
-    of_strategy = rows[rows["strategy"] == advice["strategy"]]
-    fits = advice["strategy"] == "linear_probe" or advice["cut"] == cut
-    if of_strategy.empty or not fits:
-        name = str(advice["strategy"]).replace("fine_tuning", "fine-tuning").replace("_", " ")
-        where = "" if advice["cut"] == "top" else f" up to {advice['cut']}"
-        return f"The advice, {name}{where}, was not among the strategies."
-    advised = of_strategy.iloc[0].to_dict()
-    told = f"The advice was {strategy_name(advised)}: {advised['test_accuracy_mean']:.3f} on test"
-    if strategy_name(advised) == strategy_name(chosen):
-        return f"{told}; the lowest validation loss has the same."
-    other = f"{strategy_name(chosen)}, {chosen['test_accuracy_mean']:.3f}"
-    return f"{told}; the lowest validation loss has {other}."
 
 
 def _per_run(

@@ -186,11 +186,13 @@ class PhaseResult:
 
     Attributes:
         validation_losses: float32 (validation images,), cross-entropy of the weights kept.
+        epoch_losses: float32 (epochs, validation images), the same after each epoch.
         history: a row per epoch: phase, epoch, loss, accuracy, validation_loss,
             validation_accuracy, seconds.
     """
 
     validation_losses: np.ndarray
+    epoch_losses: np.ndarray
     history: pd.DataFrame
 
 
@@ -223,10 +225,11 @@ def train_phase(
     changing = graph.changing
     best = losses_so_far
     best_epoch, best_weights = 0, [variable.numpy() for variable in changing]
-    rows = []
+    rows, epochs = [], []
     for epoch in range(1, phase.epochs + 1):
         row, losses = _epoch(graph, train, validation)
         rows.append({"phase": name, "epoch": epoch, **row})
+        epochs.append(losses)
         if losses.mean() < (np.inf if best is None else best.mean()):
             best, best_epoch = losses, epoch
             best_weights = [variable.numpy() for variable in changing]
@@ -234,7 +237,8 @@ def train_phase(
             break
     for variable, weights in zip(changing, best_weights, strict=True):
         variable.assign(weights)
-    return PhaseResult(np.full(len(losses), np.inf) if best is None else best, pd.DataFrame(rows))
+    kept = np.full(len(losses), np.inf) if best is None else best
+    return PhaseResult(kept, np.stack(epochs), pd.DataFrame(rows))
 
 
 def _epoch(

@@ -9,6 +9,7 @@ from scipy import stats
 
 from tl_keras.config.schema import PhaseConfig
 from tl_keras.models.classifier import Depth
+from tl_keras.transfer.early_stopping import cross_fitted_losses
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Trained:
             whole backbone.
         history: one row per epoch of all phases (see `PhaseResult`).
         validation_losses: float32 (validation images,), cross-entropy of the weights kept.
+        epoch_losses: float32 (epochs, validation images), the same after each epoch of all phases.
         phase_1_seconds, phase_2_seconds: wall time; features and tracing count where they
             happened first, and phase 1 is the time it took when it was first trained.
         unfrozen_layers: backbone layers with weights that the last phase trained.
@@ -63,6 +65,7 @@ class Trained:
     backbone_weights: Mapping[int, np.ndarray]
     history: pd.DataFrame
     validation_losses: np.ndarray
+    epoch_losses: np.ndarray
     phase_1_seconds: float
     phase_2_seconds: float
     unfrozen_layers: int
@@ -77,6 +80,11 @@ class Trained:
     def validation_loss_se(self) -> float:
         """Its standard error over the validation images; not a number where there is one."""
         return float(stats.sem(self.validation_losses))
+
+    @property
+    def selection_losses(self) -> np.ndarray:
+        """What it is compared with others by: see `cross_fitted_losses`."""
+        return cross_fitted_losses(self.epoch_losses)
 
     @property
     def validation_accuracy(self) -> float:
