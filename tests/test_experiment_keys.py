@@ -289,7 +289,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr("tl_keras.experiment.audit", remembering(audit))
     patch.setattr("tl_keras.runs.load_pictures", remembering(load_pictures))
     patch.setattr("tl_keras.experiment.write_report", lambda folder: None)
-    patch.setattr("tl_keras.conclusions.Concluder.explain", lambda _, runs: None)
+    patch.setattr("tl_keras.conclusions.Concluder.explain", lambda _, runs, run_id: None)
     patch.setattr("tl_keras.experiment.load_source", notes.load_source)
     patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
     patch.setattr("tl_keras.transfer.training.train_phase", notes.train_phase)
