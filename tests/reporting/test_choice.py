@@ -29,6 +29,7 @@ def run(strategy: str, seed: int, losses: Any, **changed: Any) -> dict[str, Any]
         "cut": "last",
         "trainable_parameters": 100,
         "validation_loss": 0.0,
+        "validation_accuracy": 0.75,
         "test_accuracy": 0.5,
         "losses": np.atleast_1d(losses),
     } | changed
@@ -155,6 +156,14 @@ def test_advice_stands_until_another_is_clearly_better() -> None:
         "validation photos is lower by more than two standard errors (0.345 for 0.550, standard "
         "error of the difference 0.045)."
     )
+
+
+def test_surer_answers_that_are_no_better_do_not_overrule() -> None:
+    probe = run("linear_probe", 0, [0.4, 0.7])
+    tuned = run("fine_tuning", 0, [0.24, 0.45], validation_accuracy=0.7)
+    choice = choose(probe, tuned, advice=PROBE)
+    assert choice.run_id == "linear_probe-0-n5-s0"
+    assert "but answers fewer of them correctly (0.345 for 0.550" in choice.sentence
 
 
 def test_one_image_in_several_seeds_and_images_of_a_group_count_once() -> None:

@@ -2,9 +2,9 @@
 
 The lowest of several validation losses is a bad guide with few validation photos: it is the more
 often luck, the more was tried, and early stopping flatters what fits most freely. The advice rests
-on all labelled photos, cross-validated, so it stands until another strategy is better by more than
-chance explains (measured in results/reference/advice.csv, rules "an experiment's choice" and
-"the lowest validation loss").
+on all labelled photos, cross-validated, so it stands until another strategy has a loss lower by
+more than chance explains, and no lower accuracy (measured in results/reference/advice.csv, rules
+"an experiment's choice" and "the lowest validation loss").
 """
 
 from collections.abc import Callable, Mapping
@@ -51,6 +51,10 @@ class _Strategy:
     @property
     def loss(self) -> float:
         return float(self.runs["selection_loss"].mean())
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.runs["validation_accuracy"].mean())
 
     @property
     def middle_run(self) -> str:
@@ -104,15 +108,18 @@ def choose_run(
         return Choice(kept.middle_run, kept.name, False, _sentence(words))
     gain, error = _gain(best.runs, kept.runs, losses, groups)
     numbers = f"{best.loss:.3f} for {kept.loss:.3f}, standard error of the difference {error:.3f}"
-    if gain > CLEARLY * error:
+    clearly = gain > CLEARLY * error
+    # Probes are cautious: a lower loss may be surer answers and no better ones.
+    if clearly and best.accuracy >= kept.accuracy:
         words = (
             f"{best.name} takes the place of {kept.name}, which was advised: its loss on "
             f"validation photos is lower by more than two standard errors ({numbers})"
         )
         return Choice(best.middle_run, kept.name, True, _sentence(words))
+    but = "answers fewer of them correctly" if clearly else "by less than two standard errors"
     words = (
         f"{kept.name} is what was advised; {best.name} has a lower loss on validation photos, but "
-        f"by less than two standard errors ({numbers})"
+        f"{but} ({numbers})"
     )
     return Choice(kept.middle_run, kept.name, False, _sentence(words))
 
