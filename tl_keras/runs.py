@@ -92,7 +92,6 @@ class RunMaker:
         validation, test = (
             trainer.probabilities(trained, rows) for rows in self._held_out(run, draw)
         )
-        selection = trained.selection_losses
         cut = trained.recipe.cut or self._backbone.block_names[-1]
         row = self._row(run, draw, validation, test) | {
             "unfrozen_blocks": str(trained.recipe.unfrozen_blocks),
@@ -106,7 +105,7 @@ class RunMaker:
             "layer_decay": trained.recipe.layer_decay,
             "epochs": len(trained.history),
             "validation_loss": trained.validation_loss,
-            "selection_loss": float(selection.mean()),
+            "selection_loss": float(trained.selection_losses.mean()),
             "phase_1_seconds": sum(candidate.phase_1_seconds for candidate in candidates),
             "phase_2_seconds": sum(candidate.phase_2_seconds for candidate in candidates),
             **self._cost(
@@ -117,7 +116,8 @@ class RunMaker:
         }
         history = trained.history.copy()
         history.insert(0, "run_id", run.run_id)
-        return Outcome(row, history, validation, selection, test, pack(trained))
+        losses = trained.selection_losses
+        return Outcome(row, history, validation, losses, test, pack(trained))
 
     def _held_out(self, run: Run, draw: Draw) -> tuple[np.ndarray, np.ndarray]:
         """Positions of the validation images and of the test images."""

@@ -9,7 +9,7 @@ import pandas as pd
 from tl_keras.evaluation.comparison import points
 from tl_keras.reporting.curves import FARTHEST
 from tl_keras.reporting.decision_words import found_and_flagged
-from tl_keras.reporting.held_out import REFERENCE, rows_like, strategy_name
+from tl_keras.reporting.held_out import REFERENCE, kind_name, rows_like, strategy_name
 from tl_keras.reporting.results import Results
 
 Row = Mapping[Any, Any]
@@ -45,7 +45,7 @@ def choice_in_words(results: Results) -> str:
     if advice is None:
         return str(choice["sentence"])
     if choice["advised"] is None:
-        name = str(advice["strategy"]).replace("fine_tuning", "fine-tuning").replace("_", " ")
+        name = kind_name(str(advice["strategy"]))
         where = "" if advice["cut"] == "top" else f" up to {advice['cut']}"
         after = f"The advice, {name}{where}, was not among the strategies."
     else:

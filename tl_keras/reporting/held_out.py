@@ -171,9 +171,14 @@ def rows_like(
     return table[same]
 
 
+def kind_name(strategy: str) -> str:
+    """A strategy without its depth, for people: "fine-tuning"."""
+    return strategy.replace("fine_tuning", "fine-tuning").replace("_", " ")
+
+
 def strategy_name(row: Mapping[Any, Any]) -> str:
     """A strategy for people: "fine-tuning (2 blocks)"."""
-    name = str(row["strategy"]).replace("fine_tuning", "fine-tuning").replace("_", " ")
+    name = kind_name(str(row["strategy"]))
     if row["strategy"] not in ("fine_tuning", "searched"):
         return name
     depth = str(row["unfrozen_blocks"])

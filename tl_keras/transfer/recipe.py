@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -81,7 +82,7 @@ class Trained:
         """Its standard error over the validation images; not a number where there is one."""
         return float(stats.sem(self.validation_losses))
 
-    @property
+    @cached_property
     def selection_losses(self) -> np.ndarray:
         """What it is compared with others by: see `cross_fitted_losses`."""
         return cross_fitted_losses(self.epoch_losses)
