@@ -21,10 +21,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.source_models import BACKBONE, SETS, SIDE, PhotoSet
-from tl_keras.advising import advise_on
 from tl_keras.config.files import parse_config
-from tl_keras.experiment import run_experiment
-from tl_keras.monitor import Silent
+from tl_keras.experiment.advise import advise_on
+from tl_keras.experiment.monitor import Silent
+from tl_keras.experiment.stages import run_experiment
 
 MIDDLE = "block_9"
 DEPTHS = (4, "all")

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.source_models import BACKBONE, SETS, SIDE, draws, interval, load_photos
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
 from tl_keras.models.source_models import load_source
 from tl_keras.transfer.probing import (
     average_weights,

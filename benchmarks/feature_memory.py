@@ -42,9 +42,9 @@ def main() -> None:
 def measured(images: int, unfrozen_blocks: int) -> dict[str, float]:
     """Seconds to compute the features and to read them, and the largest memory, megabytes."""
     with quiet_tensorflow():
-        from tl_keras.models.backbones import build_backbone
-        from tl_keras.models.classifier import Backbone
-        from tl_keras.reporting.environment import peak_memory_megabytes
+        from tl_keras.models.backbone import Backbone
+        from tl_keras.models.networks import build_backbone
+        from tl_keras.results.environment import peak_memory_megabytes
         from tl_keras.transfer.features import FeatureBank
 
     model = build_backbone("MobileNetV2", image_size=SIDE)

@@ -16,12 +16,12 @@ from tl_keras.config.schema import (
     TrainingConfig,
 )
 from tl_keras.data.splits import Draw
-from tl_keras.models.classifier import Backbone, Depth
+from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.source_models import load_source
 from tl_keras.transfer.probing import choose_block, cross_validate, pooled_blocks
 from tl_keras.transfer.recipe import Recipe, Trained
 from tl_keras.transfer.search import search as search_space
-from tl_keras.transfer.training import LabelledImages, Trainer
+from tl_keras.transfer.trainer import LabelledImages, Trainer
 
 
 def phase_1(task: Task) -> Measured:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tl_keras.reporting.environment import environment
+from tl_keras.results.environment import environment
 
 PATH = Path(__file__).parents[1] / "results" / "benchmarks.csv"
 COLUMNS = ["benchmark", "case", "measure", "value", "unit", "target", "versions", "date"]

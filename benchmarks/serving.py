@@ -20,10 +20,10 @@ import tensorflow as tf
 
 from benchmarks.record import record
 from tl_keras.data.decoding import load_pixels
-from tl_keras.models.backbones import build_backbone
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
 from tl_keras.models.heads import build_head
-from tl_keras.serving.export import export_classifier
+from tl_keras.models.networks import build_backbone
+from tl_keras.serving.saved_model import export_classifier
 
 SIZES = (96, 160, 224)
 LABELS = ("a", "b", "c", "d", "e", "f")

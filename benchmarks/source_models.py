@@ -24,8 +24,8 @@ from tl_keras.config.schema import DataConfig
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
 from tl_keras.data.sources import load_images
-from tl_keras.experiment import run_experiment
-from tl_keras.models.classifier import Backbone
+from tl_keras.experiment.stages import run_experiment
+from tl_keras.models.backbone import Backbone
 from tl_keras.models.source_models import load_source
 from tl_keras.transfer.probing import fit_probe, pooled_blocks
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.source_trials --images DATA
 
-Runs `python -m tl_keras.pretrain` for every variant on about 80,000 crops, an eleventh of the
+Runs `tl-keras pretrain` for every variant on about 80,000 crops, an eleventh of the
 training of the bundled model, and writes the probes of each to results/source_models.csv. DATA
 holds the folders of `SETS` in source_models.py. About five minutes a variant on two cores.
 """
@@ -61,7 +61,7 @@ def trial(variant: str, images: Path) -> pd.DataFrame:
         folder = Path(place)
         settings = [*SHORT, *VARIANTS[variant], f"output={folder / 'model'}"]
         sets = [word for text in (*settings, f"work={folder / 'work'}") for word in ("--set", text)]
-        _run("-m", "tl_keras.pretrain", str(TASK), *sets)
+        _run("-m", "tl_keras", "pretrain", str(TASK), *sets)
         settings_text = " ".join((*SHORT, *VARIANTS[variant]))
         return probed(variant, settings_text, folder / "model", images)
 

@@ -37,7 +37,7 @@ from benchmarks import ours, theirs
 from benchmarks.fresh import in_turn
 from benchmarks.record import record
 from benchmarks.task import Task, load_task
-from tl_keras.models.classifier import Depth
+from tl_keras.models.backbone import Depth
 
 DEPTHS, RATES, TOP_BLOCKS = (0, 1, 2, 3, 4, 5), (1e-5, 1e-4), 4
 LONGEST, PATIENCE = 200, 20

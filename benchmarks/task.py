@@ -10,7 +10,7 @@ from tl_keras.config.schema import DataConfig
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
 from tl_keras.data.sources import load_images
-from tl_keras.data.surface_defect_drawing import CLASS_NAMES, draw
+from tl_keras.drawn.surface_defect_drawing import CLASS_NAMES, draw
 
 BACKBONE = "MobileNetV2"
 

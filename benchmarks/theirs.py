@@ -11,7 +11,7 @@ import tensorflow as tf
 from benchmarks import plain_keras, plain_tuner
 from benchmarks.fresh import Measured
 from benchmarks.task import Task
-from tl_keras.models.classifier import Depth
+from tl_keras.models.backbone import Depth
 
 FORWARD_BATCH = 64
 

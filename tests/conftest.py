@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.reporting import tables
-from tl_keras.reporting.choice import choose_run
-from tl_keras.reporting.comparisons import comparison_table
-from tl_keras.reporting.held_out import TestResults
-from tl_keras.reporting.ledger import Ledger, Outcome, runs_table, write_json
+from tl_keras.results import tables
+from tl_keras.results.choice import choose_run
+from tl_keras.results.comparisons import comparison_table
+from tl_keras.results.store import Ledger, Outcome, runs_table, write_json
+from tl_keras.results.test_results import TestResults
 
 # Without a GPU every machine computes the same.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -37,7 +37,7 @@ COLOURS = {"amber": (200, 150, 90), "blue": (110, 110, 200), "green": (110, 190,
 @pytest.fixture
 def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing the report takes longer than the rest; only what fixtures share has one."""
-    monkeypatch.setattr("tl_keras.experiment.write_report", lambda folder: folder)
+    monkeypatch.setattr("tl_keras.experiment.stages.write_report", lambda folder: folder)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def tiny_backbone() -> Iterator[None]:
 @pytest.fixture
 def source_config(tmp_path: Path) -> Callable[..., Any]:
     """A function that makes the configuration of a tiny source task, with some keys changed."""
-    from tl_keras.pretraining.config import SourceConfig
+    from tl_keras.pretraining.source_config import SourceConfig
 
     def make(**changes: Any) -> SourceConfig:
         facts = {
@@ -128,7 +128,7 @@ def source_config(tmp_path: Path) -> Callable[..., Any]:
 @pytest.fixture
 def source_images() -> Callable[[Any], Any]:
     """A function that makes random pixels in place of what a configuration would have drawn."""
-    from tl_keras.pretraining.images import SourceImages
+    from tl_keras.pretraining.source_images import SourceImages
 
     def make(config: Any) -> SourceImages:
         per_class = config.generated.images_per_class + config.generated.held_out_per_class
@@ -214,7 +214,7 @@ def colour_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     import keras
 
-    from tl_keras.serving.export import export_classifier
+    from tl_keras.serving.saved_model import export_classifier
 
     images = keras.Input((4, 4, 3))
     means = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(2 / 255)(images))

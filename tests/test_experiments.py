@@ -8,8 +8,8 @@ import pytest
 
 from tl_keras.config.files import json_schema, load_config
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.experiment import prepare_images
-from tl_keras.monitor import Silent
+from tl_keras.experiment.monitor import Silent
+from tl_keras.experiment.stages import prepare_images
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 DATA = FOLDER.parents[1] / "shared" / "data"
@@ -78,7 +78,7 @@ def test_data_set_name_resolves(experiment: str) -> None:
     import tensorflow_datasets as tfds
 
     import tl_keras.data.handwritten_digits
-    import tl_keras.data.surface_defects  # noqa: F401
+    import tl_keras.drawn.surface_defects  # noqa: F401
 
     name = load_config(FOLDER / f"{experiment}.json").data.tfds
     assert tfds.builder_cls(name).name == name

@@ -20,9 +20,21 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.json"))
 
 # Modules that every stage may use; none of them needs TensorFlow.
-FIRST = ("errors", "backbone_table", "config")
+FIRST = ("errors", "backbone_table", "quiet", "config")
 # In the order in which data passes them. Any other module belongs to the top, which may use all.
-FOLDERS = ("data", "models", "transfer", "pretraining", "evaluation", "reporting", "serving")
+FOLDERS = (
+    "drawn",
+    "data",
+    "evaluation",
+    "models",
+    "transfer",
+    "pretraining",
+    "results",
+    "reporting",
+    "serving",
+    "experiment",
+    "commands",
+)
 TOP = len(FOLDERS) + 1
 
 

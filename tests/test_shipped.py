@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tl_keras.advising import advise_on
 from tl_keras.config.files import parse_config
-from tl_keras.experiment import run_experiment
-from tl_keras.monitor import Silent
+from tl_keras.experiment.advise import advise_on
+from tl_keras.experiment.monitor import Silent
+from tl_keras.experiment.stages import run_experiment
 from tl_keras.transfer.advice import Advice
 
 ROOT = Path(__file__).parents[1]

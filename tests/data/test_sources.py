@@ -489,6 +489,6 @@ def test_tfds_offline_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_package_data_set_is_known_by_name() -> None:
     import tensorflow_datasets as tfds
 
-    from tl_keras.data.surface_defects import SurfaceDefects
+    from tl_keras.drawn.surface_defects import SurfaceDefects
 
     assert tfds.builder_cls("surface_defects") is SurfaceDefects

@@ -14,7 +14,7 @@ from tl_keras.evaluation.calibration import (
     reliability_table,
     temperature_draws,
 )
-from tl_keras.evaluation.held_out import HeldOut, Predictions
+from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 
 
 def held_out(n: int, temperature: float, seed: int = 0) -> HeldOut:

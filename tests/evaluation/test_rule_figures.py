@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tl_keras.config.schema import DecisionConfig
-from tl_keras.evaluation.decision import DecisionRule
-from tl_keras.evaluation.held_out import HeldOut, Predictions
+from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 from tl_keras.evaluation.rule_figures import RuleFigures
 
 BAD = np.array([0.9, 0.8, 0.6, 0.3, 0.45, 0.2, 0.2, 0.1, 0.1, 0.1])

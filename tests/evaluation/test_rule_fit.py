@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tl_keras.config.schema import DecisionConfig
-from tl_keras.evaluation.held_out import HeldOut, Predictions
+from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
 
 LABELLED = {"bad": 60, "good": 140}

@@ -11,7 +11,6 @@ import pytest
 
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.errors import ConfigError
-from tl_keras.models.backbones import build_backbone
 from tl_keras.models.blocks import (
     Block,
     block_of_variable,
@@ -20,6 +19,7 @@ from tl_keras.models.blocks import (
     split_backbone,
     unfrozen_range,
 )
+from tl_keras.models.networks import build_backbone
 
 EVERY_ROW = pytest.mark.parametrize("name", BACKBONES)
 Built = tuple[keras.Model, tuple[Block, ...]]

@@ -9,11 +9,11 @@ from PIL import Image
 
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.models import grad_cam
-from tl_keras.models.backbones import build_backbone
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
 from tl_keras.models.grad_cam import GradCam, class_activation_maps
 from tl_keras.models.heads import build_head
 from tl_keras.models.map_check import randomisation_check
+from tl_keras.models.networks import build_backbone
 from tl_keras.transfer.linear_probe import probe_classifier
 
 SHARED = Path(__file__).parents[2].parent / "shared"

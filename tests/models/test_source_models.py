@@ -14,7 +14,7 @@ import pytest
 
 from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.models import source_models
-from tl_keras.models.backbones import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone
+from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone
 from tl_keras.models.source_card import SourceCard, write_source_model
 from tl_keras.models.source_models import load_source, read_source_card
 

@@ -10,7 +10,7 @@ from PIL import Image
 from tl_keras.data.audit import Audit, examine
 from tl_keras.data.sources import ImageTable
 from tl_keras.reporting.audit_page import audit_facts, audit_page
-from tl_keras.reporting.audit_report import AuditReport
+from tl_keras.results.audit_report import AuditReport
 from tl_keras.transfer.label_errors import COLUMNS, LabelCheck
 
 COUNT = 20

@@ -9,7 +9,7 @@ import pytest
 
 from tl_keras.errors import ResultsError
 from tl_keras.reporting.comparison_page import Choice, comparison, difference, write_comparison
-from tl_keras.reporting.results import Results
+from tl_keras.results.finished import Results
 
 FROZEN = {"strategies": ("feature_extraction",)}
 

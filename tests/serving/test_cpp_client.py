@@ -14,10 +14,10 @@ import tensorflow as tf
 from PIL import Image
 
 from tl_keras.data.decoding import load_pixels
-from tl_keras.models.backbones import build_backbone
-from tl_keras.models.classifier import Backbone
-from tl_keras.serving.classifier import Answers, ExportedClassifier
-from tl_keras.serving.export import export_classifier
+from tl_keras.models.backbone import Backbone
+from tl_keras.models.networks import build_backbone
+from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
+from tl_keras.serving.saved_model import export_classifier
 from tl_keras.transfer.linear_probe import probe_classifier
 from tl_keras.transfer.probing import fit_probe
 

@@ -9,9 +9,9 @@ import pytest
 
 from tl_keras.errors import ExportError
 from tl_keras.serving import measure
-from tl_keras.serving.export import export_classifier
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
 from tl_keras.serving.runtime import Runtime
+from tl_keras.serving.saved_model import export_classifier
 from tl_keras.serving.targets import write_target
 
 SIZE = 6

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from tl_keras.data.decoding import load_pixels
-from tl_keras.models.backbones import build_backbone
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
+from tl_keras.models.networks import build_backbone
 from tl_keras.serving.measure import exports_table, measure_target
 from tl_keras.serving.targets import TARGETS, write_target
 from tl_keras.transfer.linear_probe import probe_classifier

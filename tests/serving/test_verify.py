@@ -10,9 +10,9 @@ from PIL import Image
 
 from tl_keras.data.decoding import load_pixels
 from tl_keras.errors import ExportError
-from tl_keras.serving.classifier import Answers, ExportedClassifier
-from tl_keras.serving.export import export_classifier
+from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
 from tl_keras.serving.fresh import answers_of_fresh_process
+from tl_keras.serving.saved_model import export_classifier
 from tl_keras.serving.verify import Verification, compare, verify_export
 
 SIZE = 6

@@ -9,8 +9,8 @@ import pytest
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.config.schema import HeadConfig, HeadPhaseConfig, TrainingConfig
 from tl_keras.data.splits import Draw
-from tl_keras.models.classifier import Backbone
-from tl_keras.transfer.training import LabelledImages, Trainer
+from tl_keras.models.backbone import Backbone
+from tl_keras.transfer.trainer import LabelledImages, Trainer
 
 TINY = BackboneSpec(
     name="Tiny",
@@ -58,7 +58,7 @@ def tiny_family() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BACKBONES, "Tiny", TINY)
         patch.setattr(
-            "tl_keras.transfer.training.build_backbone", lambda name, **size: tiny_network()
+            "tl_keras.transfer.trainer.build_backbone", lambda name, **size: tiny_network()
         )
         yield
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tl_keras.data.rows import whole
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
 from tl_keras.transfer import batch_norm
 from tl_keras.transfer.batch_norm import BatchNormStatistics
-from tl_keras.transfer.training import LabelledImages
+from tl_keras.transfer.trainer import LabelledImages
 
 
 def trainable(backbone: Backbone) -> Backbone:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
 from tl_keras.transfer.borrowed import BorrowedBackbone
 
 

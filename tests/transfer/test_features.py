@@ -17,13 +17,13 @@ from tl_keras.data.row_cache import RowCache
 from tl_keras.data.rows import Rows, whole
 from tl_keras.data.splits import Draw
 from tl_keras.data.views import View, changing
+from tl_keras.models.backbone import Backbone
 from tl_keras.models.blocks import set_trainable
-from tl_keras.models.classifier import Backbone
 from tl_keras.models.heads import build_head
 from tl_keras.transfer import features
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import TrainingGraph
-from tl_keras.transfer.training import LabelledImages
+from tl_keras.transfer.trainer import LabelledImages
 
 DEPTHS = pytest.mark.parametrize("depth", [0, 1, 2, 3])
 EVERY = np.arange(30)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tl_keras.data.rows import whole
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
 from tl_keras.transfer.linear_probe import LinearProbes
 from tl_keras.transfer.measurements import measure
-from tl_keras.transfer.training import LabelledImages
+from tl_keras.transfer.trainer import LabelledImages
 
 
 def test_only_the_given_images_are_measured(

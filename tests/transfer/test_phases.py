@@ -11,8 +11,8 @@ import pytest
 
 from tl_keras.config.schema import PhaseConfig, TrainingConfig
 from tl_keras.data.batches import Batches
+from tl_keras.models.backbone import Backbone
 from tl_keras.models.blocks import set_trainable
-from tl_keras.models.classifier import Backbone
 from tl_keras.models.heads import build_head
 from tl_keras.transfer import phases
 from tl_keras.transfer.phases import GraphPool, TrainingGraph, train_phase

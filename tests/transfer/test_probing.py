@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
 from tl_keras.transfer import probing
 from tl_keras.transfer.probing import (
     ALL_BLOCKS,
@@ -23,7 +23,7 @@ from tl_keras.transfer.probing import (
     fit_probe,
     pooled_blocks,
 )
-from tl_keras.transfer.training import LabelledImages
+from tl_keras.transfer.trainer import LabelledImages
 
 
 def two_clouds(images: int, features: int, distance: float) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from tl_keras.data.splits import Draw
 from tl_keras.errors import ConfigError
 from tl_keras.transfer.recipe import Recipe, Trained
 from tl_keras.transfer.search import Study, search
-from tl_keras.transfer.training import LabelledImages, Trainer
+from tl_keras.transfer.trainer import LabelledImages, Trainer
 from tl_keras.transfer.trials import Trial
 
 # KerasTuner asks for the current thread by its old name.

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tl_keras.data.rows import Rows, whole
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
 from tl_keras.transfer.similarity import block_distances
-from tl_keras.transfer.training import LabelledImages
+from tl_keras.transfer.trainer import LabelledImages
 
 ALL = np.arange(30)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tl_keras.config.schema import NAME_PATTERN, ExperimentConfig
 from tl_keras.errors import ConfigError
-from tl_keras.models.classifier import Depth
+from tl_keras.models.backbone import Depth
 from tl_keras.transfer.recipe import Recipe
 from tl_keras.transfer.strategies import Run, fitting_depths, plan_runs, recipes_for
 

@@ -445,7 +445,7 @@ class CacheConfig(_Section):
     folder: Text | None = Field(
         default=None,
         description="Folder that keeps them for later runs (default: the user's cache folder; "
-        "python -m tl_keras.cache shows and clears it).",
+        "tl-keras cache shows and clears it).",
     )
 
 

@@ -216,7 +216,7 @@ class RowCache:
                 raise CacheError(
                     f"The feature cache needs {records.nbytes / 1e6:.0f} MB more than the "
                     f"{self.memory_bytes / 1e6:.0f} MB of cache.memory_megabytes and cannot write "
-                    f"to {self.folder} ({error}). Make room there (python -m tl_keras.cache), or "
+                    f"to {self.folder} ({error}). Make room there (tl-keras cache), or "
                     "set cache.folder to a folder with room"
                 ) from error
             self._cannot_write(error)

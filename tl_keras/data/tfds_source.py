@@ -60,7 +60,7 @@ def _builder(name: str, data_dir: str | None) -> Any:
 
     # Importing a module registers the package's own data set under its name.
     import tl_keras.data.handwritten_digits
-    import tl_keras.data.surface_defects  # noqa: F401
+    import tl_keras.drawn.surface_defects  # noqa: F401
 
     try:
         return tfds.builder(name, data_dir=data_dir, try_gcs=False)

@@ -16,8 +16,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from tl_keras.evaluation.figures import proportion
-from tl_keras.evaluation.held_out import HeldOut
 from tl_keras.evaluation.metrics import SMALLEST_PROBABILITY, cross_entropies
+from tl_keras.evaluation.pooled_predictions import HeldOut
 
 # A temperature 1.65 times as high or low is one standard deviation away: some ten images that
 # say otherwise outweigh it, and it keeps the temperature finite where every image is right.

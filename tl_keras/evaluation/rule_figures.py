@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from tl_keras.config.schema import DecisionConfig
 from tl_keras.evaluation.calibration import calibration_scores, reliability_table
-from tl_keras.evaluation.decision import DecisionRule
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.evaluation.figures import proportion
-from tl_keras.evaluation.held_out import HeldOut, Predictions
+from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 from tl_keras.evaluation.screening import (
     auroc,
     average_precision,

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from tl_keras.config.schema import DecisionConfig
 from tl_keras.evaluation.calibration import fit_temperature, temperature_draws
-from tl_keras.evaluation.decision import DecisionRule
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.evaluation.figures import Figure, around
-from tl_keras.evaluation.held_out import HeldOut
+from tl_keras.evaluation.pooled_predictions import HeldOut
 from tl_keras.evaluation.positive_classes import PositiveClasses, choose_positive
 from tl_keras.evaluation.thresholds import (
     cheapest_thresholds,

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tl_keras.backbone_table import BackboneSpec
 from tl_keras.data.rows import Rows
-from tl_keras.models.backbones import scaling_layer
 from tl_keras.models.blocks import Block
+from tl_keras.models.networks import scaling_layer
 
 # The outputs of all blocks are in memory at once.
 BATCH = 16

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.models.classifier import Frozen
+from tl_keras.models.backbone import Frozen
 
 # The outputs of all blocks that the head reads are in memory at once.
 BATCH = 16

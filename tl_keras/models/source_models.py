@@ -11,7 +11,7 @@ import numpy as np
 
 from tl_keras.backbone_table import BackboneSpec
 from tl_keras.errors import WeightsError
-from tl_keras.models.backbones import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone, find_spec
+from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone, find_spec
 from tl_keras.models.source_card import WEIGHTS_FILE, SourceCard, check_weights, read_card
 from tl_keras.models.source_folder import find_source_folder
 from tl_keras.models.weight_files import load_weight_file

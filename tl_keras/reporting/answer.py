@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from tl_keras.evaluation.comparison import points
-from tl_keras.reporting.curves import FARTHEST
 from tl_keras.reporting.decision_words import found_and_flagged
-from tl_keras.reporting.held_out import REFERENCE, kind_name, rows_like, strategy_name
-from tl_keras.reporting.results import Results
+from tl_keras.results.finished import Results
+from tl_keras.results.learning_curves import FARTHEST
+from tl_keras.results.test_results import REFERENCE, kind_name, rows_like, strategy_name
 
 Row = Mapping[Any, Any]
 

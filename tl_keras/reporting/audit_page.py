@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tl_keras.reporting.audit_report import FALSE_ALARMS, AuditReport
 from tl_keras.reporting.pages import Photo, render
 from tl_keras.reporting.thumbnails import thumbnail
+from tl_keras.results.audit_report import FALSE_ALARMS, AuditReport
 
 MOST_PHOTOS = 60
 # In a report, whose reader has more to look at.

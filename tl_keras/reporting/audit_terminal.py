@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tl_keras.reporting.audit_report import FALSE_ALARMS, AuditReport
+from tl_keras.results.audit_report import FALSE_ALARMS, AuditReport
 
 _MOST_ROWS = 10
 

@@ -12,11 +12,11 @@ import pandas as pd
 from tl_keras.config.files import differences
 from tl_keras.evaluation.comparison import verdict
 from tl_keras.evaluation.intervals import Interval, independent_difference
-from tl_keras.reporting.held_out import TestResults, method_of, strategy_name
-from tl_keras.reporting.ledger import Ledger
 from tl_keras.reporting.pages import Cells, render, write_page
 from tl_keras.reporting.plots import data_uri, experiments_figure
-from tl_keras.reporting.results import Results
+from tl_keras.results.finished import Results
+from tl_keras.results.store import Ledger
+from tl_keras.results.test_results import TestResults, method_of, strategy_name
 
 TEMPLATE = "comparison.html"
 

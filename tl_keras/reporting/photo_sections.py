@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tl_keras.reporting.pages import Photo, jpeg_uri
-from tl_keras.reporting.results import Results
+from tl_keras.results.finished import Results
 
 # The folder of the pictures of errors.
 ERRORS = "errors"

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tl_keras.evaluation.intervals import Interval
-from tl_keras.reporting.held_out import rows_like, seed_name, strategy_name
-from tl_keras.reporting.tables import mean_probes
+from tl_keras.results.tables import mean_probes
+from tl_keras.results.test_results import rows_like, seed_name, strategy_name
 
 INCHES = (7.0, 3.8)
 DOTS_PER_INCH = 150

@@ -6,7 +6,7 @@ from typing import Any
 from tl_keras.reporting import photo_sections, sections
 from tl_keras.reporting.answer import answer, question
 from tl_keras.reporting.pages import render, write_page
-from tl_keras.reporting.results import Results
+from tl_keras.results.finished import Results
 
 REPORT = "report.html"
 

@@ -10,7 +10,6 @@ from tl_keras.evaluation.comparison import points
 from tl_keras.reporting.answer import choice_in_words
 from tl_keras.reporting.decision_plots import reliability_figure, thresholds_figure
 from tl_keras.reporting.decision_words import figures
-from tl_keras.reporting.held_out import rows_like, strategy_name
 from tl_keras.reporting.pages import Cells
 from tl_keras.reporting.plots import (
     data_uri,
@@ -19,7 +18,8 @@ from tl_keras.reporting.plots import (
     probes_figure,
     strategies_figure,
 )
-from tl_keras.reporting.results import Results
+from tl_keras.results.finished import Results
+from tl_keras.results.test_results import rows_like, strategy_name
 
 # Of classes, in a confusion matrix that can still be read on a page.
 MOST_CLASSES = 40
@@ -237,7 +237,7 @@ def made(results: Results) -> dict[str, Any]:
                 ["runs", len(results.runs)],
             ],
         ),
-        "command": f"python -m tl_keras.run {(results.folder / 'config.json').as_posix()} "
+        "command": f"tl-keras run {(results.folder / 'config.json').as_posix()} "
         "--set results_dir=again",
     }
 

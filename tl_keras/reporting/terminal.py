@@ -18,8 +18,8 @@ from rich.table import Table
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.reporting.decision_words import in_short
-from tl_keras.reporting.held_out import seed_name, strategy_name
-from tl_keras.reporting.tables import mean_probes
+from tl_keras.results.tables import mean_probes
+from tl_keras.results.test_results import seed_name, strategy_name
 from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.source_checks import FAR, NEAR
 from tl_keras.transfer.strategies import Run

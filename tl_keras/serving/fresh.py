@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tl_keras.errors import ExportError
-from tl_keras.serving.classifier import BATCH, Answers, ExportedClassifier, content
+from tl_keras.serving.exported_classifier import BATCH, Answers, ExportedClassifier, content
 
 # Calls that a time is the median of.
 _REPEATS = {1: 20, BATCH: 3}

@@ -13,7 +13,7 @@ import pandas as pd
 
 from tl_keras.evaluation.intervals import Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
-from tl_keras.reporting.ledger import write_json
+from tl_keras.results.store import write_json
 from tl_keras.serving.verify import Verification
 
 JSON_NAME, MARKDOWN_NAME = "model_card.json", "MODEL_CARD.md"
@@ -91,7 +91,7 @@ def model_card(
 
     Args:
         facts: name, description, run, trained_on, source, configuration, model, versions and so
-            on; see `tl_keras.exporting`.
+            on; see `tl_keras.experiment.export`.
         evidence: on the test split.
         verification: of the export itself.
         targets: rows of `exports.csv`, other formats beside the SavedModel.
@@ -212,7 +212,7 @@ def _decision_text(decision: Mapping[str, Any]) -> str:
     steps = "\n".join(f"{k}. {step}" for k, step in enumerate(decision["how_to_apply"], start=1))
     return (
         f"{decision['text']}\n\nBy hand, with the figures of `decision.json` beside this card "
-        f"(`python -m tl_keras.predict` does it):\n\n{steps}"
+        f"(`tl-keras predict` does it):\n\n{steps}"
     )
 
 
@@ -280,7 +280,7 @@ def _targets_text(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-_CALL = """With Python, or with `python -m tl_keras.predict EXPORT PHOTO...`:
+_CALL = """With Python, or with `tl-keras predict EXPORT PHOTO...`:
 
 ```python
 import tensorflow as tf
@@ -292,7 +292,7 @@ answer = model.signatures["serving_default"](
 print(answer["label"].numpy(), answer["probability"].numpy())
 ```
 
-With TensorFlow Serving (container port 8501), or `python -m tl_keras.serve EXPORT`:
+With TensorFlow Serving (container port 8501), or `tl-keras serve EXPORT`:
 
 ```sh
 (printf '{{"instances": [{{"b64": "'; base64 < photo.jpg; printf '"}}]}}') |

@@ -109,7 +109,7 @@ def write_target(
             the labels, the calibration images are none or of another size, or the converter cannot
             write this model.
     """
-    from tl_keras.serving.export import check_labels, check_model
+    from tl_keras.serving.saved_model import check_labels, check_model
 
     check_targets([name])
     check_labels(labels)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.errors import ExportError
-from tl_keras.serving.classifier import Answers
+from tl_keras.serving.exported_classifier import Answers
 from tl_keras.serving.fresh import answers_of_fresh_process
 
 TOLERANCE = 1e-4

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.rows import Rows
-from tl_keras.models.backbones import scaling_layer
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
+from tl_keras.models.networks import scaling_layer
 
 BATCH = 64
 # Enough for means and variances; a pass over more images per epoch would cost without telling.

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
 
 
 class BorrowedBackbone:

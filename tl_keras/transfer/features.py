@@ -14,8 +14,8 @@ from tl_keras.data.cache_entries import DIGEST_BYTES
 from tl_keras.data.row_cache import BATCH, RowCache
 from tl_keras.data.rows import ChosenRows, Rows
 from tl_keras.data.views import View, changing
+from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.blocks import unfrozen_range
-from tl_keras.models.classifier import Backbone, Depth
 
 
 @dataclass

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pandas as pd
 
-from tl_keras.models.backbones import scaling_layer
-from tl_keras.models.classifier import Backbone, Frozen
+from tl_keras.models.backbone import Backbone, Frozen
 from tl_keras.models.heads import build_head
+from tl_keras.models.networks import scaling_layer
 from tl_keras.transfer.probing import (
     LinearProbe,
     average_weights,
@@ -17,7 +17,7 @@ from tl_keras.transfer.probing import (
     fit_probe,
     pooled_blocks,
 )
-from tl_keras.transfer.training import LabelledImages
+from tl_keras.transfer.trainer import LabelledImages
 
 
 @dataclass(frozen=True)

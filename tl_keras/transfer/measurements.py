@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
 from tl_keras.models.source_card import SourceCard
 from tl_keras.transfer.linear_probe import LinearProbes
 from tl_keras.transfer.similarity import block_distances
-from tl_keras.transfer.training import LabelledImages
+from tl_keras.transfer.trainer import LabelledImages
 from tl_keras.transfer.transferability import logme
 
 # LogME settles with some hundred images, and its time grows with the square of their number.

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tl_keras.config.schema import PhaseConfig, TrainingConfig
 from tl_keras.data.batches import Batch, Batches
 from tl_keras.data.rows import Rows
-from tl_keras.models.classifier import seed_random_layers
+from tl_keras.models.backbone import seed_random_layers
 from tl_keras.transfer.batch_norm import BatchNormStatistics
 from tl_keras.transfer.layer_rates import scale_rates
 

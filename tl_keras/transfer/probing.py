@@ -22,8 +22,8 @@ from threadpoolctl import ThreadpoolController
 
 from tl_keras.data.folds import stratified_folds
 from tl_keras.data.rows import Rows
-from tl_keras.models.backbones import scaling_layer
-from tl_keras.models.classifier import Backbone
+from tl_keras.models.backbone import Backbone
+from tl_keras.models.networks import scaling_layer
 
 BATCH = 64
 # Inverse strength of the L2 penalty on standardised features.

@@ -9,8 +9,8 @@ import pandas as pd
 from scipy import stats
 
 from tl_keras.config.schema import PhaseConfig
-from tl_keras.models.classifier import Depth
-from tl_keras.transfer.early_stopping import cross_fitted_losses
+from tl_keras.models.backbone import Depth
+from tl_keras.transfer.selection_losses import cross_fitted_losses
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import keras_tuner
 
 from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.errors import ConfigError
-from tl_keras.models.classifier import Depth
+from tl_keras.models.backbone import Depth
 from tl_keras.transfer.strategies import fitting_depths
 
 OBJECTIVE = "validation_loss"

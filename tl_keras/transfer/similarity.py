@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from tl_keras.data.rows import Rows
+from tl_keras.models.backbone import Backbone
 from tl_keras.models.block_statistics import channel_totals, scaled_batches
 from tl_keras.models.blocks import Block
-from tl_keras.models.classifier import Backbone
 
 # Statistics over positions and images settle quickly.
 MOST_IMAGES = 256

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
-from tl_keras.models.classifier import Depth
+from tl_keras.models.backbone import Depth
 from tl_keras.transfer.recipe import Recipe
 
 AUGMENTATIONS = ("none", "light", "strong")

@@ -1,0 +1,157 @@
+"""`tl-keras audit`: everything that is wrong with a folder of images, in one go."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+import tl_keras.experiment.audit
+from tl_keras.commands.audit import main
+from tl_keras.errors import WeightsError
+from tl_keras.experiment.stages import load_backbone
+
+TINY = ("backbone.name=Tiny", "backbone.weights=null", "backbone.image_size=32")
+Audit = Callable[..., Path]
+
+
+@pytest.fixture
+def faulty(photos: Path, tmp_path: Path) -> Path:
+    """The photos with a copy in another class, a mirrored copy, a cut file and a wrong ending."""
+    folder = tmp_path / "parts"
+    shutil.copytree(photos, folder)
+    shutil.copy(folder / "blue/3.png", folder / "amber/copy.png")
+    mirrored = Image.open(folder / "green/5.png").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    mirrored.save(folder / "green/mirrored<b>.png")
+    (folder / "blue/cut.png").write_bytes((folder / "blue/3.png").read_bytes()[:300])
+    Image.open(folder / "blue/4.png").save(folder / "blue/4.jpg", "BMP")
+    (folder / "blue/4.png").unlink()
+    return folder
+
+
+@pytest.fixture
+def audit(tiny_backbone: None, tmp_path: Path) -> Audit:
+    def run(source: Path, *arguments: str) -> Path:
+        output = tmp_path / "out"
+        sets = [word for text in TINY for word in ("--set", text)]
+        assert main([str(source), *sets, "--output", str(output), *arguments]) == 0
+        return output
+
+    return run
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def found(output: Path) -> dict[str, list[str]]:
+    table = pd.read_csv(output / "findings.csv")
+    return {str(kind): part["image_id"].tolist() for kind, part in table.groupby("kind")}
+
+
+def test_planted_faults_are_found_and_nothing_else(
+    audit: Audit, faulty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = digests(faulty)
+    output = audit(faulty)
+    assert found(output) == {
+        "unreadable": ["blue/cut.png"],
+        "duplicates_across_classes": ["amber/copy.png", "blue/3.png"],
+        "near_duplicates_within_class": ["green/5.png", "green/mirrored<b>.png"],
+        "wrong_extension": ["blue/4.jpg"],
+    }
+    assert digests(faulty) == before
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "blue/3.png" in shown
+    assert "labels checked" in shown or "Labels were not checked" in shown
+    details = pd.read_csv(output / "findings.csv").set_index("image_id")["detail"]
+    assert details["green/5.png"].startswith("like green/mirrored<b>.png, mirrored, correlation ")
+    assert details["blue/cut.png"] == "damaged or cut short PNG"
+
+
+def test_the_page_has_pictures_and_no_foreign_markup(audit: Audit, faulty: Path) -> None:
+    page = (audit(faulty, "--no-network") / "audit.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") == 5
+    assert "green/mirrored&lt;b&gt;.png" in page
+    assert "mirrored<b>" not in page
+    assert 'name="viewport"' in page
+    assert "no picture" in page
+    assert 'src="http' not in page
+
+
+def test_files_and_their_columns_are_those_described(audit: Audit, faulty: Path) -> None:
+    text = (Path(__file__).parents[1] / "results" / "README.md").read_text(encoding="utf-8")
+    described = text.partition("## audit_<name>/")[2].partition("### exports.csv")[0]
+    output = audit(faulty)
+    for path in output.iterdir():
+        assert f"`{path.name}`" in described
+    for name in ("findings", "label_errors", "embedding_matches"):
+        for column in pd.read_csv(output / f"{name}.csv").columns:
+            assert f"`{column}`" in described
+    for kind in found(output):
+        assert f"`{kind}`" in described
+
+
+def test_one_class_of_unreadable_files_does_not_stop_it(audit: Audit, tmp_path: Path) -> None:
+    (tmp_path / "one" / "a").mkdir(parents=True)
+    for name in ("1.png", "2.jpg"):
+        (tmp_path / "one" / "a" / name).write_bytes(b"no picture")
+    output = audit(tmp_path / "one")
+    assert found(output) == {"unreadable": ["a/1.png", "a/2.jpg"]}
+
+
+def test_a_leak_between_given_splits_is_named(
+    audit: Audit, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "divided"
+    for part in ("train", "test"):
+        for label in ("blue", "green"):
+            (folder / part / label).mkdir(parents=True)
+            for number in range(6) if part == "train" else range(6, 10):
+                shutil.copy(photos / label / f"{number}.png", folder / part / label)
+    shutil.copy(photos / "blue/0.png", folder / "test/blue/leak.png")
+    output = audit(folder, "--no-network")
+    assert found(output)["duplicates_across_splits"] == [
+        "test/blue/leak.png",
+        "train/blue/0.png",
+    ]
+
+
+def test_without_imagenet_weights_the_bundled_ones_say_so(
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def offline(config: object) -> object:
+        if config.backbone.weights == "imagenet":  # type: ignore[attr-defined]
+            raise WeightsError("no network here.")
+        return load_backbone(config)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tl_keras.experiment.audit, "load_backbone", offline)
+    source = tmp_path / "parts.json"
+    source.write_text(
+        json.dumps(
+            {
+                "name": "parts",
+                "data": {"folder": str(photos)},
+                "backbone": {"image_size": 32},
+                "results_dir": str(tmp_path),
+            }
+        )
+    )
+    assert main([str(source)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "NOTE The ImageNet weights could not be had" in shown
+    assert "bundled weights instead, which know surfaces and not objects" in shown
+    assert (tmp_path / "audit_parts" / "audit.html").is_file()
+
+
+def test_no_images_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path), "--no-network"]) == 2
+    assert "no sub-folders" in capsys.readouterr().err

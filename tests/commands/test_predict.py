@@ -1,0 +1,207 @@
+"""Photos and folders are classified, line by line, whatever some of the files are."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+from PIL import Image
+
+from tl_keras.commands.predict import find_photos, main
+from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.serving import exported_classifier
+from tl_keras.serving.saved_model import export_classifier
+
+SIZE = 6
+LABELS = ["blue", "green", "red"]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Answers with the shares of blue, green and red: known without training."""
+    images = keras.Input((SIZE, SIZE, 3))
+    means = keras.layers.GlobalAveragePooling2D()(images)
+    shares = keras.layers.UnitNormalization(axis=-1)(means)
+    order = keras.layers.Dense(3, use_bias=False, activation="softmax")
+    model = keras.Model(images, order(shares))
+    order.set_weights([keras.ops.convert_to_numpy(keras.ops.flip(keras.ops.eye(3), axis=1)) * 5])
+    directory = tmp_path_factory.mktemp("export")
+    export_classifier(model, labels=LABELS, image_size=SIZE, resize="stretch", directory=directory)
+    return directory
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for name, colour in {"b.png": "blue", "more/g.jpg": "lime", "r.gif": "red"}.items():
+        Image.new("RGB", (9, 5), colour).save(folder / name)
+    (folder / "a.png").write_bytes(b"garbage")
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def lines(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize("batch", [2, 32])
+def test_folder_is_classified_and_what_is_unreadable_is_listed(
+    exported: Path,
+    photos: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+) -> None:
+    monkeypatch.setattr(exported_classifier, "BATCH", batch)
+    assert main([str(exported), str(photos), "--format", "csv"]) == 0
+    said = capsys.readouterr()
+    found = {Path(line["file"]).name: line for line in lines(said.out)}
+    assert {name: line["label"] for name, line in found.items()} == {
+        "a.png": "",
+        "b.png": "blue",
+        "g.jpg": "green",
+        "r.gif": "red",
+    }
+    assert "no JPEG, PNG" in found["a.png"]["problem"]
+    assert float(found["r.gif"]["probability"]) > 0.9
+    assert said.err == (
+        "left out, not pictures by their names: notes.txt\n1 of 4 files could not be read\n"
+    )
+
+
+def test_json_lines_and_csv_say_the_same(exported: Path, photos: Path, tmp_path: Path) -> None:
+    outputs = {form: tmp_path / f"answers.{form}" for form in ("csv", "jsonl")}
+    for form, path in outputs.items():
+        main([str(exported / "1"), str(photos), "--format", form, "--output", str(path)])
+    rows = [json.loads(line) for line in outputs["jsonl"].read_text().splitlines()]
+    assert [{key: str(value) for key, value in row.items()} for row in rows] == lines(
+        outputs["csv"].read_text()
+    )
+
+
+def test_table_is_for_people(
+    exported: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([str(exported), str(photos / "b.png"), str(photos / "a.png")])
+    head, blue, broken = capsys.readouterr().out.splitlines()
+    assert head.split() == ["file", "probability", "label"]
+    assert blue.split()[0].endswith("b.png") and blue.split()[2] == "blue"
+    assert broken.endswith("(no JPEG, PNG, BMP or GIF content)")
+
+
+def test_an_export_that_says_how_to_decide_adds_confidence_and_decision(
+    exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = tmp_path / "export" / "1"
+    shutil.copytree(exported / "1", version)
+    rule = DecisionRule(tuple(LABELS), 5.0, (1.0, 1.0, 1.0), ("red",), 0.4, 0.28)
+    record = {"rule": vars(rule)}
+    (version / "assets.extra" / "decision.json").write_text(json.dumps(record))
+    assert main([str(version), str(photos), "--format", "csv"]) == 0
+    found = {Path(line["file"]).name: line for line in lines(capsys.readouterr().out)}
+    # logits of 5 become 1: the score of red is e / (e + 2), that of the others 1 / (e + 2)
+    assert {name: line["decision"] for name, line in found.items()} == {
+        "a.png": "",
+        "b.png": "not red",
+        "g.jpg": "not red",
+        "r.gif": "red",
+    }
+    assert float(found["b.png"]["confidence"]) == pytest.approx(0.576, abs=1e-3)
+    assert float(found["b.png"]["probability"]) > 0.9
+    assert (found["a.png"]["confidence"], found["a.png"]["label"]) == ("0.0", "")
+    main([str(version), str(photos / "r.gif"), str(photos / "a.png")])
+    head, red, broken = capsys.readouterr().out.splitlines()
+    assert head.split() == ["file", "probability", "confidence", "label", "(decision)"]
+    assert red.split()[2:] == ["0.5761", "red", "(red)"]
+    assert broken.endswith("(no JPEG, PNG, BMP or GIF content)")
+
+
+def test_where_nothing_can_be_read_the_exit_code_says_so(
+    exported: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "empty.png").touch()
+    (photos / "cut.png").write_bytes((photos / "b.png").read_bytes()[:40])
+    broken = [str(photos / name) for name in ("a.png", "empty.png", "cut.png")]
+    assert main([str(exported), *broken, "--format", "csv"]) == 1
+    problems = [line["problem"] for line in lines(capsys.readouterr().out)]
+    assert problems == [
+        "no JPEG, PNG, BMP or GIF content",
+        "empty file",
+        "damaged or cut short PNG",
+    ]
+
+
+def test_other_files_of_a_folder_and_another_decision_are_said(
+    exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(exported, tmp_path / "parts" / "export")
+    (tmp_path / "parts" / "decision.json").write_text('{"rule": {}}')
+    assert main([str(tmp_path / "parts"), str(photos)]) == 0
+    told = capsys.readouterr().err
+    assert "left out, not pictures by their names: notes.txt" in told
+    assert "has another decision than decision.json of its experiment" in told
+
+
+def test_named_files_need_no_known_ending(tmp_path: Path) -> None:
+    (tmp_path / "frame.0001").touch()
+    assert find_photos([tmp_path / "frame.0001"]) == [tmp_path / "frame.0001"]
+
+
+@pytest.mark.parametrize(
+    ("export", "photo", "message"),
+    [
+        ("nothing", "photos", "No exported model in"),
+        ("export", "nowhere", "there is no such path"),
+        ("export", "empty", "Nothing to classify in"),
+    ],
+)
+def test_mistakes_are_said_before_anything_is_loaded(
+    exported: Path,
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    export: str,
+    photo: str,
+    message: str,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    place = exported if export == "export" else tmp_path / export
+    assert main([str(place), str(tmp_path / photo)]) != 0
+    assert message in capsys.readouterr().err
+
+
+def test_output_that_cannot_be_written_is_said(
+    exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "none" / "answers.csv"
+    assert main([str(exported), str(photos), "--output", str(output)]) != 0
+    assert "cannot be written: No such file" in capsys.readouterr().err
+
+
+def test_file_that_vanishes_or_has_an_odd_name_is_listed(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
+    Image.new("RGB", (9, 5), "red").save(odd, "PNG")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "target")
+    assert main([str(exported), str(tmp_path), "--format", "csv"]) == 0
+    gone, red = lines(capsys.readouterr().out)
+    assert gone["problem"] == "cannot be opened: No such file or directory"
+    assert red["label"] == "red"
+
+
+def test_a_reader_that_has_enough_is_no_error(exported: Path, photos: Path) -> None:
+    words = [sys.executable, "-m", "tl_keras", "predict", str(exported), str(photos)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert process.returncode == 0
+    assert "Traceback" not in said and "BrokenPipe" not in said

@@ -1,0 +1,186 @@
+"""Decisions in an experiment: the files, what they rest on, what is refused, what is exported."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tl_keras.errors import ConfigError
+from tl_keras.evaluation.calibration import calibrate
+from tl_keras.experiment.decide import rows_of
+from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_experiment
+from tl_keras.serving.decision_record import other_decision, read_rule
+
+pytestmark = pytest.mark.usefixtures("without_report")
+
+Configure = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def configure(photos: Path, tiny_backbone: None, checked_here: None) -> Configure:
+    """`configure(results, **keys)`: linear probes of two seeds."""
+
+    def configured(results: Path, **keys: Any) -> dict[str, Any]:
+        data = {"folder": photos, "train_per_class": 4, "validation_per_class": 4}
+        return {
+            "name": "colours",
+            "data": data,
+            "backbone": {"name": "Tiny", "weights": None, "image_size": 32},
+            "strategies": ["linear_probe"],
+            "decision": {"positive": ["blue"], "miss_cost": 3},
+            "seeds": 2,
+            "results_dir": results,
+            "export": False,
+        } | keys
+
+    return configured
+
+
+@pytest.fixture(scope="module")
+def exported(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
+    return run_experiment(configure(tmp_path_factory.mktemp("decided"), export=True))
+
+
+def record(result: ExperimentResult) -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads((result.folder / "decision.json").read_text())
+    return stored
+
+
+def test_the_decision_is_that_of_the_run_to_export(exported: ExperimentResult) -> None:
+    stored = record(exported)
+    assert stored == exported.decision
+    export = json.loads((exported.folder / "export.json").read_text())
+    assert stored["run_id"] == export["run_id"]
+    assert stored["pooled_runs"] == ["linear_probe-n4-s0", "linear_probe-n4-s1"]
+    assert stored["rule"]["threshold"] == pytest.approx(0.25)
+    assert stored["rule"]["class_factors"] == pytest.approx([1, 1, 1])
+    splits = exported.splits
+    assert stored["validation_images"] == (
+        splits.loc[splits["part"] == "validation", "image_id"].nunique()
+    )
+
+
+def test_the_figures_on_test_are_those_of_its_probabilities(exported: ExperimentResult) -> None:
+    stored = record(exported)
+    with np.load(exported.folder / "runs" / stored["run_id"] / "probabilities.npz") as arrays:
+        probabilities = arrays["test"]
+    labels = exported.splits.loc[exported.splits["part"] == "test", "class_index"].to_numpy()
+    score = calibrate(probabilities, stored["temperature"]["estimate"])[:, 1]
+    assert stored["test"]["recall"]["estimate"] == np.mean(score[labels == 1] >= 0.25)
+    assert stored["test"]["false_alarm_rate"]["estimate"] == np.mean(score[labels != 1] >= 0.25)
+
+
+def test_the_tables_are_written(exported: ExperimentResult) -> None:
+    calibration = pd.read_csv(exported.folder / "calibration.csv")
+    assert calibration.groupby("stage")["count"].sum().to_dict() == {"after": 12, "before": 12}
+    thresholds = pd.read_csv(exported.folder / "thresholds.csv")
+    chosen = thresholds[thresholds["chosen"]].set_index("part")
+    test = record(exported)["test"]
+    assert chosen.loc["test", "recall"] == test["recall"]["estimate"]
+    cost = test["cost_per_100"]["rule"]["estimate"]
+    assert chosen.loc["test", "cost_per_100"] == pytest.approx(cost)
+
+
+def test_the_export_says_how_to_decide(exported: ExperimentResult) -> None:
+    assert exported.export is not None
+    extra = exported.export / "assets.extra"
+    assert json.loads((extra / "decision.json").read_text()) == record(exported)
+    rule = read_rule(extra)
+    assert rule is not None
+    assert rule.words() == ("blue", "not blue")
+    card = (extra / "MODEL_CARD.md").read_text()
+    assert "## How to decide" in card
+    assert "not calibrated" not in card
+
+
+def test_another_decision_trains_nothing_and_goes_into_the_next_version(
+    exported: ExperimentResult, configure: Configure
+) -> None:
+    config = configure(exported.folder.parent, export=True, decision={"target_recall": 0.5})
+    before = (exported.folder / "runs.csv").read_bytes()
+    again = run_experiment(config)
+    assert (exported.folder / "runs.csv").read_bytes() == before
+    # three classes without a good one, and none named
+    assert record(again)["threshold"] is None
+    assert not (again.folder / "thresholds.csv").exists()
+    assert again.export is not None
+    assert "tl-keras export" in str(other_decision(again.export))
+    version = export_experiment(again.folder)
+    assert json.loads((version / "assets.extra" / "decision.json").read_text()) == record(again)
+    assert other_decision(version) is None
+
+
+def test_unknown_classes_are_refused_before_anything_is_written(
+    configure: Configure, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match='among amber, blue, green; got "bleu"'):
+        run_experiment(configure(tmp_path, decision={"positive": ["bleu"]}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_majority_class_decides_nothing(configure: Configure, tmp_path: Path) -> None:
+    result = run_experiment(configure(tmp_path, strategies=["majority_class"]))
+    assert result.decision is None
+    assert not (result.folder / "decision.json").exists()
+
+
+def test_test_labels_change_neither_temperature_nor_threshold_nor_band(
+    exported: ExperimentResult,
+    configure: Configure,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import tl_keras.experiment.stages
+
+    prepare = tl_keras.experiment.stages.prepare_images
+
+    def relabelled(*arguments: Any) -> Any:
+        images = prepare(*arguments)
+        frame, test = images.audit.table.frame, images.splits.tested
+        frame.loc[test, "class_index"] = (frame.loc[test, "class_index"] + 1) % 3
+        return images
+
+    first = run_experiment(configure(tmp_path / "first")).decision
+    monkeypatch.setattr(tl_keras.experiment.stages, "prepare_images", relabelled)
+    second = run_experiment(configure(tmp_path / "second")).decision
+    assert first is not None and second is not None
+    for key in ("temperature", "threshold", "rule", "review"):
+        assert first[key] == second[key]
+    assert first["test"] != second["test"]
+
+
+def test_unequal_classes_weigh_by_their_shares(
+    configure: Configure, photos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "uneven"
+    for number in range(14):
+        for colour in ("amber", "blue"):
+            if colour == "amber" or number < 7:
+                target = folder / colour / f"{number}.png"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(photos / colour / f"{number}.png")
+    data = {"folder": folder, "train_per_class": 3, "validation_per_class": 2}
+    config = configure(tmp_path / "results", data=data, decision={})
+    stored = run_experiment(config).decision
+    assert stored is not None
+    # outside the test split 10 amber and 5 blue ones; trained on as many of either
+    assert stored["rule"]["class_factors"] == pytest.approx([4 / 3, 2 / 3])
+    assert stored["rule"]["positive"] == ["blue"]
+    assert stored["positive_reason"].startswith("of two classes, it is the rarer one")
+
+
+def test_rows_of_a_run_are_those_of_its_draw() -> None:
+    from tl_keras.data.splits import Draw, Splits
+
+    draw = Draw(np.array([0, 1]), np.array([2]))
+    splits = Splits(pd.DataFrame(), {1: np.array([3, 4])}, {(1, None): draw})
+    rows = rows_of(pd.Series({"seed": 1, "train_per_class": pd.NA}), splits)
+    assert (rows.train.tolist(), rows.validation.tolist(), rows.test.tolist()) == (
+        [0, 1],
+        [2],
+        [3, 4],
+    )

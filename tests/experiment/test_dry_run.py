@@ -1,0 +1,208 @@
+"""What a dry run says."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tl_keras.backbone_table import BACKBONES
+from tl_keras.config.files import parse_config
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.errors import DataError
+from tl_keras.experiment.dry_run import _share, describe_plan
+from tl_keras.transfer.trainer import Trainer
+
+Configure = Callable[..., ExperimentConfig]
+
+
+@pytest.fixture
+def configure(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Configure:
+    """`configure(**keys)`: an experiment that may be described but not trained."""
+
+    def never(*arguments: Any, **settings: Any) -> None:
+        pytest.fail("a plan trains nothing")
+
+    monkeypatch.setattr(Trainer, "train", never)
+
+    def configured(**keys: Any) -> ExperimentConfig:
+        base = {
+            "name": "colours",
+            "data": {"folder": photos, "train_per_class": 4},
+            "strategies": ["from_scratch", "fine_tuning"],
+            "fine_tuning": {"unfrozen_blocks": [2]},
+            "results_dir": tmp_path / "results",
+        }
+        return parse_config(base | keys)
+
+    return configured
+
+
+def minutes(plan: str) -> float:
+    """The time in a plan, minutes."""
+    found = re.search(r"About (?:(a) minute|(\d+) minutes|([\d.]+) hours)", plan)
+    assert found is not None, plan
+    return 1 if found[1] else float(found[2] or 0) + 60 * float(found[3] or 0)
+
+
+def test_the_configuration_is_shown_with_its_defaults(configure: Configure) -> None:
+    config = configure()
+    plan = describe_plan(config)
+    shown, _ = json.JSONDecoder().raw_decode(plan)
+    assert shown == config.as_dict()
+
+
+def test_images_are_counted_by_class(configure: Configure) -> None:
+    plan = describe_plan(configure())
+    assert "42 in 3 classes (amber 14, blue 14, green 14), 12 of them in the test split" in plan
+
+
+def test_every_run_is_named(configure: Configure) -> None:
+    plan = describe_plan(configure(seeds=2)).splitlines()
+    start = plan.index("Runs: 4")
+    assert plan[start + 1 : start + 5] == [
+        "  from_scratch-n4-s0",
+        "  from_scratch-n4-s1",
+        "  fine_tuning-2-n4-s0",
+        "  fine_tuning-2-n4-s1",
+    ]
+
+
+def test_older_results_are_a_warning(configure: Configure) -> None:
+    config = configure()
+    folder = Path(config.results_folder)
+    folder.mkdir(parents=True)
+    (folder / "holiday.jpg").touch()
+    assert f"warning {folder} must be empty or hold results" in describe_plan(config)
+    assert "must be empty" not in describe_plan(config, fresh=True)
+
+
+def test_weights_that_do_not_fit_are_a_warning(configure: Configure, tmp_path: Path) -> None:
+    path = tmp_path / "other.weights.h5"
+    path.write_bytes(b"no weights")
+    plan = describe_plan(configure(backbone={"weights": str(path), "image_size": 32}))
+    assert re.search(rf"warning .*{path.name}", plan)
+
+
+def test_a_search_is_announced(configure: Configure) -> None:
+    search = {"max_trials": 6, "oracle": "bayesian"}
+    plan = describe_plan(configure(strategies=["searched"], search=search))
+    assert "Search: 6 trials (bayesian)" in plan
+    assert "Search" not in describe_plan(configure())
+
+
+def test_a_search_is_made_for_each_training_size(configure: Configure) -> None:
+    data = configure().data.model_dump() | {"train_per_class": [2, 4]}
+    plan = describe_plan(configure(strategies=["searched"], data=data))
+    assert "for each of 2 training sizes" in plan
+
+
+def test_more_work_takes_longer(configure: Configure) -> None:
+    short, long = (
+        describe_plan(configure(training={"from_scratch": {"epochs": epochs}}))
+        for epochs in (20, 2000)
+    )
+    assert minutes(short) < minutes(long)
+    larger = describe_plan(configure(backbone={"image_size": 512}))
+    assert minutes(describe_plan(configure())) < minutes(larger)
+
+
+def test_a_search_counts(configure: Configure) -> None:
+    strategies = ["from_scratch", "searched"]
+    few, many = (
+        describe_plan(configure(strategies=strategies, search={"max_trials": trials}))
+        for trials in (1, 200)
+    )
+    assert minutes(few) < minutes(many)
+
+
+def test_augmentation_search_trains_three_times(configure: Configure) -> None:
+    once, thrice = (
+        describe_plan(configure(backbone={"image_size": 320}, training={"augmentation": level}))
+        for level in ("light", "search")
+    )
+    assert 2 < minutes(thrice) / minutes(once) < 3.5
+
+
+def test_the_majority_class_takes_no_time(configure: Configure) -> None:
+    assert minutes(describe_plan(configure(strategies=["majority_class"]))) == 1
+
+
+def test_results_are_announced_and_not_written(configure: Configure, tmp_path: Path) -> None:
+    plan = describe_plan(configure())
+    assert f"Results: {tmp_path / 'results' / 'colours'}" in plan
+    assert not (tmp_path / "results").exists()
+
+
+def test_findings_are_shown(configure: Configure, photos: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(photos, own)
+    broken = own / "blue" / "3.png"
+    broken.write_bytes(broken.read_bytes()[:300])
+    plan = describe_plan(configure(data={"folder": own, "skip_unreadable": True}))
+    assert "warning 1 image cannot be read and is not used: blue/3.png." in plan
+    assert "41 in 3 classes (amber 14, blue 13, green 14)" in plan
+    assert "1 unreadable left out" in plan
+
+
+def test_a_source_that_saw_too_little_is_shown(configure: Configure, tmp_path: Path) -> None:
+    card = {
+        **dict.fromkeys(("classes", "image_size", "weights_sha256", "licence"), None),
+        "name": "few",
+        "images": 5,
+        "channels": 3,
+        "scaling": "tf",
+        "generated": False,
+        "backbone": "MobileNetV2",
+        "alpha": None,
+        "description": "",
+    }
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    plan = describe_plan(configure(backbone={"weights": str(tmp_path)}))
+    assert "warning The source few saw 5 images, fewer than the 12 training images" in plan
+
+
+def test_a_source_that_is_not_there_yet_is_shown(configure: Configure, tmp_path: Path) -> None:
+    plan = describe_plan(configure(backbone={"weights": str(tmp_path / "faces")}))
+    assert 'warning weights must be "imagenet", "bundled", null, or a file or folder' in plan
+    assert "run that experiment first" in plan
+
+
+def test_images_that_cannot_be_used_are_refused(configure: Configure, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="absent"):
+        describe_plan(configure(data={"folder": tmp_path / "absent"}))
+
+
+def test_views_take_less_time_than_new_changes_in_every_batch(configure: Configure) -> None:
+    new, fixed = (
+        describe_plan(
+            configure(
+                backbone={"image_size": 1024},
+                training={"augmentation": "light", "augmented_views": views},
+                strategies=["feature_extraction"],
+            )
+        )
+        for views in (0, 2)
+    )
+    assert minutes(fixed) < minutes(new)
+
+
+def test_a_range_of_blocks_costs_what_a_step_passes_from_its_first_block_upwards() -> None:
+    config = ExperimentConfig.model_validate({"name": "a", "data": {"folder": "photos"}})
+    blocks = BACKBONES["MobileNetV2"].blocks
+    assert _share(config, "block_2:block_5") == 1 - 3 / len(blocks)
+    assert _share(config, "stem:stem") == _share(config, "all") == 1
+    assert _share(config, 2) == 2 / len(blocks)
+
+
+def test_folds_take_the_place_of_the_test_split_and_search_each(configure: Configure) -> None:
+    estimate = {"method": "k_fold", "folds": 3, "repeats": 2}
+    plan = describe_plan(configure(strategies=["searched"], estimate=estimate))
+    assert "each tested 2 times, in one of 3 folds" in plan
+    assert "Runs: 6" in plan
+    assert "on 3 folds each for each of 6 folds" in plan
+    once = describe_plan(configure(estimate=estimate | {"repeats": 1}))
+    assert "each tested once, in one of 3 folds" in once

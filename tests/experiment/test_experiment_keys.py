@@ -1,0 +1,339 @@
+"""Every key of an experiment changes what is done: a key that nothing reads is a mistake.
+
+The network is tiny, and one phase of training is replaced by a note of all that it is given.
+"""
+
+import copy
+import hashlib
+import pickle
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from pydantic import BaseModel
+
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.audit import audit
+from tl_keras.data.batches import Batches
+from tl_keras.data.folder_source import list_folder
+from tl_keras.data.listing import Listing
+from tl_keras.data.pixels import load_pictures
+from tl_keras.data.rows import whole
+from tl_keras.data.views import View
+from tl_keras.errors import TlKerasError
+from tl_keras.experiment.export import Exported, Exporter
+from tl_keras.experiment.run_maker import unpack
+from tl_keras.experiment.stages import run_experiment
+from tl_keras.models.source_models import load_source
+from tl_keras.serving.verify import Verification
+from tl_keras.transfer.features import FeatureBank
+from tl_keras.transfer.phases import PhaseResult, TrainingGraph
+from tl_keras.transfer.trainer import Trainer
+
+# KerasTuner asks for the current thread by its old name.
+pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
+
+FINE_TUNING = {"strategies": ["fine_tuning"]}
+FROM_SCRATCH = {"strategies": ["from_scratch"]}
+SEARCHED = {"strategies": ["searched"]}
+BLUE = {"decision.positive": ["blue"]}
+GRID = {
+    "search.oracle": "grid",
+    "search.cuts": ["own"],
+    "search.unfrozen_blocks": [1, 0],
+    "search.learning_rates": [0.1],
+}
+
+# the folds take the place of the seeds
+FOLDS = {"estimate.method": "k_fold", "estimate.folds": 2, "estimate.repeats": 1, "seeds": 3}
+
+# key: (another value, what else must be set for it to tell)
+CASES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "name": ("other", {}),
+    "data.folder": ("uneven", {}),
+    "data.table": ("images.csv", {}),
+    "data.tfds": ("cats_vs_dogs", {}),
+    "data.data_dir": ("datasets", {"data.tfds": "cats_vs_dogs"}),
+    "data.root": ("uneven", {"data.table": "images.csv"}),
+    "data.group_pattern": (r"\d", {}),
+    "data.keep_duplicates_together": (False, {"data.folder": "copied"}),
+    "data.resize": ("pad", {}),
+    "data.split_seed": (1, {}),
+    "data.test_fraction": (0.5, {}),
+    "data.max_test_per_class": (2, {}),
+    "data.train_per_class": (4, {}),
+    "data.validation_per_class": (2, {}),
+    "data.skip_unreadable": (True, {"data.folder": "broken"}),
+    "backbone.name": ("Tiny2", {}),
+    "backbone.alpha": (0.5, {}),
+    "backbone.weights": ("source.weights.h5", {}),
+    "backbone.cut": ("block1", {}),
+    "backbone.image_size": (40, {}),
+    "head.hidden_units": ([4], {}),
+    "head.dropout": (0.5, {}),
+    "training.batch_size": (8, {}),
+    "training.optimizer": ("sgd", {}),
+    "training.weight_decay": (0.01, {}),
+    "training.label_smoothing": (0.1, {}),
+    "training.class_weights": ("none", {"data.folder": "uneven", "data.train_per_class": None}),
+    "training.augmentation": ("light", {}),
+    "training.augmented_views": (2, {"training.augmentation": "light"}),
+    "training.layer_decay": (0.5, FINE_TUNING),
+    "training.phase_1.epochs": (7, {}),
+    "training.phase_1.learning_rate": (0.5, {}),
+    "training.phase_1.patience": (3, {}),
+    "training.phase_2.epochs": (7, FINE_TUNING),
+    "training.phase_2.learning_rate": (0.5, FINE_TUNING),
+    "training.phase_2.patience": (3, FINE_TUNING),
+    "training.from_scratch.epochs": (7, FROM_SCRATCH),
+    "training.from_scratch.learning_rate": (0.5, FROM_SCRATCH),
+    "training.from_scratch.patience": (3, FROM_SCRATCH),
+    "strategies": (["feature_extraction", "majority_class"], {}),
+    "fine_tuning.unfrozen_blocks": ([2], FINE_TUNING),
+    "search.oracle": ("grid", SEARCHED | {"search.max_trials": 4}),
+    "search.max_trials": (3, SEARCHED),
+    "search.unfrozen_blocks": ([2], SEARCHED),
+    "search.cuts": (["stem"], SEARCHED),
+    "search.learning_rates": ([0.5], SEARCHED | {"search.unfrozen_blocks": [1]}),
+    "search.layer_decays": ([0.5], SEARCHED | {"search.unfrozen_blocks": [1]}),
+    "search.hidden_units": ([4], SEARCHED),
+    "search.augmentations": (["light"], SEARCHED),
+    "search.folds": (1, SEARCHED),
+    # All trials score the same here: the best is the first, not the cheapest.
+    "search.choice": ("best", SEARCHED | GRID),
+    "search.seed": (1, SEARCHED),
+    "estimate.method": ("k_fold", {"seeds": 3}),
+    "estimate.folds": (3, FOLDS),
+    "estimate.repeats": (2, FOLDS),
+    "cache.memory_megabytes": (1, {}),
+    "cache.folder": ("features", {}),
+    "decision.positive": (["blue"], {}),
+    "decision.miss_cost": (5, BLUE),
+    "decision.false_alarm_cost": (5, BLUE),
+    "decision.target_recall": (0.5, BLUE),
+    "decision.positive_share": (0.01, BLUE),
+    "decision.review_share": (0.5, {}),
+    "seeds": (2, {}),
+    "learning_curve": (True, {}),
+    "results_dir": ("elsewhere", {}),
+    "export": (True, {}),
+    "export_targets": (["litert"], {"export": True}),
+    "deterministic": (False, {}),
+}
+FOR_PEOPLE = {"description"}
+
+BASE: dict[str, Any] = {
+    "name": "keys",
+    "data": {"folder": "photos", "train_per_class": 3},
+    "backbone": {"name": "Tiny", "weights": None, "image_size": 32},
+    "strategies": ["feature_extraction"],
+    "fine_tuning": {"unfrozen_blocks": [1]},
+    "search": {"max_trials": 2, "unfrozen_blocks": [0, 1, "all"]},
+    "seeds": 1,
+    "learning_curve": False,
+    "export": False,
+}
+
+
+def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key of the schema that holds no keys itself."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from leaves(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def with_keys(config: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a configuration with dotted keys set; one source of images replaces another."""
+    changed = copy.deepcopy(dict(config))
+    for key, value in keys.items():
+        *path, last = key.split(".")
+        section = changed
+        for part in path:
+            section = section.setdefault(part, {})
+        if key in ("data.table", "data.tfds"):
+            del section["folder"]
+        section[last] = value
+    return changed
+
+
+def digest(values: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]
+
+
+def without_name(built: Any) -> dict[str, Any]:
+    """The configuration of a layer or optimizer; Keras numbers their names through."""
+    return {key: value for key, value in built.get_config().items() if key != "name"}
+
+
+def facts(table: pd.DataFrame) -> str:
+    """A table without what was measured and without what only repeats the configuration."""
+    echoed = (
+        "seconds|memory|experiment|configuration_hash|layer_decay|^backbone$|^weights$|^image_size$"
+    )
+    return table.drop(columns=list(table.filter(regex=echoed))).to_csv(index=False)
+
+
+@pytest.fixture(scope="module")
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def folders(
+    photos: Path, tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch
+) -> None:
+    """Go where `photos`, `uneven` (fewer blue ones), `broken`, `copied` and a table lie."""
+    patch.chdir(tmp_path_factory.mktemp("keys"))
+    for name in ("photos", "uneven", "broken", "copied"):
+        shutil.copytree(photos, name)
+    for number in range(8, 14):
+        Path("uneven/blue", f"{number}.png").unlink()
+    Path("broken/blue/3.png").write_bytes(b"")
+    for number in range(3, 14):
+        shutil.copy(f"copied/blue/{number % 3}.png", f"copied/blue/{number}.png")
+    paths = [path.relative_to("uneven") for path in sorted(Path("uneven").rglob("*.png"))]
+    table = pd.DataFrame({"path": map(str, paths), "label": [path.parts[0] for path in paths]})
+    table.to_csv("images.csv", index=False)
+    for path in paths:
+        # where no root is given: under the same names, not the same pictures
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(Path("photos", "green", "0.png"), path)
+
+
+def remembering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which answers the same arguments without doing it again."""
+    known: dict[bytes, Any] = {}
+
+    def remembered(*arguments: Any, **settings: Any) -> Any:
+        asked = pickle.dumps((arguments, settings))
+        if asked not in known:
+            known[asked] = function(*arguments, **settings)
+        return known[asked]
+
+    return remembered
+
+
+class Notes:
+    """Stands in for what takes long, and keeps what it was given, as texts."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, *facts: object) -> None:
+        self.texts.append(" ".join(map(str, facts)))
+
+    def load_source(self, name: str, *, weights: str | None, **settings: Any) -> Any:
+        self.note("source", name, weights, settings)
+        return load_source(name, weights=None, **settings)
+
+    def list_tfds(self, name: str, data_dir: str | None) -> Listing:
+        self.note("tfds", name, data_dir)
+        return list_folder("uneven")
+
+    def train_phase(
+        self, graph: TrainingGraph, train: Batches, validation: Batches, phase: Any, **settings: Any
+    ) -> PhaseResult:
+        for batches in (train, validation):
+            arrays = (whole(batches.inputs), batches.targets, batches.sample_weights)
+            self.note("batches", batches.batch_size, *map(digest, arrays))
+            self.note("variants", *(digest(whole(rows)) for rows in batches.variants))
+        self.note("phase", phase, settings)
+        self.note("optimizer", without_name(graph.model.optimizer))
+        for layer in graph.model._flatten_layers():
+            if type(layer).__name__.startswith(("Dense", "Dropout", "Random")):
+                self.note("layer", type(layer).__name__, without_name(layer))
+        row = {"phase": "noted", "epoch": 1, "validation_loss": 0.5, "validation_accuracy": 0.5}
+        losses = np.full(len(validation.targets), 0.5)
+        return PhaseResult(losses, losses[None], pd.DataFrame([row]))
+
+    def scale_rates(self, optimizer: Any, factors: Sequence[float]) -> None:
+        self.note("rates", factors)
+
+    def features(
+        self,
+        bank: FeatureBank,
+        rows: np.ndarray,
+        depth: Any,
+        view: View | None = None,
+        cut: str | None = None,
+    ) -> Any:
+        self.note("cache", bank.cache.memory_bytes, bank.cache.folder)
+        return bank.pixels[rows] + (0 if view is None else 1 + view.number)
+
+    def export(self, exporter: Exporter, run: pd.Series, targets: Sequence[str]) -> Exported:
+        self.note("export", run["run_id"], targets)
+        trained, found = unpack({}, run, exporter._config), Verification(1, 0.0, True)
+        return Exported(Path("1"), run["run_id"], trained, found, ("a", "b"), [])
+
+    def enable_op_determinism(self) -> None:
+        self.note("deterministic")
+
+
+Outcome = Callable[[Mapping[str, Any]], list[str]]
+
+
+@pytest.fixture(scope="module")
+def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Outcome:
+    """`outcome(config)`: all that an experiment gave to training and wrote down, as texts."""
+    notes = Notes()
+    # what takes longest and does not train
+    patch.setattr("tl_keras.experiment.stages.audit", remembering(audit))
+    patch.setattr("tl_keras.experiment.run_maker.load_pictures", remembering(load_pictures))
+    patch.setattr("tl_keras.experiment.stages.write_report", lambda folder: None)
+    patch.setattr("tl_keras.experiment.conclusions.Concluder.explain", lambda _, runs, run_id: None)
+    patch.setattr("tl_keras.experiment.stages.load_source", notes.load_source)
+    patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
+    patch.setattr("tl_keras.transfer.trainer.train_phase", notes.train_phase)
+    patch.setattr("tl_keras.transfer.phases.scale_rates", notes.scale_rates)
+    patch.setattr(Exporter, "export", lambda *asked: notes.export(*asked))
+    patch.setattr(tf.config.experimental, "enable_op_determinism", notes.enable_op_determinism)
+    patch.setattr(FeatureBank, "features", lambda *asked, **how: notes.features(*asked, **how))
+    patch.setattr(Trainer, "probabilities", lambda _, trained, rows: np.full((len(rows), 3), 1 / 3))
+
+    def observed(config: Mapping[str, Any]) -> list[str]:
+        notes.texts = []
+        try:
+            result = run_experiment(config, fresh=True)
+        except TlKerasError as error:
+            return [*notes.texts, str(error)]
+        trials = [] if result.trials is None else [facts(result.trials)]
+        shutil.rmtree(result.folder)
+        tables = [facts(result.runs), facts(result.splits), *trials]
+        return [*notes.texts, str(result.folder), *tables, str(result.decision)]
+
+    return observed
+
+
+@pytest.fixture(scope="module")
+def base_outcome(outcome: Outcome) -> Outcome:
+    """The same for configurations that many keys start from: each is run once."""
+    return remembering(outcome)
+
+
+def test_the_table_covers_every_key() -> None:
+    assert set(CASES) | FOR_PEOPLE == set(leaves(ExperimentConfig))
+
+
+@pytest.mark.parametrize("key", CASES)
+def test_a_key_changes_what_is_done(outcome: Outcome, base_outcome: Outcome, key: str) -> None:
+    value, context = CASES[key]
+    base = with_keys(BASE, context)
+    assert base_outcome(base) != outcome(with_keys(base, {key: value}))
+
+
+def test_the_same_configuration_does_the_same(outcome: Outcome) -> None:
+    config = with_keys(BASE, {"strategies": ["from_scratch", "fine_tuning", "searched"]})
+    assert outcome(config) == outcome(config)
+
+
+def test_a_description_changes_nothing(outcome: Outcome) -> None:
+    assert outcome(BASE) == outcome(with_keys(BASE, {"description": "for people"}))

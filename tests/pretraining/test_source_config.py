@@ -1,0 +1,112 @@
+"""The file of a source task."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tl_keras.errors import ConfigError
+from tl_keras.pretraining.source_config import SourceConfig, read_source_config
+
+ROOT = Path(__file__).parents[2]
+Make = Callable[..., SourceConfig]
+
+
+def written(folder: Path, facts: Any) -> Path:
+    path = folder / "task.json"
+    path.write_text(facts if isinstance(facts, str) else json.dumps(facts))
+    return path
+
+
+def test_shipped_configuration_is_valid() -> None:
+    config = read_source_config(ROOT / "experiments" / "source_textures.json")
+
+    assert config.generated is not None
+    assert config.generated.classes >= 200
+    assert config.image_size >= 96
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epoch": 3}, "epoch: unknown key. Did you mean epochs?"),
+        ({"epochs": 0}, "epochs: .*greater than or equal to 1, got 0"),
+        ({"epochs": "3"}, "epochs: .*valid integer, got '3'"),
+        ({"generated": None}, "must have exactly one of generated, data"),
+        ({"data": {"folder": "photos"}}, "must have exactly one of generated, data"),
+        ({"data": {"folder": "a", "seed": 3}, "generated": None}, "data.seed: unknown key"),
+        ({"backbone": "Resnet"}, "backbone must be one of MobileNet, .*; got Resnet"),
+        ({"backbone": "Xception"}, "image_size must be at least 71 for Xception; got 32"),
+        (
+            {"backbone": "Xception", "image_size": 96, "full_size_part": 0.5},
+            "small_image_size must be at least 71 for Xception; got 32",
+        ),
+        ({"auxiliary_blocks": ["stem", "stem"]}, "auxiliary_blocks must name each block once"),
+        ({"seed": 2**32}, "seed: "),
+        (
+            {"generated": None, "data": {"folder": "a", "train_per_class": 5}},
+            "data.train_per_class has no meaning here",
+        ),
+        ({"generated": {"clases": 3}}, "generated.clases: unknown key. Did you mean classes?"),
+        ({"alpha": 0.3}, "alpha must be one of .* for MobileNetV2; got 0.3"),
+        ({"backbone": "ResNet50", "alpha": 1.0}, "alpha must be null for ResNet50"),
+        ({"auxiliary_blocks": ["block_99"]}, "auxiliary_blocks must be of stem, .*; got block_99"),
+        ({"crop_area": [0.9, 0.5]}, "crop_area must rise"),
+        ({"replicas": 3}, "batch_size must be a multiple of replicas .3., .* got 4"),
+    ],
+)
+def test_a_bad_file_is_refused(
+    tmp_path: Path, source_config: Make, changes: dict[str, Any], message: str
+) -> None:
+    facts = source_config().model_dump(mode="json") | changes
+    path = written(tmp_path, facts)
+
+    with pytest.raises(ConfigError, match=message):
+        read_source_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "must be JSON"), ("[]", "must hold one JSON object; got list"), ("{}", "epochs: Field")],
+)
+def test_a_file_that_is_no_task_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_source_config(written(tmp_path, text))
+
+
+def test_keys_can_be_overridden(tmp_path: Path, source_config: Make) -> None:
+    path = written(tmp_path, source_config().model_dump(mode="json"))
+    changed = read_source_config(
+        path, ["epochs=7", "generated.classes=5", "output=models/mine", "crop_area=[0.3, 0.5]"]
+    )
+
+    assert changed.generated is not None
+    assert (changed.epochs, changed.generated.classes) == (7, 5)
+    assert (changed.output, changed.crop_area) == ("models/mine", (0.3, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("epochs", "must be key=value"),
+        ("name.part=3", "name has no keys of its own"),
+        ("epoks=3", "epoks: unknown key. Did you mean epochs?"),
+    ],
+)
+def test_a_bad_override_is_refused(
+    tmp_path: Path, source_config: Make, override: str, message: str
+) -> None:
+    path = written(tmp_path, source_config().model_dump(mode="json"))
+
+    with pytest.raises(ConfigError, match=message):
+        read_source_config(path, [override])
+
+
+def test_places_and_texts_do_not_change_the_fingerprint(source_config: Make) -> None:
+    one = source_config()
+    moved = source_config(output="elsewhere", work="there", licence="MIT", description="New.")
+    other = source_config(epochs=3)
+
+    assert one.fingerprint() == moved.fingerprint() != other.fingerprint()

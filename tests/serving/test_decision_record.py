@@ -1,0 +1,44 @@
+"""The decision beside an export is read, or said to be broken."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tl_keras.errors import ExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.serving.decision_record import RECORD, other_decision, read_rule
+
+RULE = DecisionRule(("bad", "good"), 1.5, (1.0, 1.0), ("bad",), 0.5, 0.1)
+
+
+def test_the_rule_is_read(tmp_path: Path) -> None:
+    (tmp_path / RECORD).write_text(json.dumps({"rule": vars(RULE), "text": "more"}))
+    assert read_rule(tmp_path) == RULE
+
+
+def test_an_export_may_have_none(tmp_path: Path) -> None:
+    assert read_rule(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"rule": {"classes": []}}', "[]"])
+def test_a_broken_one_is_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / RECORD).write_text(text)
+    with pytest.raises(ExportError, match="must be as tl_keras wrote it"):
+        read_rule(tmp_path)
+
+
+def test_another_decision_than_that_of_the_experiment_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    version = folder / "export" / "1"
+    extra = version / "assets.extra"
+    extra.mkdir(parents=True)
+    assert other_decision(version) is None
+    (folder / RECORD).write_text(json.dumps({"rule": vars(RULE), "text": "new words"}))
+    told = other_decision(version)
+    assert told is not None
+    assert f"tl-keras export {folder}" in told
+    (extra / RECORD).write_text(json.dumps({"rule": vars(RULE), "text": "old words"}))
+    assert other_decision(version) is None
+    (extra / RECORD).write_text("{")
+    assert other_decision(version) is not None

@@ -1,0 +1,52 @@
+"""`tl-keras advise EXPERIMENT`: how much to borrow, before anything is trained."""
+
+import argparse
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from tl_keras.commands.command_line import add_overrides, carry_out
+from tl_keras.config.files import load_config
+from tl_keras.quiet import quiet_tensorflow
+
+DESCRIPTION = """\
+Say how much of the pretrained network your images ask for: which blocks, whether to fine-tune, and
+why. Looks at training and validation images only, trains no network, and takes seconds."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    return carry_out(lambda: _advise(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("tl-keras advise", description=DESCRIPTION)
+    parser.add_argument("experiment", type=Path, help="a JSON file, or a folder of images")
+    add_overrides(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the advice there as well")
+    return parser
+
+
+def _advise(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    config = load_config(options.experiment, options.set)
+    console = Console()
+    console.print("Loading TensorFlow ...")
+    with quiet_tensorflow():
+        from tl_keras.experiment.advise import advise_on
+        from tl_keras.reporting.terminal import TerminalMonitor, show_advice, show_blocks
+
+    with TerminalMonitor(console) as monitor:
+        advice = advise_on(config, monitor)
+    if len(advice.blocks):
+        show_blocks(console, advice)
+    show_advice(console, advice)
+    sets = [w for text in (*options.set, *advice.settings()) for w in ("--set", text)]
+    console.print("To follow it:", highlight=False)
+    print(shlex.join(["tl-keras", "run", str(options.experiment), *sets]))
+    if options.json is not None:
+        options.json.write_text(json.dumps(advice.as_dict(), indent=2) + "\n", encoding="utf-8")
+    return 0

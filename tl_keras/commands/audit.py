@@ -1,0 +1,60 @@
+"""`tl-keras audit FOLDER`: what is wrong with images, before they are used."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tl_keras.commands.command_line import add_overrides, carry_out
+from tl_keras.config.files import load_config
+from tl_keras.quiet import quiet_tensorflow
+
+DESCRIPTION = """\
+Look for unreadable files, copies, wrong labels and other faults among your images. Changes and
+deletes nothing; writes tables and a page with pictures, audit.html."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    return carry_out(lambda: _audit(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("tl-keras audit", description=DESCRIPTION)
+    parser.add_argument("experiment", type=Path, help="a JSON file, or a folder of images")
+    add_overrides(parser)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder to write to (default: results/audit_<name>)",
+    )
+    parser.add_argument(
+        "--no-network",
+        action="store_true",
+        help="files and copies only: no look at labels with a pretrained network",
+    )
+    return parser
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    config = load_config(options.experiment, options.set)
+    console = Console()
+    console.print("Loading TensorFlow ...")
+    with quiet_tensorflow():
+        from tl_keras.experiment.audit import audit_images
+        from tl_keras.reporting.audit_page import audit_page
+        from tl_keras.reporting.audit_terminal import show_audit
+        from tl_keras.reporting.terminal import TerminalMonitor
+
+    with TerminalMonitor(console) as monitor:
+        report = audit_images(config, monitor, network=not options.no_network)
+    folder = options.output or Path(config.results_dir) / f"audit_{config.name}"
+    report.write(folder)
+    page = folder / "audit.html"
+    page.write_text(audit_page(report), encoding="utf-8")
+    show_audit(console, report)
+    console.print(f"Tables and pictures: {page}", markup=False, highlight=False, soft_wrap=True)
+    return 0

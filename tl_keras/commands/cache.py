@@ -1,0 +1,111 @@
+"""`tl-keras cache`: what the cache of features holds, and making room in it."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from tl_keras.commands.command_line import carry_out
+from tl_keras.data.cache_entries import CacheEntry, default_folder, entries
+from tl_keras.errors import ConfigError
+
+DESCRIPTION = """\
+Features of frozen networks are computed once and kept for later runs. Show what is kept, or
+remove it; what is missing is computed again."""
+_DAY = 86_400  # seconds
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    if options.command == "list":
+        return carry_out(lambda: _list(options.folder))
+    return carry_out(lambda: _remove(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("tl-keras cache", description=DESCRIPTION)
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("list", help="show the entries, the one used last at the end")
+    removal = commands.add_parser(
+        "remove", help="remove entries; not while an experiment is running"
+    )
+    which = removal.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "entries", nargs="*", default=[], metavar="ENTRY", help="as `list` names them"
+    )
+    which.add_argument("--all", action="store_true", help="every entry")
+    which.add_argument(
+        "--older-than", type=float, metavar="DAYS", help="entries not used for so many days"
+    )
+    for command in (listing, removal):
+        command.add_argument(
+            "--folder",
+            type=Path,
+            default=default_folder(),
+            help="as in cache.folder of the experiment (default: %(default)s)",
+        )
+    return parser
+
+
+def _list(folder: Path) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    # whole, or `remove` could not take it
+    table.add_column("entry", no_wrap=True, min_width=16)
+    for name in ("made by", "activations of", "images", "MB", "last used"):
+        table.add_column(name)
+    for entry in (found := entries(folder)):
+        facts = entry.facts()
+        when = datetime.fromtimestamp(entry.last_used()).strftime("%Y-%m-%d %H:%M")
+        numbers = f"{entry.images():,}", f"{entry.megabytes():,.1f}"
+        table.add_row(entry.key, facts.get("made_by", "?"), _what(facts), *numbers, when)
+    console = Console()
+    if found:
+        console.print(table)
+    console.print(
+        f"{len(found)} entries, {sum(entry.megabytes() for entry in found):,.1f} MB in {folder}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+    return 0
+
+
+def _what(facts: dict[str, object]) -> str:
+    if not facts:
+        return "? (a process was stopped while it made this)"
+    view = facts.get("view")
+    changed = f", {view['level']} view {view['number']}" if isinstance(view, dict) else ""
+    return f"{facts['backbone']} up to {facts['block']}, {facts['image_size']} px{changed}"
+
+
+def _remove(options: argparse.Namespace) -> int:
+    found = entries(options.folder)
+    chosen = _chosen(found, options)
+    megabytes = sum(entry.megabytes() for entry in chosen)
+    for entry in chosen:
+        entry.remove()
+    print(f"removed {len(chosen)} of {len(found)} entries, {megabytes:,.1f} MB")
+    return 0
+
+
+def _chosen(found: Sequence[CacheEntry], options: argparse.Namespace) -> list[CacheEntry]:
+    if options.all:
+        return list(found)
+    if options.older_than is not None:
+        if options.older_than < 0:
+            raise ConfigError(f"--older-than must be 0 days or more; got {options.older_than:g}")
+        oldest = time.time() - options.older_than * _DAY
+        return [entry for entry in found if entry.last_used() < oldest]
+    known = {entry.key: entry for entry in found}
+    unknown = [key for key in options.entries if key not in known]
+    if unknown:
+        raise ConfigError(
+            f"{options.folder} has no entry {', '.join(unknown)}; "
+            f"`tl-keras cache list --folder {options.folder}` shows them"
+        )
+    return [known[key] for key in options.entries]

@@ -1,0 +1,207 @@
+"""`tl-keras predict EXPORT PHOTO_OR_FOLDER...`: what an exported model says of photos."""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from tl_keras.commands.command_line import carry_out
+from tl_keras.data.listing import FORMAT_OF_SUFFIX, some_of, why_undecodable
+from tl_keras.errors import DataError
+from tl_keras.quiet import quiet_tensorflow
+from tl_keras.serving.versions import EXTRA, find_version
+
+if TYPE_CHECKING:
+    from tl_keras.evaluation.decision_rule import DecisionRule
+    from tl_keras.serving.exported_classifier import Answers
+
+DESCRIPTION = """\
+Classify photos with an exported model: a line per file with its class and probability, and where
+the export says how to decide, with the calibrated confidence and the decision: the class or group
+("not good", "positive", "accept"), or "review" for photos that a person should look at. Files that
+cannot be read are listed as such."""
+
+COLUMNS = ("file", "label", "probability", "problem")
+# Of an export that says how to decide.
+COLUMNS_WITH_DECISION = ("file", "label", "probability", "confidence", "decision", "problem")
+
+# Writes the lines of some files.
+Write = Callable[[Sequence[dict[str, str | float]]], None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    return carry_out(lambda: _predict(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("tl-keras predict", description=DESCRIPTION)
+    parser.add_argument(
+        "export", type=Path, help="a folder of versions, such as results/defects/export, or one"
+    )
+    parser.add_argument(
+        "photos", type=Path, nargs="+", metavar="PHOTO_OR_FOLDER", help="folders with all below"
+    )
+    parser.add_argument("--format", choices=list(FORMATS), default="table", help="of the output")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the terminal")
+    return parser
+
+
+def _predict(options: argparse.Namespace) -> int:
+    version, files = find_version(options.export).path, find_photos(options.photos)
+    with quiet_tensorflow():
+        from tl_keras.serving.decision_record import other_decision, read_rule
+        from tl_keras.serving.exported_classifier import ExportedClassifier
+
+        classifier, rule = ExportedClassifier(version), read_rule(version / EXTRA)
+    for note in filter(None, (_left_out(options.photos), other_decision(version))):
+        print(note, file=sys.stderr)
+    unread = 0
+    with _opened(options.output) as stream, _progress(len(files), options.output) as advance:
+        columns = COLUMNS if rule is None else COLUMNS_WITH_DECISION
+        write = FORMATS[options.format](stream, files, columns)
+        start = 0
+        for answers in classifier.classify_paths(files):
+            lines = lines_of(files[start : start + len(answers.labels)], answers, rule)
+            write(lines)
+            stream.flush()
+            start += len(lines)
+            unread += sum(bool(line["problem"]) for line in lines)
+            advance(len(lines))
+    if unread:
+        print(f"{unread} of {len(files)} files could not be read", file=sys.stderr)
+    return 1 if unread == len(files) else 0
+
+
+def find_photos(paths: Sequence[Path]) -> list[Path]:
+    """The files among `paths`, whatever their names, and the pictures in folders, sorted.
+
+    Raises:
+        DataError: a path does not exist, or there is nothing to classify.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in FORMAT_OF_SUFFIX)
+        elif path.exists():
+            files.append(path)
+        else:
+            raise DataError(f"{path} must be a file or a folder; there is no such path.")
+    if not files:
+        raise DataError(
+            f"Nothing to classify in {', '.join(map(str, paths))}: a folder must hold files named "
+            f"{', '.join(sorted(FORMAT_OF_SUFFIX))}."
+        )
+    return files
+
+
+def _left_out(paths: Sequence[Path]) -> str | None:
+    """How many files in folders are no pictures by their names; None without any."""
+    found = [p for path in paths if path.is_dir() for p in path.rglob("*") if p.is_file()]
+    others = [path.name for path in found if path.suffix.lower() not in FORMAT_OF_SUFFIX]
+    if not others:
+        return None
+    return f"left out, not pictures by their names: {some_of(sorted(others), 3)}"
+
+
+def lines_of(
+    files: Sequence[Path], answers: "Answers", rule: "DecisionRule | None" = None
+) -> list[dict[str, str | float]]:
+    """The columns of the output, a dict per file; a rule adds confidence and decision."""
+    lines: list[dict[str, str | float]] = [
+        {"file": _name(file), "label": label, "probability": float(probability)}
+        for file, label, probability in zip(files, answers.labels, answers.probability, strict=True)
+    ]
+    if rule is not None:
+        confidence = rule.confidence(answers.probabilities) * answers.decoded
+        decisions = rule.decisions(answers.probabilities)
+        for line, sure, decision in zip(lines, confidence, decisions, strict=True):
+            line |= {"confidence": float(sure), "decision": decision if line["label"] else ""}
+    for line, file, decoded in zip(lines, files, answers.decoded, strict=True):
+        line["problem"] = "" if decoded else _problem(file)
+    return lines
+
+
+def _name(file: Path) -> str:
+    """Printable, also where the name is no UTF-8."""
+    return os.fsencode(file).decode(errors="replace")
+
+
+def _problem(file: Path) -> str:
+    try:
+        return why_undecodable(file.read_bytes())
+    except OSError as error:
+        return f"cannot be opened: {error.strerror}"
+
+
+def _table(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
+    width = max(len(_name(file)) for file in files)
+    numbers = [name for name in ("probability", "confidence") if name in columns]
+    decided = "decision" in columns
+    head = "  ".join(f"{name:>11}" for name in numbers)
+    print(f"{'file':<{width}}  {head}  label{'  (decision)' * decided}", file=stream)
+
+    def write(lines: Sequence[dict[str, str | float]]) -> None:
+        for line in lines:
+            shares = "  ".join(
+                f"{'' if line['problem'] else format(line[name], '.4f'):>11}" for name in numbers
+            )
+            text = line["label"] or f"({line['problem']})"
+            decision = f"  ({line['decision']})" if decided and line["label"] else ""
+            print(f"{line['file']:<{width}}  {shares}  {text}{decision}", file=stream)
+
+    return write
+
+
+def _csv(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    return writer.writerows
+
+
+def _json_lines(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
+    def write(lines: Sequence[dict[str, str | float]]) -> None:
+        for line in lines:
+            print(json.dumps(line, ensure_ascii=False), file=stream)
+
+    return write
+
+
+FORMATS: dict[str, Callable[[TextIO, Sequence[Path], Sequence[str]], Write]] = {
+    "table": _table,
+    "csv": _csv,
+    "jsonl": _json_lines,
+}
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+    except OSError as error:
+        raise DataError(f"--output {path} cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def _progress(total: int, output: Path | None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, unless the lines themselves go to the terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal or (output is None and sys.stdout.isatty()):
+        yield lambda count: None
+        return
+    with Progress(console=console) as progress:
+        task = progress.add_task("classifying", total=total)
+        yield lambda count: progress.advance(task, count)

@@ -1,0 +1,44 @@
+"""`tl-keras report RESULTS...`: the report of an experiment, or several compared."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from tl_keras.commands.command_line import carry_out
+
+DESCRIPTION = """\
+Write the report of a finished experiment again, as report.html in its folder. With several folders:
+compare the experiments, what each chose and how the choices differ on test. Nothing is trained."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    return carry_out(lambda: _report(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("tl-keras report", description=DESCRIPTION)
+    parser.add_argument(
+        "results", nargs="+", type=Path, help="folders of experiments, such as results/defects"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the page (default: report.html in the folder; of a comparison beside the first one)",
+    )
+    return parser
+
+
+def _report(options: argparse.Namespace) -> int:
+    from tl_keras.reporting.comparison_page import write_comparison
+    from tl_keras.reporting.report import write_report
+
+    if len(options.results) == 1:
+        print(write_report(options.results[0], options.output))
+        return 0
+    names = "-".join(folder.resolve().name for folder in options.results)
+    default = options.results[0].resolve().parent / f"comparison-{names}.html"
+    print(write_comparison(options.results, options.output or default))
+    return 0

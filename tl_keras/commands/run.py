@@ -1,0 +1,108 @@
+"""`tl-keras run EXPERIMENT`: one experiment from the command line."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tl_keras.commands.command_line import add_overrides, carry_out
+from tl_keras.config.files import json_schema, load_config
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.quiet import quiet_tensorflow
+
+DESCRIPTION = """\
+Compare how much to borrow from a pretrained network on your images: from scratch, feature
+extraction, fine-tuning. Writes tables and a SavedModel to results/<name>/."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    if options.schema:
+        return carry_out(lambda: _show(json.dumps(json_schema(), indent=2)))
+    if options.experiment is None:
+        _parser().error("an experiment is needed: a JSON file or a folder of images")
+    return carry_out(
+        lambda: _experiment(options), stopped="stopped; the same command goes on where it was"
+    )
+
+
+def _experiment(options: argparse.Namespace) -> int:
+    config = load_config(options.experiment, options.set)
+    return _dry_run(config, options.fresh) if options.dry_run else _run(config, options.fresh)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("tl-keras run", description=DESCRIPTION)
+    parser.add_argument(
+        "experiment", nargs="?", type=Path, help="a JSON file, or a folder of images"
+    )
+    add_overrides(parser)
+    parser.add_argument(
+        "--fresh", action="store_true", help="move earlier results of this name aside first"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would run, and about how long"
+    )
+    parser.add_argument(
+        "--schema", action="store_true", help="print the JSON Schema of experiment files"
+    )
+    return parser
+
+
+def _run(config: ExperimentConfig, fresh: bool) -> int:
+    from rich.console import Console
+
+    console = Console()
+    console.print("Loading TensorFlow ...")
+    with quiet_tensorflow():
+        from tl_keras.experiment.stages import run_experiment
+        from tl_keras.reporting.answer import choice_in_words
+        from tl_keras.reporting.report import REPORT
+        from tl_keras.reporting.terminal import (
+            TerminalMonitor,
+            show_decision,
+            show_probes,
+            show_summary,
+            show_warning,
+        )
+        from tl_keras.results.finished import Results
+        from tl_keras.serving.decision_record import other_decision
+
+    with TerminalMonitor(console, config.estimate.folds) as monitor:
+        result = run_experiment(config, fresh=fresh, monitor=monitor)
+    if result.probes is not None:
+        show_probes(console, result.probes)
+    show_summary(console, result.summary, result.notice)
+    words = choice_in_words(Results.open(result.folder))
+    console.print(words, markup=False, highlight=False)
+    if result.decision is not None:
+        show_decision(console, result.decision)
+    curve = result.folder / "learning_curve.json"
+    if curve.exists():
+        for sentence in json.loads(curve.read_text())["sentences"]:
+            console.print(sentence, markup=False, highlight=False)
+    places = {
+        "Report, for a browser": result.folder / REPORT,
+        "Tables and configuration": result.folder,
+        "SavedModel, checked": result.export,
+    }
+    for what, path in places.items():
+        if path is not None:
+            console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
+    if result.export is not None and (note := other_decision(result.export)):
+        show_warning(console, note)
+    return 0
+
+
+def _dry_run(config: ExperimentConfig, fresh: bool) -> int:
+    with quiet_tensorflow():
+        from tl_keras.experiment.dry_run import describe_plan
+
+    return _show(describe_plan(config, fresh=fresh))
+
+
+def _show(text: str) -> int:
+    # At once, so that a reader who has enough is noticed here and not when Python ends.
+    print(text, flush=True)
+    return 0

@@ -1,0 +1,164 @@
+"""`tl-keras serve EXPORT`: try an exported model out over HTTP."""
+
+import argparse
+import shlex
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tl_keras.commands.command_line import carry_out
+from tl_keras.errors import ConfigError
+from tl_keras.quiet import quiet_tensorflow
+from tl_keras.serving.versions import Version, find_version
+
+if TYPE_CHECKING:
+    from tl_keras.serving.served_model import ServedModel
+
+DESCRIPTION = """\
+Answer requests for an exported model on this machine, on the REST paths of TensorFlow Serving. For
+trying the model out: production belongs to TensorFlow Serving, which takes the same requests."""
+
+_MEGABYTE = 2**20
+_PARALLEL = 2
+_CONNECTIONS = 100
+_SECONDS_TO_FINISH = 5
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
+    return carry_out(lambda: _serve(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("tl-keras serve", description=DESCRIPTION)
+    parser.add_argument(
+        "export",
+        type=Path,
+        metavar="EXPORT",
+        help="a folder of versions, such as results/defects/export, of which the highest is "
+        "served; or one version in it",
+    )
+    parser.add_argument(
+        "--name", help="the model's name in the paths (default: that of the experiment's folder)"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port",
+        type=_whole_number(0, 65535),
+        default=8501,
+        help="0 for any free one (default: %(default)s, that of TensorFlow Serving)",
+    )
+    parser.add_argument(
+        "--max-request-megabytes",
+        type=_whole_number(1, 2048),
+        default=32,
+        metavar="MB",
+        help="largest body of a request (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-batch",
+        type=_whole_number(1, 1_000_000),
+        default=64,
+        metavar="IMAGES",
+        help="most images in a request (default: %(default)s)",
+    )
+    return parser
+
+
+def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if text.isascii() and text.isdecimal() and lowest <= int(text[:20]) <= highest:
+            return int(text)
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from {lowest} to {highest}; got {text!r}"
+        )
+
+    return read
+
+
+def _serve(options: argparse.Namespace) -> int:
+    folder = find_version(options.export)
+    name = _checked_name(options.name if options.name is not None else folder.model_name)
+    with _listen(options.host, options.port) as listener:
+        print("Loading TensorFlow ...", flush=True)
+        with quiet_tensorflow():
+            from tl_keras.serving.served_model import load_model
+
+            model = load_model(folder, name)
+        url = _url(options.host, listener.getsockname()[1], name)
+        print(_welcome(model, folder, url), flush=True)
+        _answer(model, listener, options)
+    return 0
+
+
+def _checked_name(name: str) -> str:
+    if not name or not name.isprintable() or set(name) & set("/:"):
+        raise ConfigError(
+            f"--name must be text without / and :, because it is part of a path; got {name!r}"
+        )
+    return name
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(
+            f"cannot listen on port {port} of {host}: {getattr(error, 'strerror', None) or error}; "
+            "choose another with --port, or --port 0 for any free one"
+        ) from error
+
+
+def _url(host: str, port: int, name: str) -> str:
+    host = _EVERYWHERE.get(host, host)
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{port}/v1/models/{quote(name)}"
+
+
+def _welcome(model: "ServedModel", folder: Version, url: str) -> str:
+    mount = shlex.quote(f"{folder.path.parent}:/models/{model.name}")
+    variable = shlex.quote(f"MODEL_NAME={model.name}")
+    return f"""\
+Serving {folder.path} as model {model.name!r}, version {model.version}, at
+  {url}
+Signatures: {", ".join(sorted(model.signatures))}; {url}/metadata describes them.
+{_try_it(model, url)}
+This server is for trying the model out. Production belongs to TensorFlow Serving, which takes the
+same requests:
+  docker run -p 8501:8501 -v {mount} -e {variable} tensorflow/serving
+Ctrl-C stops it."""
+
+
+def _try_it(model: "ServedModel", url: str) -> str:
+    default = model.signatures.get("serving_default")
+    if default is None or [info.dtype for info in default.inputs.values()] != ["string"]:
+        return f"Ask what it takes:\n  curl {url}/metadata"
+    # through a pipe: the photo would be too long for an argument
+    request = """(printf '{"instances": [{"b64": "'; base64 < photo.jpg; printf '"}]}')"""
+    return f"Ask about a photo:\n  {request} | curl -d @- {url}:predict"
+
+
+def _answer(model: "ServedModel", listener: socket.socket, options: argparse.Namespace) -> None:
+    """Answer requests until the process is told to stop."""
+    import uvicorn
+
+    from tl_keras.serving.server import Limits, make_app
+
+    limits = Limits(options.max_request_megabytes * _MEGABYTE, options.max_batch, _PARALLEL)
+    config = uvicorn.Config(
+        make_app(model, limits),
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
+    )
+    uvicorn.Server(config).run(sockets=[listener])

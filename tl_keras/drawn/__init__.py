@@ -1,0 +1,1 @@
+"""Pictures drawn by formula: surface defects, and the task of the bundled source model."""

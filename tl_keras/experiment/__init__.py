@@ -1,0 +1,1 @@
+"""One experiment, end to end."""

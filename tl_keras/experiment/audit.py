@@ -1,0 +1,91 @@
+"""A whole audit of images: files, copies, labels, and pictures of the same thing."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from tl_keras.config.schema import BUNDLED_BACKBONE, ExperimentConfig
+from tl_keras.data.audit import Audit, examine
+from tl_keras.data.duplicate_groups import duplicates_across_given_splits
+from tl_keras.data.findings import in_order
+from tl_keras.data.pixels import load_pictures
+from tl_keras.data.sources import load_images
+from tl_keras.errors import WeightsError
+from tl_keras.experiment.monitor import Monitor
+from tl_keras.experiment.network_look import look_with_network
+from tl_keras.experiment.stages import load_backbone
+from tl_keras.models.backbone import Backbone
+from tl_keras.results.audit_report import AuditReport
+from tl_keras.transfer.probing import pooled_blocks
+
+# Of fewer images the network says nothing worth a forward pass.
+_LEAST_IMAGES = 10
+
+
+def audit_images(
+    config: ExperimentConfig, monitor: Monitor, *, network: bool = True
+) -> AuditReport:
+    """Look at all images of an experiment; nothing is changed, and no file stops it.
+
+    Args:
+        config: of the experiment; one class is enough.
+        monitor: hears what takes long.
+        network: whether to look with the backbone as well: labels, and pictures of the same thing.
+
+    Raises:
+        DataError: there are no images.
+        WeightsError: weights other than "imagenet" cannot be had. In place of "imagenet" the
+            bundled ones are used, with a note.
+    """
+    table = load_images(config.data, to_train=False)
+    notes: list[str] = []
+    backbone = _backbone(config, notes) if network else None
+    monitor.stage("Looking at the images")
+    size, resize = config.backbone.image_size, config.data.resize
+    checked = examine(table, image_size=size, resize=resize)
+    leak = duplicates_across_given_splits(checked.table, checked.duplicates)
+    if leak is not None:
+        checked = replace(checked, findings=in_order((*checked.findings, leak)))
+    report = AuditReport(config.name, table, checked)
+    if backbone is None:
+        notes.append("Labels and pictures of the same thing were not looked at: no network.")
+    elif len(checked.table.frame) < _LEAST_IMAGES:
+        notes.append(
+            f"Labels and pictures of the same thing were not looked at: that takes "
+            f"{_LEAST_IMAGES} readable images."
+        )
+    else:
+        monitor.stage("Looking with the network")
+        blocks = _features(config, checked, backbone)
+        report = look_with_network(report, blocks, np.arange(len(checked.table.frame)))
+    return replace(report, notes=(*notes, *report.notes))
+
+
+def _backbone(config: ExperimentConfig, notes: list[str]) -> Backbone:
+    try:
+        return load_backbone(config)[0]
+    except WeightsError as error:
+        if config.backbone.weights != "imagenet":
+            raise
+        notes.append(
+            "The ImageNet weights could not be had. Labels and pictures of the same thing were "
+            "checked with the bundled weights instead, which know surfaces and not objects: "
+            f"expect less of these checks on photos of things. {error}"
+        )
+    changes = {"name": BUNDLED_BACKBONE, "alpha": None, "weights": "bundled"}
+    bundled = config.backbone.model_copy(update={**changes, "cut": "top"})
+    return load_backbone(config.model_copy(update={"backbone": bundled}))[0]
+
+
+def _features(
+    config: ExperimentConfig, checked: Audit, backbone: Backbone
+) -> list[tuple[str, np.ndarray]]:
+    rows = np.arange(len(checked.table.frame))
+    pixels = load_pictures(
+        checked.table.frame["path"].tolist(),
+        rows,
+        image_size=int(backbone.model.input.shape[1]),
+        resize=config.data.resize,
+    )
+    names = [block.name for block in backbone.blocks]
+    return list(zip(names, pooled_blocks(backbone, pixels, rows), strict=True))

@@ -1,0 +1,174 @@
+"""A backbone with a new head, in the pieces that training, caching and serving need."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from tl_keras.backbone_table import BACKBONES, BackboneSpec
+from tl_keras.data.augmentation import augmentation_layers
+from tl_keras.models.blocks import Block, find_blocks, split_backbone, unfrozen_range
+from tl_keras.models.networks import scaling_layer
+
+# How many blocks train, counted from the head; "all"; or a range "first:last" of block names.
+Depth = int | str
+
+
+class Frozen(keras.layers.Layer):
+    """A model that runs in inference mode whatever the mode of the model around it.
+
+    `fit` overrides `model(x, training=False)` in a functional graph, so that dropout and
+    stochastic depth of a frozen backbone would stay active without this layer.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(trainable=False)
+        self.model = model
+
+    def call(self, inputs: Any) -> Any:
+        return self.model(inputs, training=False)
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        # Known, as the input is the model's own; Keras would go through every layer, for a second.
+        (output,) = self.model.outputs
+        return keras.KerasTensor((inputs.shape[0], *output.shape[1:]))
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A Keras Applications network with its blocks and the weights that it was loaded with.
+
+    Attributes:
+        spec: its row in the table.
+        alpha: width multiplier; None where the family has none or for the default.
+        model: from scaled images to activations.
+        blocks: of the model, from input to output.
+        source_weights: what `restore_source` puts back.
+    """
+
+    spec: BackboneSpec
+    alpha: float | None
+    model: keras.Model
+    blocks: tuple[Block, ...]
+    source_weights: tuple[np.ndarray, ...] = field(repr=False)
+
+    @classmethod
+    def wrap(cls, name: str, alpha: float | None, model: keras.Model) -> "Backbone":
+        """The backbone `model`, built by `build_backbone(name, ...)`; freezes it."""
+        spec = BACKBONES[name]
+        model.trainable = False
+        return cls(spec, alpha, model, find_blocks(model, spec), tuple(model.get_weights()))
+
+    @property
+    def image_size(self) -> int:
+        return int(self.model.input.shape[1])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no block was cut off."""
+        return len(self.blocks) == len(self.spec.blocks)
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        return tuple(block.name for block in self.blocks)
+
+    @property
+    def channels(self) -> int:
+        return int(self.model.output.shape[-1])
+
+    def source_digest(self) -> str:
+        """SHA-256 of the source weights, in hexadecimal digits."""
+        digest = hashlib.sha256()
+        for weights in self.source_weights:
+            digest.update(weights.tobytes())
+        return digest.hexdigest()
+
+    def restore_source(self) -> None:
+        """Undo every change of the weights since the backbone was wrapped."""
+        self.model.set_weights(list(self.source_weights))
+
+    def cut_after(self, block: str) -> "Backbone":
+        """The part up to and with `block`; it shares its layers and its source weights.
+
+        Raises:
+            ValueError: there is no such block.
+        """
+        end = self.block_names.index(block) + 1
+        if end == len(self.blocks):
+            return self
+        model = keras.Model(self.model.input, self.blocks[end - 1].output)
+        source = {
+            id(variable): weights
+            for variable, weights in zip(self.model.weights, self.source_weights, strict=True)
+        }
+        weights = tuple(source[id(variable)] for variable in model.weights)
+        return Backbone(self.spec, self.alpha, model, self.blocks[:end], weights)
+
+    def frozen_part(self, unfrozen_blocks: Depth) -> keras.Model | None:
+        """From images, 0..255 (batch, size, size, 3), to what the unfrozen blocks take.
+
+        With no block unfrozen these are the pooled features, (batch, channels). With the first one
+        unfrozen there is no frozen part: None.
+        """
+        frozen = unfrozen_range(self.blocks, unfrozen_blocks).start
+        if frozen == 0:
+            return None
+        return self.up_to(self.blocks[frozen - 1].name, pooled=frozen == len(self.blocks))
+
+    def up_to(self, block: str, *, pooled: bool) -> keras.Model:
+        """From images, 0..255 (batch, size, size, 3), to the output of a block, in inference mode.
+
+        That is (batch, height, width, channels), or (batch, channels) where it is pooled.
+
+        Raises:
+            ValueError: there is no such block.
+        """
+        end = self.blocks[[known.name for known in self.blocks].index(block)].output
+        images = keras.Input(self.model.input.shape[1:])
+        outputs = Frozen(keras.Model(self.model.input, end))(scaling_layer(self.spec)(images))
+        if pooled:
+            outputs = keras.layers.GlobalAveragePooling2D()(outputs)
+        return keras.Model(images, outputs)
+
+    def trained_part(self, unfrozen_blocks: Depth, head: keras.Model) -> keras.Model:
+        """From the output of `frozen_part`, or images where it is None, to logits.
+
+        Blocks above the unfrozen ones run in inference mode and hand gradients down.
+        """
+        below, unfrozen, above = split_backbone(self.model, self.blocks, unfrozen_blocks)
+        if unfrozen is None:
+            return head
+        inputs = outputs = keras.Input(unfrozen.input.shape[1:])
+        if below is None:
+            outputs = scaling_layer(self.spec)(outputs)
+        outputs = unfrozen(outputs)
+        if above is not None:
+            outputs = Frozen(above)(outputs)
+        return keras.Model(inputs, head(keras.layers.GlobalAveragePooling2D()(outputs)))
+
+    def augmented(self, unfrozen_blocks: Depth, head: keras.Model, level: str) -> keras.Model:
+        """From images, 0..255, to logits, with random changes of the images while training."""
+        images = outputs = keras.Input(self.model.input.shape[1:])
+        parts = (self.frozen_part(unfrozen_blocks), self.trained_part(unfrozen_blocks, head))
+        for layer in (*augmentation_layers(level), *(part for part in parts if part is not None)):
+            outputs = layer(outputs)
+        return keras.Model(images, outputs)
+
+    def inference_model(self, head: keras.Model) -> keras.Model:
+        """From images, 0..255 (batch, size, size, 3), to probabilities, in inference mode."""
+        images = keras.Input(self.model.input.shape[1:])
+        outputs = scaling_layer(self.spec)(images)
+        outputs = keras.layers.GlobalAveragePooling2D()(Frozen(self.model)(outputs))
+        return keras.Model(images, keras.layers.Softmax()(Frozen(head)(outputs)))
+
+
+def seed_random_layers(model: keras.Model, seed: int) -> None:
+    """Start every random layer (dropout, augmentation) of `model` from `seed`."""
+    sequence = np.random.SeedSequence(seed)
+    for layer in model._flatten_layers(include_self=False):
+        for generator in vars(layer).values():
+            if isinstance(generator, keras.random.SeedGenerator):
+                (value,) = sequence.spawn(1)
+                generator.state.assign(value.generate_state(2, np.uint32))

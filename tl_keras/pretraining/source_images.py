@@ -1,0 +1,149 @@
+"""The images of a source task, brought to one size and kept in the working folder."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from tl_keras.config.schema import DataConfig
+from tl_keras.drawn.procedural_textures import generate
+from tl_keras.errors import ConfigError
+from tl_keras.pretraining.source_config import GeneratedImages, SourceConfig
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class SourceImages:
+    """The images on disk, and which of them are for what.
+
+    Attributes:
+        pixels: (rows, size, size, 3) uint8, RGB, not loaded into memory.
+        labels: The class of every row, 0..classes-1, (rows,).
+        classes: Names of the classes; of generated images their numbers.
+        training: Rows to train on, (images,).
+        held_out: Rows that measure the accuracy, (images,).
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    training: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+
+
+def stored_images(config: SourceConfig, report: Report, processes: int = 2) -> SourceImages:
+    """Open the images in the working folder, making or decoding them first where they are missing.
+
+    Args:
+        config: Says which images, how large, and where.
+        report: Called with images written and images in all.
+        processes: Working processes of the generator.
+
+    Raises:
+        ConfigError: If the folder holds images of another configuration.
+        DataError: If the images of `data` cannot be used.
+    """
+    folder = Path(config.work)
+    folder.mkdir(parents=True, exist_ok=True)
+    if config.generated is not None:
+        return _generated(config.generated, config.image_size, folder, report, processes)
+    assert config.data is not None  # for the type checker: the configuration has one of the two
+    return _decoded(config.data, config.image_size, folder, report)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _generated(
+    task: GeneratedImages, size: int, folder: Path, report: Report, processes: int
+) -> SourceImages:
+    per_class = task.images_per_class + task.held_out_per_class
+    wanted = {
+        "classes": task.classes,
+        "per_class": per_class,
+        "size": size,
+        "seed": task.seed,
+    }
+
+    def write(store: Path) -> None:
+        for done in generate(store, **wanted, processes=processes):
+            report(done, task.classes * per_class)
+
+    pixels = _stored(folder, wanted, write)
+    rows = np.arange(task.classes * per_class)
+    held_out = rows % per_class >= task.images_per_class
+    classes = tuple(map(str, range(task.classes)))
+    return SourceImages(pixels, rows // per_class, classes, rows[~held_out], rows[held_out])
+
+
+def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> SourceImages:
+    # Seconds of import, not needed for generated images.
+    from tl_keras.data.audit import audit
+    from tl_keras.data.pixels import decoded_pictures
+    from tl_keras.data.sources import load_images
+    from tl_keras.data.split_pools import make_pools
+
+    checked = audit(
+        load_images(data),
+        image_size=size,
+        skip_unreadable=data.skip_unreadable,
+        resize=data.resize,
+    )
+    for finding in checked.findings:
+        print(f"warning {finding.message}", flush=True)
+    frame = checked.table.frame
+    pools = make_pools(checked.table, data)
+    given = pools.validation if pools.validation is not None else pools.train[:0]
+    training = np.sort(np.concatenate([pools.train, given]))
+    labels = frame["class_index"].to_numpy(np.int64)
+    wanted = {
+        "images": len(frame),
+        "size": size,
+        "resize": data.resize,
+        "contents": _digest(checked.images.set_index("image_id")["sha256"][frame["image_id"]]),
+        "labels_and_parts": _digest([*labels, "training", *training, "test", *pools.test]),
+    }
+
+    def write(store: Path) -> None:
+        pixels = open_memmap(store, "w+", np.uint8, (len(frame), size, size, 3))
+        pictures = decoded_pictures(frame["path"].tolist(), image_size=size, resize=data.resize)
+        for row, picture in enumerate(pictures):
+            pixels[row] = picture
+            report(row + 1, len(frame))
+        pixels.flush()
+
+    pixels = _stored(folder, wanted, write)
+    return SourceImages(pixels, labels, checked.table.classes, training, pools.test)
+
+
+def _digest(values: Iterable[object]) -> str:
+    return hashlib.sha256("\n".join(map(str, values)).encode()).hexdigest()
+
+
+def _stored(
+    folder: Path, wanted: dict[str, Any], write: Callable[[Path], None]
+) -> NDArray[np.uint8]:
+    """The array in the folder, written first where it is missing; `wanted` tells what it holds."""
+    store, facts = folder / "images.npy", folder / "images.json"
+    found = json.loads(facts.read_text()) if facts.exists() else wanted
+    if found != wanted:
+        raise ConfigError(
+            f"{folder}: holds images of another configuration ({found}), this one asks for "
+            f"{wanted}. Delete the folder or set another `work`."
+        )
+    if not (facts.exists() and store.exists()):
+        write(store)
+        replace_text(facts, json.dumps(wanted))
+    pixels: NDArray[np.uint8] = np.load(store, mmap_mode="r")
+    return pixels

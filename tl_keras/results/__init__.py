@@ -1,0 +1,1 @@
+"""What an experiment stores, and what follows from it: runs, tables, comparisons, choice."""

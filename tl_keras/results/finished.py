@@ -1,0 +1,150 @@
+"""The folder of an experiment as it can be read again: tables and facts, without its images."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tl_keras.errors import ResultsError
+from tl_keras.results.store import Ledger
+from tl_keras.results.tables import largest_size
+from tl_keras.results.test_results import KEYS, method_of, rows_like, seed_name
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished experiment.
+
+    Attributes:
+        folder: of the experiment.
+        config: as `config.json`.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Results":
+        """Look into the folder of an experiment.
+
+        Raises:
+            ResultsError: it holds no finished experiment.
+        """
+        if not all((folder / name).is_file() for name in ("config.json", "choice.json")):
+            raise ResultsError(
+                f"{folder} must be the folder of a finished experiment, such as results/defects; "
+                f"{_instead(folder)}"
+            )
+        return cls(folder, json.loads((folder / "config.json").read_text()))
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """`<name>.csv`; None where the experiment has none, or an empty one."""
+        path = self.folder / f"{name}.csv"
+        # a table without columns is an empty line
+        if not path.exists() or path.stat().st_size <= 1:
+            return None
+        table = Ledger(self.folder).read(name)
+        return table if len(table) else None
+
+    def facts(self, name: str) -> dict[str, Any] | None:
+        """`<name>.json`; None where the experiment has none."""
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            return None
+        facts: dict[str, Any] = json.loads(path.read_text())
+        return facts
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        return Ledger(self.folder).read("runs")
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        return Ledger(self.folder).read("summary")
+
+    @cached_property
+    def chosen(self) -> Mapping[Any, Any]:
+        """The row of the run that was chosen."""
+        return self.runs[self.runs["run_id"] == self.choice["run_id"]].iloc[0].to_dict()
+
+    @cached_property
+    def choice(self) -> dict[str, Any]:
+        """As `choice.json`."""
+        choice = self.facts("choice")
+        if choice is None:
+            raise ValueError("A finished experiment has a choice")
+        return choice
+
+    @property
+    def folds(self) -> int:
+        """Of a division, each of which is a test split once; 0 with one test split."""
+        return int(self.config["estimate"]["folds"] or 0)
+
+    @property
+    def test_photos(self) -> str:
+        """What the chosen run was tested on, in words."""
+        if not self.folds:
+            return "the test split"
+        return seed_name(int(self.chosen["seed"]), self.folds)
+
+    @cached_property
+    def confusion(self) -> pd.DataFrame:
+        """Test photos by true (rows) and predicted class: of the chosen run, or of all its folds.
+
+        With folds every photo is counted once in each repeat.
+        """
+        pairs = self.table("confusion")
+        if pairs is None:
+            raise ValueError("A finished experiment has a table of confusion")
+        chosen = str(self.chosen["run_id"])
+        counted = method_of(self.runs, chosen)["run_id"].tolist() if self.folds else [chosen]
+        own = pairs[pairs["run_id"].isin(counted)]
+        return own.pivot_table(
+            "count", "true_class", "predicted_class", aggfunc="sum", sort=False
+        ).astype(int)
+
+    @cached_property
+    def class_scores(self) -> pd.DataFrame:
+        """Of `confusion`, by class: `support`, `recall`, `precision`, `f1`; NaN where undefined."""
+        right = pd.Series(np.diag(self.confusion), self.confusion.index)
+        support = self.confusion.sum(axis=1)
+        answered = pd.Series(self.confusion.sum(axis=0).to_numpy(), support.index)
+        either = support + answered
+        return pd.DataFrame(
+            {
+                "support": support,
+                "recall": right / support.where(support > 0),
+                "precision": right / answered.where(answered > 0),
+                "f1": 2 * right / either.where(either > 0),
+            }
+        )
+
+    @cached_property
+    def largest(self) -> pd.DataFrame:
+        """The rows of the summary for the largest training size."""
+        return largest_size(self.summary)
+
+    def summary_of(self, run: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        """The row of the summary that a run belongs to."""
+        # a search in every fold is one strategy, whatever depth it chose for the run
+        keys = [key for key in KEYS if (run["strategy"], key) != ("searched", "unfrozen_blocks")]
+        return rows_like(self.summary, run, keys).iloc[0].to_dict()
+
+
+def _instead(folder: Path) -> str:
+    """What a path is that is no finished experiment, and what to do."""
+    if not folder.exists():
+        return "there is no such path."
+    if (folder / "config.json").is_file():
+        return (
+            "it holds one that was not finished. Go on with it: tl-keras run "
+            f"{folder / 'config.json'}"
+        )
+    if (folder / "audit.html").is_file():
+        return f"it holds an audit, whose page is {folder / 'audit.html'}."
+    return "it holds none: no config.json and choice.json. Run an experiment first."

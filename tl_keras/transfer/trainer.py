@@ -1,0 +1,359 @@
+"""Training a classifier: the head on the frozen backbone, then the unfrozen blocks with it."""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+import keras
+import numpy as np
+import pandas as pd
+
+from tl_keras.config.schema import HeadConfig, PhaseConfig, TrainingConfig
+from tl_keras.data.batches import Batches
+from tl_keras.data.row_cache import RowCache
+from tl_keras.data.rows import ChosenRows, Rows
+from tl_keras.data.splits import Draw
+from tl_keras.data.views import View
+from tl_keras.models.backbone import Backbone
+from tl_keras.models.blocks import block_of_variable, set_trainable, unfrozen_range
+from tl_keras.models.heads import build_head
+from tl_keras.models.networks import build_backbone
+from tl_keras.transfer.batch_norm import BatchNormStatistics
+from tl_keras.transfer.borrowed import BorrowedBackbone
+from tl_keras.transfer.features import FeatureBank
+from tl_keras.transfer.phases import GraphPool, PhaseResult, TrainingGraph, train_phase
+from tl_keras.transfer.recipe import Recipe, Trained
+
+PREDICTION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """All images of an experiment.
+
+    Attributes:
+        pixels: uint8 (n, size, size, 3), 0..255.
+        class_indices: int (n,), 0..classes-1.
+        classes: how many there are.
+    """
+
+    pixels: Rows
+    class_indices: np.ndarray
+    classes: int
+
+    def one_hot(self, positions: np.ndarray) -> np.ndarray:
+        return np.eye(self.classes, dtype=np.float32)[self.class_indices[positions]]
+
+    def balancing_weights(self, positions: np.ndarray) -> np.ndarray:
+        """float32 (k,) weights with mean 1 that give each class the same sum."""
+        labels = self.class_indices[positions]
+        counts = np.bincount(labels, minlength=self.classes)
+        return (len(labels) / (np.count_nonzero(counts) * counts[labels])).astype(np.float32)
+
+
+@dataclass
+class Trainer:
+    """Trains recipes on draws of one set of images, sharing what does not depend on the run.
+
+    Shared are the frozen activations, the traced training functions, and phase 1 of recipes that
+    differ in phase 2 only: that starts from a head that fits the frozen features (LP-FT, Kumar et
+    al. 2022, arXiv:2202.10054). None of it changes a number: every run starts from the source
+    weights, a head initialised from its seed, and an optimizer in its initial state.
+
+    Attributes:
+        backbone: the whole one, with the source weights; recipes cut it.
+        images: that draws refer to by position.
+        head: the dropout of new heads.
+        training: batch size, optimizer, phase 1 and so on.
+        remembered_bytes: weights of finished trainings to keep, newest first, so that the same
+            recipe, draw and seed (a trial, then a run) is trained once.
+        cache: of the frozen activations.
+    """
+
+    backbone: Backbone
+    images: LabelledImages
+    head: HeadConfig
+    training: TrainingConfig
+    remembered_bytes: int = 0
+    cache: RowCache = field(default_factory=RowCache)
+    _borrowed: BorrowedBackbone = field(init=False, repr=False)
+    _bank: FeatureBank = field(init=False, repr=False)
+    _scratch: Backbone | None = field(default=None, init=False, repr=False)
+    _heads: dict[tuple[object, ...], keras.Model] = field(default_factory=dict, init=False)
+    _graphs: GraphPool = field(default_factory=GraphPool, init=False)
+    _phase_1: dict[tuple[object, ...], tuple[PhaseResult, list[np.ndarray], float]] = field(
+        default_factory=dict, init=False
+    )
+    _finished: OrderedDict[tuple[object, ...], Trained] = field(
+        default_factory=OrderedDict, init=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        self._borrowed = BorrowedBackbone(self.backbone)
+        self._bank = FeatureBank(self.backbone, self.images.pixels, self.cache)
+
+    def train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
+        """Train `recipe` on the draw's training images, choosing epochs on its validation images.
+
+        Args:
+            recipe: what to train.
+            draw: positions of training and validation images.
+            seed: of initialisation, dropout, augmentation and the order of the images.
+        """
+        key = (recipe, seed, draw.train.tobytes(), draw.validation.tobytes())
+        if key not in self._finished:
+            self._finished[key] = self._train(recipe, draw, seed)
+        trained = self._finished[key]
+        while sum(kept.weight_bytes for kept in self._finished.values()) > self.remembered_bytes:
+            self._finished.popitem(last=False)
+        return trained
+
+    def _train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
+        keras.utils.set_random_seed(seed)
+        if recipe.from_scratch:
+            return self._train_from_scratch(recipe, draw, seed)
+        self._borrowed.load({})
+        head = self._head(recipe)
+        phase_1, head_weights, seconds = self._train_head(recipe, draw, seed)
+        head.set_weights(head_weights)
+        frozen = Trained(
+            recipe=recipe,
+            head_weights=head_weights,
+            backbone_weights={},
+            history=phase_1.history,
+            validation_losses=phase_1.validation_losses,
+            epoch_losses=phase_1.epoch_losses,
+            phase_1_seconds=seconds,
+            phase_2_seconds=0.0,
+            unfrozen_layers=0,
+            trainable_parameters=sum(weight.size for weight in head_weights),
+        )
+        return frozen if recipe.unfrozen_blocks == 0 else self._fine_tune(frozen, draw, seed)
+
+    def probabilities(self, trained: Trained, positions: np.ndarray) -> np.ndarray:
+        """Class probabilities of the images at `positions`, float32 (k, classes)."""
+        self._load(trained)
+        inputs = self._inputs(trained.recipe, positions)
+        return self._graph(trained.recipe).probabilities(inputs, PREDICTION_BATCH)
+
+    def trained_backbone(self, trained: Trained) -> Backbone:
+        """The backbone up to the cut with the trained weights, until the trainer does more."""
+        return self._load(trained)[0]
+
+    def inference_model(self, trained: Trained) -> keras.Model:
+        """Images, 0..255 (batch, size, size, 3), to probabilities, with the trained weights."""
+        backbone, head = self._load(trained)
+        return backbone.inference_model(head)
+
+    def _train_head(
+        self, recipe: Recipe, draw: Draw, seed: int
+    ) -> tuple[PhaseResult, list[np.ndarray], float]:
+        images = (draw.train.tobytes(), draw.validation.tobytes())
+        key = (seed, *images, recipe.cut, recipe.hidden_units, recipe.augmentation)
+        if key not in self._phase_1:
+            started = time.perf_counter()
+            self._initialise_head(recipe, seed)
+            head_only = replace(recipe, unfrozen_blocks=0, layer_decay=1.0)
+            result = self._fit(head_only, draw, seed, self.training.phase_1, "head")
+            weights = self._head(recipe).get_weights()
+            self._phase_1[key] = result, weights, time.perf_counter() - started
+        return self._phase_1[key]
+
+    def _fine_tune(self, frozen: Trained, draw: Draw, seed: int) -> Trained:
+        started = time.perf_counter()
+        recipe = frozen.recipe
+        losses = frozen.validation_losses
+        result = self._fit(recipe, draw, seed, recipe.last_phase, "fine_tuning", losses)
+        improved = result.validation_losses is not losses
+        graph = self._graph(recipe)
+        return replace(
+            frozen,
+            head_weights=self._head(recipe).get_weights(),
+            backbone_weights=self._borrowed.weights_of(graph.changing) if improved else {},
+            history=pd.concat([frozen.history, result.history], ignore_index=True),
+            validation_losses=result.validation_losses,
+            epoch_losses=np.concatenate([frozen.epoch_losses, result.epoch_losses]),
+            phase_2_seconds=time.perf_counter() - started,
+            unfrozen_layers=_trained_layers(self._borrowed.up_to(recipe.cut)),
+            trainable_parameters=graph.trainable_parameters,
+        )
+
+    def _train_from_scratch(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
+        started = time.perf_counter()
+        backbone = self._scratch_backbone()
+        # The seed is set again so that the weights do not depend on what was built before.
+        keras.utils.set_random_seed(seed)
+        backbone.model.set_weights(self._random_network().get_weights())
+        self._initialise_head(recipe, seed)
+        result = self._fit(recipe, draw, seed, recipe.last_phase, "from_scratch")
+        return Trained(
+            recipe=recipe,
+            head_weights=self._head(recipe).get_weights(),
+            backbone_weights=dict(enumerate(backbone.model.get_weights())),
+            history=result.history,
+            validation_losses=result.validation_losses,
+            epoch_losses=result.epoch_losses,
+            phase_1_seconds=0.0,
+            phase_2_seconds=time.perf_counter() - started,
+            unfrozen_layers=_trained_layers(backbone),
+            trainable_parameters=self._graph(recipe).trainable_parameters,
+        )
+
+    def _fit(
+        self,
+        recipe: Recipe,
+        draw: Draw,
+        seed: int,
+        phase: PhaseConfig,
+        name: str,
+        losses_so_far: np.ndarray | None = None,
+    ) -> PhaseResult:
+        train, validation = self._batches(recipe, draw, seed, phase.epochs)
+        graph = self._graph(recipe)
+        self._borrowed.expect_changes(graph.changing)
+        return train_phase(
+            graph, train, validation, phase, name=name, seed=seed, losses_so_far=losses_so_far
+        )
+
+    def _batches(
+        self, recipe: Recipe, draw: Draw, seed: int, epochs: int
+    ) -> tuple[Batches, Batches]:
+        smoothing = self.training.label_smoothing
+        balanced = self.training.class_weights == "balanced"
+        inputs, *variants = self._training_inputs(recipe, draw.train, seed, epochs)
+        train = Batches(
+            inputs,
+            self.images.one_hot(draw.train) * (1 - smoothing) + smoothing / self.images.classes,
+            batch_size=self.training.batch_size,
+            sample_weights=self.images.balancing_weights(draw.train)
+            if balanced
+            else np.ones(len(draw.train), np.float32),
+            shuffle_seed=seed,
+            variants=variants,
+        )
+        validation = Batches(
+            self._inputs(recipe, draw.validation),
+            self.images.one_hot(draw.validation),
+            batch_size=PREDICTION_BATCH,
+            sample_weights=np.ones(len(draw.validation), np.float32),
+        )
+        return train, validation
+
+    def _training_inputs(
+        self, recipe: Recipe, positions: np.ndarray, seed: int, epochs: int
+    ) -> list[Rows]:
+        """What the recipe's graph is trained on, epoch by epoch and then from the start again."""
+        if self._changes_batches(recipe):
+            return [ChosenRows(self.images.pixels, positions)]
+        if recipe.augmentation == "none":
+            return [self._inputs(recipe, positions)]
+        return [
+            self._inputs(recipe, positions, View(recipe.augmentation, seed, number))
+            for number in range(min(self.training.augmented_views, epochs))
+        ]
+
+    def _inputs(self, recipe: Recipe, positions: np.ndarray, view: View | None = None) -> Rows:
+        """What the recipe's graph is evaluated on: activations, or images with nothing frozen."""
+        if recipe.from_scratch:
+            return ChosenRows(self.images.pixels, positions)
+        return self._bank.features(positions, recipe.unfrozen_blocks, view, cut=recipe.cut)
+
+    def _changes_batches(self, recipe: Recipe) -> bool:
+        """Whether images change anew in every batch, so that all of the network is needed."""
+        if recipe.augmentation == "none":
+            return False
+        return self._frozen_blocks(recipe) == 0 or self.training.augmented_views == 0
+
+    def _frozen_blocks(self, recipe: Recipe) -> int:
+        """How many blocks lie below those that train."""
+        if recipe.from_scratch:
+            return 0
+        blocks = self._borrowed.up_to(recipe.cut).blocks
+        return unfrozen_range(blocks, recipe.unfrozen_blocks).start
+
+    def _graph(self, recipe: Recipe) -> TrainingGraph:
+        changes = recipe.augmentation if self._changes_batches(recipe) else "none"
+        shape: tuple[object, ...] = changes, recipe.hidden_units
+        if not recipe.from_scratch:
+            backbone = self._borrowed.up_to(recipe.cut)
+            # The graphs share their layers, and a graph trains what is trainable when it is built
+            # and when its first step is traced.
+            set_trainable(backbone.model, backbone.blocks, recipe.unfrozen_blocks)
+            unfrozen = unfrozen_range(backbone.blocks, recipe.unfrozen_blocks)
+            shape += (len(backbone.blocks), unfrozen, recipe.layer_decay)
+        return self._graphs.get(shape, lambda: self._build_graph(recipe))
+
+    def _build_graph(self, recipe: Recipe) -> TrainingGraph:
+        head = self._head(recipe)
+        if recipe.from_scratch:
+            backbone = self._scratch_backbone()
+            model = backbone.augmented("all", head, recipe.augmentation)
+            return TrainingGraph.compile(model, self.training, BatchNormStatistics(backbone))
+        depth, backbone = recipe.unfrozen_blocks, self._borrowed.up_to(recipe.cut)
+        part = backbone.trained_part(depth, head)
+        factors = _rate_factors(backbone, recipe.layer_decay)
+        if not self._changes_batches(recipe):
+            return TrainingGraph.compile(part, self.training, rate_factors=factors)
+        model = backbone.augmented(depth, head, recipe.augmentation)
+        return TrainingGraph.compile(model, self.training, evaluated=part, rate_factors=factors)
+
+    def _head(self, recipe: Recipe) -> keras.Model:
+        key = recipe.from_scratch, recipe.cut, recipe.hidden_units
+        if key not in self._heads:
+            self._heads[key] = self._new_head(recipe)
+        return self._heads[key]
+
+    def _new_head(self, recipe: Recipe) -> keras.Model:
+        scratch = recipe.from_scratch
+        backbone = self._scratch_backbone() if scratch else self._borrowed.up_to(recipe.cut)
+        return build_head(
+            backbone.channels,
+            self.images.classes,
+            hidden_units=recipe.hidden_units,
+            dropout=self.head.dropout,
+        )
+
+    def _initialise_head(self, recipe: Recipe, seed: int) -> None:
+        head = self._head(recipe)
+        # The seed is set again so that the head does not depend on what was built before.
+        keras.utils.set_random_seed(seed)
+        head.set_weights(self._new_head(recipe).get_weights())
+
+    def _random_network(self) -> keras.Model:
+        return build_backbone(
+            self.backbone.spec.name,
+            image_size=self.backbone.image_size,
+            alpha=self.backbone.alpha,
+        )
+
+    def _scratch_backbone(self) -> Backbone:
+        if self._scratch is None:
+            self._scratch = Backbone.wrap(
+                self.backbone.spec.name, self.backbone.alpha, self._random_network()
+            )
+            self._scratch.model.trainable = True
+        return self._scratch
+
+    def _load(self, trained: Trained) -> tuple[Backbone, keras.Model]:
+        if trained.recipe.from_scratch:
+            backbone = self._scratch_backbone()
+            backbone.model.set_weights(list(trained.backbone_weights.values()))
+        else:
+            backbone = self._borrowed.up_to(trained.recipe.cut)
+            self._borrowed.load(trained.backbone_weights)
+        head = self._head(trained.recipe)
+        head.set_weights(trained.head_weights)
+        return backbone, head
+
+
+def _trained_layers(backbone: Backbone) -> int:
+    return sum(bool(layer.trainable_weights) for layer in backbone.model.layers)
+
+
+def _rate_factors(backbone: Backbone, decay: float) -> dict[int, float]:
+    """Of every variable, by its `id`: the block below the head has the factor `decay`."""
+    if decay == 1:
+        return {}
+    top = len(backbone.blocks)
+    blocks = block_of_variable(backbone.blocks)
+    return {variable: decay ** (top - block) for variable, block in blocks.items()}
