@@ -68,8 +68,8 @@ def _measured(folder: Path, weights: Path) -> dict[str, float]:
         from tl_keras.data.audit import examine
         from tl_keras.data.pixels import load_pictures
         from tl_keras.data.sources import load_images
-        from tl_keras.experiment.network_look import look_with_network
-        from tl_keras.experiment.stages import load_backbone
+        from tl_keras.experiment.audit import look_with_network
+        from tl_keras.experiment.prepare import load_backbone
         from tl_keras.results.audit_report import AuditReport
         from tl_keras.transfer.probing import pooled_blocks
 

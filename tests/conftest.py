@@ -19,6 +19,7 @@ from tl_keras.config.schema import ExperimentConfig
 from tl_keras.results import tables
 from tl_keras.results.choice import choose_run
 from tl_keras.results.comparisons import comparison_table
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.store import Ledger, Outcome, runs_table, write_json
 from tl_keras.results.test_results import TestResults
 
@@ -287,7 +288,9 @@ def _finished_outcome(strategy: str, seed: int, name: str) -> Outcome:
     probabilities = np.eye(2, dtype=np.float32)[answered] * 0.8 + 0.1
     row = _finished_row(strategy, seed, name)
     losses = np.full(20, row["selection_loss"])
-    return Outcome(row, history, probabilities[:20], losses, probabilities, {})
+    return Outcome(
+        FinishedRun.from_row(row), history, probabilities[:20], losses, probabilities, {}
+    )
 
 
 @pytest.fixture
@@ -314,7 +317,7 @@ def finish(tmp_path: Path) -> Callable[..., Path]:
         for strategy, seed in names:
             ledger.add(f"{strategy}-n5-s{seed}", _finished_outcome(strategy, seed, name))
         run_ids = [f"{strategy}-n5-s{seed}" for strategy, seed in names]
-        runs = runs_table([ledger.row(run_id) for run_id in run_ids])
+        runs = runs_table([ledger.run(run_id) for run_id in run_ids])
         predicted = {name: ledger.test_probabilities(name).argmax(axis=1) for name in run_ids}
         rows = dict.fromkeys(run_ids, np.arange(len(FINISHED_LABELS)))
         results = TestResults(FINISHED_LABELS, rows, predicted, FINISHED_CLASSES)

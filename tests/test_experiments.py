@@ -9,7 +9,7 @@ import pytest
 from tl_keras.config.files import json_schema, load_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.experiment.monitor import Silent
-from tl_keras.experiment.stages import prepare_images
+from tl_keras.experiment.prepare import prepare_images
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 DATA = FOLDER.parents[1] / "shared" / "data"

@@ -12,8 +12,9 @@ from PIL import Image
 
 import tl_keras.experiment.audit
 from tl_keras.commands.audit import main
+from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import WeightsError
-from tl_keras.experiment.stages import load_backbone
+from tl_keras.experiment.prepare import load_backbone
 
 TINY = ("backbone.name=Tiny", "backbone.weights=null", "backbone.image_size=32")
 Audit = Callable[..., Path]
@@ -128,10 +129,10 @@ def test_without_imagenet_weights_the_bundled_ones_say_so(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def offline(config: object) -> object:
-        if config.backbone.weights == "imagenet":  # type: ignore[attr-defined]
+    def offline(config: ExperimentConfig) -> object:
+        if config.backbone.weights == "imagenet":
             raise WeightsError("no network here.")
-        return load_backbone(config)  # type: ignore[arg-type]
+        return load_backbone(config)
 
     monkeypatch.setattr(tl_keras.experiment.audit, "load_backbone", offline)
     source = tmp_path / "parts.json"

@@ -11,7 +11,6 @@ import pytest
 
 from tl_keras.errors import ConfigError
 from tl_keras.evaluation.calibration import calibrate
-from tl_keras.experiment.decide import rows_of
 from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_experiment
 from tl_keras.serving.decision_record import other_decision, read_rule
 
@@ -134,9 +133,9 @@ def test_test_labels_change_neither_temperature_nor_threshold_nor_band(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import tl_keras.experiment.stages
+    import tl_keras.experiment.prepare
 
-    prepare = tl_keras.experiment.stages.prepare_images
+    prepare = tl_keras.experiment.prepare.prepare_images
 
     def relabelled(*arguments: Any) -> Any:
         images = prepare(*arguments)
@@ -145,7 +144,7 @@ def test_test_labels_change_neither_temperature_nor_threshold_nor_band(
         return images
 
     first = run_experiment(configure(tmp_path / "first")).decision
-    monkeypatch.setattr(tl_keras.experiment.stages, "prepare_images", relabelled)
+    monkeypatch.setattr(tl_keras.experiment.prepare, "prepare_images", relabelled)
     second = run_experiment(configure(tmp_path / "second")).decision
     assert first is not None and second is not None
     for key in ("temperature", "threshold", "rule", "review"):
@@ -171,16 +170,3 @@ def test_unequal_classes_weigh_by_their_shares(
     assert stored["rule"]["class_factors"] == pytest.approx([4 / 3, 2 / 3])
     assert stored["rule"]["positive"] == ["blue"]
     assert stored["positive_reason"].startswith("of two classes, it is the rarer one")
-
-
-def test_rows_of_a_run_are_those_of_its_draw() -> None:
-    from tl_keras.data.splits import Draw, Splits
-
-    draw = Draw(np.array([0, 1]), np.array([2]))
-    splits = Splits(pd.DataFrame(), {1: np.array([3, 4])}, {(1, None): draw})
-    rows = rows_of(pd.Series({"seed": 1, "train_per_class": pd.NA}), splits)
-    assert (rows.train.tolist(), rows.validation.tolist(), rows.test.tolist()) == (
-        [0, 1],
-        [2],
-        [3, 4],
-    )

@@ -13,7 +13,8 @@ from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import DataError
-from tl_keras.experiment.dry_run import _share, describe_plan
+from tl_keras.experiment.dry_run import describe_plan
+from tl_keras.experiment.strategies.duration import unfrozen_share
 from tl_keras.transfer.trainer import Trainer
 
 Configure = Callable[..., ExperimentConfig]
@@ -193,9 +194,9 @@ def test_views_take_less_time_than_new_changes_in_every_batch(configure: Configu
 def test_a_range_of_blocks_costs_what_a_step_passes_from_its_first_block_upwards() -> None:
     config = ExperimentConfig.model_validate({"name": "a", "data": {"folder": "photos"}})
     blocks = BACKBONES["MobileNetV2"].blocks
-    assert _share(config, "block_2:block_5") == 1 - 3 / len(blocks)
-    assert _share(config, "stem:stem") == _share(config, "all") == 1
-    assert _share(config, 2) == 2 / len(blocks)
+    assert unfrozen_share(config, "block_2:block_5") == 1 - 3 / len(blocks)
+    assert unfrozen_share(config, "stem:stem") == unfrozen_share(config, "all") == 1
+    assert unfrozen_share(config, 2) == 2 / len(blocks)
 
 
 def test_folds_take_the_place_of_the_test_split_and_search_each(configure: Configure) -> None:

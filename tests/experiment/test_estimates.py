@@ -131,9 +131,9 @@ def test_a_fold_is_no_hint_to_the_search_of_another(
     configure: Configure, result: ExperimentResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wrong labels on the images that fold 0 tests change nothing that fold 0 learns."""
-    import tl_keras.experiment.stages
+    import tl_keras.experiment.prepare
 
-    prepare = tl_keras.experiment.stages.prepare_images
+    prepare = tl_keras.experiment.prepare.prepare_images
 
     def relabelled(*arguments: Any) -> Any:
         images = prepare(*arguments)
@@ -141,7 +141,7 @@ def test_a_fold_is_no_hint_to_the_search_of_another(
         frame.loc[test, "class_index"] = (frame.loc[test, "class_index"] + 1) % 3
         return images
 
-    monkeypatch.setattr(tl_keras.experiment.stages, "prepare_images", relabelled)
+    monkeypatch.setattr(tl_keras.experiment.prepare, "prepare_images", relabelled)
     other = run_experiment(configure(tmp_path))
     assert other.trials is not None
     assert result.trials is not None

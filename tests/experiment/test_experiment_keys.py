@@ -26,11 +26,10 @@ from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
 from tl_keras.data.views import View
 from tl_keras.errors import TlKerasError
-from tl_keras.experiment.export import Exported, Exporter
-from tl_keras.experiment.run_maker import unpack
+from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.models.source_models import load_source
-from tl_keras.serving.verify import Verification
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import PhaseResult, TrainingGraph
 from tl_keras.transfer.trainer import Trainer
@@ -269,10 +268,9 @@ class Notes:
         self.note("cache", bank.cache.memory_bytes, bank.cache.folder)
         return bank.pixels[rows] + (0 if view is None else 1 + view.number)
 
-    def export(self, exporter: Exporter, run: pd.Series, targets: Sequence[str]) -> Exported:
-        self.note("export", run["run_id"], targets)
-        trained, found = unpack({}, run, exporter._config), Verification(1, 0.0, True)
-        return Exported(Path("1"), run["run_id"], trained, found, ("a", "b"), [])
+    def publish(self, prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> Path:
+        self.note("export", chosen.run_id, targets)
+        return Path("1")
 
     def enable_op_determinism(self) -> None:
         self.note("deterministic")
@@ -286,15 +284,15 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     """`outcome(config)`: all that an experiment gave to training and wrote down, as texts."""
     notes = Notes()
     # what takes longest and does not train
-    patch.setattr("tl_keras.experiment.stages.audit", remembering(audit))
-    patch.setattr("tl_keras.experiment.run_maker.load_pictures", remembering(load_pictures))
+    patch.setattr("tl_keras.experiment.prepare.audit", remembering(audit))
+    patch.setattr("tl_keras.experiment.workbench.load_pictures", remembering(load_pictures))
     patch.setattr("tl_keras.experiment.stages.write_report", lambda folder: None)
-    patch.setattr("tl_keras.experiment.conclusions.Concluder.explain", lambda _, runs, run_id: None)
-    patch.setattr("tl_keras.experiment.stages.load_source", notes.load_source)
+    patch.setattr("tl_keras.experiment.stages.explain", lambda prepared, runs, run_id: None)
+    patch.setattr("tl_keras.experiment.prepare.load_source", notes.load_source)
     patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
     patch.setattr("tl_keras.transfer.trainer.train_phase", notes.train_phase)
     patch.setattr("tl_keras.transfer.phases.scale_rates", notes.scale_rates)
-    patch.setattr(Exporter, "export", lambda *asked: notes.export(*asked))
+    patch.setattr("tl_keras.experiment.export.publish", notes.publish)
     patch.setattr(tf.config.experimental, "enable_op_determinism", notes.enable_op_determinism)
     patch.setattr(FeatureBank, "features", lambda *asked, **how: notes.features(*asked, **how))
     patch.setattr(Trainer, "probabilities", lambda _, trained, rows: np.full((len(rows), 3), 1 / 3))

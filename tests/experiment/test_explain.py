@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tl_keras.experiment.explain import MOST_UNSURE, MOST_WRONG, Explanation, explain
+from tl_keras.experiment.explain import MOST_UNSURE, MOST_WRONG, Explanation, explain_errors
 
 SIDE = 16
 
@@ -43,7 +43,7 @@ def explanation(tmp_path: Path) -> Explanation:
     )
     model = classifier()
     probabilities = np.asarray(model(photos[2:].astype(np.float32)))
-    return explain(model, photos, test, probabilities, ("red", "green"), tmp_path)
+    return explain_errors(model, photos, test, probabilities, ("red", "green"), tmp_path)
 
 
 def test_the_surest_wrong_answers_come_first_then_the_least_sure_right_ones(
@@ -85,7 +85,7 @@ def test_older_pictures_are_removed(explanation: Explanation, tmp_path: Path) ->
     stale.touch()
     model, photos = classifier(), pictures([250])
     test = pd.DataFrame({"image_id": ["one"], "class_index": [1]})
-    explain(model, photos, test, np.array([[0.9, 0.1]]), ("red", "green"), tmp_path)
+    explain_errors(model, photos, test, np.array([[0.9, 0.1]]), ("red", "green"), tmp_path)
     assert sorted(path.name for path in stale.parent.iterdir()) == ["01.jpg", "01_map.jpg"]
 
 
@@ -96,6 +96,6 @@ def test_only_so_many_are_shown(tmp_path: Path) -> None:
         {"image_id": [str(k) for k in range(count)], "class_index": [1] * 35 + [0] * (count - 35)}
     )
     probabilities = np.tile([0.9, 0.1], (count, 1))
-    found = explain(classifier(), photos, test, probabilities, ("red", "green"), tmp_path)
+    found = explain_errors(classifier(), photos, test, probabilities, ("red", "green"), tmp_path)
     assert found.table["right"].tolist() == [False] * MOST_WRONG + [True] * MOST_UNSURE
     assert found.facts["wrong"] == 35

@@ -3,7 +3,7 @@
 import io
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tl_keras.experiment.export
+import tl_keras.experiment.prepare
 import tl_keras.experiment.stages
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import fingerprint
@@ -20,11 +22,13 @@ from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
 from tl_keras.errors import ConfigError, DataError, ExportError, ResultsError, WeightsError
 from tl_keras.experiment.monitor import Silent
-from tl_keras.experiment.stages import ExperimentResult, Images, export_experiment, run_experiment
+from tl_keras.experiment.prepare import Images
+from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_experiment
 from tl_keras.models.blocks import find_blocks
 from tl_keras.models.networks import scaling_layer
 from tl_keras.models.source_card import write_source_model
 from tl_keras.models.source_models import load_source
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.store import Ledger, load_runs
 from tl_keras.serving.verify import verify_export
 from tl_keras.transfer.strategies import Run
@@ -123,7 +127,7 @@ class Listener(Silent):
     def trial(self, trial: Trial) -> None:
         self.trials.append(trial)
 
-    def run(self, run: Run, row: Mapping[str, Any]) -> None:
+    def run(self, run: Run, finished: FinishedRun) -> None:
         self.runs.append(run.run_id)
         if len(self.runs) == self.stop_after:
             raise KeyboardInterrupt
@@ -416,7 +420,7 @@ def test_a_target_that_cannot_be_written_is_left_out(
         raise ExportError("The converter cannot write this model.")
 
     monkeypatch.setattr("tl_keras.experiment.export.write_target", refuse)
-    monkeypatch.setattr("tl_keras.experiment.stages.check_targets", lambda names: None)
+    monkeypatch.setattr("tl_keras.experiment.prepare.check_targets", lambda names: None)
     folder, listener = shutil.copytree(result.folder, tmp_path / "colours"), Listener()
     assert export_experiment(folder, ["onnx"], monitor=listener).name == "2"
     assert "onnx is left out: The converter cannot write this model." in listener.warnings
@@ -474,7 +478,7 @@ def test_the_test_labels_change_nothing_but_the_figures_on_the_test_split(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    prepare = tl_keras.experiment.stages.prepare_images
+    prepare = tl_keras.experiment.prepare.prepare_images
 
     def relabelled(*arguments: Any) -> Images:
         images = prepare(*arguments)
@@ -482,7 +486,7 @@ def test_the_test_labels_change_nothing_but_the_figures_on_the_test_split(
         frame.loc[test, "class_index"] = (frame.loc[test, "class_index"] + 1) % 3
         return images
 
-    monkeypatch.setattr(tl_keras.experiment.stages, "prepare_images", relabelled)
+    monkeypatch.setattr(tl_keras.experiment.prepare, "prepare_images", relabelled)
     other = run_experiment(configure(tmp_path, export=True))
 
     def without_test(runs: pd.DataFrame) -> pd.DataFrame:
@@ -530,7 +534,7 @@ def test_a_folder_of_images_is_run_under_its_name(
         asked.append((arguments, settings))
         raise ReachedError
 
-    monkeypatch.setattr(tl_keras.experiment.stages, "load_source", load_source)
+    monkeypatch.setattr(tl_keras.experiment.prepare, "load_source", load_source)
     with pytest.raises(ReachedError):
         run_experiment(photos)
     assert asked == [(("MobileNetV2",), {"image_size": 160, "alpha": None, "weights": "imagenet"})]
@@ -822,7 +826,7 @@ def test_a_kill_before_the_record_of_the_export_loses_no_source_model(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(tl_keras.experiment.stages, "export_source_model", killed)
+        patch.setattr(tl_keras.experiment.export, "export_source_model", killed)
         with pytest.raises(KeyboardInterrupt):
             run_experiment(from_faces())
     result = run_experiment(from_faces())
@@ -953,11 +957,11 @@ def test_a_searched_cut_is_the_one_that_probes_choose(
 ) -> None:
     seen: list[int] = []
 
-    def first_block(backbone: Any, pixels: np.ndarray, *others: np.ndarray) -> str:
-        seen.append(len(pixels))
+    def first_block(table: pd.DataFrame) -> str:
+        seen.append(int(table["images"].iloc[0]))
         return "stem"
 
-    monkeypatch.setattr(tl_keras.experiment.stages, "choose_cut", first_block)
+    monkeypatch.setattr(tl_keras.experiment.prepare, "choose_block", first_block)
     listener = Listener()
     result = run_experiment(
         configure(

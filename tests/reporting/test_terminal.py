@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.reporting.terminal import TerminalMonitor, show_decision, show_probes, show_summary
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
 
@@ -147,7 +148,7 @@ def test_a_finished_run_is_one_line() -> None:
     screen = console()
     with TerminalMonitor(screen) as monitor:
         monitor.plan((RUN,), 0)
-        monitor.run(RUN, ROW)
+        monitor.run(RUN, FinishedRun.from_row(ROW))
     line = "  fine-tuning (2 blocks), 10 per class, seed 1: validation 0.900, test 0.876 (3 s)"
     assert line in shown(screen).splitlines()
 
@@ -206,7 +207,7 @@ def test_a_run_is_a_seed_or_a_fold() -> None:
     for folds, name in ((None, "seed 1"), (5, "fold 2 of 5")):
         screen = console()
         with TerminalMonitor(screen, folds) as monitor:
-            monitor.run(RUN, row)
+            monitor.run(RUN, FinishedRun.from_row(row))
         assert f", {name}: validation 0.900, test 0.800 (3 s)" in shown(screen)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tl_keras.results.choice import Choice, choose_run, follows
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.store import runs_table
 
 NAMES = {
@@ -42,7 +43,8 @@ def choose(
 ) -> Choice:
     losses = {row["run_id"]: row["losses"] for row in rows}
     runs = runs_table(
-        [
+        FinishedRun.from_row(columns)
+        for columns in [
             {name: value for name, value in row.items() if name != "losses"}
             | {"selection_loss": float(row["losses"].mean())}
             for row in rows

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from tl_keras.results.comparisons import COLUMNS, comparison_table
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.store import runs_table
 from tl_keras.results.test_results import TestResults
 
@@ -30,7 +31,7 @@ def table() -> pd.DataFrame:
                     }
                 )
                 predicted[run_id] = np.where(np.arange(100) < wrong, 1 - LABELS, LABELS)
-    runs = runs_table(rows)
+    runs = runs_table(map(FinishedRun.from_row, rows))
     everywhere = dict.fromkeys(predicted, np.arange(100))
     return comparison_table(runs, TestResults(LABELS, everywhere, predicted, ("a", "b")))
 
@@ -77,7 +78,7 @@ def test_one_strategy_alone_has_no_pairs() -> None:
         "seed": 0,
     }
     results = TestResults(LABELS, {"a": np.arange(2)}, {"a": np.array([0, 1])}, ("a", "b"))
-    table = comparison_table(runs_table([row]), results)
+    table = comparison_table(runs_table([FinishedRun.from_row(row)]), results)
     assert tuple(table) == COLUMNS
     assert table.empty
 
@@ -94,7 +95,7 @@ def test_feature_extraction_is_always_what_others_are_compared_with() -> None:
         for strategy, depth in (("from_scratch", "all"), ("feature_extraction", "0"))
         for seed in (0, 1)
     ]
-    runs = runs_table(rows)
+    runs = runs_table(map(FinishedRun.from_row, rows))
     names = runs["run_id"].tolist()
     answers = {name: np.zeros(4, int) for name in names}
     tested = dict.fromkeys(names, np.arange(4))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.learning_curves import Curve, curve_facts, curve_table, learning_curves
 from tl_keras.results.store import runs_table
 from tl_keras.results.test_results import TestResults
@@ -40,7 +41,9 @@ def experiment(
                 predicted[run_id] = (np.arange(IMAGES) >= right * IMAGES).astype(int)
     tested = dict.fromkeys(predicted, np.arange(IMAGES))
     names = [str(number) for number in range(classes)]
-    return runs_table(rows), TestResults(np.zeros(IMAGES, int), tested, predicted, names)
+    return runs_table(map(FinishedRun.from_row, rows)), TestResults(
+        np.zeros(IMAGES, int), tested, predicted, names
+    )
 
 
 def curves_of(*given: Any, **settings: Any) -> tuple[list[Curve], TestResults]:

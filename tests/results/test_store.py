@@ -11,6 +11,7 @@ import pytest
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.store import Ledger, Outcome, load_runs, runs_table
 
 PROBABILITIES = np.array([[0.25, 0.75], [1.0, 0.0]], np.float32)
@@ -30,7 +31,7 @@ def ledger(tmp_path: Path) -> Ledger:
 def outcome(**values: Any) -> Outcome:
     history = pd.DataFrame({"run_id": ["a"], "phase": ["head"], "epoch": [1], "loss": [0.1]})
     return Outcome(
-        {"run_id": "a", "test_accuracy": 0.1 + 0.2, "unfrozen_blocks": None} | values,
+        FinishedRun.from_row({"run_id": "a", "test_accuracy": 0.1 + 0.2} | values),
         history,
         PROBABILITIES[:1],
         np.array([0.25]),
@@ -42,7 +43,7 @@ def outcome(**values: Any) -> Outcome:
 def test_a_run_is_read_as_it_was_written(ledger: Ledger) -> None:
     ledger.add("a", outcome())
     assert ledger.is_finished("a")
-    assert ledger.row("a") == outcome().row
+    assert ledger.run("a") == outcome().run
     assert np.array_equal(ledger.test_probabilities("a"), PROBABILITIES)
     assert np.array_equal(ledger.validation_probabilities("a"), outcome().validation_probabilities)
     assert ledger.selection_losses("a").tolist() == [0.25]
@@ -75,7 +76,12 @@ def test_a_run_is_not_finished_before_it_is_complete(
 
 def test_histories_are_joined_without_turning_epochs_into_fractions(ledger: Ledger) -> None:
     nothing = Outcome(
-        {}, pd.DataFrame({"run_id": []}), PROBABILITIES, np.zeros(1), PROBABILITIES, {}
+        FinishedRun.from_row({}),
+        pd.DataFrame({"run_id": []}),
+        PROBABILITIES,
+        np.zeros(1),
+        PROBABILITIES,
+        {},
     )
     ledger.add("majority", nothing)
     ledger.add("a", outcome())
@@ -261,8 +267,8 @@ def test_another_division_is_refused(ledger: Ledger) -> None:
 
 def test_the_columns_of_the_runs_have_the_same_types_whatever_the_values() -> None:
     columns = {"unfrozen_blocks": "2", "train_per_class": 5, "weights": "imagenet"}
-    full = runs_table([columns])
-    empty = runs_table([dict.fromkeys(columns)])
+    full = runs_table([FinishedRun.from_row(columns)])
+    empty = runs_table([FinishedRun.from_row({})])
     assert full.dtypes.to_dict() == empty.dtypes.to_dict()
     assert pd.api.types.is_integer_dtype(empty["train_per_class"])
 
@@ -270,7 +276,8 @@ def test_the_columns_of_the_runs_have_the_same_types_whatever_the_values() -> No
 def test_runs_of_several_experiments_are_one_table(tmp_path: Path) -> None:
     for name, size in (("a", 5), ("b", None)):
         (tmp_path / name).mkdir()
-        runs = runs_table([{"experiment": name, "train_per_class": size, "weights": None}])
+        columns = {"experiment": name, "train_per_class": size, "weights": None}
+        runs = runs_table([FinishedRun.from_row(columns)])
         runs.to_parquet(tmp_path / name / "runs.parquet")
     (tmp_path / "notes.txt").touch()
     loaded = load_runs(tmp_path)

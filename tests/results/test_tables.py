@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.store import runs_table
 from tl_keras.results.tables import (
     confusion_table,
@@ -51,7 +52,8 @@ def row(strategy: str, seed: int, depth: str | None = None, **values: Any) -> di
 def runs() -> pd.DataFrame:
     """Feature extraction has 2 and 3 of 4 right, fine-tuning 3 and 4."""
     return runs_table(
-        [
+        FinishedRun.from_row(columns)
+        for columns in [
             row("feature_extraction", 0, "0", test_accuracy=0.5, phase_2_seconds=0.0),
             row("feature_extraction", 1, "0", test_accuracy=0.75, phase_2_seconds=4.0),
             row("fine_tuning", 0, "2", test_accuracy=0.75),
@@ -135,7 +137,9 @@ def test_strategies_are_compared_within_their_size() -> None:
         else wrong
         for r in rows
     }  # fmt: skip
-    summary = summary_table(runs_table(rows), results_of(predicted, ("a", "b")))
+    summary = summary_table(
+        runs_table(map(FinishedRun.from_row, rows)), results_of(predicted, ("a", "b"))
+    )
     assert summary["difference"].dropna().tolist() == [-1.0, 1.0]
 
 
@@ -145,7 +149,9 @@ def test_all_images_as_the_size_are_compared_too() -> None:
         for strategy, depth in (("feature_extraction", "0"), ("from_scratch", "all"))
     ]
     predicted = {rows[0]["run_id"]: LABELS, rows[1]["run_id"]: 1 - LABELS}
-    summary = summary_table(runs_table(rows), results_of(predicted, ("a", "b")))
+    summary = summary_table(
+        runs_table(map(FinishedRun.from_row, rows)), results_of(predicted, ("a", "b"))
+    )
     assert summary["difference"].tolist()[1] == -1.0
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.store import runs_table
 from tl_keras.results.test_results import (
     TestResults,
@@ -23,7 +24,8 @@ FOLDS = [np.arange(10), np.arange(10, 20), np.arange(0, 20, 2), np.arange(1, 20,
 
 def runs(strategy: str, seeds: int = 4) -> pd.DataFrame:
     return runs_table(
-        [
+        FinishedRun.from_row(columns)
+        for columns in [
             {
                 "run_id": f"{strategy}-s{seed}",
                 "strategy": strategy,

@@ -6,22 +6,47 @@ overrides and words the errors.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import core_schema
 
 from tl_keras.backbone_table import BACKBONES
+from tl_keras.strategy_table import STRATEGIES
 
-Strategy = Literal[
-    "majority_class",
-    "from_scratch",
-    "linear_probe",
-    "feature_extraction",
-    "fine_tuning",
-    "searched",
-]
+
+class NameOf:
+    """Marks a string as the name of a row of a table, also of rows that are added later."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        """Take over the table, by name."""
+        self._table = table
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        return core_schema.no_info_after_validator_function(self._known, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: Any, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self._table)}
+
+    def _known(self, name: str) -> str:
+        if name not in self._table:
+            raise ValueError(f"must be one of {', '.join(self._table)}; got {name}")
+        return name
+
+
+Strategy = Annotated[str, NameOf(STRATEGIES)]
 RANGE_PATTERN = r"^[^:]+:[^:]+$"
 BlockRange = Annotated[str, Field(pattern=RANGE_PATTERN)]
 Depth = Annotated[int, Field(ge=1)] | Literal["all"] | BlockRange
@@ -514,9 +539,9 @@ class ExperimentConfig(_Section):
             "fine_tuning",
         ),
         min_length=1,
-        description="What to compare. majority_class always answers the commonest class; "
-        "linear_probe is a logistic regression on the block that cross-validation chooses; "
-        "searched is fine-tuning as a search on validation images chose it.",
+        description="What to compare, by what is trained. "
+        + "; ".join(f"{spec.name}: {spec.trains}" for spec in STRATEGIES.values())
+        + ".",
     )
     fine_tuning: FineTuningConfig = FineTuningConfig()
     search: SearchConfig = SearchConfig()

@@ -1,15 +1,26 @@
-"""Advice on an experiment without running it: what to borrow, in seconds."""
+"""The stage that says what to borrow, in seconds, and the same without an experiment."""
 
 import numpy as np
 
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.data.pixels import load_pictures
 from tl_keras.experiment.monitor import Monitor
-from tl_keras.experiment.stages import load_backbone, prepare_images
+from tl_keras.experiment.prepare import Prepared, load_backbone, prepare_images
+from tl_keras.experiment.workbench import Workbench
+from tl_keras.models.source_card import SourceCard
+from tl_keras.results.store import write_json
+from tl_keras.strategy_table import borrowing
 from tl_keras.transfer.advice import Advice, advise
-from tl_keras.transfer.linear_probe import LinearProbes
 from tl_keras.transfer.measurements import measure
-from tl_keras.transfer.trainer import LabelledImages
+
+
+def write_advice(prepared: Prepared) -> None:
+    """Say what to borrow, once, where anything is borrowed, and write `advice.json`."""
+    record = prepared.store.folder / "advice.json"
+    if record.exists() or not borrowing(prepared.config.strategies):
+        return
+    advice = _advice(prepared.bench, prepared.card, prepared.images.splits.labelled(seed=0))
+    write_json(record, advice.as_dict())
+    prepared.monitor.advise(advice)
 
 
 def advise_on(config: ExperimentConfig, monitor: Monitor, seed: int = 0) -> Advice:
@@ -30,16 +41,11 @@ def advise_on(config: ExperimentConfig, monitor: Monitor, seed: int = 0) -> Advi
     backbone, card = load_backbone(config)
     images = prepare_images(config, monitor)
     rows = images.splits.labelled(seed)
-    table = images.audit.table
-    monitor.stage("Decoding the images")
-    pixels = load_pictures(
-        table.frame["path"].tolist(),
-        rows,
-        image_size=config.backbone.image_size,
-        resize=config.data.resize,
-    )
-    labels = table.frame["class_index"].to_numpy(np.int64)
-    labelled = LabelledImages(pixels, labels, len(table.classes))
-    monitor.stage("Measuring what to borrow")
-    probes = LinearProbes(backbone, labelled, table.frame["group"].to_numpy(str), rows)
-    return advise(measure(backbone, card, labelled, probes, rows))
+    return _advice(Workbench(config, backbone, images.table, rows, monitor), card, rows)
+
+
+def _advice(bench: Workbench, card: SourceCard | None, rows: np.ndarray) -> Advice:
+    """Drawn from training and validation images alone."""
+    images, probes = bench.images, bench.probes
+    bench.monitor.stage("Measuring what to borrow")
+    return advise(measure(bench.backbone, card, images, probes, rows))

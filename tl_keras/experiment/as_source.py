@@ -1,71 +1,71 @@
 """A finished experiment as a source model for other experiments."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.data.rows import Rows
-from tl_keras.models.backbone import Backbone
+from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.train import making
 from tl_keras.models.block_statistics import block_statistics, scaled_batches
 from tl_keras.models.source_card import SourceCard, write_source_model
-from tl_keras.results.environment import versions
+from tl_keras.models.source_folder import SOURCE_MODEL_FOLDER
+from tl_keras.results.finished_run import FinishedRun
 
 
-def export_source_model(
-    folder: Path,
-    backbone: Backbone,
-    pixels: Rows,
-    training_rows: np.ndarray,
-    facts: Mapping[str, Any],
-) -> None:
-    """Write a run's backbone with its card, and what its blocks answer to the training images.
+def export_source_model(prepared: Prepared, chosen: FinishedRun) -> None:
+    """Keep the backbone of a run for other experiments, if it is whole and was changed.
+
+    It is written with its card and with what its blocks answer to the training images; an
+    earlier one is replaced.
 
     Args:
-        folder: To write; an existing one is replaced.
-        backbone: With the weights of the run.
-        pixels: uint8 (n, size, size, 3), 0..255, which may be mapped from a file.
-        training_rows: Positions of the run's training images.
-        facts: From `source_facts`.
+        prepared: the experiment.
+        chosen: a finished run, whose weights must still be there.
     """
-    batches = scaled_batches(backbone.spec, pixels, training_rows)
+    if not chosen.spec.changes_backbone:
+        return
+    weights = prepared.store.weights(chosen.run_id)
+    backbone = making(chosen.strategy).trained_backbone(prepared, chosen, weights)
+    if backbone is None or not backbone.is_whole:
+        return
+    pixels, rows = prepared.bench.images.pixels, prepared.draw_of(chosen).train
+    batches = scaled_batches(backbone.spec, pixels, rows)
     statistics = block_statistics(backbone.model, backbone.blocks, batches)
+    facts = source_facts(chosen, prepared.config, backbone.spec.scaling, prepared.card)
+    folder = prepared.store.folder / SOURCE_MODEL_FOLDER
     write_source_model(folder, backbone.model, {**facts, "block_statistics": statistics})
 
 
 def source_facts(
-    row: Mapping[str, Any], config: ExperimentConfig, scaling: str, card: SourceCard | None
+    run: FinishedRun, config: ExperimentConfig, scaling: str, card: SourceCard | None
 ) -> dict[str, Any]:
     """The card of the backbone that a run trained, as JSON types.
 
     Args:
-        row: Of the run, as in `runs.csv`.
+        run: The run.
         config: Of the experiment.
         scaling: As in `BackboneSpec.scaling`.
         card: Of the source that the experiment's backbone came from.
     """
-    source = None if row["strategy"] == "from_scratch" else card
+    source = card if run.spec.borrows else None
     return {
         "name": config.name,
         "backbone": config.backbone.name,
         "alpha": config.backbone.alpha,
-        "images": _images_seen(row["training_images"], source),
-        "classes": row["classes"],
+        "images": _images_seen(run.training_images, source),
+        "classes": run.classes,
         "image_size": config.backbone.image_size,
         "channels": 3,
         "scaling": scaling,
         "licence": "unknown",
-        "generated": row["generated_images"],
-        "description": _description(row["strategy"], config.name, source),
+        "generated": run.generated_images,
+        "description": _description(run, config.name, source),
         "started_from": None if source is None else source.name,
-        "run_id": row["run_id"],
-        "held_out_accuracy": row["test_accuracy"],
-        "held_out_images": row["test_images"],
-        "seconds": row["phase_1_seconds"] + row["phase_2_seconds"],
-        "versions": {name: row[f"{name}_version"] for name in versions()},
-        "configuration_hash": row["configuration_hash"],
+        "run_id": run.run_id,
+        "held_out_accuracy": run.test["accuracy"],
+        "held_out_images": run.test_images,
+        "seconds": run.seconds,
+        "versions": dict(run.versions),
+        "configuration_hash": run.configuration_hash,
         "configuration": config.as_dict(),
     }
 
@@ -77,8 +77,8 @@ def _images_seen(training_images: int, source: SourceCard | None) -> int | None:
     return None if source.images is None else source.images + training_images
 
 
-def _description(strategy: str, experiment: str, source: SourceCard | None) -> str:
-    if strategy == "from_scratch":
+def _description(run: FinishedRun, experiment: str, source: SourceCard | None) -> str:
+    if not run.spec.borrows:
         return f"Trained from scratch on the images of experiment {experiment}."
     start = "random weights" if source is None else source.name
     return f"Fine-tuned from {start} on the images of experiment {experiment}."

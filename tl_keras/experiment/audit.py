@@ -1,21 +1,27 @@
 """A whole audit of images: files, copies, labels, and pictures of the same thing."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from tl_keras.config.schema import BUNDLED_BACKBONE, ExperimentConfig
 from tl_keras.data.audit import Audit, examine
-from tl_keras.data.duplicate_groups import duplicates_across_given_splits
+from tl_keras.data.duplicate_groups import duplicates_across_given_splits, keep_together
 from tl_keras.data.findings import in_order
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.errors import WeightsError
 from tl_keras.experiment.monitor import Monitor
-from tl_keras.experiment.network_look import look_with_network
-from tl_keras.experiment.stages import load_backbone
+from tl_keras.experiment.prepare import Prepared, load_backbone
 from tl_keras.models.backbone import Backbone
+from tl_keras.reporting.audit_page import audit_facts
 from tl_keras.results.audit_report import AuditReport
+from tl_keras.results.store import write_json
+from tl_keras.strategy_table import borrowing
+from tl_keras.transfer.embedding_matches import embedding_matches
+from tl_keras.transfer.label_errors import check_labels
 from tl_keras.transfer.probing import pooled_blocks
 
 # Of fewer images the network says nothing worth a forward pass.
@@ -59,6 +65,63 @@ def audit_images(
         blocks = _features(config, checked, backbone)
         report = look_with_network(report, blocks, np.arange(len(checked.table.frame)))
     return replace(report, notes=(*notes, *report.notes))
+
+
+def report_audit(prepared: Prepared) -> None:
+    """Write what was found among an experiment's images, once.
+
+    Labels are looked at too where source weights are there that can judge.
+    """
+    record = prepared.store.folder / "audit.json"
+    if record.exists():
+        return
+    config, bench = prepared.config, prepared.bench
+    report = AuditReport(config.name, prepared.images.listed, prepared.images.audit)
+    if borrowing(config.strategies) and config.backbone.weights is not None:
+        report = look_with_network(report, bench.pooled_blocks(), bench.rows)
+        for text in report.label_warnings():
+            prepared.monitor.warn(text)
+    for name, table in report.tables().items():
+        prepared.store.write(name, table)
+    write_json(record, audit_facts(report))
+
+
+def look_with_network(
+    report: AuditReport, blocks: Sequence[tuple[str, np.ndarray]], rows: np.ndarray
+) -> AuditReport:
+    """Add to an audit what features tell.
+
+    Args:
+        report: of the images.
+        blocks: name and pooled features (n, features) of each block, from input to output.
+        rows: positions of these n images among the readable ones.
+    """
+    together = keep_together(report.audit.table, report.audit.duplicates)
+    frame = together.frame.iloc[rows]
+    groups = frame["group"].to_numpy(str)
+    labels = check_labels(blocks, frame["class_index"].to_numpy(np.int64), groups)
+    suspects = labels.suspects.assign(position=rows[labels.suspects["position"].to_numpy(int)])
+    pairs = embedding_matches(blocks[-1][1], np.unique(groups, return_inverse=True)[1].reshape(-1))
+    return replace(
+        report,
+        labels=replace(labels, suspects=suspects),
+        matches=_named(frame, pairs),
+        notes=(*report.notes, *([labels.note] if labels.note else [])),
+    )
+
+
+def _named(frame: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    firsts, seconds = (frame.iloc[pairs[side].to_numpy(np.int64)] for side in ("first", "second"))
+    return pd.DataFrame(
+        {
+            "image_id": firsts["image_id"].to_numpy(),
+            "other_image_id": seconds["image_id"].to_numpy(),
+            "label": firsts["label"].to_numpy(),
+            "other_label": seconds["label"].to_numpy(),
+            "similarity": pairs["similarity"].to_numpy(float),
+            "closeness": pairs["closeness"].to_numpy(float),
+        }
+    )
 
 
 def _backbone(config: ExperimentConfig, notes: list[str]) -> Backbone:

@@ -2,27 +2,25 @@
 
 import json
 
-from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Splits
 from tl_keras.errors import ResultsError, WeightsError
 from tl_keras.experiment.monitor import Silent
-from tl_keras.experiment.stages import load_backbone, prepare_images
+from tl_keras.experiment.prepare import load_backbone, prepare_images
+from tl_keras.experiment.strategies.duration import (
+    TRACE_SECONDS,
+    training_seconds,
+    unfrozen_share,
+)
+from tl_keras.experiment.train import making
 from tl_keras.models.source_models import read_source_card
 from tl_keras.results.store import Ledger
+from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.source_checks import source_notes
-from tl_keras.transfer.strategies import AUGMENTATIONS, Run, plan_runs
+from tl_keras.transfer.strategies import plan_runs
 
-# Measured with MobileNetV2 (0.3 G multiply-adds at 224 px) at 96 px on two cores: 500 images a
-# second forwards, three times that work for a training step, 15 s to trace a whole network.
-_GFLOPS_PER_SECOND = 500 * 0.3 * (96 / 224) ** 2
-_TRACE_SECONDS = 15.0
-_HEAD_SECONDS = 3.0
-# Of a linear probe: divisions times folds, and seconds of one fold with 100 images.
-_FOLDS, _FOLD_SECONDS = 20, 0.02
+# Loading TensorFlow and the weights, looking at the images.
 _START_SECONDS = 25.0
-# Early stopping ends most trainings before the last epoch allowed.
-_SHARE_OF_EPOCHS = 0.5
 
 
 def describe_plan(config: ExperimentConfig, *, fresh: bool = False) -> str:
@@ -49,10 +47,10 @@ def describe_plan(config: ExperimentConfig, *, fresh: bool = False) -> str:
         warnings.warn(note)
     validated = [len(splits.draws[run.seed, run.train_per_class].validation) for run in runs]
     seconds = _START_SECONDS + sum(
-        _run_seconds(run, config, train, validation)
+        making(run.strategy).seconds(run, config, train, validation)
         for run, train, validation in zip(runs, trained, validated, strict=True)
     )
-    if "searched" in config.strategies:
+    if _searches(config):
         seconds += _search_seconds(config, max(trained), max(validated))
     return "\n".join(
         [
@@ -110,8 +108,12 @@ def _tested(config: ExperimentConfig, splits: Splits) -> str:
     return f"each tested {times}, in one of {estimate.folds} folds"
 
 
+def _searches(config: ExperimentConfig) -> bool:
+    return any(STRATEGIES[name].unfrozen == "found" for name in config.strategies)
+
+
 def _search_lines(config: ExperimentConfig) -> list[str]:
-    if "searched" not in config.strategies:
+    if not _searches(config):
         return []
     sizes, folds = len(config.data.training_sizes), config.search.folds
     per_size = f"{config.search.max_trials} trials ({config.search.oracle})"
@@ -121,56 +123,16 @@ def _search_lines(config: ExperimentConfig) -> list[str]:
     return [f"Search: {per_size}" + (f" for each of {' and of '.join(each)}" if each else "")]
 
 
-def _run_seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
-    if run.strategy == "majority_class":
-        return 0.0
-    if run.strategy == "linear_probe":
-        spec = BACKBONES[config.backbone.name]
-        forward = spec.gflops * (config.backbone.image_size / 224) ** 2 / _GFLOPS_PER_SECOND
-        # Every fold of every block is a decomposition of a matrix with a row per image.
-        folds = len(spec.blocks) * _FOLDS * _FOLD_SECONDS * (train / 100) ** 2
-        return _HEAD_SECONDS + forward * (train + validation) + folds
-    depth = {"from_scratch": "all", "searched": "all"}.get(run.strategy, run.unfrozen_blocks or 0)
-    training = config.training
-    phase = training.from_scratch if run.strategy == "from_scratch" else training.phase_2
-    candidates = len(AUGMENTATIONS) if training.augmentation == "search" else 1
-    return candidates * _training_seconds(config, depth, phase.epochs, train, validation)
-
-
 def _search_seconds(config: ExperimentConfig, train: int, validation: int) -> float:
     depths = config.search.unfrozen_blocks
     per_trial = [
-        _training_seconds(config, depth, config.training.phase_2.epochs, train, validation)
+        training_seconds(config, depth, config.training.phase_2.epochs, train, validation)
         for depth in depths
     ]
-    traces = sum(_TRACE_SECONDS * _share(config, depth) for depth in depths)
+    traces = sum(TRACE_SECONDS * unfrozen_share(config, depth) for depth in depths)
     trainings = len(config.data.training_sizes) * config.search.max_trials * config.search.folds
     trainings *= config.estimate.runs or 1
     return trainings * sum(per_trial) / len(depths) + traces
-
-
-def _training_seconds(
-    config: ExperimentConfig, depth: int | str, epochs: int, train: int, validation: int
-) -> float:
-    """Phase 1 and, if anything is unfrozen, phase 2, whose cost is that of the unfrozen share."""
-    backbone = config.backbone
-    spec = BACKBONES[backbone.name]
-    forward = spec.gflops * (backbone.image_size / 224) ** 2 / _GFLOPS_PER_SECOND
-    share = _share(config, depth)
-    changes = config.training.augmentation != "none"
-    views = config.training.augmented_views if changes else 0
-    through_frozen = 1 - share if changes and not views else 0.0
-    per_epoch = forward * (train * (3 * share + through_frozen) + validation * share)
-    frozen_pass = forward * (train * max(1, views) + validation)
-    return _HEAD_SECONDS + frozen_pass + _SHARE_OF_EPOCHS * epochs * per_epoch
-
-
-def _share(config: ExperimentConfig, depth: int | str) -> float:
-    """Of the network that a training step passes: from the lowest unfrozen block upwards."""
-    blocks = BACKBONES[config.backbone.name].blocks
-    if isinstance(depth, int) or depth == "all":
-        return (len(blocks) if depth == "all" else int(depth)) / len(blocks)
-    return 1 - blocks.index(depth.partition(":")[0]) / len(blocks)
 
 
 def _rounded(seconds: float) -> str:

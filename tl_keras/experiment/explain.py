@@ -10,9 +10,13 @@ import pandas as pd
 from PIL import Image
 
 from tl_keras.data.rows import Rows
+from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.train import making
 from tl_keras.models.grad_cam import GradCam
 from tl_keras.models.heat import overlay
 from tl_keras.models.map_check import randomisation_check
+from tl_keras.results.finished_run import run_of
+from tl_keras.results.store import write_json
 
 # The folder of the pictures, and the columns of the table.
 FOLDER = "errors"
@@ -35,7 +39,32 @@ class Explanation:
     facts: dict[str, float | int | str]
 
 
-def explain(
+def explain(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> None:
+    """Draw the worst errors of a run, once, while its weights are there.
+
+    Args:
+        prepared: the experiment.
+        runs: as `runs.csv`.
+        run_id: of the run.
+    """
+    store, chosen = prepared.store, run_of(runs, run_id)
+    record = store.folder / "errors.json"
+    if record.exists() or not chosen.spec.exportable:
+        return
+    prepared.monitor.stage("Looking at the errors")
+    explained = explain_errors(
+        making(chosen.strategy).model(prepared, chosen, store.weights(run_id)),
+        prepared.bench.images.pixels,
+        prepared.images.table.frame.iloc[prepared.test_of(chosen)],
+        store.test_probabilities(run_id),
+        prepared.classes,
+        store.folder,
+    )
+    store.write("errors", explained.table)
+    write_json(record, {"run_id": run_id, **explained.facts})
+
+
+def explain_errors(
     model: keras.Model,
     pixels: Rows,
     test: pd.DataFrame,

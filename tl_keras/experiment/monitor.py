@@ -1,8 +1,8 @@
 """Who hears how an experiment goes on."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
@@ -26,7 +26,7 @@ class Monitor(Protocol):
     def trial(self, trial: Trial) -> None:
         """A trial of the search is finished."""
 
-    def run(self, run: Run, row: Mapping[str, Any]) -> None:
+    def run(self, run: Run, finished: FinishedRun) -> None:
         """A run is finished."""
 
 
@@ -38,4 +38,4 @@ class Silent:
     def advise(self, advice: Advice) -> None: ...
     def plan(self, runs: tuple[Run, ...], finished: int) -> None: ...
     def trial(self, trial: Trial) -> None: ...
-    def run(self, run: Run, row: Mapping[str, Any]) -> None: ...
+    def run(self, run: Run, finished: FinishedRun) -> None: ...

@@ -29,6 +29,14 @@ class Cost:
     megabytes: float
     milliseconds_per_image: float
 
+    def columns(self) -> dict[str, float]:
+        """As columns of the table of runs."""
+        return {
+            "parameters": self.parameters,
+            "classifier_megabytes": self.megabytes,
+            "milliseconds_per_image": self.milliseconds_per_image,
+        }
+
 
 def cost_of(model: keras.Model) -> Cost:
     """Measure a model that takes images, 0..255 (batch, size, size, 3)."""

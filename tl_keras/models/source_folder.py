@@ -6,6 +6,7 @@ from typing import Any
 
 from tl_keras.errors import WeightsError
 from tl_keras.models.source_card import CARD_FILE
+from tl_keras.strategy_table import STRATEGIES, with_trait
 
 # In the results folder of an experiment.
 SOURCE_MODEL_FOLDER = "source_model"
@@ -49,10 +50,10 @@ def _reason(folder: Path, config: dict[str, Any]) -> str:
         )
     if chosen is None:
         return (
-            "it is not finished, or the majority class was all it ran. Run it to the end, with "
-            "from_scratch or fine_tuning among its strategies."
+            "it is not finished, or has no run that is a model. Run it to the end, with one of "
+            f"{', '.join(with_trait('changes_backbone'))} among its strategies."
         )
-    if config["backbone"].get("cut", "top") != "top" and chosen["strategy"] != "from_scratch":
+    if config["backbone"].get("cut", "top") != "top" and STRATEGIES[chosen["strategy"]].borrows:
         return (
             "its backbone was cut, and a part of a network is no source. Run it with backbone.cut "
             "top under another name."

@@ -10,12 +10,11 @@ from tl_keras.evaluation.comparison import points
 from tl_keras.reporting.decision_words import found_and_flagged
 from tl_keras.results.finished import Results
 from tl_keras.results.learning_curves import FARTHEST
-from tl_keras.results.test_results import REFERENCE, kind_name, rows_like, strategy_name
+from tl_keras.results.test_results import kind_name, rows_like, strategy_name
+from tl_keras.strategy_table import STRATEGIES, with_trait
 
 Row = Mapping[Any, Any]
 
-# With which the choice is compared.
-BASELINES = ("from_scratch", REFERENCE, "linear_probe")
 # A class that is recognised less often is named in the answer.
 WEAK_RECALL = 0.8
 
@@ -82,7 +81,7 @@ def _compared(results: Results) -> str:
         return "Nothing else was trained to compare it with."
     own = rows_like(table, chosen, ["train_per_class"])
     name, parts = strategy_name(chosen), []
-    for other in BASELINES:
+    for other in with_trait("yardstick"):
         for mine, theirs, sign in (("a", "b", 1), ("b", "a", -1)):
             rows = own[(own[f"{mine}_name"] == name) & (own[theirs] == other)]
             parts += [_against(row, theirs, sign) for row in rows.to_dict("records")]
@@ -175,7 +174,7 @@ def _unused_photos(results: Results) -> Iterator[str]:
 
 def _law_of(curve: Row, run: Row) -> Row | None:
     laws = [law for law in curve["laws"] if law["strategy"] == run["strategy"]]
-    if run["strategy"] == "fine_tuning":
+    if STRATEGIES[run["strategy"]].unfrozen == "asked":
         laws = [law for law in laws if law["unfrozen_blocks"] == run["unfrozen_blocks"]]
     return laws[0] if laws else None
 

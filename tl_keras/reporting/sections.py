@@ -20,6 +20,7 @@ from tl_keras.reporting.plots import (
 )
 from tl_keras.results.finished import Results
 from tl_keras.results.test_results import rows_like, strategy_name
+from tl_keras.strategy_table import STRATEGIES, with_trait
 
 # Of classes, in a confusion matrix that can still be read on a page.
 MOST_CLASSES = 40
@@ -72,7 +73,7 @@ def _comparisons(results: Results) -> Cells | None:
             row["verdict"] + ("" if pd.isna(row["needed"]) else f": {row['needed']}"),
         ]
         for row in own.to_dict("records")
-        if "majority_class" not in (row["a"], row["b"])
+        if not {row["a"], row["b"]} & set(with_trait("trivial"))
     ]
     return Cells(columns, rows, columns[2:4]) if rows else None
 
@@ -109,7 +110,7 @@ def blocks(results: Results) -> dict[str, Any] | None:
 def _probe_in_words(run: Mapping[Any, Any]) -> str | None:
     """Which blocks the chosen probe reads, for the advice was made on other images; else None."""
     names = str(run.get("head_blocks")).split()
-    if run["strategy"] != "linear_probe" or len(names) < 2:
+    if not STRATEGIES[run["strategy"]].chooses_blocks or len(names) < 2:
         return None
     return (
         f"The chosen probe, {run['run_id']}, averages {len(names)} blocks, {names[0]} to "
@@ -215,7 +216,7 @@ def cost(results: Results) -> Cells:
             f"{row['milliseconds_per_image_mean']:.1f}",
         ]
         for row in results.largest.to_dict("records")
-        if row["strategy"] != "majority_class"
+        if not STRATEGIES[row["strategy"]].trivial
     ]
     return Cells(columns, rows, columns[1:])
 

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.reporting.decision_words import in_short
+from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.tables import mean_probes
 from tl_keras.results.test_results import seed_name, strategy_name
 from tl_keras.transfer.advice import Advice
@@ -91,12 +92,12 @@ class TerminalMonitor:
             soft_wrap=True,
         )
 
-    def run(self, run: Run, row: Mapping[str, Any]) -> None:
-        seconds = row["phase_1_seconds"] + row["phase_2_seconds"]
+    def run(self, run: Run, finished: FinishedRun) -> None:
         size = "" if run.train_per_class is None else f", {run.train_per_class} per class"
         self._console.print(
-            f"  {strategy_name(row)}{size}, {seed_name(run.seed, self._folds)}: validation "
-            f"{row['validation_accuracy']:.3f}, test {row['test_accuracy']:.3f} ({seconds:.0f} s)",
+            f"  {strategy_name(finished.as_row())}{size}, {seed_name(run.seed, self._folds)}: "
+            f"validation {finished.validation_accuracy:.3f}, test {finished.test['accuracy']:.3f} "
+            f"({finished.seconds:.0f} s)",
             highlight=False,
             soft_wrap=True,
         )

@@ -16,6 +16,7 @@ import pandas as pd
 
 from tl_keras.results.tables import largest_size
 from tl_keras.results.test_results import by_strategy, strategy_name
+from tl_keras.strategy_table import STRATEGIES, with_trait
 
 # By how many standard errors another strategy must be better.
 CLEARLY = 2.0
@@ -71,8 +72,8 @@ def follows(advice: Mapping[str, Any], run: Mapping[Any, Any], last_block: str) 
         last_block: of the whole backbone.
     """
     cut = last_block if advice["cut"] == "top" else advice["cut"]
-    probe = advice["strategy"] == "linear_probe"  # which reads the blocks that it finds good
-    return bool(run["strategy"] == advice["strategy"] and (probe or run["cut"] == cut))
+    chooses = STRATEGIES[advice["strategy"]].chooses_blocks
+    return bool(run["strategy"] == advice["strategy"] and (chooses or run["cut"] == cut))
 
 
 def choose_run(
@@ -83,7 +84,7 @@ def choose_run(
 ) -> Choice:
     """Choose on validation photos alone, among the runs of the largest training size.
 
-    The majority class is no candidate unless it is alone.
+    What learns nothing from pixels is no candidate unless it is alone.
 
     Args:
         runs: as `runs.csv`.
@@ -91,7 +92,7 @@ def choose_run(
         groups: by run_id, (validation images,), the group of each of them.
         advised: whether a row of `runs` is what was advised.
     """
-    learned = runs[runs["strategy"] != "majority_class"]
+    learned = runs[~runs["strategy"].isin(with_trait("trivial"))]
     candidates = largest_size(learned if len(learned) else runs)
     strategies = [_Strategy(strategy_name(keys), rows) for keys, rows in by_strategy(candidates)]
     best = min(strategies, key=lambda strategy: strategy.order)  # the first of equals

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from tl_keras.evaluation.comparison import verdict
-from tl_keras.results.test_results import REFERENCE, TestResults, by_strategy, strategy_name
+from tl_keras.results.test_results import TestResults, by_strategy, strategy_name
+from tl_keras.strategy_table import REFERENCE
 
 # The keys of a strategy and its runs.
 Strategy = tuple[dict[str, Any], pd.DataFrame]

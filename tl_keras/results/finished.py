@@ -14,6 +14,7 @@ from tl_keras.errors import ResultsError
 from tl_keras.results.store import Ledger
 from tl_keras.results.tables import largest_size
 from tl_keras.results.test_results import KEYS, method_of, rows_like, seed_name
+from tl_keras.strategy_table import STRATEGIES
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ class Results:
     def summary_of(self, run: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """The row of the summary that a run belongs to."""
         # a search in every fold is one strategy, whatever depth it chose for the run
-        keys = [key for key in KEYS if (run["strategy"], key) != ("searched", "unfrozen_blocks")]
+        searched = STRATEGIES[run["strategy"]].unfrozen == "found"
+        keys = [key for key in KEYS if not (searched and key == "unfrozen_blocks")]
         return rows_like(self.summary, run, keys).iloc[0].to_dict()
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from tl_keras.evaluation.comparison import points, verdict
 from tl_keras.evaluation.intervals import Interval
 from tl_keras.evaluation.learning_curve import LearningCurve, fit_learning_curve
-from tl_keras.results.test_results import REFERENCE, TestResults, by_strategy, strategy_name
+from tl_keras.results.test_results import TestResults, by_strategy, strategy_name
+from tl_keras.strategy_table import REFERENCE, STRATEGIES, with_trait
 
 MORE_PHOTOS = 50
 # Of the largest size: beyond, a law fitted to what was measured is no measurement any more.
@@ -38,8 +39,8 @@ class Curve:
     @property
     def name(self) -> str:
         """For people."""
-        if self.strategy == "searched":
-            return self.strategy
+        if STRATEGIES[self.strategy].unfrozen == "found":
+            return STRATEGIES[self.strategy].label
         depth = self.unfrozen_blocks
         return strategy_name({"strategy": self.strategy, "unfrozen_blocks": depth})
 
@@ -68,10 +69,12 @@ def learning_curves(runs: pd.DataFrame, results: TestResults) -> list[Curve]:
             size differs by class.
         results: predictions of the same runs.
     """
-    learned = runs[(runs["strategy"] != "majority_class") & runs["train_per_class"].notna()]
+    trivial = runs["strategy"].isin(with_trait("trivial"))
+    learned = runs[~trivial & runs["train_per_class"].notna()]
     methods: dict[tuple[str, str | None], dict[int, pd.DataFrame]] = {}
     for keys, group in by_strategy(learned):
-        depth = None if keys["strategy"] == "searched" else keys["unfrozen_blocks"]
+        searched = STRATEGIES[keys["strategy"]].unfrozen == "found"
+        depth = None if searched else keys["unfrozen_blocks"]
         method = (str(keys["strategy"]), depth)
         methods.setdefault(method, {})[int(keys["train_per_class"])] = group
     return [
@@ -143,7 +146,7 @@ def curve_facts(curves: Sequence[Curve], results: TestResults) -> dict[str, Any]
         for curve in curves
     ]
     overtaking = list(_overtaking(curves, results))
-    bought = [_more_sentence(law) for law in laws if law["strategy"] != "from_scratch"]
+    bought = [_more_sentence(law) for law in laws if STRATEGIES[str(law["strategy"])].borrows]
     return {"laws": laws, "overtaking": overtaking, "sentences": [*overtaking, *bought]}
 
 
@@ -174,7 +177,7 @@ def _overtaking(curves: Sequence[Curve], results: TestResults) -> Iterator[str]:
     """From which measured size on fine-tuning is better than feature extraction."""
     reference = next((curve for curve in curves if curve.strategy == REFERENCE), None)
     for curve in curves:
-        if curve.strategy == "fine_tuning" and reference is not None:
+        if STRATEGIES[curve.strategy].unfrozen == "asked" and reference is not None:
             outcomes = {
                 size: _outcome(runs, reference.runs[size], results)
                 for size, runs in curve.runs.items()

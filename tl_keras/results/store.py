@@ -15,7 +15,7 @@ where it was.
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from pydantic import ValidationError
 from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
+from tl_keras.results.finished_run import FinishedRun
 
 # What `fresh` adds to a folder's name.
 _MOVED_ASIDE = re.compile(r"\.\d{8}-\d{6}$")
@@ -40,7 +41,7 @@ class Outcome:
     """What a finished run leaves.
 
     Attributes:
-        row: of `runs.csv`.
+        run: its row of `runs.csv`.
         history: a row per epoch.
         validation_probabilities: float32 (validation images, classes).
         selection_losses: (validation images,), what strategies are compared by, in nats.
@@ -49,7 +50,7 @@ class Outcome:
         probes: a row per block, where the run looked at all of them.
     """
 
-    row: dict[str, Any]
+    run: FinishedRun
     history: pd.DataFrame
     validation_probabilities: np.ndarray
     selection_losses: np.ndarray
@@ -120,7 +121,7 @@ class Ledger:
         half = self._run(f".{run_id}")
         shutil.rmtree(half, ignore_errors=True)
         half.mkdir(parents=True)
-        write_json(half / "row.json", outcome.row)
+        write_json(half / "row.json", outcome.run.as_row())
         outcome.history.to_csv(half / "history.csv", index=False)
         np.savez(
             half / "probabilities.npz",
@@ -133,9 +134,9 @@ class Ledger:
             outcome.probes.to_csv(half / "probes.csv", index=False)
         half.replace(self._run(run_id))
 
-    def row(self, run_id: str) -> dict[str, Any]:
-        row: dict[str, Any] = json.loads((self._run(run_id) / "row.json").read_text())
-        return row
+    def run(self, run_id: str) -> FinishedRun:
+        """A finished run."""
+        return FinishedRun.from_row(json.loads((self._run(run_id) / "row.json").read_text()))
 
     def histories(self, run_ids: Iterable[str]) -> pd.DataFrame:
         """The epochs of several runs in one table."""
@@ -293,9 +294,9 @@ class Ledger:
         return self.folder / "runs" / run_id
 
 
-def runs_table(rows: Sequence[Mapping[Any, Any]]) -> pd.DataFrame:
+def runs_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
     """One row per finished run with the columns' types, whatever values occur."""
-    table = pd.DataFrame(list(rows))
+    table = pd.DataFrame([run.as_row() for run in runs])
     texts = ["unfrozen_blocks", "cut", "augmentation", "hidden_units", "weights"]
     whole = ["train_per_class"]
     # of two classes only: without any value pandas would not know that they are numbers

@@ -9,7 +9,8 @@ import pandas as pd
 from tl_keras.evaluation.intervals import Interval
 from tl_keras.evaluation.metrics import confusion, per_class
 from tl_keras.results.comparisons import compare
-from tl_keras.results.test_results import KEYS, REFERENCE, TestResults, by_strategy, strategy_name
+from tl_keras.results.test_results import KEYS, TestResults, by_strategy, strategy_name
+from tl_keras.strategy_table import REFERENCE
 
 _MEASURES = (
     "validation_loss",

@@ -10,9 +10,8 @@ import pandas as pd
 from tl_keras.evaluation.comparison import Needed, fold_images_needed, images_needed
 from tl_keras.evaluation.fold_intervals import FoldScores, fold_accuracy_interval, fold_difference
 from tl_keras.evaluation.intervals import Interval, accuracy_interval, paired_difference
+from tl_keras.strategy_table import STRATEGIES, with_trait
 
-# What the others are compared with.
-REFERENCE = "feature_extraction"
 # What makes runs the same but for the seed.
 KEYS = ["strategy", "unfrozen_blocks", "train_per_class"]
 # Depth of a strategy that searched in every fold and found several.
@@ -145,7 +144,7 @@ def by_strategy(runs: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]
     A search in every fold may choose several depths: they are one strategy, its depth "varies".
     """
     depth = runs["unfrozen_blocks"].copy()
-    own = runs["strategy"] == "searched"
+    own = runs["strategy"].isin(with_trait("unfrozen", "found"))
     for _, group in runs[own].groupby("train_per_class", dropna=False):
         if group["unfrozen_blocks"].nunique() > 1:
             depth[group.index] = VARIES
@@ -173,13 +172,13 @@ def rows_like(
 
 def kind_name(strategy: str) -> str:
     """A strategy without its depth, for people: "fine-tuning"."""
-    return strategy.replace("fine_tuning", "fine-tuning").replace("_", " ")
+    return STRATEGIES[strategy].label
 
 
 def strategy_name(row: Mapping[Any, Any]) -> str:
     """A strategy for people: "fine-tuning (2 blocks)"."""
     name = kind_name(str(row["strategy"]))
-    if row["strategy"] not in ("fine_tuning", "searched"):
+    if not STRATEGIES[row["strategy"]].has_depths:
         return name
     depth = str(row["unfrozen_blocks"])
     if depth == VARIES:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from tl_keras.strategy_table import FINE_TUNING, HEAD_ONLY, PROBING, STRATEGIES
 from tl_keras.transfer.measurements import Measurements
 from tl_keras.transfer.probing import AVERAGE, average_weights, choose_block
 from tl_keras.transfer.source_checks import Check, check_input, check_similarity, check_size
@@ -88,7 +89,7 @@ class Advice:
     def settings(self) -> tuple[str, ...]:
         """What follows the advice, as `--set` takes it."""
         settings = [f'strategies=["{self.strategy}"]', f"backbone.cut={self.cut}"]
-        if self.strategy == "fine_tuning":
+        if STRATEGIES[self.strategy].unfrozen == "asked":
             settings.append(f"fine_tuning.unfrozen_blocks={json.dumps(self.unfrozen_blocks)}")
         return tuple(settings)
 
@@ -113,9 +114,9 @@ def advise(measured: Measurements) -> Advice:
     blocks = measured.probes[measured.probes["depth"].notna()]
     best, confidence, about_block = _best_block(blocks)
     strategy, depths, about_strategy = _strategy(measured.probes, per_class, enough, alike)
-    cut = list(average_weights(measured.probes))[-1] if strategy == "linear_probe" else best
+    cut = list(average_weights(measured.probes))[-1] if strategy == PROBING else best
     last = str(blocks["block"].iloc[-1])
-    little, frozen = per_class < enough, strategy == "linear_probe"
+    little, frozen = per_class < enough, strategy == PROBING
     gives_up_last = confidence == "clear" if alike else best != last
     overruled = frozen != little or (frozen and gives_up_last == alike)
     classical = _classical(little, alike)
@@ -152,7 +153,7 @@ def _classical(little: bool, alike: bool) -> str:
 
 def _without_probes(common: Mapping[str, Any]) -> Advice:
     return Advice(
-        strategy="feature_extraction",
+        strategy=HEAD_ONLY,
         cut="top",
         unfrozen_blocks=(0, 0),
         confidence="a guess",
@@ -203,9 +204,9 @@ def _strategy(
             f"than to gain (the rule of thumb here asks for {enough} where low-level features are "
             f"{kind})."
         )
-        return "linear_probe", (0, 0), why
+        return PROBING, (0, 0), why
     if accuracy >= NEARLY_ALL:
-        return "linear_probe", (0, 0), f"{reads}, which leaves little for fine-tuning to gain."
+        return PROBING, (0, 0), f"{reads}, which leaves little for fine-tuning to gain."
     depths: tuple[int | str, int | str] = (2, "all") if alike else (4, "all")
     why = f"{reads}, and {per_class} images in every class are enough to adapt the blocks."
-    return "fine_tuning", depths, why
+    return FINE_TUNING, depths, why

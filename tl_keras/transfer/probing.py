@@ -273,21 +273,6 @@ def choose_block(table: pd.DataFrame) -> str:
     return str(within["block"].iloc[-1])
 
 
-def choose_cut(backbone: Backbone, pixels: Rows, labels: np.ndarray, groups: np.ndarray) -> str:
-    """The block to cut after, by cross-validation on these images; the last where they are too few.
-
-    Args:
-        backbone: with the source weights.
-        pixels: uint8 (n, size, size, 3), 0..255.
-        labels: int (n,), 0..classes-1.
-        groups: (n,); images of one group are never on both sides.
-    """
-    features = pooled_blocks(backbone, pixels, np.arange(len(pixels)))
-    names = [block.name for block in backbone.blocks]
-    probes = cross_validate(list(zip(names, features, strict=True)), labels, groups)
-    return choose_block(probes) if len(probes) else names[-1]
-
-
 @functools.cache
 def _threads() -> ThreadpoolController:
     return ThreadpoolController()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
 from tl_keras.models.backbone import Depth
+from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.recipe import Recipe
 
 AUGMENTATIONS = ("none", "light", "strong")
@@ -50,7 +51,8 @@ def plan_runs(config: ExperimentConfig, blocks: Sequence[str] | None = None) -> 
     depths: tuple[Depth, ...] = config.fine_tuning.unfrozen_blocks
     if blocks is not None:
         depths = fitting_depths(depths, blocks)
-    if blocks is not None and not depths and "fine_tuning" in config.strategies:
+    asked = [name for name in config.strategies if STRATEGIES[name].unfrozen == "asked"]
+    if blocks is not None and not depths and asked:
         raise ConfigError(
             f"fine_tuning.unfrozen_blocks must have a depth below the cut at {blocks[-1]}, which "
             f"the probes chose; got {', '.join(map(str, config.fine_tuning.unfrozen_blocks))}. Add "
@@ -60,7 +62,7 @@ def plan_runs(config: ExperimentConfig, blocks: Sequence[str] | None = None) -> 
         Run(strategy, seed, size, depth)
         for size in config.data.training_sizes
         for strategy in config.strategies
-        for depth in (depths if strategy == "fine_tuning" else (None,))
+        for depth in (depths if strategy in asked else (None,))
         for seed in range(config.draws)
     )
 
@@ -88,18 +90,19 @@ def recipes_for(
     """What to train for a run; of several recipes, validation chooses one.
 
     Args:
-        run: any but majority_class and linear_probe, which are not trained by steps.
+        run: of a strategy that is trained by steps.
         config: of the experiment.
         winner: of the search, for the strategy searched.
         cut: the block whose output feeds the head; None is the last one. From scratch the whole
             network is trained all the same.
     """
-    if run.strategy == "searched":
+    spec = STRATEGIES[run.strategy]
+    if spec.unfrozen == "found":
         if winner is None:
-            raise ValueError("The strategy searched needs the search's winner")
+            raise ValueError(f"The strategy {run.strategy} needs the search's winner")
         return (winner,)
     training = config.training
-    from_scratch = run.strategy == "from_scratch"
+    from_scratch = not spec.borrows
     chosen = training.augmentation
     recipe = Recipe(
         unfrozen_blocks="all" if from_scratch else run.unfrozen_blocks or 0,

@@ -1,0 +1,37 @@
+"""The stage that chooses the run to explain, to decide with and to hand over."""
+
+import json
+from dataclasses import asdict
+
+import pandas as pd
+
+from tl_keras.experiment.prepare import Prepared
+from tl_keras.results.choice import Choice, choose_run, follows
+from tl_keras.results.finished_run import FinishedRun
+from tl_keras.results.store import write_json
+
+
+def choose(prepared: Prepared, runs: pd.DataFrame) -> Choice:
+    """Choose on validation images alone, and write `choice.json`.
+
+    Args:
+        prepared: the experiment.
+        runs: as `runs.csv`.
+    """
+    store = prepared.store
+    record = store.folder / "advice.json"
+    advice = json.loads(record.read_text()) if record.exists() else None
+    validation = {
+        run.run_id: prepared.draw_of(run).validation
+        for run in map(FinishedRun.from_row, runs.to_dict("records"))
+    }
+    # the advice calls the last block of the whole backbone its top
+    last_block = prepared.backbone.block_names[-1]
+    choice = choose_run(
+        runs,
+        {run_id: store.selection_losses(run_id) for run_id in validation},
+        {run_id: prepared.groups[rows] for run_id, rows in validation.items()},
+        lambda run: advice is not None and follows(advice, run, last_block),
+    )
+    write_json(store.folder / "choice.json", asdict(choice))
+    return choice

@@ -1,0 +1,232 @@
+"""The first stage: everything that can be wrong is found, before a file is written."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tl_keras.config.files import load_config, parse_config
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.audit import Audit, audit
+from tl_keras.data.division import divide
+from tl_keras.data.duplicate_groups import duplicates_across_splits, keep_together
+from tl_keras.data.findings import in_order
+from tl_keras.data.sources import ImageTable, load_images
+from tl_keras.data.splits import Draw, Splits
+from tl_keras.evaluation.positive_classes import check_positive
+from tl_keras.experiment.monitor import Monitor
+from tl_keras.experiment.workbench import Workbench
+from tl_keras.models.backbone import Backbone
+from tl_keras.models.source_card import SourceCard
+from tl_keras.models.source_models import load_source
+from tl_keras.results.finished_run import FinishedRun
+from tl_keras.results.store import Ledger
+from tl_keras.serving.targets import check_targets
+from tl_keras.strategy_table import STRATEGIES
+from tl_keras.transfer.probing import choose_block
+from tl_keras.transfer.strategies import Run, fitting_depths, plan_runs
+
+
+@dataclass(frozen=True)
+class Images:
+    """The audited images of an experiment, divided.
+
+    Attributes:
+        listed: all that the source has.
+        audit: of them.
+        splits: of those that can be used.
+    """
+
+    listed: ImageTable
+    audit: Audit
+    splits: Splits
+
+    @property
+    def table(self) -> ImageTable:
+        """The images that can be used."""
+        return self.audit.table
+
+    def used_rows(self) -> np.ndarray:
+        """Ascending positions of the images that any run trains, chooses or is tested on."""
+        draws = self.splits.draws.values()
+        used = [self.splits.tested, *(rows for d in draws for rows in (d.train, d.validation))]
+        return np.unique(np.concatenate(used))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that the stages of an experiment share.
+
+    Attributes:
+        config: of the experiment.
+        images: audited and divided.
+        backbone: the whole one, with its source weights.
+        card: of the source; None is random initialisation.
+        cut: the block that `backbone.cut` stands for.
+        planned: every run, in the order in which they are made.
+        store: the folder of results.
+        monitor: hears how it goes on.
+        bench: what runs share: decoded pictures, features, traced graphs.
+    """
+
+    config: ExperimentConfig
+    images: Images
+    backbone: Backbone
+    card: SourceCard | None
+    cut: str
+    planned: tuple[Run, ...]
+    store: Ledger
+    monitor: Monitor
+    bench: Workbench
+
+    @property
+    def borrowed(self) -> Backbone:
+        """What is borrowed, but for a search of other cuts."""
+        return self.backbone.cut_after(self.cut)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Int (images,), class indices of the images that can be used."""
+        return self.bench.labels
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Str (images,), the group of each of them."""
+        return self.bench.groups
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.images.table.classes
+
+    def draw_of(self, run: Run | FinishedRun) -> Draw:
+        """The images that a run was trained on and that chose its epoch."""
+        return self.images.splits.draws[run.seed, run.train_per_class]
+
+    def test_of(self, run: Run | FinishedRun) -> np.ndarray:
+        """Positions of the images that a run was tested on."""
+        return self.images.splits.test_of(run.seed)
+
+
+def prepare(config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False) -> Prepared:
+    """Look at everything that an experiment needs, what is quick first, and open its folder.
+
+    Args:
+        config: of the experiment.
+        monitor: hears about the images.
+        fresh: move existing results of this name aside.
+
+    Raises:
+        ConfigError: depths, classes or targets do not fit the images or the machine.
+        DataError: the images cannot be used.
+        WeightsError: the source weights cannot be had or do not fit.
+        ResultsError: the folder holds results of another configuration.
+    """
+    check_targets(config.export_targets if config.export else ())
+    if not fresh and Path(config.results_folder).is_dir():
+        Ledger.check(config)
+    backbone, card = load_backbone(config)
+    images = prepare_images(config, monitor)
+    bench = Workbench(config, backbone, images.table, images.used_rows(), monitor)
+    cut = _chosen_cut(config, images.splits, bench)
+    blocks = backbone.cut_after(cut).block_names
+    planned = plan_runs(config, blocks)
+    _warn_of_ranges_above_the_cut(config, blocks, monitor)
+    return Prepared(
+        config=config,
+        images=images,
+        backbone=backbone,
+        card=card,
+        cut=cut,
+        planned=planned,
+        store=Ledger.open(config, fresh=fresh),
+        monitor=monitor,
+        bench=bench,
+    )
+
+
+def as_config(
+    config: ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str],
+) -> ExperimentConfig:
+    """A configuration, the same as a dict, or a path of a file or folder, as a checked one."""
+    if isinstance(config, ExperimentConfig):
+        return config
+    return parse_config(config) if isinstance(config, Mapping) else load_config(config)
+
+
+def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:
+    """List, audit and divide the images; warnings go to the monitor.
+
+    Raises:
+        DataError: the images cannot be used.
+        ConfigError: `decision.positive` names classes that they do not have.
+    """
+    monitor.stage("Looking at the images")
+    data = config.data
+    listed = load_images(data)
+    checked = audit(
+        listed,
+        image_size=config.backbone.image_size,
+        skip_unreadable=data.skip_unreadable,
+        resize=data.resize,
+    )
+    check_positive(config.decision.positive, checked.table.classes)
+    if data.keep_duplicates_together:
+        checked = replace(checked, table=keep_together(checked.table, checked.duplicates))
+    splits = divide(checked.table, config)
+    leak = duplicates_across_splits(checked.table, checked.duplicates, splits)
+    if leak is not None:
+        checked = replace(checked, findings=in_order((*checked.findings, leak)))
+    for finding in checked.findings:
+        monitor.warn(finding.message)
+    return Images(listed, checked, splits)
+
+
+def load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None]:
+    """The whole backbone with its source weights, and the card of their source.
+
+    Raises:
+        WeightsError: the weights cannot be had or do not fit.
+    """
+    settings = config.backbone
+    # random source weights (`weights` null) must be the same when the experiment is started again
+    keras.utils.set_random_seed(0)
+    model, card = load_source(
+        settings.name,
+        image_size=settings.image_size,
+        alpha=settings.alpha,
+        weights=settings.weights,
+    )
+    return Backbone.wrap(settings.name, settings.alpha, model), card
+
+
+def _chosen_cut(config: ExperimentConfig, splits: Splits, bench: Workbench) -> str:
+    """The block that `backbone.cut` stands for.
+
+    A searched one rests on training images that every size has; it is the last block where they
+    are too few.
+    """
+    cut, names = config.backbone.cut, bench.backbone.block_names
+    if cut != "search":
+        return names[-1] if cut == "top" else cut
+    rows = splits.draws[0, config.data.training_sizes[0]].train
+    table = bench.probes.cross_validate(rows, seed=0)
+    return choose_block(table) if len(table) else names[-1]
+
+
+def _warn_of_ranges_above_the_cut(
+    config: ExperimentConfig, blocks: tuple[str, ...], monitor: Monitor
+) -> None:
+    """A cut that the probes chose may lie below a range of blocks that was asked for."""
+    depths = config.fine_tuning.unfrozen_blocks
+    fitting = fitting_depths(depths, blocks)
+    missing = [str(depth) for depth in depths if ":" in str(depth) and depth not in fitting]
+    asked = {STRATEGIES[name].unfrozen for name in config.strategies}
+    if missing and "asked" in asked:
+        monitor.warn(
+            f"Left out of fine_tuning.unfrozen_blocks: {', '.join(missing)}; the probes chose "
+            f"the cut {blocks[-1]}, which lies below."
+        )

@@ -1,0 +1,71 @@
+"""The search behind a run: one per training size, and per fold where there are folds."""
+
+import hashlib
+from typing import Any
+
+from tl_keras.config.schema import SearchConfig
+from tl_keras.data.folds import fold_draws
+from tl_keras.data.splits import Draw
+from tl_keras.experiment.prepare import Prepared
+from tl_keras.transfer.probing import choose_block
+from tl_keras.transfer.search import Study, search
+from tl_keras.transfer.strategies import Run
+
+
+def study(prepared: Prepared, run: Run) -> Study:
+    """The search for a run, made when the first of its runs asks.
+
+    With one test split the draw of the first seed chooses for all: none of its images is a test
+    image. A fold's images are test images of the others, so each chooses for itself.
+    """
+    config, bench = prepared.config, prepared.bench
+    folded, size = config.estimate.method == "k_fold", run.train_per_class
+    seed = run.seed if folded else 0
+    if (size, seed) not in bench.studies:
+        name = "all" if size is None else size
+        where = f", fold {seed + 1} of {config.draws}" if folded else ""
+        folder = prepared.store.open_search(size, _facts(prepared), seed if folded else None)
+        draw = prepared.images.splits.draws[seed, size]
+        space = _space(prepared, draw)
+        folds = fold_draws(draw, prepared.labels, prepared.groups, space.folds, space.seed)
+        prepared.monitor.stage(f"Searching with {name} training images per class{where}")
+        found = bench.studies[size, seed] = search(
+            bench.trainer,
+            folds,
+            space,
+            config.training.phase_2,
+            folder,
+            lambda cut: bench.cost_of_blocks((cut,)).milliseconds_per_image,
+            prepared.monitor.trial,
+        )
+        prepared.store.add_trials(folder, size, seed, found.trials)
+    return bench.studies[size, seed]
+
+
+def _space(prepared: Prepared, draw: Draw) -> SearchConfig:
+    """The search's, with the names of its cuts, each once, and with values of the decay."""
+    config, names = prepared.config.search, {"own": prepared.cut}
+    names["top"] = prepared.backbone.block_names[-1]
+    if "probed" in config.cuts:
+        names["probed"] = _probed_cut(prepared, draw)
+    cuts = dict.fromkeys(names.get(cut, cut) for cut in config.cuts)
+    decays = config.layer_decays or (prepared.config.training.layer_decay,)
+    return config.model_copy(update={"cuts": tuple(cuts), "layer_decays": decays})
+
+
+def _probed_cut(prepared: Prepared, draw: Draw) -> str:
+    """The single block that linear probes choose; the experiment's cut with too few images."""
+    seed = prepared.config.search.seed
+    table = prepared.bench.probes.cross_validate(draw.train, seed, prepared.cut)
+    return choose_block(table) if len(table) else prepared.cut
+
+
+def _facts(prepared: Prepared) -> dict[str, Any]:
+    """All that the trials of a search depend on."""
+    sections = ("data", "backbone", "head", "training", "search", "estimate", "deterministic")
+    images = prepared.images.audit.images[["image_id", "sha256"]].to_csv(index=False)
+    return {
+        **{key: prepared.config.as_dict()[key] for key in sections},
+        "images_sha256": hashlib.sha256(images.encode()).hexdigest(),
+        "source_weights_sha256": prepared.backbone.source_digest(),
+    }

@@ -1,0 +1,129 @@
+"""The strategies that are trained by gradient steps: head, blocks or everything."""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import pandas as pd
+
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.splits import Draw
+from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.search import study
+from tl_keras.experiment.strategies.duration import training_seconds
+from tl_keras.experiment.strategies.fitted import Fitted
+from tl_keras.models.backbone import Backbone
+from tl_keras.results.finished_run import FinishedRun
+from tl_keras.strategy_table import STRATEGIES
+from tl_keras.transfer.recipe import Recipe, Trained, depth_of
+from tl_keras.transfer.strategies import AUGMENTATIONS, Run, recipes_for
+
+_HEAD, _BACKBONE = "head_", "backbone_"
+
+
+def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
+    """Train the recipes of a run; of several, validation chooses one."""
+    trainer = prepared.bench.trainer
+    searched = STRATEGIES[run.strategy].unfrozen == "found"
+    winner = study(prepared, run).winner if searched else None
+    candidates = [
+        trainer.train(recipe, draw, run.seed)
+        for recipe in recipes_for(run, prepared.config, winner, prepared.cut)
+    ]
+    trained = min(candidates, key=lambda candidate: candidate.selection_losses.mean())
+    validation, test = (
+        trainer.probabilities(trained, rows) for rows in (draw.validation, prepared.test_of(run))
+    )
+    recipe = trained.recipe
+    cut = recipe.cut or prepared.backbone.block_names[-1]
+    cost = prepared.bench.cost(
+        (recipe.from_scratch, recipe.cut, recipe.hidden_units),
+        lambda: trainer.inference_model(trained),
+    )
+    columns = {
+        "unfrozen_blocks": str(recipe.unfrozen_blocks),
+        "cut": cut,
+        "head_blocks": cut,
+        "unfrozen_layers": trained.unfrozen_layers,
+        "trainable_parameters": trained.trainable_parameters,
+        "augmentation": recipe.augmentation,
+        "hidden_units": " ".join(map(str, recipe.hidden_units)),
+        "learning_rate": _last_rate(recipe, prepared.config),
+        "layer_decay": recipe.layer_decay,
+        "epochs": len(trained.history),
+        "validation_loss": trained.validation_loss,
+        "phase_1_seconds": sum(candidate.phase_1_seconds for candidate in candidates),
+        "phase_2_seconds": sum(candidate.phase_2_seconds for candidate in candidates),
+        **cost.columns(),
+    }
+    losses, history = trained.selection_losses, trained.history
+    return Fitted(validation, test, pack(trained), columns, losses, history)
+
+
+def model(prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray]) -> keras.Model:
+    """The classifier as a finished run left it."""
+    return prepared.bench.trainer.inference_model(unpack(weights, run, prepared.config))
+
+
+def trained_backbone(
+    prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray]
+) -> Backbone | None:
+    """The backbone of a finished run, until the trainer does more; None where it is the source."""
+    trained = unpack(weights, run, prepared.config)
+    if not trained.backbone_weights:
+        return None
+    return prepared.bench.trainer.trained_backbone(trained)
+
+
+def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
+    """Of its training; what a search costs is not in it."""
+    spec, training = STRATEGIES[run.strategy], config.training
+    depth = run.unfrozen_blocks or (0 if spec.unfrozen == "none" else "all")
+    phase = training.phase_2 if spec.borrows else training.from_scratch
+    candidates = len(AUGMENTATIONS) if training.augmentation == "search" else 1
+    return candidates * training_seconds(config, depth, phase.epochs, train, validation)
+
+
+def pack(trained: Trained) -> dict[str, np.ndarray]:
+    """The weights of a trained classifier by name."""
+    parts = {_HEAD: dict(enumerate(trained.head_weights)), _BACKBONE: trained.backbone_weights}
+    return {
+        f"{part}{position:04d}": weight
+        for part, weights in parts.items()
+        for position, weight in weights.items()
+    }
+
+
+def unpack(stored: Mapping[str, np.ndarray], run: FinishedRun, config: ExperimentConfig) -> Trained:
+    """A trained classifier with what is needed to use it; its history stays in its tables."""
+    head, backbone = (
+        {int(name[len(part) :]): stored[name] for name in sorted(stored) if name.startswith(part)}
+        for part in (_HEAD, _BACKBONE)
+    )
+    from_scratch = not run.spec.borrows
+    recipe = Recipe(
+        unfrozen_blocks=depth_of(str(run.unfrozen_blocks)),
+        augmentation=str(run.augmentation),
+        hidden_units=tuple(int(units) for units in str(run.hidden_units or "").split()),
+        last_phase=config.training.phase_2,
+        from_scratch=from_scratch,
+        cut=None if from_scratch else run.cut,
+    )
+    return Trained(
+        recipe=recipe,
+        head_weights=list(head.values()),
+        backbone_weights=backbone,
+        history=pd.DataFrame(),
+        validation_losses=np.array([run.validation_loss]),
+        epoch_losses=np.array([[run.validation_loss]]),
+        phase_1_seconds=run.phase_1_seconds,
+        phase_2_seconds=run.phase_2_seconds,
+        unfrozen_layers=run.unfrozen_layers,
+        trainable_parameters=run.trainable_parameters,
+    )
+
+
+def _last_rate(recipe: Recipe, config: ExperimentConfig) -> float:
+    head_only = recipe.unfrozen_blocks == 0
+    phase = config.training.phase_1 if head_only else recipe.last_phase
+    return phase.learning_rate

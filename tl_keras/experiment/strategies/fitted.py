@@ -1,0 +1,32 @@
+"""What a strategy's module hands over of a run that it made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A run, made and asked.
+
+    Attributes:
+        validation: float32 (validation images, classes), its probabilities.
+        test: float32 (test images, classes).
+        weights: what `model` needs to rebuild it, by name; empty where there is none.
+        columns: fields of `FinishedRun` that the strategy knows, such as `epochs`.
+        selection_losses: (validation images,), what strategies are compared by, in nats; None is
+            the cross-entropy of `validation`, right for what has no epochs to choose among.
+        history: a row per epoch; empty without any.
+        probes: a row per block, where it looked at all of them.
+    """
+
+    validation: np.ndarray
+    test: np.ndarray
+    weights: Mapping[str, np.ndarray]
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    selection_losses: np.ndarray | None = None
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+    probes: pd.DataFrame | None = None

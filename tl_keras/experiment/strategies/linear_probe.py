@@ -1,0 +1,69 @@
+"""The strategy linear_probe: logistic regressions on the blocks that cross-validation chooses."""
+
+import time
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import pandas as pd
+
+from tl_keras.backbone_table import BACKBONES
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.splits import Draw
+from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.strategies.duration import HEAD_SECONDS, forward_seconds
+from tl_keras.experiment.strategies.fitted import Fitted
+from tl_keras.results.finished_run import FinishedRun
+from tl_keras.transfer.linear_probe import probe_classifier
+from tl_keras.transfer.strategies import Run
+
+_KERNEL, _BIAS = "head_0000", "head_0001"
+# Divisions times folds, and seconds of one fold with 100 images.
+_FOLDS, _FOLD_SECONDS = 20, 0.02
+
+
+def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
+    """Cross-validate every block, and fit probes on those that are good."""
+    bench = prepared.bench
+    _ = bench.images  # decoded here, which is no part of any run
+    started = time.perf_counter()
+    fitted = bench.probes.fit(draw.train, run.seed, prepared.cut)
+    validation, test = (
+        bench.probes.probabilities(fitted, rows)
+        for rows in (draw.validation, prepared.test_of(run))
+    )
+    weights = {_KERNEL: fitted.probe.kernel, _BIAS: fitted.probe.bias}
+    columns = {
+        "unfrozen_blocks": "0",
+        "cut": fitted.blocks[-1],
+        "head_blocks": " ".join(fitted.blocks),
+        "trainable_parameters": sum(values.size for values in weights.values()),
+        "augmentation": "none",
+        "hidden_units": "",
+        "phase_1_seconds": time.perf_counter() - started,
+        **bench.cost_of_blocks(fitted.blocks).columns(),
+    }
+    table = None if fitted.table is None else _of_run(fitted.table, run)
+    return Fitted(validation, test, weights, columns, probes=table)
+
+
+def model(prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray]) -> keras.Model:
+    """The probe on the blocks that it reads."""
+    blocks = str(run.head_blocks).split()
+    head = [weights[_KERNEL], weights[_BIAS]]
+    return probe_classifier(prepared.backbone, blocks, len(prepared.classes), head)
+
+
+def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
+    """One pass of the network, and a regression for every block and fold."""
+    blocks = len(BACKBONES[config.backbone.name].blocks)
+    # Every fold of every block is a decomposition of a matrix with a row per image.
+    folds = blocks * _FOLDS * _FOLD_SECONDS * (train / 100) ** 2
+    return HEAD_SECONDS + forward_seconds(config) * (train + validation) + folds
+
+
+def _of_run(probes: pd.DataFrame, run: Run) -> pd.DataFrame:
+    """The probes with the run that they belong to."""
+    own = {"run_id": run.run_id, "seed": run.seed, "train_per_class": run.train_per_class}
+    repeated = pd.DataFrame({name: [value] * len(probes) for name, value in own.items()})
+    return pd.concat([repeated, probes], axis=1)

@@ -1,0 +1,114 @@
+"""The stage that makes the runs that are not there yet."""
+
+import importlib
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from tl_keras.config.files import fingerprint
+from tl_keras.data.splits import Draw, labelled_images_per_class
+from tl_keras.evaluation.metrics import Metrics, cross_entropies, evaluate
+from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.strategies.fitted import Fitted
+from tl_keras.results.environment import peak_memory_megabytes, versions
+from tl_keras.results.finished_run import FinishedRun
+from tl_keras.results.store import Outcome, runs_table
+from tl_keras.strategy_table import STRATEGIES
+from tl_keras.transfer.strategies import Run
+
+
+def train(prepared: Prepared) -> pd.DataFrame:
+    """Make what is left of the planned runs; the table of all, as `runs.csv`."""
+    store, planned = prepared.store, prepared.planned
+    left = [run for run in planned if not store.is_finished(run.run_id)]
+    prepared.monitor.plan(planned, len(planned) - len(left))
+    for run in left:
+        store.add(run.run_id, make_run(prepared, run))
+        prepared.monitor.run(run, store.run(run.run_id))
+        write_runs(prepared)
+    return write_runs(prepared)
+
+
+def write_runs(prepared: Prepared) -> pd.DataFrame:
+    """Write and return the table of the runs finished so far, in the planned order."""
+    store = prepared.store
+    finished = [run.run_id for run in prepared.planned if store.is_finished(run.run_id)]
+    table = runs_table([store.run(run_id) for run_id in finished])
+    store.write("runs", table)
+    table.to_parquet(store.folder / "runs.parquet", index=False)
+    return table
+
+
+def make_run(prepared: Prepared, run: Run, draw: Draw | None = None) -> Outcome:
+    """Train and evaluate one run; nothing is written but the search's trials.
+
+    Args:
+        prepared: the experiment.
+        run: the strategy, its seed and size.
+        draw: of other images than those that the experiment drew for the seed and size.
+    """
+    draw = draw or prepared.draw_of(run)
+    fitted = making(run.strategy).fit(prepared, run, draw)
+    losses = fitted.selection_losses
+    if losses is None:
+        losses = cross_entropies(prepared.labels[draw.validation], fitted.validation)
+    finished = _finished(prepared, run, draw, fitted)
+    if fitted.selection_losses is not None:
+        finished = replace(finished, selection_loss=float(losses.mean()))
+    history = fitted.history.copy()
+    history.insert(0, "run_id", run.run_id if len(history) else [])
+    weights = dict(fitted.weights)
+    return Outcome(
+        finished, history, fitted.validation, losses, fitted.test, weights, fitted.probes
+    )
+
+
+def making(strategy: str) -> ModuleType:
+    """The module that makes the runs of a strategy (see `tl_keras.experiment.strategies`)."""
+    return importlib.import_module(STRATEGIES[strategy].module)
+
+
+def _finished(prepared: Prepared, run: Run, draw: Draw, fitted: Fitted) -> FinishedRun:
+    """What is known of any run, changed by what its strategy knows."""
+    config, table = prepared.config, prepared.images.table
+    tested = prepared.test_of(run)
+    held_out = evaluate(prepared.labels[draw.validation], fitted.validation)
+    known: dict[str, Any] = {
+        "experiment": config.name,
+        "run_id": run.run_id,
+        "strategy": run.strategy,
+        "seed": run.seed,
+        "train_per_class": run.train_per_class,
+        "labelled_images_per_class": labelled_images_per_class(draw, len(table.classes)),
+        "validation_loss": held_out.cross_entropy,
+        "validation_accuracy": held_out.accuracy,
+        "selection_loss": held_out.cross_entropy,
+        "test": _scores(evaluate(prepared.labels[tested], fitted.test)),
+        "classes": len(table.classes),
+        "training_images": len(draw.train),
+        "validation_images": len(draw.validation),
+        "test_images": len(tested),
+        "images_left_out": prepared.images.audit.left_out,
+        "generated_images": table.notice is not None,
+        "backbone": config.backbone.name,
+        "weights": config.backbone.weights,
+        "image_size": config.backbone.image_size,
+        "configuration_hash": fingerprint(config),
+        "versions": versions(),
+        "peak_memory_megabytes": peak_memory_megabytes(),
+    }
+    return FinishedRun(**known | dict(fitted.columns))
+
+
+def _scores(tested: Metrics) -> dict[str, float | None]:
+    """On the test images, by the column that follows `test_`."""
+    return {
+        "loss": tested.cross_entropy,
+        "accuracy": tested.accuracy,
+        "macro_f1": tested.macro_f1,
+        "balanced_accuracy": tested.balanced_accuracy,
+        "auroc": tested.auroc,
+        "average_precision": tested.average_precision,
+    }

@@ -1,0 +1,114 @@
+"""What the runs of an experiment share, each made once, when it is first asked for."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.cache_entries import default_folder
+from tl_keras.data.pixels import load_pictures
+from tl_keras.data.row_cache import RowCache
+from tl_keras.data.sources import ImageTable
+from tl_keras.experiment.monitor import Monitor
+from tl_keras.models.backbone import Backbone
+from tl_keras.models.cost import Cost, cost_of
+from tl_keras.transfer.linear_probe import LinearProbes, probe_classifier
+from tl_keras.transfer.search import Study
+from tl_keras.transfer.trainer import LabelledImages, Trainer
+
+# Some 25 MobileNetV2: enough for the trials that a later run repeats.
+REMEMBERED_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """Decoded pictures, frozen features, traced graphs, finished searches.
+
+    Attributes:
+        config: of the experiment.
+        backbone: the whole one, with its source weights.
+        table: the images that can be used.
+        rows: positions of those that any run uses.
+        monitor: hears what takes long.
+        studies: finished searches, by training size and seed.
+    """
+
+    config: ExperimentConfig
+    backbone: Backbone
+    table: ImageTable
+    rows: np.ndarray
+    monitor: Monitor
+    studies: dict[tuple[int | None, int], Study] = field(default_factory=dict)
+    _costs: dict[Hashable, Cost] = field(default_factory=dict)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Int (images,), class indices."""
+        return self.table.frame["class_index"].to_numpy(np.int64)
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """Str (images,), the group of each image."""
+        return self.table.frame["group"].to_numpy(str)
+
+    @cached_property
+    def images(self) -> LabelledImages:
+        """The decoded pictures; those that no run uses are undefined."""
+        self.monitor.stage("Decoding the images")
+        pixels = load_pictures(
+            self.table.frame["path"].tolist(),
+            self.rows,
+            image_size=self.config.backbone.image_size,
+            resize=self.config.data.resize,
+        )
+        return LabelledImages(pixels, self.labels, len(self.table.classes))
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        """The trainer of all runs."""
+        settings = self.config.cache
+        cache = RowCache(
+            settings.memory_megabytes * 10**6,
+            Path(settings.folder) if settings.folder else default_folder(),
+            made_by=self.config.name,
+            warn=self.monitor.warn,
+        )
+        return Trainer(
+            self.backbone,
+            self.images,
+            self.config.head,
+            self.config.training,
+            remembered_bytes=REMEMBERED_BYTES,
+            cache=cache,
+        )
+
+    @cached_property
+    def probes(self) -> LinearProbes:
+        """Of every block, with one pass through the backbone for all images that are used."""
+        images = self.images
+        self.monitor.stage("Probing every block")
+        return LinearProbes(self.backbone, images, self.groups, self.rows)
+
+    def pooled_blocks(self) -> list[tuple[str, np.ndarray]]:
+        """Name and pooled features of every block, of the images at `rows`."""
+        return list(self.probes.features(self.rows).items())
+
+    def cost(self, shape: Hashable, build: Callable[[], keras.Model]) -> Cost:
+        """Parameters, size and speed, which are the same for every classifier of one shape.
+
+        Args:
+            shape: what it depends on.
+            build: makes one of them.
+        """
+        if shape not in self._costs:
+            self._costs[shape] = cost_of(build())
+        return self._costs[shape]
+
+    def cost_of_blocks(self, blocks: tuple[str, ...]) -> Cost:
+        """The cost of a classifier without hidden layers on the outputs of some blocks."""
+        classes = len(self.table.classes)
+        return self.cost(blocks, lambda: probe_classifier(self.backbone, blocks, classes))
