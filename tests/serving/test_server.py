@@ -5,17 +5,22 @@ import base64
 import io
 import json
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+
+pytest.importorskip("starlette", reason="the extra serve is not installed")
+pytest.importorskip("uvicorn", reason="the extra serve is not installed")
+
 from starlette.applications import Starlette
 
-from tl_keras.serving.served_model import ServedModel, Signature, load_model
+from tl_keras.serving.exported_classifier import Answers
+from tl_keras.serving.served_model import ServedModel, load_model
 from tl_keras.serving.server import Limits, make_app
 from tl_keras.serving.versions import find_version
 
@@ -30,10 +35,8 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        def refuse(constant: str) -> None:
-            pytest.fail(f"{constant} is no JSON")
-
-        return json.loads(self.body, parse_constant=refuse)
+        assert self.headers["content-type"] == "application/json"
+        return json.loads(self.body)
 
     def error(self) -> str:
         assert set(self.json()) == {"error"}
@@ -44,12 +47,12 @@ async def ask_async(
     app: Starlette,
     method: str,
     path: str,
-    chunks: Iterable[bytes] = (b"",),
-    headers: dict[str, str] | None = None,
+    chunks: Sequence[bytes],
+    length: str | None = None,
+    sent: list[Any] | None = None,
 ) -> Answer:
-    """Ask as a web server does, with the body in chunks and any headers."""
-    waiting = list(chunks)
-    sent: list[dict[str, Any]] = []
+    """Ask as a web server does, with the body in chunks that may be declared as of any length."""
+    waiting, sent = list(chunks), [] if sent is None else sent
 
     async def receive() -> dict[str, Any]:
         chunk = waiting.pop(0)
@@ -58,268 +61,138 @@ async def ask_async(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    pairs = [(key.lower().encode(), value.encode()) for key, value in (headers or {}).items()]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(errors="replace"),
-        "root_path": "",
-        "query_string": b"",
-        "headers": pairs,
-        "server": ("127.0.0.1", 8501),
-        "client": ("127.0.0.1", 1),
-    }
+    headers = [] if length is None else [(b"content-length", length.encode())]
+    scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": headers}
     await app(scope, receive, send)
     start, *parts = sent
     found = {key.decode(): value.decode() for key, value in start["headers"]}
     return Answer(start["status"], found, b"".join(part["body"] for part in parts))
 
 
-def ask(app: Starlette, method: str, path: str, body: Any = b"", **more: Any) -> Answer:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = asyncio.run(ask_async(app, method, path, [content], **more))
-    assert answer.headers["content-type"] == "application/json"
-    return answer
+def ask(app: Starlette, method: str, path: str, *chunks: bytes, **more: Any) -> Answer:
+    return asyncio.run(ask_async(app, method, path, chunks or [b""], **more))
+
+
+def request(*files: bytes) -> bytes:
+    photos = [{"b64": base64.b64encode(file).decode()} for file in files]
+    return json.dumps({"instances": photos}).encode()
+
+
+class Echo:
+    """Answers a file with its content as the label, after whatever else is to be done."""
+
+    def __init__(self, first: Callable[[], object] = lambda: None) -> None:
+        self.first = first
+
+    def classify(self, files: Sequence[bytes]) -> Answers:
+        self.first()
+        ones = np.ones((len(files), 1), np.float32)
+        return Answers([file.decode() for file in files], ones, np.ones(len(files), bool))
+
+
+def app_of(classifier: Any, **limits: int) -> Starlette:
+    return make_app(ServedModel("parts", 3, classifier, {}), Limits(LIMIT, **limits))
 
 
 @pytest.fixture(scope="module")
-def model(served_export: Path) -> ServedModel:
-    return load_model(find_version(served_export), "parts")
+def app() -> Starlette:
+    return app_of(Echo(), batch=4)
 
 
-@pytest.fixture(scope="module")
-def app(model: ServedModel) -> Starlette:
-    return make_app(model, Limits(LIMIT, batch=4))
-
-
-def photo(colour: tuple[int, int, int]) -> dict[str, str]:
-    buffer = io.BytesIO()
-    Image.new("RGB", (5, 6), colour).save(buffer, "PNG")
-    return {"b64": base64.b64encode(buffer.getvalue()).decode()}
-
-
-RED, GREEN = photo((255, 0, 0)), photo((0, 255, 0))
-HIGH, LOW = (float(np.exp(logit) / (np.exp(2) + 2)) for logit in (2, 0))
-
-
-@pytest.mark.parametrize("path", [PARTS, f"{PARTS}/versions/3", f"{PARTS}/versions/03"])
-def test_the_state_of_the_model_is_told(app: Starlette, path: str) -> None:
+@pytest.mark.parametrize("path", [PARTS, f"{PARTS}/versions/3"])
+def test_the_model_and_its_version_are_served(app: Starlette, path: str) -> None:
     (state,) = ask(app, "GET", path).json()["model_version_status"]
-    assert state == {
-        "version": "3",
-        "state": "AVAILABLE",
-        "status": {"error_code": "OK", "error_message": ""},
-    }
-
-
-@pytest.mark.parametrize("path", [f"{PARTS}/metadata", f"{PARTS}/versions/3/metadata"])
-def test_the_signatures_are_told(app: Starlette, path: str) -> None:
-    found = ask(app, "GET", path).json()["metadata"]["signature_def"]["signature_def"]
-    assert {"serving_default", "serving_images", "serving_images_uint8", "classify"} <= set(found)
-
-
-@pytest.mark.parametrize("path", [f"{PARTS}:predict", f"{PARTS}/versions/3:predict"])
-def test_photos_are_answered_by_rows(app: Starlette, path: str) -> None:
-    answer = ask(app, "POST", path, {"instances": [RED, {"image_bytes": GREEN}["image_bytes"], ""]})
-    red, green, nothing = answer.json()["predictions"]
-    assert (red["label"], green["label"]) == ("red", "grün")
-    assert green["probability"] == pytest.approx(HIGH)
-    assert red["probabilities"] == pytest.approx([HIGH, LOW, LOW])
-    assert [row["decoded"] for row in (red, green, nothing)] == [True, True, False]
-
-
-def test_photos_are_answered_by_columns(app: Starlette) -> None:
-    outputs = ask(app, "POST", f"{PARTS}:predict", {"inputs": [GREEN, RED]}).json()["outputs"]
-    assert outputs["label"] == ["grün", "red"]
-    assert outputs["decoded"] == [True, True]
-
-
-@pytest.mark.parametrize("signature", ["serving_images", "serving_images_uint8"])
-def test_pixels_are_answered(app: Starlette, signature: str) -> None:
-    request = {"signature_name": signature, "instances": [[[[0, 255, 0]], [[0, 255, 0]]]]}
-    (row,) = ask(app, "POST", f"{PARTS}:predict", request).json()["predictions"]
-    assert set(row) == {"label", "probability", "probabilities"}
-    assert row["probabilities"] == pytest.approx([LOW, HIGH, LOW])
-
-
-def test_a_number_that_is_not_finite_is_answered_in_valid_json(app: Starlette) -> None:
-    body = b'{"signature_name": "serving_images", "instances": [[[[NaN, 1, 2]]]]}'
-    (row,) = ask(app, "POST", f"{PARTS}:predict", body).json()["predictions"]
-    assert row["probabilities"][0] is None
-
-
-def test_examples_are_classified(app: Starlette) -> None:
-    request = {"signature_name": "classify", "examples": [{"image_bytes": GREEN}]}
-    ((best, *_),) = ask(app, "POST", f"{PARTS}:classify", request).json()["results"]
-    assert best == ["grün", pytest.approx(HIGH)]
-
-
-def test_features_may_stand_in_the_context(app: Starlette) -> None:
-    request = {"signature_name": "classify", "context": {"image_bytes": RED}, "examples": [{}, {}]}
-    results = ask(app, "POST", f"{PARTS}:classify", request).json()["results"]
-    assert [result[0][0] for result in results] == ["red", "red"]
+    assert (state["version"], state["state"]) == ("3", "AVAILABLE")
+    assert ask(app, "GET", f"{path}/metadata").json()["model_spec"]["name"] == "parts"
+    rows = ask(app, "POST", f"{path}:predict", request(b"a", b"b")).json()["predictions"]
+    assert [row["label"] for row in rows] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
-    ("path", "message"),
+    "path",
     [
-        ("/", "The path must be one of GET /v1/models/parts, "),
-        ("/v1/models", "The path must be one of"),
-        (f"{PARTS}/labels/stable", "The path must be one of"),
-        (f"{PARTS}:explain", "The path must be one of"),
-        (f"{PARTS}/versions/x", "The path must be one of"),
-        (f"{PARTS}\n", "The model must be 'parts', got 'parts\\n'"),
-        ("/v1/models/other", "The model must be 'parts', got 'other'"),
-        ("/v1/models/\ud800:predict", "The model must be 'parts', got"),
-        (f"{PARTS}/versions/4", "The version of 'parts' must be 3, the only one served, got 4"),
-        (f"{PARTS}/versions/{'9' * 5000}:predict", "The version of 'parts' must be 3"),
+        *("/", "/v1/models", "/v1/models/other", f"{PARTS}/", f"{PARTS}:classify"),
+        *(f"{PARTS}/versions/4", f"{PARTS}/versions/{'9' * 5000}:predict", "/v1/models/\ud800"),
     ],
 )
-def test_another_path_is_not_found(app: Starlette, path: str, message: str) -> None:
-    answer = ask(app, "POST", path, {"instances": [RED]})
+def test_another_path_is_answered_with_the_known_ones(app: Starlette, path: str) -> None:
+    answer = ask(app, "POST", path, request(b"a"))
     assert answer.status == 404
-    assert message in answer.error()
+    assert f"POST {PARTS}:predict" in answer.error()
+    assert len(answer.error()) < 400
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "allowed"),
-    [
-        ("GET", f"{PARTS}:predict", "POST"),
-        ("PUT", f"{PARTS}:classify", "POST"),
-        ("POST", PARTS, "GET, HEAD"),
-        ("DELETE", f"{PARTS}/metadata", "GET, HEAD"),
-    ],
-)
-def test_another_method_is_refused(app: Starlette, method: str, path: str, allowed: str) -> None:
+@pytest.mark.parametrize(("method", "path"), [("GET", f"{PARTS}:predict"), ("POST", PARTS)])
+def test_another_method_is_answered_with_the_allowed_one(
+    app: Starlette, method: str, path: str
+) -> None:
     answer = ask(app, method, path)
-    assert (answer.status, answer.headers["allow"]) == (405, allowed)
-    assert f"must be {allowed.split(',')[0]} for this path, got {method}" in answer.error()
+    assert answer.status == 405
+    assert method not in answer.headers["allow"]
+    assert answer.headers["allow"] in answer.error()
 
 
-@pytest.mark.parametrize(
-    ("verb", "body", "message"),
-    [
-        ("predict", b"", "empty body"),
-        ("predict", b"garbage", "must be JSON"),
-        ("predict", b"\xff\xfe", "must be UTF-8"),
-        ("predict", b"[" * 19_000, "nested this deeply"),
-        ("predict", b'{"instances": ' + b"[" * 900 + b"]" * 900 + b"}", "32 levels deep, got 900"),
-        ("predict", b'{"instances": [' + b"1" * 9000 + b"]}", "this many digits"),
-        ("predict", {"instances": ["\ud800"]}, "halves of surrogate pairs"),
-        ("predict", {"signature_name": "\ud800", "instances": [1]}, "signature_name must be one"),
-        ("predict", {"signature_name": "other", "instances": [1]}, "classify, serving_default"),
-        ("predict", {"instances": [{"b64": "%"}]}, "must hold base64"),
-        ("predict", {"instances": [{"b64": "AAAA"}]}, "The model cannot answer this: "),
-        ("predict", {"instances": [3]}, "'image_bytes' must hold strings"),
-        ("predict", {"signature_name": "serving_images", "instances": [[[[1, 2]]]]}, "any, 3]"),
-        ("predict", {"signature_name": "serving_images_uint8", "inputs": [[[[256, 0, 0]]]]}, "256"),
-        ("predict", {"signature_name": "serving_images", "inputs": [[[[1e39, 0, 0]]]]}, "1e+39"),
-        ("predict", {"instances": [RED] * 5}, "at most 4 items, got 5"),
-        ("classify", {"examples": [{}]}, "for :classify (classify), got 'serving_default'"),
-        ("classify", {"signature_name": "classify", "examples": [{}]}, "cannot answer this: "),
-        ("classify", {"signature_name": "classify", "examples": [{}] * 5}, "at most 4 items"),
-        ("regress", {"examples": [{}]}, "no signature for :regress"),
-    ],
-)
-def test_a_mistake_is_explained(app: Starlette, verb: str, body: Any, message: str) -> None:
-    answer = ask(app, "POST", f"{PARTS}:{verb}", body)
+@pytest.mark.parametrize("body", [b"", b"garbage", b"[" * 19_000, request(*[b"a"] * 5)])
+def test_a_mistake_is_refused(app: Starlette, body: bytes) -> None:
+    answer = ask(app, "POST", f"{PARTS}:predict", body)
     assert answer.status == 400
-    assert message in answer.error()
-    assert "Traceback" not in answer.error()
+    assert "must" in answer.error()
 
 
-@pytest.mark.parametrize("declared", ["true", "false", "none", "absurd"])
-def test_a_large_body_is_refused_whatever_it_declares(app: Starlette, declared: str) -> None:
-    chunks = [b" " * (LIMIT // 2)] * 3
-    length = {"true": str(len(b"".join(chunks))), "false": "10", "absurd": "9" * 6000}
-    headers = {"Content-Length": length[declared]} if declared in length else {}
-    answer = asyncio.run(ask_async(app, "POST", f"{PARTS}:predict", chunks, headers))
+@pytest.mark.parametrize("declared", [str(LIMIT + 1), "10", "9" * 6000, None])
+def test_a_large_body_is_refused_whatever_it_declares(app: Starlette, declared: str | None) -> None:
+    answer = ask(app, "POST", f"{PARTS}:predict", *[b" " * (LIMIT // 2)] * 3, length=declared)
     assert answer.status == 413
-    assert f"must have at most {LIMIT} bytes" in answer.error()
-    assert "--max-request-megabytes" in answer.error()
+    assert str(LIMIT) in answer.error()
 
 
 def test_a_body_of_the_largest_size_in_chunks_is_answered(app: Starlette) -> None:
-    body = json.dumps({"instances": [RED]}).encode().ljust(LIMIT)
-    chunks = [body[:7], body[7:100], b"", body[100:]]
-    answer = asyncio.run(ask_async(app, "POST", f"{PARTS}:predict", chunks))
-    assert answer.json()["predictions"][0]["label"] == "red"
+    body = request(b"a").ljust(LIMIT)
+    answer = ask(app, "POST", f"{PARTS}:predict", body[:7], body[7:100], b"", body[100:])
+    assert answer.json()["predictions"][0]["label"] == "a"
 
 
-def with_function(model: ServedModel, function: Any) -> ServedModel:
-    inputs = model.signatures["serving_default"].inputs
-    signature = Signature("tensorflow/serving/predict", inputs, function)
-    return replace(model, signatures={"serving_default": signature})
+def test_requests_run_side_by_side_up_to_the_limit() -> None:
+    running: list[int] = []
+    most = []
+    both = threading.Barrier(2, timeout=20)
 
-
-def test_requests_run_side_by_side_up_to_the_limit(model: ServedModel) -> None:
-    running, most = 0, 0
-    lock, both = threading.Lock(), threading.Barrier(2, timeout=20)
-
-    def slow(image_bytes: Any) -> dict[str, Any]:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
+    def slow() -> None:
+        running.append(1)
+        most.append(len(running))
         both.wait()
-        with lock:
-            running -= 1
-        return {"same": image_bytes}
+        running.pop()
 
-    app = make_app(with_function(model, slow), Limits(parallel=2))
+    app = app_of(Echo(slow), parallel=2)
 
     async def together() -> list[Answer]:
-        bodies = [json.dumps({"instances": [str(number)]}).encode() for number in range(8)]
+        path, names = f"{PARTS}:predict", "abcdefgh"
         return await asyncio.gather(
-            *(ask_async(app, "POST", f"{PARTS}:predict", [body]) for body in bodies)
+            *(ask_async(app, "POST", path, [request(name.encode())]) for name in names)
         )
 
-    answers = [answer.json() for answer in asyncio.run(together())]
-    assert answers == [{"predictions": [str(number)]} for number in range(8)]
-    assert most == 2
+    rows = [answer.json()["predictions"] for answer in asyncio.run(together())]
+    assert [row["label"] for (row,) in rows] == list("abcdefgh")
+    assert max(most) == 2
 
 
-def test_a_fault_of_the_server_is_no_traceback_for_the_client(model: ServedModel) -> None:
-    def broken(image_bytes: Any) -> dict[str, Any]:
+def test_a_fault_of_the_server_is_no_traceback_for_the_client() -> None:
+    def broken() -> None:
         raise KeyError("secret")
 
-    app = make_app(with_function(model, broken), Limits())
     sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b'{"instances": ["a"]}', "more_body": False}
-
-    scope = {"type": "http", "method": "POST", "path": f"{PARTS}:predict", "headers": []}
     # raised again for the terminal, after the answer
     with pytest.raises(KeyError, match="secret"):
-        asyncio.run(app({**scope, "root_path": ""}, receive, send))
+        ask(app_of(Echo(broken)), "POST", f"{PARTS}:predict", request(b"a"), sent=sent)
     assert sent[0]["status"] == 500
-    assert json.loads(sent[1]["body"])["error"].startswith("The server failed")
+    assert set(json.loads(sent[1]["body"])) == {"error"}
+    assert b"secret" not in sent[1]["body"]
 
 
-def test_an_exported_model_is_served_with_a_broken_picture_in_the_batch(
-    colour_export: Path,
-) -> None:
-    app = make_app(load_model(find_version(colour_export), "colours"), Limits(LIMIT, batch=4))
-    broken = {"b64": base64.b64encode(b"no picture").decode()}
-    path = "/v1/models/colours"
-    answer = json.loads(ask(app, "POST", f"{path}:predict", {"instances": [RED, broken]}).body)
-    red, none = answer["predictions"]
-    assert (red["label"], red["decoded"]) == ("red", True)
-    assert red["probability"] == pytest.approx(HIGH, abs=1e-5)
-    assert (none["label"], none["decoded"], none["probability"]) == ("", False, 0.0)
-
-    body = {"signature_name": "classify", "examples": [{"image_bytes": GREEN}]}
-    (scores,) = json.loads(ask(app, "POST", f"{path}:classify", body).body)["results"]
-    assert scores[0] == ["grün", pytest.approx(HIGH, abs=1e-5)]
-
-    pixels = {"signature_name": "serving_images_uint8", "inputs": [[[[0, 0, 255]] * 2] * 3]}
-    answer = json.loads(ask(app, "POST", f"{path}:predict", pixels).body)
-    assert answer["outputs"]["label"] == ["blue"]
+def test_an_exported_model_is_served(colour_export: Path) -> None:
+    app = make_app(load_model(find_version(colour_export), "parts"), Limits())
+    buffer = io.BytesIO()
+    Image.new("RGB", (5, 6), (255, 0, 0)).save(buffer, "PNG")
+    body = request(buffer.getvalue(), b"no picture")
+    rows = ask(app, "POST", f"{PARTS}:predict", body).json()["predictions"]
+    assert [(row["label"], row["decoded"]) for row in rows] == [("red", True), ("", False)]

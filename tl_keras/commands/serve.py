@@ -1,6 +1,7 @@
 """`tl-keras serve EXPORT`: try an exported model out over HTTP."""
 
 import argparse
+import importlib.util
 import shlex
 import socket
 from collections.abc import Callable, Sequence
@@ -20,10 +21,6 @@ DESCRIPTION = """\
 Answer requests for an exported model on this machine, on the REST paths of TensorFlow Serving. For
 trying the model out: production belongs to TensorFlow Serving, which takes the same requests."""
 
-_MEGABYTE = 2**20
-_PARALLEL = 2
-_CONNECTIONS = 100
-_SECONDS_TO_FINISH = 5
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -83,24 +80,35 @@ def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    _check_extra()
     folder = find_version(options.export)
     name = _checked_name(options.name if options.name is not None else folder.model_name)
     with _listen(options.host, options.port) as listener:
         print("Loading TensorFlow ...", flush=True)
         with quiet_tensorflow():
             from tl_keras.serving.served_model import load_model
+            from tl_keras.serving.server import MEGABYTE, Limits, serve
 
             model = load_model(folder, name)
         url = _url(options.host, listener.getsockname()[1], name)
         print(_welcome(model, folder, url), flush=True)
-        _answer(model, listener, options)
+        serve(model, Limits(options.max_request_megabytes * MEGABYTE, options.max_batch), listener)
     return 0
 
 
-def _checked_name(name: str) -> str:
-    if not name or not name.isprintable() or set(name) & set("/:"):
+def _check_extra() -> None:
+    absent = [name for name in ("starlette", "uvicorn") if importlib.util.find_spec(name) is None]
+    if absent:
         raise ConfigError(
-            f"--name must be text without / and :, because it is part of a path; got {name!r}"
+            f"tl-keras serve needs starlette and uvicorn, got an installation without "
+            f"{' and '.join(absent)}: pip install 'tl_keras[serve]'"
+        )
+
+
+def _checked_name(name: str) -> str:
+    if not name or not name.isprintable() or set(name) & set("/:{}"):
+        raise ConfigError(
+            f"--name must be text without / : {{ and }}, because it is part of a path; got {name!r}"
         )
     return name
 
@@ -125,40 +133,14 @@ def _url(host: str, port: int, name: str) -> str:
 def _welcome(model: "ServedModel", folder: Version, url: str) -> str:
     mount = shlex.quote(f"{folder.path.parent}:/models/{model.name}")
     variable = shlex.quote(f"MODEL_NAME={model.name}")
+    # through a pipe: the photo would be too long for an argument
+    request = """(printf '{"instances": [{"b64": "'; base64 < photo.jpg; printf '"}]}')"""
     return f"""\
 Serving {folder.path} as model {model.name!r}, version {model.version}, at
   {url}
-Signatures: {", ".join(sorted(model.signatures))}; {url}/metadata describes them.
-{_try_it(model, url)}
+Ask about a photo:
+  {request} | curl -d @- {url}:predict
 This server is for trying the model out. Production belongs to TensorFlow Serving, which takes the
 same requests:
   docker run -p 8501:8501 -v {mount} -e {variable} tensorflow/serving
 Ctrl-C stops it."""
-
-
-def _try_it(model: "ServedModel", url: str) -> str:
-    default = model.signatures.get("serving_default")
-    if default is None or [info.dtype for info in default.inputs.values()] != ["string"]:
-        return f"Ask what it takes:\n  curl {url}/metadata"
-    # through a pipe: the photo would be too long for an argument
-    request = """(printf '{"instances": [{"b64": "'; base64 < photo.jpg; printf '"}]}')"""
-    return f"Ask about a photo:\n  {request} | curl -d @- {url}:predict"
-
-
-def _answer(model: "ServedModel", listener: socket.socket, options: argparse.Namespace) -> None:
-    """Answer requests until the process is told to stop."""
-    import uvicorn
-
-    from tl_keras.serving.server import Limits, make_app
-
-    limits = Limits(options.max_request_megabytes * _MEGABYTE, options.max_batch, _PARALLEL)
-    config = uvicorn.Config(
-        make_app(model, limits),
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_level="warning",
-        limit_concurrency=_CONNECTIONS,
-        timeout_graceful_shutdown=_SECONDS_TO_FINISH,
-    )
-    uvicorn.Server(config).run(sockets=[listener])

@@ -9,11 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.errors import ExportError
+from tl_keras.serving.signature_names import BYTES
 
 # The network's activations of a batch and its decoded files fit in any memory.
 BATCH = 32
-
-_SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,12 @@ class ExportedClassifier:
         self.version = version
         try:
             self._model = tf.saved_model.load(str(version))
-            self._classify = self._model.signatures[_SIGNATURE]
+            self._classify = self._model.signatures[BYTES]
             self._classify.structured_outputs["decoded"]
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
             raise ExportError(
                 f"{version} must be a SavedModel that tl_keras exported, with the signature "
-                f"{_SIGNATURE!r}, got: {error} Export the model again."
+                f"{BYTES!r}, got: {error} Export the model again."
             ) from error
 
     def classify(self, files: Sequence[bytes]) -> Answers:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tl_keras.errors import ExportError
 from tl_keras.evaluation.intervals import accuracy_interval
 from tl_keras.serving.runtime import Runtime
-from tl_keras.serving.signatures import IMAGES_UINT8
+from tl_keras.serving.signature_names import IMAGES_UINT8
 from tl_keras.serving.targets import is_exact, load_target
 from tl_keras.serving.verify import TOLERANCE
 

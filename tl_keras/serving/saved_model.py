@@ -22,11 +22,11 @@ import tensorflow as tf
 
 from tl_keras.data.decoding import ResizeMode
 from tl_keras.errors import ExportError
-from tl_keras.serving.signatures import CLASSIFY, Signatures, signatures
+from tl_keras.serving.signature_names import CLASSIFY
+from tl_keras.serving.signatures import Signatures, signatures
 from tl_keras.serving.versions import EXTRA, WRITING, publish, remove_stale
 from tl_keras.serving.warm_up import write_warm_up
 
-# Beside the model: labels, card and whatever else belongs to a version.
 _PROBE_IMAGES = 16
 _PROBE_TOLERANCE = 1e-5
 

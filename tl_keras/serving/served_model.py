@@ -1,94 +1,35 @@
-"""A SavedModel that is loaded and ready to answer, and what it says of itself."""
+"""A loaded version of a model, and what it says of itself as TensorFlow Serving does."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tl_keras.errors import ExportError
-from tl_keras.serving.json_tensors import RequestError, TensorInfo
+from tl_keras.serving.exported_classifier import ExportedClassifier
 from tl_keras.serving.versions import Version
-
-CLASSIFY_METHOD = "tensorflow/serving/classify"
-
-# What the values of a request can cause; anything else is a fault of the server.
-_REFUSALS = (
-    tf.errors.InvalidArgumentError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.OutOfRangeError,
-    tf.errors.ResourceExhaustedError,
-    tf.errors.UnimplementedError,
-)
-
-
-@dataclass(frozen=True)
-class Signature:
-    """One way to call the model.
-
-    Attributes:
-        method: `tensorflow/serving/predict`, or what else the SavedModel says.
-        inputs: By name, in alphabetical order.
-        function: Takes the inputs as keywords, gives tensors by name.
-    """
-
-    method: str
-    inputs: Mapping[str, TensorInfo]
-    function: tf.types.experimental.GenericFunction
-
-    def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the outputs by name, in alphabetical order; strings as bytes objects.
-
-        Raises:
-            RequestError: if the model cannot take the values.
-        """
-        tensors = {
-            name: tf.constant(array, self.inputs[name].dtype) for name, array in arrays.items()
-        }
-        try:
-            outputs = self.function(**tensors)
-        except _REFUSALS as error:
-            raise RequestError(f"The model cannot answer this: {_reason(error)}") from error
-        return {name: np.asarray(outputs[name].numpy()) for name in sorted(outputs)}
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A loaded version of a model.
+    """A model that is ready to answer.
 
     Attributes:
-        name: In the paths of requests.
-        version: Its number.
-        signatures: By name, those that can be called.
-        signature_defs: The SavedModel's own description of them, as TensorFlow Serving shows it.
-        loaded: Held because it owns the variables that the signatures read.
+        name: in the paths of requests.
+        version: its number.
+        classifier: what answers.
+        signatures: by name, as the SavedModel describes them.
     """
 
     name: str
     version: int
-    signatures: Mapping[str, Signature]
-    signature_defs: Mapping[str, Any]
-    loaded: Any
-
-    def signature(self, name: str) -> Signature:
-        """Return one of the signatures.
-
-        Raises:
-            RequestError: if there is none of this name.
-        """
-        if name not in self.signatures:
-            raise RequestError(
-                f"signature_name must be one of {', '.join(sorted(self.signatures))}, got "
-                f"{name[:100]!r}."
-            )
-        return self.signatures[name]
+    classifier: ExportedClassifier
+    signatures: Mapping[str, Any]
 
     def status(self) -> dict[str, Any]:
-        """Return the answer to a question for the model's state."""
+        """The answer to a question for the model's state."""
         state = {
             "version": str(self.version),
             "state": "AVAILABLE",
@@ -97,92 +38,56 @@ class ServedModel:
         return {"model_version_status": [state]}
 
     def metadata(self) -> dict[str, Any]:
-        """Return the answer to a question for the model's signatures."""
-        return {
-            "model_spec": {
-                "name": self.name,
-                "signature_name": "",
-                "version": str(self.version),
-            },
-            "metadata": {"signature_def": {"signature_def": self.signature_defs}},
+        """The answer to a question for the model's signatures."""
+        spec = {"name": self.name, "signature_name": "", "version": str(self.version)}
+        described = {"signature_def": {"signature_def": self.signatures}}
+        return {"model_spec": spec, "metadata": described}
+
+    def predict(self, files: Sequence[bytes]) -> dict[str, Any]:
+        """The answer to photos, a row for each; one that cannot be decoded has no label."""
+        answers = self.classifier.classify(files)
+        columns = {
+            "label": answers.labels,
+            "probability": map(_decimal, answers.probability),
+            "probabilities": [list(map(_decimal, row)) for row in answers.probabilities],
+            "decoded": answers.decoded.tolist(),
         }
+        rows = zip(*columns.values(), strict=True)
+        return {"predictions": [dict(zip(columns, row, strict=True)) for row in rows]}
 
 
 def load_model(folder: Version, name: str) -> ServedModel:
     """Load a version and read its signatures.
 
     Raises:
-        ExportError: if it is no SavedModel with signatures.
+        ExportError: it is no model that tl_keras exported.
     """
-    try:
-        loaded = tf.saved_model.load(str(folder.path))
-        definitions = _definitions(folder)
-    except (OSError, ValueError, RuntimeError, KeyError, tf.errors.OpError) as error:
-        raise ExportError(
-            f"{folder.path} must be a SavedModel, got: {_first_line(error)} Export the model again."
-        ) from error
-    signatures = {
-        key: Signature(
-            definitions[key].method_name, _tensor_infos(definitions[key].inputs), function
-        )
-        for key, function in loaded.signatures.items()
-    }
-    if not signatures:
-        raise ExportError(
-            f"{folder.path} must have a signature to be served, got none. Export the model again."
-        )
-    written = {key: _signature_def(definitions[key]) for key in sorted(definitions)}
-    return ServedModel(name, folder.number, signatures, written, loaded)
+    classifier = ExportedClassifier(folder.path)
+    content = (folder.path / "saved_model.pb").read_bytes()
+    stored = saved_model_pb2.SavedModel.FromString(content).meta_graphs[0].signature_def
+    signatures = {key: _signature(stored[key]) for key in sorted(stored)}
+    return ServedModel(name, folder.number, classifier, signatures)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _definitions(folder: Version) -> Mapping[str, Any]:
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((folder.path / "saved_model.pb").read_bytes())
-    return dict(saved.meta_graphs[0].signature_def)
-
-
-def _tensor_infos(tensors: Mapping[str, Any]) -> dict[str, TensorInfo]:
-    return {name: _tensor_info(tensors[name]) for name in sorted(tensors)}
-
-
-def _tensor_info(tensor: Any) -> TensorInfo:
-    if tensor.tensor_shape.unknown_rank:
-        return TensorInfo(tf.as_dtype(tensor.dtype).name, None)
-    sizes = [dimension.size for dimension in tensor.tensor_shape.dim]
-    shape = tuple(None if size == -1 else size for size in sizes)
-    return TensorInfo(tf.as_dtype(tensor.dtype).name, shape)
-
-
-def _signature_def(definition: Any) -> dict[str, Any]:
-    # by hand: the option of json_format that writes empty fields differs between versions
+def _signature(stored: Any) -> dict[str, Any]:
     return {
-        "inputs": {name: _described(definition.inputs[name]) for name in sorted(definition.inputs)},
-        "outputs": {
-            name: _described(definition.outputs[name]) for name in sorted(definition.outputs)
-        },
-        "method_name": definition.method_name,
-        "defaults": {},
+        "inputs": {name: _tensor(stored.inputs[name]) for name in sorted(stored.inputs)},
+        "outputs": {name: _tensor(stored.outputs[name]) for name in sorted(stored.outputs)},
+        "method_name": stored.method_name,
     }
 
 
-def _described(tensor: Any) -> dict[str, Any]:
-    shape = tensor.tensor_shape
+def _tensor(stored: Any) -> dict[str, Any]:
+    shape = stored.tensor_shape
+    # JSON of protocol buffers writes 64-bit integers as strings
+    sizes = [{"size": str(dimension.size), "name": dimension.name} for dimension in shape.dim]
     return {
-        "dtype": types_pb2.DataType.Name(tensor.dtype),
-        "tensor_shape": {
-            # JSON of protocol buffers writes 64-bit integers as strings
-            "dim": [{"size": str(dim.size), "name": dim.name} for dim in shape.dim],
-            "unknown_rank": shape.unknown_rank,
-        },
-        "name": tensor.name,
+        "dtype": types_pb2.DataType.Name(stored.dtype),
+        "tensor_shape": {"dim": sizes, "unknown_rank": shape.unknown_rank},
+        "name": stored.name,
     }
 
 
-def _reason(error: tf.errors.OpError) -> str:
-    """Return the sentence in an error of TensorFlow, without the places in the graph around it."""
-    message = re.split(r"\s*\[(?:\[\{\{|Op:)", str(error.message), maxsplit=1)[0]
-    return message.strip().splitlines()[-1] if message.strip() else type(error).__name__
+def _decimal(number: np.float32) -> float:
+    # the shortest decimal that is this number in its own precision: 0.1, not 0.10000000149
+    return float(str(number))

@@ -6,14 +6,7 @@ import keras
 import tensorflow as tf
 
 from tl_keras.data.decoding import ResizeMode, load_pixels, resize_image
-
-BYTES = "serving_default"
-IMAGES = "serving_images"
-IMAGES_UINT8 = "serving_images_uint8"
-CLASSIFY = "classify"
-
-# The feature of a tf.train.Example, and the input of `serving_default`.
-IMAGE_BYTES = "image_bytes"
+from tl_keras.serving.signature_names import BYTES, CLASSIFY, IMAGE_BYTES, IMAGES, IMAGES_UINT8
 
 _PARALLEL_DECODING = 8
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from tl_keras.serving.signatures import BYTES, CLASSIFY, IMAGE_BYTES
+from tl_keras.serving.signature_names import BYTES, CLASSIFY, IMAGE_BYTES
 
 FILE_NAME = "tf_serving_warmup_requests"
 BATCHES = (1, 8)
