@@ -1,14 +1,16 @@
 """The card of an export: figures of its test photos, limits that they show, text for people."""
 
+import html
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 from tl_keras.evaluation.intervals import accuracy_interval
-from tl_keras.serving.model_card import Evidence, model_card, write_card
+from tl_keras.serving.model_card import Evidence, literal, markdown, model_card, write_card
 from tl_keras.serving.verify import Verification
 
 CLASSES = ("crack", "dent|small", "fine")
@@ -34,6 +36,7 @@ def facts(**changed: Any) -> dict[str, Any]:
         },
         "source": {"name": "textures", "licence": "Apache-2.0", "description": "Drawn."},
         "model": {"backbone": "MobileNetV2", "cut": "top", "parameters": 12, "image_size": 96},
+        "decision": None,
         "configuration": {},
         "configuration_hash": "abcdef",
         "versions": {"keras": "3.15"},
@@ -123,3 +126,50 @@ def test_markdown_says_all_that_matters(tmp_path: Path, source: dict[str, Any] |
     for words in ("# parts", start, "dent\\|small", "70.0%", "models/parts:predict", "MobileNetV2"):
         assert words in text
     assert "| crack | 4 | 0 | 0 |" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "crack",
+            "pitted_surface",
+            "x_",
+            "__init__",
+            "50 % of 3.5 mm",
+            "97.5%",
+            "-5",
+            "R&D",
+            "a[1]",
+        ),
+        *("# big", "## big", "- a", "+ a", "1. a", "12) a", "> a", "---", "===", "***", "~~~"),
+        *("*a*", "_a_", "**a**", "`a`", "~~a~~", "<b>a</b>", "<script>", "&lt;", "&#60;"),
+        *("[a](http://b)", "![a](b)", "[a]: http://b", "[a][b]", "<http://a>", "a\\*b*", "a\\"),
+    ],
+)
+def test_markup_in_a_name_is_shown_as_it_stands(text: str) -> None:
+    reader = MarkdownIt("commonmark").enable("strikethrough")
+    # between text that an underline or a definition would change
+    shown = reader.render(f"a\n\n{literal(text)}\n\n[a]")
+    assert shown == f"<p>a</p>\n<p>{html.escape(text)}</p>\n<p>[a]</p>\n"
+
+
+@pytest.mark.parametrize("text", ["pitted_surface", "97.5%", "-5", "R&D", "[90%, 98%]", "1.5 mm"])
+def test_a_name_without_markup_stays_readable(text: str) -> None:
+    assert literal(text) == text
+
+
+def test_markup_in_a_name_leaves_the_card_as_it_is() -> None:
+    classes = ("a|b", "c\nd", "<b>")
+    counts = dict.fromkeys(classes, 5)
+    parts = dict.fromkeys(("training", "validation", "test"), counts)
+    told = facts(description="# Parts", trained_on=facts()["trained_on"] | {"per_class": parts})
+    evidence = Evidence(classes, LABELS, EVIDENCE.probabilities)
+    made = model_card(told, evidence, Verification(10, 2e-7, True, 5.0, 2.5), [], 9.3)
+    text = markdown(made)
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    assert sum(token.type == "table_open" for token in tokens) == 3
+    assert sum(token.type == "td_open" for token in tokens) == 3 * 4 + 3 * 4 + 3 * 4
+    assert [token.content for token in tokens if token.type == "html_block"] == []
+    plain = markdown(card(description="Parts"))
+    assert text.count("\n#") == plain.count("\n#")

@@ -3,11 +3,14 @@
 After Mitchell et al. (2019), "Model Cards for Model Reporting".
 """
 
+import functools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 import pandas as pd
 
@@ -17,6 +20,12 @@ from tl_keras.results.store import write_json
 from tl_keras.serving.verify import Verification
 
 JSON_NAME, MARKDOWN_NAME = "model_card.json", "MODEL_CARD.md"
+
+# Code, emphasis, tables, HTML and its entities, formulas, strokes and links; an underscore between
+# letters is none.
+_MARKUP = re.compile(r"[\\`*|<$]|&(?=#?\w+;)|~(?=~)|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
+# Headings, lists, quotations and lines.
+_START = re.compile(r"^(\d*)([-+=#>.)])(?!\w)")
 
 WEAK_RECALL = 0.8
 FEW_TEST_IMAGES = 100
@@ -132,7 +141,7 @@ def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
         f"It answers one of {len(names)} classes, whatever the picture shows: a photo of something "
         "else gets one of them too, often with a high probability."
     )
-    yield _about_probabilities(facts.get("decision"))
+    yield _about_probabilities(facts["decision"])
     yield (
         "The EXIF orientation of a photo is ignored, as it was in training: rotated photos are "
         "classified as they are stored."
@@ -153,7 +162,7 @@ def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
             f"Labels that look wrong: {counts}. It learned them and was measured with them as they "
             "are; label_errors.csv of the experiment names them."
         )
-    if facts.get("notice"):
+    if facts["notice"]:
         yield f"{facts['notice']} The figures say nothing about photographs."
 
 
@@ -170,141 +179,30 @@ def _about_probabilities(decision: Mapping[str, Any] | None) -> str:
 
 def markdown(card: Mapping[str, Any]) -> str:
     """The card for people."""
-    parts = [
-        [f"# {card['name']}", card["description"] or "An image classifier."],
-        ["## What it tells apart", "\n".join(f"{k}. {c}" for k, c in enumerate(card["classes"]))],
-        ["## How good it is", _metrics_text(card["metrics"])],
-        *([["## How to decide", _decision_text(card["decision"])]] if card.get("decision") else []),
-        ["## What it was trained on", _training_text(card)],
-        ["## Known limits", "\n".join(f"- {limit}" for limit in card["known_limits"])],
-        ["## The check of this export", _verification_text(card)],
-        *([["## Other formats", _targets_text(card["targets"])]] if card["targets"] else []),
-        ["## How to call it", _CALL.format(name=card["name"])],
-        ["## Versions", _list(card["versions"])],
-    ]
-    return "\n\n".join(text for part in parts for text in part) + "\n"
+    return _template().render(card)
 
 
-def _metrics_text(metrics: Mapping[str, Any]) -> str:
-    interval = metrics["accuracy_interval"]
-    head = (
-        f"Accuracy {metrics['accuracy']:.1%} on {metrics['test_images']} test photos "
-        f"({interval['level']:.0%} interval {interval['low']:.1%} to {interval['high']:.1%}, "
-        f"{interval['method']}: {interval['about']}). Macro F1 {metrics['macro_f1']:.3f}, balanced "
-        f"accuracy {metrics['balanced_accuracy']:.1%}."
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tl_keras.serving"),
+        # names of classes and descriptions are anybody's text
+        finalize=literal,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    scores = _table(
-        ["class", "test photos", "recall", "precision"],
-        [
-            [row["class"], row["support"], _share(row["recall"]), _share(row["precision"])]
-            for row in metrics["per_class"]
-        ],
-    )
-    classes, counts = metrics["confusion"]["classes"], metrics["confusion"]["counts"]
-    pairs = _table(
-        ["true class, answered:", *classes],
-        [[name, *row] for name, row in zip(classes, counts, strict=True)],
-    )
-    return f"{head}\n\n{scores}\n\n{pairs}"
+    environment.filters |= {"percent": _share, "decimal": _number}
+    return environment.get_template(MARKDOWN_NAME)
 
 
-def _decision_text(decision: Mapping[str, Any]) -> str:
-    steps = "\n".join(f"{k}. {step}" for k, step in enumerate(decision["how_to_apply"], start=1))
-    return (
-        f"{decision['text']}\n\nBy hand, with the figures of `decision.json` beside this card "
-        f"(`tl-keras predict` does it):\n\n{steps}"
-    )
-
-
-def _training_text(card: Mapping[str, Any]) -> str:
-    photos, source, model = card["trained_on"], card["source"], card["model"]
-    counts = _table(
-        ["class", "training", "validation", "test"],
-        [
-            [name, *(part[name] for part in photos["per_class"].values())]
-            for name in card["classes"]
-        ],
-    )
-    start = "random weights"
-    if source:
-        start = f"{source['name']}, licence: {source['licence']}. {source['description']}"
-    return "\n\n".join(
-        [
-            f"{photos['training_images']} training and {photos['validation_images']} validation "
-            f"photos (SHA-256 of their manifest {photos['manifest_sha256'][:16]}). "
-            f"{photos['division']}",
-            counts,
-            f"Starting point: {start}",
-            f"Strategy {card['run']['strategy']}, run {card['run']['run_id']}: "
-            f"{model['backbone']} up to {model['cut']}, {model['parameters']:,} parameters, input "
-            f"{model['image_size']} pixels. Configuration {card['configuration_hash']}, in full in "
-            f"{JSON_NAME}.",
-        ]
-    )
-
-
-def _verification_text(card: Mapping[str, Any]) -> str:
-    checked, times = card["verification"], card["milliseconds_per_image"]
-    labels = "all labels equal" if checked["labels_equal"] else "labels equal but for ties"
-    return (
-        f"{checked['images']} test photos: {checked['how']}; {labels}, largest difference of a "
-        f"probability {checked['largest_difference']:.1g}. {card['saved_model_megabytes']:.1f} MB "
-        f"on the disk. Milliseconds per photo, decoding included, warm, on the machine that "
-        f"exported it: {times['batch_1']:.1f} alone, {times['batch_32']:.1f} in batches of 32."
-    )
-
-
-def _targets_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    return _table(
-        [
-            "format",
-            "file",
-            "MB",
-            "test accuracy",
-            "labels equal",
-            "ms alone",
-            "ms in batches of 32",
-        ],
-        [
-            [
-                row["target"],
-                row["file"],
-                f"{row['megabytes']:.1f}",
-                _share(row["test_accuracy"]),
-                _share(row["labels_equal"]),
-                _number(row["milliseconds_batch_1"]),
-                _number(row["milliseconds_batch_32"]),
-            ]
-            for row in rows
-        ],
-    )
-
-
-_CALL = """With Python, or with `tl-keras predict EXPORT PHOTO...`:
-
-```python
-import tensorflow as tf
-
-model = tf.saved_model.load("EXPORT/1")
-answer = model.signatures["serving_default"](
-    image_bytes=tf.constant([open("photo.jpg", "rb").read()])
-)
-print(answer["label"].numpy(), answer["probability"].numpy())
-```
-
-With TensorFlow Serving (container port 8501), or `tl-keras serve EXPORT`:
-
-```sh
-(printf '{{"instances": [{{"b64": "'; base64 < photo.jpg; printf '"}}]}}') |
-  curl -d @- http://localhost:8501/v1/models/{name}:predict
-```"""
-
-
-def _table(head: list[Any], rows: list[list[Any]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+def literal(text: object) -> object:
+    """Text as one line that Markdown shows as it stands; what a template marks as safe stays."""
+    if hasattr(text, "__html__"):
+        return text
+    line = _MARKUP.sub(r"\\\g<0>", " ".join(str(text).split()))
+    return _START.sub(r"\1\\\2", line)
 
 
 def _without_nan(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -318,7 +216,3 @@ def _share(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
-
-
-def _list(values: Mapping[str, Any]) -> str:
-    return "\n".join(f"- {name} {value}" for name, value in values.items())
