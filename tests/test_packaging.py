@@ -16,7 +16,6 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "pydantic_core": "pydantic",
     "sklearn": "scikit-learn",
-    "tensorflow_serving": "tensorflow-serving-api",
 }
 # Declared because another dependency needs it and does not say so, or says too little.
 FOR_OTHERS = {"importlib-resources", "tensorflow-metadata"}
@@ -29,13 +28,15 @@ def lines_of(file: str, section: str, key: str) -> list[str]:
     return [line.strip() for line in parser[section][key].splitlines() if line.strip()]
 
 
+def extra(name: str) -> list[Requirement]:
+    lines = lines_of("setup.cfg", "options.extras_require", name)
+    return [Requirement(line) for line in lines]
+
+
 DECLARED = [Requirement(line) for line in lines_of("setup.cfg", "options", "install_requires")]
+SERVE = extra("serve")
 # Of the package itself; `dev` is for those who change it.
-EXTRAS = [
-    Requirement(line)
-    for extra in ("litert", "onnx")
-    for line in lines_of("setup.cfg", "options.extras_require", extra)
-]
+EXTRAS = [*SERVE, *extra("litert"), *extra("onnx")]
 
 
 def imported() -> set[str]:
@@ -56,7 +57,9 @@ def test_what_is_imported_is_declared_and_the_reverse() -> None:
     assert imported() == declared - FOR_OTHERS
 
 
-@pytest.mark.parametrize("requirement", DECLARED, ids=lambda requirement: requirement.name)
+@pytest.mark.parametrize(
+    "requirement", [*DECLARED, *SERVE], ids=lambda requirement: requirement.name
+)
 def test_the_lowest_version_is_the_one_that_tox_tests(requirement: Requirement) -> None:
     lines = lines_of("tox.ini", "testenv:lowest", "deps")
     pins = [Requirement(line) for line in lines if "==" in line]

@@ -9,6 +9,9 @@ import pytest
 import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+pytest.importorskip("tensorflow_serving", reason="tensorflow-serving-api is not installed")
+
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest, ClassificationResult
 from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse

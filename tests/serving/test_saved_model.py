@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from tl_keras.data.decoding import ResizeMode, load_pixels
 from tl_keras.errors import ExportError
@@ -192,28 +191,6 @@ def test_signatures_name_the_api_that_they_serve(exported: Path) -> None:
     assert methods == dict.fromkeys(
         ["serving_default", "serving_images", "serving_images_uint8"], "tensorflow/serving/predict"
     )
-
-
-def test_warm_up_requests_can_be_answered(exported: Path) -> None:
-    served = tf.saved_model.load(str(exported)).signatures
-    path = str(exported / "assets.extra" / "tf_serving_warmup_requests")
-    logs = [
-        PredictionLog.FromString(raw) for raw in tf.data.TFRecordDataset(path).as_numpy_iterator()
-    ]
-    for log in logs:
-        if log.HasField("predict_log"):
-            request = log.predict_log.request
-            inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-            answer = served[request.model_spec.signature_name](
-                **{name: tf.constant(value) for name, value in inputs.items()}
-            )
-            assert answer["decoded"].numpy().all()
-        else:
-            request = log.classify_log.request
-            examples = [e.SerializeToString() for e in request.input.example_list.examples]
-            answer = served[request.model_spec.signature_name](inputs=tf.constant(examples))
-            assert (answer["scores"].numpy().sum(axis=1) > 0.99).all()
-    assert len(logs) == 4
 
 
 def test_labels_lie_beside_the_model(exported: Path) -> None:
