@@ -27,8 +27,6 @@ class BackboneSpec:
             its start belongs to the block of that name; the first pair that matches counts. Only
             names that Keras gives explicitly stand here, never counted ones like `add_13`.
         alphas: Allowed width multipliers; empty where the backbone has none.
-        imagenet_sizes: Input sides with ImageNet weights of their own; at any other size the 224 px
-            weights are used. Empty where one file serves all sizes.
     """
 
     name: str
@@ -39,7 +37,6 @@ class BackboneSpec:
     blocks: tuple[str, ...]
     block_rules: BlockRules
     alphas: tuple[float, ...] = ()
-    imagenet_sizes: tuple[int, ...] = ()
 
 
 def _numbered(prefix: str, first: int, last: int) -> tuple[str, ...]:
@@ -110,7 +107,6 @@ _MOBILENET = BackboneSpec(
     blocks=("stem", *_numbered("block_", 1, 13)),
     block_rules=((r"conv_(?:pad|dw|pw)_(\d+)", r"block_\1"), (r"conv1", "stem")),
     alphas=(0.25, 0.5, 0.75, 1.0),
-    imagenet_sizes=(128, 160, 192, 224),
 )
 _MOBILENET_V2 = BackboneSpec(
     name="MobileNetV2",
@@ -126,7 +122,6 @@ _MOBILENET_V2 = BackboneSpec(
         (r"Conv1|bn_Conv1", "stem"),
     ),
     alphas=(0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
-    imagenet_sizes=(96, 128, 160, 192, 224),
 )
 _DENSENET121 = BackboneSpec(
     name="DenseNet121",

@@ -10,7 +10,7 @@ from PIL import Image
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.models import grad_cam
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.grad_cam import GradCam, class_activation_maps
+from tl_keras.models.grad_cam import GradCam
 from tl_keras.models.heads import build_head
 from tl_keras.models.map_check import randomisation_check
 from tl_keras.models.networks import build_backbone
@@ -92,14 +92,14 @@ def test_a_map_worked_out_by_hand() -> None:
     image = np.zeros((1, 2, 2, 3), np.uint8)
     image[0, ..., 0] = [[51, 102], [255, 0]]
     image[0, ..., 1] = [[0, 255], [102, 0]]
-    maps = class_activation_maps(grey_levels([[2, 0], [-1, 0]]), image, np.array([0]))
+    maps = GradCam(grey_levels([[2, 0], [-1, 0]])).maps(image, np.array([0]))
     np.testing.assert_allclose(maps[0], np.array([[0.25, 0], [1, 0]]), atol=1e-6)
     assert maps.dtype == np.float32
 
 
 def test_nothing_speaks_for_the_class() -> None:
     image = np.full((1, 2, 2, 3), 100, np.uint8)
-    maps = class_activation_maps(grey_levels([[-1, 0], [-1, 0]]), image, np.array([0]))
+    maps = GradCam(grey_levels([[-1, 0], [-1, 0]])).maps(image, np.array([0]))
     np.testing.assert_array_equal(maps, np.zeros((1, 2, 2)))
 
 
@@ -111,7 +111,7 @@ def test_linear_head_on_a_cut_gives_the_map_of_zhou(backbone: Backbone, cut: str
     weighted = np.einsum("nhwc,nc->nhw", activations, head.get_weights()[0].T[CLASSES])
     expected = np.maximum(scaled_up(weighted, 16), 0)
     expected /= expected.max(axis=(1, 2), keepdims=True)
-    maps = class_activation_maps(part.inference_model(head), IMAGES, CLASSES)
+    maps = GradCam(part.inference_model(head)).maps(IMAGES, CLASSES)
     np.testing.assert_allclose(maps, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -128,9 +128,9 @@ def test_hidden_layers_weigh_channels_by_the_slope_of_the_logit(backbone: Backbo
 
 def test_a_sure_answer_has_a_map_as_well(backbone: Backbone) -> None:
     head = random_head(5)
-    unsure = class_activation_maps(backbone.inference_model(head), IMAGES, CLASSES)
+    unsure = GradCam(backbone.inference_model(head)).maps(IMAGES, CLASSES)
     head.set_weights([1000 * weights for weights in head.get_weights()])
-    sure = class_activation_maps(backbone.inference_model(head), IMAGES, CLASSES)
+    sure = GradCam(backbone.inference_model(head)).maps(IMAGES, CLASSES)
     np.testing.assert_allclose(sure, unsure, atol=1e-5)
 
 
@@ -212,7 +212,7 @@ def test_no_more_than_a_batch_is_computed_at_once(
 
 
 def test_no_images(backbone: Backbone) -> None:
-    maps = class_activation_maps(probe(backbone, "top"), IMAGES[:0], CLASSES[:0])
+    maps = GradCam(probe(backbone, "top")).maps(IMAGES[:0], CLASSES[:0])
     assert maps.shape == (0, 16, 16)
 
 
@@ -264,7 +264,7 @@ def test_check_is_one_where_the_weights_are_the_same(
 )
 def test_classes_that_do_not_fit(backbone: Backbone, classes: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        class_activation_maps(probe(backbone, "top"), IMAGES, np.array(classes))
+        GradCam(probe(backbone, "top")).maps(IMAGES, np.array(classes))
 
 
 def test_classifier_without_softmax(backbone: Backbone) -> None:

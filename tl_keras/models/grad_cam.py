@@ -153,13 +153,6 @@ class GradCam:
         return tf.image.resize(evidence[..., tf.newaxis], self._size)[..., 0]
 
 
-def class_activation_maps(
-    model: keras.Model, images: np.ndarray, class_indices: np.ndarray
-) -> np.ndarray:
-    """`GradCam.maps` of a classifier that is asked once: float32 (n, size, size), 0..1."""
-    return GradCam(model).maps(images, class_indices)
-
-
 @dataclass(frozen=True)
 class _Parts:
     """A classifier in two: images to the maps that it averages, and these averages to logits."""

@@ -59,7 +59,7 @@ def build_backbone(
         )
     options: dict[str, Any] = {} if alpha is None else {"alpha": _allowed_alpha(spec, alpha)}
     with warnings.catch_warnings():
-        # what the warning tells is in the table: `BackboneSpec.imagenet_sizes`
+        # where a size has no ImageNet weights of its own, those of 224 px are taken
         warnings.filterwarnings("ignore", message=".*will be loaded as the default")
         return getattr(keras.applications, name)(
             include_top=False,

@@ -80,12 +80,6 @@ def load_litert(path: Path) -> Runtime:
     return Runtime(classify, batch=1)
 
 
-def read_labels(path: Path) -> list[str]:
-    """The class names in a file of this module, in the order of its outputs."""
-    with zipfile.ZipFile(path) as archive:
-        return archive.read(LABELS_FILE).decode().splitlines()
-
-
 def _converter(model: keras.Model) -> Any:
     @tf.function(
         input_signature=[tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="images")],

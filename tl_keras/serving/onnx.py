@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from tl_keras.serving.runtime import Runtime
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 LABELS_KEY = "labels"
 # Of December 2021 and all that this needs: older runtimes on devices read it too.
@@ -51,19 +48,15 @@ def convert_onnx(model: keras.Model, labels: Sequence[str]) -> bytes:
 
 def load_onnx(path: Path) -> Runtime:
     """A file of this module in ONNX Runtime, on the processors."""
-    session = _session(path)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
     def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         (answer,) = session.run(["probabilities"], {"images": pixels.astype(np.float32)})
         return np.asarray(answer, np.float32)
 
     return Runtime(classify, batch=None)
-
-
-def read_labels(path: Path) -> list[str]:
-    """The class names in a file of this module, in the order of its outputs."""
-    labels: list[str] = json.loads(_session(path).get_modelmeta().custom_metadata_map[LABELS_KEY])
-    return labels
 
 
 def _frozen_graph(model: keras.Model) -> tuple[Any, str]:
@@ -109,9 +102,3 @@ def _convert_erfc(context: Any, node: Any, name: str, _: Sequence[Any]) -> None:
         shapes=shape,
         dtypes=kind,
     )
-
-
-def _session(path: Path) -> "onnxruntime.InferenceSession":
-    import onnxruntime
-
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
