@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import subprocess
 import sys
 from pathlib import Path
 
@@ -66,3 +67,9 @@ def test_the_lowest_version_is_the_one_that_tox_tests(requirement: Requirement) 
     tested = {pin.name: Version(next(iter(pin.specifier)).version) for pin in pins}
     lowest = [part.version for part in requirement.specifier if part.operator == ">="]
     assert [tested[requirement.name]] == [Version(version) for version in lowest]
+
+
+def test_an_experiment_loads_no_extra() -> None:
+    absent = [requirement.name.replace("-", "_") for requirement in EXTRAS]
+    code = f"import sys; sys.modules |= dict.fromkeys({absent}); import tl_keras.experiment.stages"
+    subprocess.run([sys.executable, "-c", code], check=True)
