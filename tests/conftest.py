@@ -15,12 +15,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.results import tables
 from tl_keras.results.choice import choose_run
 from tl_keras.results.comparisons import comparison_table
 from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import Ledger, Outcome, runs_table, write_json
+from tl_keras.results.store import Ledger, Outcome, runs_table
 from tl_keras.results.test_results import TestResults
 
 # Without a GPU every machine computes the same.

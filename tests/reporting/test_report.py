@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tl_keras.atomic_files import write_json
 from tl_keras.errors import ResultsError
 from tl_keras.reporting import sections
 from tl_keras.reporting.answer import choice_in_words
 from tl_keras.reporting.report import content, write_report
 from tl_keras.results.finished import Results
-from tl_keras.results.store import write_json
 
 Finish = Callable[..., Path]
 

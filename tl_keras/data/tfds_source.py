@@ -5,18 +5,17 @@ import difflib
 import io
 import os
 import re
-import shutil
 import socket
 import sys
 import urllib.parse
 import urllib.request
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tl_keras.atomic_files import replacing
 from tl_keras.data.listing import IgnoredFile, Listing, format_of, some_of
 from tl_keras.data.table_source import list_table
 from tl_keras.errors import DataError
@@ -177,17 +176,14 @@ def _preferred(name: str, keys: list[str]) -> str | None:
 
 @contextmanager
 def _complete_or_absent(folder: Path) -> Iterator[Path]:
-    unfinished = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.unfinished")
-    unfinished.mkdir()
     try:
-        yield unfinished
-        unfinished.replace(folder)
+        with replacing(folder) as unfinished:
+            unfinished.mkdir()
+            yield unfinished
     except OSError:
         # Another process may have finished the same folder in the meantime.
         if not folder.is_dir():
             raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _write(builder: Any, features: _Features, folder: Path) -> None:

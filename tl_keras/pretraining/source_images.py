@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import DataConfig
 from tl_keras.drawn.procedural_textures import generate
 from tl_keras.errors import ConfigError
@@ -56,13 +57,6 @@ def stored_images(config: SourceConfig, report: Report, processes: int = 2) -> S
         return _generated(config.generated, config.image_size, folder, report, processes)
     assert config.data is not None  # for the type checker: the configuration has one of the two
     return _decoded(config.data, config.image_size, folder, report)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _generated(
@@ -144,6 +138,6 @@ def _stored(
         )
     if not (facts.exists() and store.exists()):
         write(store)
-        replace_text(facts, json.dumps(wanted))
+        write_json(facts, wanted)
     pixels: NDArray[np.uint8] = np.load(store, mmap_mode="r")
     return pixels
