@@ -112,7 +112,7 @@ def _facts(table: ImageTable) -> tuple[pd.DataFrame, list[Fingerprint]]:
     """Facts on every image, and the fingerprints of those that can be decoded."""
     # Decoding and hashing release Python's lock.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        read = list(threads.map(_read, table.frame["path"]))
+        read = list(threads.map(_read, table.paths))
     images = pd.DataFrame([asdict(facts) for facts, _ in read])
     whole = ["bytes", "width", "height", "exif_orientation", "bit_depth"]
     images = images.astype(

@@ -96,29 +96,29 @@ def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> Sourc
     )
     for finding in checked.findings:
         print(f"warning {finding.message}", flush=True)
-    frame = checked.table.frame
-    pools = make_pools(checked.table, data)
+    table = checked.table
+    pools = make_pools(table, data)
     given = pools.validation if pools.validation is not None else pools.train[:0]
     training = np.sort(np.concatenate([pools.train, given]))
-    labels = frame["class_index"].to_numpy(np.int64)
+    contents = checked.images.set_index("image_id")["sha256"][table.frame["image_id"]]
     wanted = {
-        "images": len(frame),
+        "images": len(table),
         "size": size,
         "resize": data.resize,
-        "contents": _digest(checked.images.set_index("image_id")["sha256"][frame["image_id"]]),
-        "labels_and_parts": _digest([*labels, "training", *training, "test", *pools.test]),
+        "contents": _digest(contents),
+        "labels_and_parts": _digest([*table.labels, "training", *training, "test", *pools.test]),
     }
 
     def write(store: Path) -> None:
-        pixels = open_memmap(store, "w+", np.uint8, (len(frame), size, size, 3))
-        pictures = decoded_pictures(frame["path"].tolist(), image_size=size, resize=data.resize)
+        pixels = open_memmap(store, "w+", np.uint8, (len(table), size, size, 3))
+        pictures = decoded_pictures(table.paths, image_size=size, resize=data.resize)
         for row, picture in enumerate(pictures):
             pixels[row] = picture
-            report(row + 1, len(frame))
+            report(row + 1, len(table))
         pixels.flush()
 
     pixels = _stored(folder, wanted, write)
-    return SourceImages(pixels, labels, checked.table.classes, training, pools.test)
+    return SourceImages(pixels, table.labels, table.classes, training, pools.test)
 
 
 def _digest(values: Iterable[object]) -> str:
