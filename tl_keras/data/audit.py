@@ -18,7 +18,8 @@ from PIL import Image, UnidentifiedImageError
 from tl_keras.data.duplicate_groups import duplicate_table
 from tl_keras.data.findings import Finding, find_all
 from tl_keras.data.fingerprints import Fingerprint, fingerprint
-from tl_keras.data.listing import format_of, some_of, why_undecodable
+from tl_keras.data.image_formats import format_by_content, why_undecodable
+from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import DataError
 
@@ -152,7 +153,7 @@ def _header(encoded: bytes) -> _Facts:
             )
     # Damaged headers raise nearly anything; whether the image is usable is decided by decoding.
     except (UnidentifiedImageError, OSError, ValueError, TypeError, SyntaxError, KeyError):
-        return _Facts(format=format_of(encoded))
+        return _Facts(format=format_by_content(encoded))
 
 
 def _decoded(encoded: bytes) -> Fingerprint | str:

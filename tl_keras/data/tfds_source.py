@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tl_keras.atomic_files import replacing
-from tl_keras.data.listing import IgnoredFile, Listing, format_of, some_of
+from tl_keras.data.image_formats import FORMATS, format_by_content
+from tl_keras.data.listing import IgnoredFile, Listing, some_of
 from tl_keras.data.table_source import list_table
 from tl_keras.errors import DataError
 
@@ -235,11 +236,10 @@ def _examples(
 
 
 def _write_image(folder: Path, split: str, number: int, encoded: bytes, label: str) -> str:
-    kind = format_of(encoded) or "PNG"
-    ending = "jpg" if kind == "JPEG" else kind.lower()
+    ending = FORMATS[format_by_content(encoded) or "PNG"].endings[0]
     # Some labels hold a slash or a colon, which folders must not.
     safe = re.sub(r'[/\\:*?"<>|\0]|^\.+', "_", label)
-    path = f"{split}/{safe}/{number:06d}.{ending}"
+    path = f"{split}/{safe}/{number:06d}{ending}"
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(encoded)
