@@ -30,6 +30,7 @@ from tl_keras.atomic_files import replacing, write_json
 from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
+from tl_keras.evaluation.metrics import METRICS, column_of
 from tl_keras.results.finished_run import FinishedRun
 
 # What `fresh` adds to a folder's name.
@@ -289,7 +290,7 @@ def runs_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
     texts = ["unfrozen_blocks", "cut", "augmentation", "hidden_units", "weights"]
     whole = ["train_per_class"]
     # of two classes only: without any value pandas would not know that they are numbers
-    numbers = ["test_auroc", "test_average_precision"]
+    numbers = [column_of(name) for name, found in METRICS.items() if found.reads == "positive"]
     present = [name for name in texts if name in table]
     table[present] = table[present].astype("string")
     table = table.astype({name: "float64" for name in numbers if name in table})

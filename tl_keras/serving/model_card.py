@@ -64,7 +64,7 @@ class Evidence:
         scores, accuracy = evaluate(self.labels, self.probabilities), self.accuracy
         return {
             "test_images": scores.n,
-            "accuracy": scores.accuracy,
+            "accuracy": scores.metrics["accuracy"],
             "accuracy_interval": {
                 "low": accuracy.low,
                 "high": accuracy.high,
@@ -72,8 +72,8 @@ class Evidence:
                 "method": accuracy.method,
                 "about": "this model on new images of the same kind",
             },
-            "macro_f1": scores.macro_f1,
-            "balanced_accuracy": scores.balanced_accuracy,
+            "macro_f1": scores.metrics["macro_f1"],
+            "balanced_accuracy": scores.metrics["balanced_accuracy"],
             "cross_entropy": scores.cross_entropy,
             "per_class": [_without_nan(row) for row in self.per_class.to_dict("records")],
             "confusion": {"classes": list(self.classes), "counts": self.confusion.values.tolist()},
