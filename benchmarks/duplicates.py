@@ -29,7 +29,7 @@ def main() -> None:
     options = _parser().parse_args()
     rows = []
     for name in SETS:
-        paths = load_images(DataConfig(folder=str(options.images / name))).frame["path"].tolist()
+        paths = load_images(DataConfig(folder=str(options.images / name))).paths
         rows += _measure(name, paths, options.copies)
         print(pd.DataFrame(rows).tail(len(CHANGES) + 1).to_string(index=False), flush=True)
     pd.DataFrame(rows).to_csv(options.output, index=False)

@@ -21,7 +21,6 @@ import pandas as pd
 from scipy import stats
 
 from tl_keras.config.schema import DataConfig
-from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
 from tl_keras.data.sources import load_images
 from tl_keras.experiment.stages import run_experiment
@@ -96,10 +95,9 @@ def _sources(options: argparse.Namespace) -> Iterator[tuple[str, keras.Model]]:
 def load_photos(images: Path, photos: PhotoSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pixels uint8 (n, SIDE, SIDE, 3), labels and groups of all photos of a set."""
     data = DataConfig(folder=str(images / photos.folder), group_pattern=photos.group_pattern)
-    frame = load_images(data).frame
-    paths, rows = frame["path"].tolist(), np.arange(len(frame))
-    pixels = load_pictures(paths, rows, image_size=SIDE, resize="stretch")
-    return whole(pixels), frame["class_index"].to_numpy(np.int64), frame["group"].to_numpy(str)
+    table = load_images(data)
+    pixels = table.decode(np.arange(len(table)), SIDE, "stretch")
+    return whole(pixels), table.labels, table.groups
 
 
 def draws(

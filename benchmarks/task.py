@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from tl_keras.config.schema import DataConfig
-from tl_keras.data.pixels import load_pictures
-from tl_keras.data.rows import whole
 from tl_keras.data.sources import load_images
 from tl_keras.drawn.surface_defect_drawing import CLASS_NAMES, draw
 
@@ -107,13 +105,11 @@ def load_task(
 
 
 def _photos(folder: Path, total: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:
-    frame = load_images(DataConfig(folder=str(folder))).frame
-    if len(frame) < total:
-        raise SystemExit(f"{folder} must hold at least {total} images; got {len(frame)}")
-    frame = frame.iloc[np.random.default_rng(0).permutation(len(frame))[:total]]
-    paths = frame["path"].tolist()
-    pixels = load_pictures(paths, np.arange(total), image_size=image_size, resize="stretch")
-    return whole(pixels), frame["class_index"].to_numpy(np.int64)
+    table = load_images(DataConfig(folder=str(folder)))
+    if len(table) < total:
+        raise SystemExit(f"{folder} must hold at least {total} images; got {len(table)}")
+    rows = np.random.default_rng(0).permutation(len(table))[:total]
+    return table.decode(rows, image_size, "stretch")[rows], table.labels[rows]
 
 
 def _drawn(total: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:

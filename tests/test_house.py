@@ -20,7 +20,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.json"))
 
 # Modules that every stage may use; none of them needs TensorFlow.
-FIRST = ("errors", "backbone_table", "strategy_table", "quiet", "config")
+FIRST = (
+    "errors",
+    "atomic_files",
+    "augmentation_table",
+    "backbone_table",
+    "strategy_table",
+    "quiet",
+    "config",
+)
 # In the order in which data passes them. Any other module belongs to the top, which may use all.
 FOLDERS = (
     "drawn",

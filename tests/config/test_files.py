@@ -147,14 +147,14 @@ def test_empty_file_is_refused() -> None:
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x00", '{"name": "é"}'.encode("latin-1")])
 def test_file_that_is_no_text_is_refused(content: bytes) -> None:
     assert refusal(written(content)) == (
-        "x.json: must be an experiment file (JSON in UTF-8) or a directory of images; got a file "
+        "x.json: must be an experiment file (JSON) or a directory of images; got a file "
         "that is not UTF-8 text"
     )
 
 
 def test_large_file_is_refused() -> None:
     message = refusal(written(b" " * 2_000_001))
-    assert message.endswith("of at most 1 MB, or a directory of images; got a file of 2 MB")
+    assert message.endswith("of at most 1 MB; got a file of 2 MB")
 
 
 def test_byte_order_mark_is_accepted() -> None:
@@ -166,7 +166,7 @@ def test_missing_file_gets_the_nearest_beside_it() -> None:
     written(MINIMAL, "runs/defects.json")
     assert refusal("runs/defect.json") == (
         "runs/defect.json: must be an experiment file (JSON) or a directory of images; got a path "
-        "where there is neither; did you mean runs/defects.json?"
+        "where there is nothing; did you mean runs/defects.json?"
     )
 
 
@@ -178,7 +178,7 @@ def test_missing_file_gets_the_nearest_in_experiments(source: str) -> None:
 
 
 def test_missing_directory_is_refused() -> None:
-    assert refusal("nowhere/photos/").endswith("got a path where there is neither")
+    assert refusal("nowhere/photos/").endswith("got a path where there is nothing")
 
 
 def test_text_that_no_file_system_takes_is_refused() -> None:

@@ -3,10 +3,14 @@ from typing import Any
 import pytest
 
 from tl_keras.config.overrides import read_overrides, with_overrides
+from tl_keras.config.problems import schema_of
+from tl_keras.config.schema import ExperimentConfig
+
+SCHEMA = schema_of(ExperimentConfig)
 
 
 def read(text: str) -> Any:
-    (override,), problems = read_overrides([text])
+    (override,), problems = read_overrides([text], SCHEMA)
     assert not problems
     return override.value
 
@@ -55,11 +59,11 @@ def test_value_of_a_text_key_with_null_is_text(text: str) -> None:
     ],
 )
 def test_text_that_is_no_override_is_refused(text: str, problem: str) -> None:
-    assert read_overrides([text]) == ([], [f"--set {text}: {problem}"])
+    assert read_overrides([text], SCHEMA) == ([], [f"--set {text}: {problem}"])
 
 
 def test_second_source_is_refused() -> None:
-    overrides, problems = read_overrides(["data.folder=a", "data.table=b"])
+    overrides, problems = read_overrides(["data.folder=a", "data.table=b"], SCHEMA)
     assert [override.value for override in overrides] == ["a"]
     assert problems == [
         "--set data.table=b: data must have exactly one of folder, table, tfds; got folder and "
@@ -68,7 +72,7 @@ def test_second_source_is_refused() -> None:
 
 
 def overridden(data: dict[str, Any], *texts: str) -> Any:
-    overrides, problems = read_overrides(texts)
+    overrides, problems = read_overrides(texts, SCHEMA)
     assert not problems
     return with_overrides({"data": data}, overrides)["data"]
 
@@ -78,13 +82,13 @@ def test_later_override_wins() -> None:
 
 
 def test_sections_that_are_not_there_are_made() -> None:
-    overrides, _ = read_overrides(["training.phase_1.epochs=3"])
+    overrides, _ = read_overrides(["training.phase_1.epochs=3"], SCHEMA)
     assert with_overrides({}, overrides) == {"training": {"phase_1": {"epochs": 3}}}
 
 
 def test_what_was_read_is_left_as_it_was() -> None:
     raw = {"data": {"folder": "a"}}
-    overrides, _ = read_overrides(["data.folder=b"])
+    overrides, _ = read_overrides(["data.folder=b"], SCHEMA)
     with_overrides(raw, overrides)
     assert raw == {"data": {"folder": "a"}}
 

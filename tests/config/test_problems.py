@@ -4,8 +4,11 @@ import pytest
 
 from tl_keras.config.files import parse_config
 from tl_keras.config.json_text import KeyPath
-from tl_keras.config.problems import describe, schema_at, unknown_key
+from tl_keras.config.problems import describe, schema_at, schema_of, unknown_key
+from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
+
+SCHEMA = schema_of(ExperimentConfig)
 
 
 def refusal(**keys: Any) -> str:
@@ -35,12 +38,12 @@ def refusal(**keys: Any) -> str:
     ],
 )
 def test_unknown_key_gets_the_nearest_known_one(path: KeyPath, meant: str) -> None:
-    assert unknown_key(path).text.endswith(f"; {meant}")
+    assert unknown_key(SCHEMA, path).text.endswith(f"; {meant}")
 
 
 def test_unknown_key_without_a_likeness_gets_all_keys() -> None:
-    text = unknown_key(("zzz",)).text
-    assert text.startswith("unknown key zzz; the keys of an experiment are name, description, data")
+    text = unknown_key(SCHEMA, ("zzz",)).text
+    assert text.startswith("unknown key zzz; the keys are name, description, data")
 
 
 @pytest.mark.parametrize(
@@ -145,5 +148,5 @@ def test_describe(schema: dict[str, Any], words: str) -> None:
 
 
 def test_schema_of_a_key_that_is_not_there_is_empty() -> None:
-    assert schema_at(("data", "folder", "x")) == {}
-    assert schema_at(("seeds", 0)) == {}
+    assert schema_at(SCHEMA, ("data", "folder", "x")) == {}
+    assert schema_at(SCHEMA, ("seeds", 0)) == {}

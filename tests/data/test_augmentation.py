@@ -4,9 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from tl_keras.augmentation_table import AUGMENTATIONS
+from tl_keras.config.schema import SearchConfig, TrainingConfig
 from tl_keras.data.augmentation import augmentation_layers
 
-RANDOM_LEVELS = pytest.mark.parametrize("level", ["light", "strong"])
+RANDOM_LEVELS = pytest.mark.parametrize("level", [name for name in AUGMENTATIONS if name != "none"])
 
 
 def changed(level: str, images: np.ndarray, *, training: bool = True) -> np.ndarray:
@@ -37,8 +39,24 @@ def test_none_has_no_layers() -> None:
 
 
 def test_unknown_level_is_refused() -> None:
-    with pytest.raises(ValueError, match='"none", "light" or "strong"; got \'heavy\''):
+    with pytest.raises(ValueError, match="none, light, strong; got 'heavy'"):
         augmentation_layers("heavy")
+
+
+def test_a_new_row_is_a_new_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(
+        AUGMENTATIONS, "upside down", {"RandomFlip": {"mode": "vertical", "seed": 3}}
+    )
+    (layer,) = augmentation_layers("upside down")
+    assert isinstance(layer, keras.layers.RandomFlip)
+    assert layer.get_config()["seed"] == 3
+    assert TrainingConfig(augmentation="upside down").augmentation == "upside down"
+
+
+def test_an_experiment_may_name_every_level() -> None:
+    properties = TrainingConfig.model_json_schema()["properties"]
+    assert properties["augmentation"]["enum"] == [*AUGMENTATIONS, "search"]
+    assert SearchConfig(augmentations=tuple(AUGMENTATIONS))
 
 
 @RANDOM_LEVELS

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -274,15 +273,3 @@ def test_folder_that_cannot_be_made_is_a_warning(tmp_path: Path) -> None:
     cache = RowCache(folder=tmp_path / "file" / "cache", warn=warned.append)
     np.testing.assert_array_equal(ask(cache, range(4))[0], expected(range(4)))
     assert len(warned) == 1
-
-
-def test_what_killed_writers_left_goes_after_an_hour(tmp_path: Path) -> None:
-    ask(RowCache(folder=tmp_path), range(4))
-    (segment,) = tmp_path.rglob("*.npy")
-    old, new = segment.with_name("old.part"), segment.with_name("new.part")
-    for left in (old, new):
-        left.touch()
-    hours_ago = time.time() - 2 * 3600
-    os.utime(old, (hours_ago, hours_ago))
-    ask(RowCache(folder=tmp_path), range(4))
-    assert (old.exists(), new.exists()) == (False, True)

@@ -5,7 +5,7 @@ import tempfile
 import numpy as np
 import pytest
 
-from tl_keras.data.rows import ChosenRows, MappedRows, whole
+from tl_keras.data.rows import ChosenRows, MappedRows, spread, whole
 
 NUMBERS = np.arange(12, dtype=np.float32).reshape(6, 2)
 
@@ -16,6 +16,33 @@ def mapped() -> MappedRows:
     for row, values in enumerate(NUMBERS):
         rows[row] = values
     return rows
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "expected"),
+    [
+        (6, 3, [0, 2, 5]),  # 0, 2.5 and 5, half to even
+        (6, 1, [0]),
+        (6, 6, [0, 1, 2, 3, 4, 5]),
+        (3, 8, [0, 1, 2]),
+        (1, 4, [0]),
+        (0, 4, []),
+    ],
+)
+def test_spread_rows_reach_from_the_first_to_the_last(
+    count: int, most: int, expected: list[int]
+) -> None:
+    assert spread(np.arange(count), most).tolist() == expected
+
+
+def test_spread_rows_may_be_anything() -> None:
+    np.testing.assert_array_equal(spread(NUMBERS, 2), NUMBERS[[0, 5]])
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 49, 200, 1023, 5000])
+def test_no_row_is_lost_where_there_are_not_too_many(count: int) -> None:
+    rows = np.random.default_rng(count).permutation(count)
+    np.testing.assert_array_equal(spread(rows, 5000), rows)
 
 
 def test_chosen_rows_come_in_their_order() -> None:

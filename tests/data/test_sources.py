@@ -12,7 +12,11 @@ import pytest
 from PIL import Image
 
 from tl_keras.config.schema import DataConfig
+from tl_keras.data.folds import fold_draws, stratified_folds
+from tl_keras.data.parts import parts_of
 from tl_keras.data.sources import ImageTable, load_images
+from tl_keras.data.split_pools import pools_of_source
+from tl_keras.data.splits import Draw
 from tl_keras.errors import DataError
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -59,6 +63,58 @@ def test_folder_of_classes(tmp_path: Path) -> None:
     assert table.classes == ("crack", "dent")
     assert table.notice is None
     assert table.ignored.empty
+
+
+def test_labels_paths_and_length_are_those_of_the_rows(tmp_path: Path) -> None:
+    table = from_folder(touch(tmp_path, "b/1.png", "a/1.png", "b/2.png"))
+    assert len(table) == 3
+    assert table.paths == [str(tmp_path / name) for name in ("a/1.png", "b/1.png", "b/2.png")]
+    np.testing.assert_array_equal(table.labels, [0, 1, 1])
+    assert table.labels.dtype == np.int64
+
+
+def test_groups_are_numbered_in_the_order_of_their_names(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1_part9.png", "a/2_part10.png", "b/3_part9.png", "b/4_Part9.png")
+    table = from_folder(tmp_path, group_pattern="_(.*)\\.png")
+    assert column(table, "group") == ["part9", "part10", "part9", "Part9"]
+    # as text: upper case before lower case, and "part10" before "part9"
+    np.testing.assert_array_equal(table.groups, [2, 1, 2, 0])
+
+
+def test_numbers_of_groups_divide_as_their_names_do(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    touch(tmp_path, *(f"{'abc'[k % 3]}/{k}_{rng.integers(30)}.png" for k in range(120)))
+    table = from_folder(tmp_path, group_pattern="_(.*)\\.png")
+    names = table.frame["group"].to_numpy(str)
+    some = Draw(np.sort(rng.permutation(120)[:80]), np.array([], np.int64))
+    for seed in range(10):
+        by_name, by_number = (
+            [
+                *(held for _, held in stratified_folds(table.labels, groups, 5, seed)),
+                *(part.validation for part in fold_draws(some, table.labels, groups, 3, seed)),
+                *(part.train for part in parts_of(some, table.labels, groups, seed).values()),
+            ]
+            for groups in (names, table.groups)
+        )
+        assert len(by_name) == len(by_number) == 11
+        for one, same in zip(by_name, by_number, strict=True):
+            np.testing.assert_array_equal(one, same)
+
+
+def test_pools_number_groups_as_they_appear(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{label}/{k}_{9 - k}.png" for label in "ab" for k in range(4)))
+    pools = pools_of_source(from_folder(tmp_path, group_pattern="_(.*)\\.png"))
+    assert pools.group_of.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+
+
+def test_some_images_are_decoded_in_their_places(tmp_path: Path) -> None:
+    for gray, name in enumerate(("a/1.png", "a/2.png", "b/1.png")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (6, 4), 10 * gray).save(tmp_path / name)
+    pixels = from_folder(tmp_path).decode(np.array([2, 1]), 8, "stretch")
+    assert (pixels.shape, pixels[np.array([0])].dtype) == ((3, 8, 8, 3), np.uint8)
+    assert (pixels[np.array([1])] == 10).all()
+    assert (pixels[np.array([2])] == 20).all()
 
 
 def test_relative_folder_starts_from_the_working_directory(

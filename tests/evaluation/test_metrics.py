@@ -1,12 +1,13 @@
 """Scores against numbers worked out by hand."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tl_keras.evaluation.metrics import confusion, evaluate, per_class
+from tl_keras.evaluation.metrics import METRICS, Metric, column_of, confusion, evaluate, per_class
 
 # true class 0: 3 of 4 right; 1: 1 of 2; 2: 1 of 1
 LABELS = np.array([0, 0, 0, 0, 1, 1, 2])
@@ -22,10 +23,10 @@ def one_hot(predicted: NDArray[np.int_], n_classes: int, top: float) -> NDArray[
 def test_scores_match_hand_computed_numbers() -> None:
     scores = evaluate(LABELS, one_hot(PREDICTED, 3, 0.8))
     assert scores.n == 7
-    assert scores.accuracy == pytest.approx(5 / 7)
-    assert scores.balanced_accuracy == pytest.approx((3 / 4 + 1 / 2 + 1) / 3)
+    assert scores.metrics["accuracy"] == pytest.approx(5 / 7)
+    assert scores.metrics["balanced_accuracy"] == pytest.approx((3 / 4 + 1 / 2 + 1) / 3)
     # F1 = 2 tp / (2 tp + fp + fn): 6/7, 2/4, 2/3
-    assert scores.macro_f1 == pytest.approx((6 / 7 + 1 / 2 + 2 / 3) / 3)
+    assert scores.metrics["macro_f1"] == pytest.approx((6 / 7 + 1 / 2 + 2 / 3) / 3)
     assert scores.cross_entropy == pytest.approx(-(5 * math.log(0.8) + 2 * math.log(0.1)) / 7)
 
 
@@ -34,25 +35,26 @@ def test_two_classes_are_ranked_by_the_positive_one() -> None:
     found = np.array([0.1, 0.6, 0.4, 0.9])
     scores = evaluate(labels, np.column_stack([1 - found, found]))
     # of the 4 pairs one is in the wrong order
-    assert scores.auroc == pytest.approx(3 / 4)
+    assert scores.metrics["auroc"] == pytest.approx(3 / 4)
     # the positive ones come first and third: precision 1 and 2/3
-    assert scores.average_precision == pytest.approx((1 + 2 / 3) / 2)
+    assert scores.metrics["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
     other = evaluate(labels, np.column_stack([1 - found, found]), positive=0)
-    assert other.auroc == pytest.approx(3 / 4)
+    assert other.metrics["auroc"] == pytest.approx(3 / 4)
     # by falling probability of class 0: 0.9 right, 0.6 wrong, 0.4 right
-    assert other.average_precision == pytest.approx((1 + 2 / 3) / 2)
+    assert other.metrics["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_more_classes_or_one_among_the_labels_are_not_ranked() -> None:
     three = evaluate(LABELS, one_hot(PREDICTED, 3, 0.8))
     one = evaluate(np.array([1, 1]), np.array([[0.5, 0.5], [0.4, 0.6]]))
-    assert (three.auroc, three.average_precision) == (None, None)
-    assert (one.auroc, one.average_precision) == (None, None)
+    assert (three.metrics["auroc"], three.metrics["average_precision"]) == (None, None)
+    assert (one.metrics["auroc"], one.metrics["average_precision"]) == (None, None)
 
 
 def test_perfect_predictions_score_one() -> None:
     scores = evaluate(LABELS, one_hot(LABELS, 3, 1.0))
-    assert (scores.accuracy, scores.macro_f1, scores.balanced_accuracy) == (1, 1, 1)
+    names = ("accuracy", "macro_f1", "balanced_accuracy")
+    assert [scores.metrics[name] for name in names] == [1, 1, 1]
     assert scores.cross_entropy == 0
 
 
@@ -64,10 +66,10 @@ def test_zero_probability_of_the_true_class_costs_a_finite_amount() -> None:
 def test_majority_class_is_shown_up_by_the_balanced_scores() -> None:
     labels = np.array([0] * 9 + [1])
     scores = evaluate(labels, one_hot(np.zeros(10, dtype=int), 2, 0.9))
-    assert scores.accuracy == pytest.approx(0.9)
-    assert scores.balanced_accuracy == pytest.approx(0.5)
+    assert scores.metrics["accuracy"] == pytest.approx(0.9)
+    assert scores.metrics["balanced_accuracy"] == pytest.approx(0.5)
     # class 0: 18/19, class 1: 0
-    assert scores.macro_f1 == pytest.approx(9 / 19)
+    assert scores.metrics["macro_f1"] == pytest.approx(9 / 19)
 
 
 def test_class_without_labels_or_predictions_leaves_the_averages_alone() -> None:
@@ -78,8 +80,8 @@ def test_class_without_labels_or_predictions_leaves_the_averages_alone() -> None
 
 def test_predicted_class_without_labels_counts_in_f1_only() -> None:
     scores = evaluate(np.array([0, 0, 0, 0]), one_hot(np.array([0, 0, 0, 1]), 2, 0.9))
-    assert scores.balanced_accuracy == pytest.approx(3 / 4)
-    assert scores.macro_f1 == pytest.approx((6 / 7 + 0) / 2)
+    assert scores.metrics["balanced_accuracy"] == pytest.approx(3 / 4)
+    assert scores.metrics["macro_f1"] == pytest.approx((6 / 7 + 0) / 2)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,28 @@ def test_bad_input_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         evaluate(np.array(labels), np.array(probabilities))
+
+
+def test_a_new_row_is_a_new_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    def errors(labels: NDArray[np.int_], predicted: NDArray[np.int_]) -> float:
+        return float((labels != predicted).mean())
+
+    def sure(positive: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
+        return float((probability[positive] > 0.75).mean())
+
+    monkeypatch.setitem(METRICS, "errors", Metric(errors, "errors"))
+    monkeypatch.setitem(METRICS, "sure", Metric(sure, "sure", reads="positive"))
+    three = evaluate(LABELS, one_hot(PREDICTED, 3, 0.8)).metrics
+    assert three["errors"] == pytest.approx(2 / 7)
+    assert three["sure"] is None
+    two = evaluate(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])).metrics
+    assert (two["errors"], two["sure"]) == (0, 0.5)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_score_is_described_where_the_tables_are(name: str) -> None:
+    described = (Path(__file__).parents[2] / "results" / "README.md").read_text(encoding="utf-8")
+    assert f"`{column_of(name)}`" in described
 
 
 def test_per_class_matches_hand_computed_numbers() -> None:

@@ -75,14 +75,6 @@ def test_an_existing_source_model_is_replaced(folder: Path) -> None:
     assert list(folder.parent.iterdir()) == [folder]
 
 
-def test_what_a_killed_writer_left_is_no_obstacle(folder: Path) -> None:
-    half = folder.with_name(".tiny.part")
-    half.mkdir()
-    (half / "card.json").write_text("{")
-    write_source_model(folder, network(), FACTS)
-    assert list(folder.parent.iterdir()) == [folder]
-
-
 def test_a_writer_that_fails_leaves_the_old_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tl_keras.atomic_files import write_json
 from tl_keras.errors import ResultsError
+from tl_keras.evaluation.metrics import METRICS, Metric
 from tl_keras.reporting import sections
 from tl_keras.reporting.answer import choice_in_words
 from tl_keras.reporting.report import content, write_report
 from tl_keras.results.finished import Results
-from tl_keras.results.store import write_json
 
 Finish = Callable[..., Path]
 
@@ -288,3 +289,15 @@ def test_errors_whose_label_looks_wrong_are_marked(finish: Finish) -> None:
     assert marked.lines[-1] == "this label looks wrong"
     assert clear.lines[-1] == "probability of crack: 10%"
     assert "Of those shown 1 has a label that looks wrong" in html_of(folder)
+
+
+def test_a_new_metric_has_a_column_among_the_strategies(
+    finish: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = finish("before", ("feature_extraction", "fine_tuning"))
+    monkeypatch.setitem(METRICS, "errors", Metric(lambda labels, predicted: 0.0, "wrong ones"))
+    after = finish("after", ("feature_extraction", "fine_tuning"))
+    shown = [sections.strategies(Results.open(folder))["table"] for folder in (before, after)]
+    assert [("wrong ones" in table.columns) for table in shown] == [False, True]
+    assert {"macro F1", "balanced accuracy"} <= set(shown[0].columns)
+    assert all(len(row) == len(table.columns) for table in shown for row in table.rows)

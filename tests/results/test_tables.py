@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tl_keras.evaluation.metrics import METRICS, Metric
 from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.store import runs_table
 from tl_keras.results.tables import (
@@ -187,6 +188,17 @@ def test_measures_of_two_classes_have_means_where_runs_have_them(
     first = summary_table(ranked, results).iloc[0]
     assert first["test_auroc_mean"] == pytest.approx(0.625)
     assert first["test_average_precision_mean"] == pytest.approx(0.8)
+
+
+def test_a_new_metric_has_columns_in_the_summary(
+    runs: pd.DataFrame, results: TestResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(METRICS, "errors", Metric(lambda labels, predicted: 0.0, "errors"))
+    without = summary_table(runs, results)
+    assert without[["test_errors_mean", "test_errors_sd"]].isna().all(axis=None)
+    first = summary_table(runs.assign(test_errors=[0.5, 0.25, 0.25, 0.0]), results).iloc[0]
+    assert first["test_errors_mean"] == pytest.approx(0.375)
+    assert first["test_errors_sd"] == pytest.approx(np.sqrt(2) / 8)
 
 
 def test_the_summary_says_how_unequal_the_test_classes_are(runs: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tl_keras.errors import ExportError
 from tl_keras.serving import versions
-from tl_keras.serving.versions import find_version, publish, remove_stale
+from tl_keras.serving.versions import find_version, publish
 
 
 def unfinished(directory: Path, content: bytes = b"new") -> Path:
@@ -35,17 +35,6 @@ def test_version_taken_meanwhile_is_not_overwritten(
     assert publish(unfinished(tmp_path), tmp_path).name == "2"
     assert (tmp_path / "1" / "saved_model.pb").read_bytes() == b"of another process"
     assert (tmp_path / "latest").read_text() == "2\n"
-
-
-def test_only_what_was_left_long_ago_is_removed(tmp_path: Path) -> None:
-    stale, fresh = tmp_path / ".writing_a", tmp_path / ".writing_b"
-    for folder in (stale, fresh, tmp_path / "1"):
-        folder.mkdir()
-        (folder / "part").touch()
-    os.utime(stale, (0, 0))
-    os.utime(tmp_path / "1", (0, 0))
-    remove_stale(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".writing_b", "1"]
 
 
 def write(*folders: Path) -> None:

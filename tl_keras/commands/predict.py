@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tl_keras.commands.command_line import carry_out
-from tl_keras.data.listing import FORMAT_OF_SUFFIX, some_of, why_undecodable
+from tl_keras.data.image_formats import endings_in_words, format_by_name, why_undecodable
+from tl_keras.data.listing import some_of
 from tl_keras.errors import DataError
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.serving.versions import EXTRA, find_version
@@ -88,7 +89,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(p for p in path.rglob("*") if p.suffix.lower() in FORMAT_OF_SUFFIX)
+            files += sorted(found for found in path.rglob("*") if format_by_name(found))
         elif path.exists():
             files.append(path)
         else:
@@ -96,7 +97,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     if not files:
         raise DataError(
             f"Nothing to classify in {', '.join(map(str, paths))}: a folder must hold files named "
-            f"{', '.join(sorted(FORMAT_OF_SUFFIX))}."
+            f"{endings_in_words()}."
         )
     return files
 
@@ -104,7 +105,7 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
 def _left_out(paths: Sequence[Path]) -> str | None:
     """How many files in folders are no pictures by their names; None without any."""
     found = [p for path in paths if path.is_dir() for p in path.rglob("*") if p.is_file()]
-    others = [path.name for path in found if path.suffix.lower() not in FORMAT_OF_SUFFIX]
+    others = [path.name for path in found if format_by_name(path) is None]
     if not others:
         return None
     return f"left out, not pictures by their names: {some_of(sorted(others), 3)}"

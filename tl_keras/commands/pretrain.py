@@ -166,7 +166,7 @@ def _with_statistics(
     from tl_keras.transfer.batch_norm import BatchNormStatistics
 
     backbone = Backbone.wrap(config.backbone, config.alpha, network.backbone)
-    rows = _spread(images.training, config.batch_norm_images)
+    rows = _every_nth(images.training, config.batch_norm_images)
     BatchNormStatistics(backbone).estimate(images.pixels, rows)
     return backbone
 
@@ -176,12 +176,12 @@ def _block_statistics(
 ) -> dict[str, dict[str, list[float]]]:
     from tl_keras.models.block_statistics import block_statistics, scaled_batches
 
-    rows = _spread(images.training, STATISTICS_IMAGES)
+    rows = _every_nth(images.training, STATISTICS_IMAGES)
     batches = scaled_batches(backbone.spec, images.pixels, rows)
     return block_statistics(backbone.model, backbone.blocks, batches)
 
 
-def _spread(rows: "np.ndarray", most: int) -> "np.ndarray":
+def _every_nth(rows: "np.ndarray", most: int) -> "np.ndarray":
     """At most so many rows, from all over the set, which is sorted by class."""
     return rows[:: -(-len(rows) // most)]
 

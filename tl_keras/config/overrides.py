@@ -22,8 +22,12 @@ class Override:
     text: str
 
 
-def read_overrides(texts: Sequence[str]) -> tuple[list[Override], list[str]]:
+def read_overrides(texts: Sequence[str], schema: Schema) -> tuple[list[Override], list[str]]:
     """Read `key.sub=value` texts; the value is JSON where it is JSON, else a string.
+
+    Args:
+        texts: What was written after each `--set`.
+        schema: Of the configuration.
 
     Returns:
         The overrides, and a message for each text that is none: without `=`, of an unknown key, or
@@ -32,7 +36,7 @@ def read_overrides(texts: Sequence[str]) -> tuple[list[Override], list[str]]:
     overrides: list[Override] = []
     problems: list[str] = []
     for text in texts:
-        read = _override(text, _sources(overrides))
+        read = _override(text, _sources(overrides), schema)
         if isinstance(read, Override):
             overrides.append(read)
         else:
@@ -59,15 +63,15 @@ def with_overrides(raw: Mapping[str, Any], overrides: Sequence[Override]) -> dic
     return changed
 
 
-def _override(text: str, sources: set[str]) -> Override | str:
+def _override(text: str, sources: set[str], schema: Schema) -> Override | str:
     """One override, or what is wrong with it; `sources` are those that were set before it."""
     key, equals, value = text.partition("=")
     path = tuple(key.strip().split("."))
     if not equals or not key.strip():
         return "must be key=value, such as data.folder=photos"
-    if (unknown := _first_unknown(path)) is not None:
-        return unknown_key(unknown).text
-    override = Override(path, _value(value, schema_at(path)), text)
+    if (unknown := _first_unknown(path, schema)) is not None:
+        return unknown_key(schema, unknown).text
+    override = Override(path, _value(value, schema_at(schema, path)), text)
     source = _sources([override])
     if source and sources - source:
         both = " and ".join(sorted(sources | source))
@@ -75,9 +79,9 @@ def _override(text: str, sources: set[str]) -> Override | str:
     return override
 
 
-def _first_unknown(path: KeyPath) -> KeyPath | None:
+def _first_unknown(path: KeyPath, schema: Schema) -> KeyPath | None:
     prefixes = (path[: length + 1] for length in range(len(path)))
-    return next((prefix for prefix in prefixes if not schema_at(prefix)), None)
+    return next((prefix for prefix in prefixes if not schema_at(schema, prefix)), None)
 
 
 def _value(text: str, allowed: Schema) -> Any:

@@ -5,17 +5,16 @@ several types gets one message and not one per type.
 """
 
 import difflib
-import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tl_keras.config.json_text import KeyPath, dotted
-from tl_keras.config.schema import NAME_PATTERN, RANGE_PATTERN, ExperimentConfig
+from tl_keras.config.schema import NAME_PATTERN, RANGE_PATTERN
 
 Schema = Mapping[str, Any]
 
@@ -46,57 +45,77 @@ class Problem:
     text: str
 
 
-def problems_of(error: ValidationError, raw: Any) -> list[Problem]:
+def schema_of(model: type[BaseModel]) -> Schema:
+    """JSON Schema of a configuration, with each reference replaced by what it refers to."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def inlined(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inlined(part) for part in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            node = definitions[node["$ref"].rpartition("/")[2]] | node
+        return {key: inlined(part) for key, part in node.items() if key != "$ref"}
+
+    return dict(inlined(schema))
+
+
+def problems_of(error: ValidationError, raw: Any, schema: Schema) -> list[Problem]:
     """Word what pydantic found.
 
     Args:
         error: What validating `raw` raised.
         raw: The configuration as it was read from JSON.
+        schema: Of the configuration.
     """
-    found = [(_path_in(raw, details), details) for details in error.errors(include_url=False)]
+    found = [
+        (_path_in(raw, details, schema), details) for details in error.errors(include_url=False)
+    ]
     paths = {path for path, _ in found}
     worded: dict[KeyPath, list[Problem]] = {}
     for path, details in found:
         # of the branches of a union, the one that came furthest is the one that was meant
         came_further = any(other[: len(path)] == path and other != path for other in paths)
         if path not in worded and not (came_further and details["type"] != "value_error"):
-            worded[path] = list(_worded(path, details, raw))
+            worded[path] = list(_worded(path, details, raw, schema))
     return [problem for problems in worded.values() for problem in problems]
 
 
-def unknown_key(path: KeyPath) -> Problem:
+def unknown_key(schema: Schema, path: KeyPath) -> Problem:
     """Word that a key does not exist, with the key that was most likely meant."""
     parent = path[:-1]
-    siblings = schema_at(parent).get("properties", {})
+    siblings = _keys(schema_at(schema, parent))
     if not siblings:
         return Problem(path, f"unknown key {dotted(path)}; {dotted(parent)} has no keys of its own")
-    meant = _meant_key(str(path[-1]), parent, list(siblings))
+    meant = _meant_key(str(path[-1]), parent, schema)
     if meant:
         return Problem(path, f"unknown key {dotted(path)}; {meant}")
-    where = dotted(parent) or "an experiment"
-    return Problem(
-        path, f"unknown key {dotted(path)}; the keys of {where} are {', '.join(siblings)}"
-    )
+    of = f" of {dotted(parent)}" if parent else ""
+    return Problem(path, f"unknown key {dotted(path)}; the keys{of} are {', '.join(siblings)}")
 
 
-def schema_at(path: KeyPath) -> Schema:
-    """JSON Schema of a key or list element, references resolved; empty where there is none."""
-    node: Schema = schema()
+def schema_at(schema: Schema, path: KeyPath) -> Schema:
+    """JSON Schema of a key or list element of a configuration; empty where there is none."""
+    node = schema
     for part in path:
-        branches = node.get("anyOf", [node])
-        if isinstance(part, int):
-            node = next((branch["items"] for branch in branches if "items" in branch), {})
-        else:
-            node = node.get("properties", {}).get(part, {})
-        if "$ref" in node:
-            node = schema()["$defs"][node["$ref"].rpartition("/")[2]] | node
+        items = (_items(branch) for branch in node.get("anyOf", [node]))
+        node = next(filter(None, items), {}) if isinstance(part, int) else _keys(node).get(part, {})
     return node
 
 
-@functools.cache
-def schema() -> Schema:
-    """JSON Schema of an experiment file."""
-    return ExperimentConfig.model_json_schema()
+def _keys(node: Schema) -> Schema:
+    """The keys of an object, also of one that may be null."""
+    for branch in node.get("anyOf", [node]):
+        if "properties" in branch:
+            return dict(branch["properties"])
+    return {}
+
+
+def _items(node: Schema) -> Schema:
+    """What the elements of a list are; those of a fixed number are of one kind."""
+    return dict(node.get("items") or node.get("prefixItems", [{}])[0])
 
 
 def describe(node: Schema) -> str:
@@ -113,17 +132,20 @@ def describe(node: Schema) -> str:
         return "one of " + ", ".join(json.dumps(choice) for choice in node["enum"])
     kind = node.get("type", "object")
     if kind == "array":
-        items = describe(node["items"])
-        return (
-            f"a list of {'one or more values' if node.get('minItems') else 'values'}, each {items}"
-        )
+        return f"a list of {_how_many(node)}, each {describe(_items(node))}"
     if kind == "object":
         return f"an object {{...}} with keys among {', '.join(node.get('properties', ()))}"
     if kind == "string":
-        return _PATTERNS.get(
-            node.get("pattern", ""), "a string" + " (not empty)" * ("minLength" in node)
-        )
+        if "pattern" in node:
+            return _PATTERNS.get(node["pattern"], f"a string that matches {node['pattern']}")
+        return "a string" + " (not empty)" * ("minLength" in node)
     return _SIMPLE[kind] + _range(node)
+
+
+def _how_many(node: Schema) -> str:
+    if "prefixItems" in node:
+        return f"{len(node['prefixItems'])} values"
+    return "one or more values" if node.get("minItems") else "values"
 
 
 def shown(value: Any) -> str:
@@ -157,12 +179,12 @@ def _number(bound: float) -> str:
     return str(int(bound) if bound == int(bound) else bound)
 
 
-def _path_in(raw: Any, details: ErrorDetails) -> KeyPath:
+def _path_in(raw: Any, details: ErrorDetails, schema: Schema) -> KeyPath:
     """Pydantic's location without the names of union branches."""
     path: KeyPath = ()
     value = raw
     for part in details["loc"]:
-        if isinstance(value, dict) and part in schema_at(path).get("properties", {}):
+        if isinstance(value, dict) and part in _keys(schema_at(schema, path)):
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int):
             value = value[part]
@@ -174,24 +196,24 @@ def _path_in(raw: Any, details: ErrorDetails) -> KeyPath:
     return path
 
 
-def _worded(path: KeyPath, details: ErrorDetails, raw: Any) -> Iterator[Problem]:
-    allowed = schema_at(path)
+def _worded(path: KeyPath, details: ErrorDetails, raw: Any, schema: Schema) -> Iterator[Problem]:
+    allowed = schema_at(schema, path)
     if details["type"] == "extra_forbidden":
-        yield unknown_key(path)
+        yield unknown_key(schema, path)
     elif details["type"] == "missing":
         yield Problem(path, f"{dotted(path)} is missing; it must be {describe(allowed)}")
     elif details["type"] == "value_error" and "enum" not in allowed:
         for line in str(details["ctx"]["error"]).split("\n"):
-            yield _rule_broken(path, line, raw)
+            yield _rule_broken(path, line, raw, schema)
     else:
         yield Problem(path, _not_allowed(path, allowed, details["input"]))
 
 
-def _rule_broken(path: KeyPath, message: str, raw: Any) -> Problem:
-    """Word a broken rule of `tl_keras.config.schema`, which may start with a key below `path`."""
+def _rule_broken(path: KeyPath, message: str, raw: Any, schema: Schema) -> Problem:
+    """Word a broken rule of a model, which may start with a key below `path`."""
     first, _, rest = message.partition(" ")
     below = (*path, *first.split("."))
-    if schema_at(below):
+    if schema_at(schema, below):
         path, message = below, rest
     if "got " not in message:
         for part in path:
@@ -213,9 +235,10 @@ def _choices(node: Schema) -> list[str]:
     return own + [choice for branch in node.get("anyOf", []) for choice in _choices(branch)]
 
 
-def _meant_key(word: str, parent: KeyPath, siblings: Sequence[str]) -> str | None:
+def _meant_key(word: str, parent: KeyPath, schema: Schema) -> str | None:
     """Where a misspelt or misplaced key belongs, as the end of a sentence."""
-    everywhere = [path for path in _key_paths((), schema()) if path[:-1] != parent]
+    siblings = list(_keys(schema_at(schema, parent)))
+    everywhere = [path for path in _key_paths((), schema) if path[:-1] != parent]
     placed = [dotted(path) for path in everywhere if path[-1] == word]
     near = nearest(word, siblings, cutoff=0.8 if placed else 0.6)
     if placed and not near:
@@ -228,7 +251,6 @@ def _meant_key(word: str, parent: KeyPath, siblings: Sequence[str]) -> str | Non
 
 
 def _key_paths(parent: KeyPath, node: Schema) -> Iterator[KeyPath]:
-    for key in node.get("properties", {}):
-        path = (*parent, key)
-        yield path
-        yield from _key_paths(path, schema_at(path))
+    for key, below in _keys(node).items():
+        yield (*parent, key)
+        yield from _key_paths((*parent, key), below)

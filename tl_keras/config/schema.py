@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.strategy_table import STRATEGIES
 
@@ -28,9 +29,9 @@ from tl_keras.strategy_table import STRATEGIES
 class NameOf:
     """Marks a string as the name of a row of a table, also of rows that are added later."""
 
-    def __init__(self, table: Mapping[str, Any]) -> None:
-        """Take over the table, by name."""
-        self._table = table
+    def __init__(self, table: Mapping[str, Any], *others: str) -> None:
+        """Take over the table, by name, and what else the string may be."""
+        self._table, self._others = table, others
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
         return core_schema.no_info_after_validator_function(self._known, handler(source))
@@ -38,11 +39,12 @@ class NameOf:
     def __get_pydantic_json_schema__(
         self, schema: Any, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"type": "string", "enum": list(self._table)}
+        return {"type": "string", "enum": [*self._table, *self._others]}
 
     def _known(self, name: str) -> str:
-        if name not in self._table:
-            raise ValueError(f"must be one of {', '.join(self._table)}; got {name}")
+        known = [*self._table, *self._others]
+        if name not in known:
+            raise ValueError(f"must be one of {', '.join(known)}; got {name}")
         return name
 
 
@@ -51,8 +53,9 @@ RANGE_PATTERN = r"^[^:]+:[^:]+$"
 BlockRange = Annotated[str, Field(pattern=RANGE_PATTERN)]
 Depth = Annotated[int, Field(ge=1)] | Literal["all"] | BlockRange
 SearchDepth = Annotated[int, Field(ge=0)] | Literal["all"] | BlockRange
-Augmentation = Literal["none", "light", "strong"]
 ExportTarget = Literal["litert", "litert_int8", "onnx"]
+Augmentation = Annotated[str, NameOf(AUGMENTATIONS)]
+AugmentationOrSearch = Annotated[str, NameOf(AUGMENTATIONS, "search")]
 PositiveInt = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
@@ -325,10 +328,10 @@ class TrainingConfig(_Section):
     class_weights: Literal["balanced", "none"] = Field(
         default="balanced", description="Whether rarer classes weigh more in the training loss."
     )
-    augmentation: Literal["none", "light", "strong", "search"] = Field(
+    augmentation: AugmentationOrSearch = Field(
         default="none",
         description="Random changes of the training images (see augmented_views). search: each "
-        "run is trained with none, light and strong, and validation chooses.",
+        "run is trained with each level, and validation chooses.",
     )
     augmented_views: int = Field(
         default=0,

@@ -18,7 +18,8 @@ from PIL import Image, UnidentifiedImageError
 from tl_keras.data.duplicate_groups import duplicate_table
 from tl_keras.data.findings import Finding, find_all
 from tl_keras.data.fingerprints import Fingerprint, fingerprint
-from tl_keras.data.listing import format_of, some_of, why_undecodable
+from tl_keras.data.image_formats import format_by_content, why_undecodable
+from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import DataError
 
@@ -112,7 +113,7 @@ def _facts(table: ImageTable) -> tuple[pd.DataFrame, list[Fingerprint]]:
     """Facts on every image, and the fingerprints of those that can be decoded."""
     # Decoding and hashing release Python's lock.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        read = list(threads.map(_read, table.frame["path"]))
+        read = list(threads.map(_read, table.paths))
     images = pd.DataFrame([asdict(facts) for facts, _ in read])
     whole = ["bytes", "width", "height", "exif_orientation", "bit_depth"]
     images = images.astype(
@@ -152,7 +153,7 @@ def _header(encoded: bytes) -> _Facts:
             )
     # Damaged headers raise nearly anything; whether the image is usable is decided by decoding.
     except (UnidentifiedImageError, OSError, ValueError, TypeError, SyntaxError, KeyError):
-        return _Facts(format=format_of(encoded))
+        return _Facts(format=format_by_content(encoded))
 
 
 def _decoded(encoded: bytes) -> Fingerprint | str:

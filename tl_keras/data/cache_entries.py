@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,10 @@ from uuid import uuid4
 import numpy as np
 import platformdirs
 
+from tl_keras.atomic_files import replacing, write_json
+
 DIGEST_BYTES = 16
-_FACTS, _SEGMENTS, _UNFINISHED = "entry.json", "*.npy", ".part"
-# A segment is written in seconds; what is older was left by a writer that is no more.
-_ABANDONED_SECONDS = 3600
+_FACTS, _SEGMENTS = "entry.json", "*.npy"
 
 
 def record_type(shape: Sequence[int]) -> np.dtype[Any]:
@@ -62,12 +61,8 @@ class CacheEntry:
         record = self.path / _FACTS
         if not record.exists():
             self.path.mkdir(parents=True, exist_ok=True)
-            half = self._unfinished()
-            half.write_text(json.dumps(facts, indent=2), encoding="utf-8")
-            half.replace(record)
+            write_json(record, facts)
         os.utime(record)
-        for left in self.path.glob(f"*{_UNFINISHED}"):
-            _remove_abandoned(left)
 
     def segments(self) -> list[Path]:
         """The files of rows that are complete."""
@@ -79,23 +74,14 @@ class CacheEntry:
         Raises:
             OSError: the disk is full, or the folder cannot be written.
         """
-        half = self._unfinished()
-        try:
-            with half.open("wb") as file:
-                np.save(file, records)
-            path = half.with_suffix(".npy")
-            half.replace(path)
-        except OSError:
-            half.unlink(missing_ok=True)
-            raise
+        path = self.path / f"{uuid4().hex}.npy"
+        with replacing(path) as unfinished, unfinished.open("wb") as file:
+            np.save(file, records)
         return path
 
     def remove(self) -> None:
         """Delete it; nothing happens where another process did so."""
         shutil.rmtree(self.path, ignore_errors=True)
-
-    def _unfinished(self) -> Path:
-        return self.path / f"{uuid4().hex}{_UNFINISHED}"
 
     def facts(self) -> dict[str, Any]:
         """What the rows are; empty where a killed process left a folder without it."""
@@ -142,11 +128,3 @@ def read(segment: Path) -> np.ndarray | None:
 def _is_entry(path: Path) -> bool:
     name = path.name
     return path.is_dir() and len(name) == 16 and not set(name) - set("0123456789abcdef")
-
-
-def _remove_abandoned(file: Path) -> None:
-    try:
-        if time.time() - file.stat().st_mtime > _ABANDONED_SECONDS:
-            file.unlink()
-    except FileNotFoundError:
-        pass  # its writer has just finished it

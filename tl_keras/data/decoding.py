@@ -3,11 +3,13 @@
 Because both use these functions, a picture has the same pixels in `tf.data` and in a SavedModel.
 """
 
+from functools import partial
 from typing import Literal
 
 import tensorflow as tf
 
 from tl_keras.data.bmp import decode_bmp
+from tl_keras.data.image_formats import FORMATS
 
 ResizeMode = Literal["stretch", "pad", "crop"]
 
@@ -47,9 +49,8 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
     """
     image = tf.case(
         [
-            (_starts_with(encoded, b"\xff\xd8\xff"), lambda: _decode_jpeg(encoded)),
-            (_starts_with(encoded, b"\x89PNG"), lambda: _decode_png(encoded)),
-            (_starts_with(encoded, b"BM"), lambda: decode_bmp(encoded)),
+            (_starts_with(encoded, FORMATS[name].first_bytes), partial(decode, encoded))
+            for name, decode in _DECODERS.items()
         ],
         default=lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
@@ -105,6 +106,10 @@ def _decode_png(encoded: tf.Tensor) -> tf.Tensor:
         sixteen_bits,
         lambda: tf.io.decode_png(encoded, channels=3),
     )
+
+
+# Where TensorFlow's `decode_image` answers other pixels, or none.
+_DECODERS = {"JPEG": _decode_jpeg, "PNG": _decode_png, "BMP": decode_bmp}
 
 
 def _interpolate(image: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tl_keras.data.group_names import suggest_pattern
-from tl_keras.data.listing import FORMAT_OF_SUFFIX, some_of
+from tl_keras.data.image_formats import format_by_name
+from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 
 if TYPE_CHECKING:
@@ -248,8 +249,7 @@ def _converted(facts: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _misnamed(facts: pd.DataFrame) -> Iterator[Finding]:
-    named = facts["path"].map(lambda path: FORMAT_OF_SUFFIX["." + path.rsplit(".")[-1].lower()])
-    wrong = facts["format"].notna() & (facts["format"] != named)
+    wrong = facts["format"].notna() & (facts["format"] != facts["path"].map(format_by_name))
     yield from _finding(
         "wrong_extension", facts[wrong], "{n} image{s} {are} of another format than the name says"
     )

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from tl_keras.data.image_formats import endings_in_words, format_by_name, formats_in_words
 from tl_keras.data.listing import (
-    FORMAT_OF_SUFFIX,
     SPLIT_OF_NAME,
     IgnoredFile,
     ListedImage,
@@ -92,10 +92,9 @@ class _Reader:
         if len(self.images) == before and self.skip_empty:
             self._ignore(folder, "class folder without images")
         elif len(self.images) == before:
-            suffixes = ", ".join(sorted(FORMAT_OF_SUFFIX))
             raise DataError(
                 f'class folder "{self._relative(folder)}" of {self.root} has no images '
-                f"({suffixes}). Add images or remove the folder."
+                f"({endings_in_words()}). Add images or remove the folder."
             )
 
     def _pictures(self, folder: Path) -> Iterator[Path]:
@@ -150,6 +149,6 @@ def _reason_to_ignore(entry: Path) -> str | None:
         return "name is not valid UTF-8"
     if entry.is_dir():
         return "link to a folder" if entry.is_symlink() else None
-    if entry.suffix.lower() not in FORMAT_OF_SUFFIX:
-        return "not a JPEG, PNG, BMP or GIF file"
+    if format_by_name(entry) is None:
+        return f"not a {formats_in_words()} file"
     return None if entry.is_file() else "broken link or special file"

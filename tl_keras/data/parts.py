@@ -15,7 +15,7 @@ _PARTS = 6
 
 
 def parts_of(
-    draw: Draw, labels: NDArray[np.int64], groups: NDArray[np.str_], seed: int
+    draw: Draw, labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int
 ) -> dict[int, Draw]:
     """The draw with an eighth, a quarter and a half of its training images of every class.
 
@@ -25,7 +25,7 @@ def parts_of(
     Args:
         draw: to take parts of.
         labels: `(n,)`, class index of every image of the table.
-        groups: `(n,)`, group of every image of the table.
+        groups: `(n,)`, number of the group of every image of the table.
         seed: of the choice.
 
     Returns:

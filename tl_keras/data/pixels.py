@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.decoding import ResizeMode, load_pixels
+from tl_keras.data.image_formats import formats_in_words
 from tl_keras.data.rows import MappedRows
 from tl_keras.errors import DataError
 
@@ -87,6 +88,6 @@ def decoded_pictures(
             done += 1
     except tf.errors.OpError as error:
         raise DataError(
-            f"{paths[done]} cannot be decoded; allowed are JPEG, PNG, BMP and GIF. Replace "
+            f"{paths[done]} cannot be decoded; it must be a {formats_in_words()} file. Replace "
             "it, or set data.skip_unreadable"
         ) from error

@@ -26,6 +26,16 @@ def whole(rows: Rows) -> np.ndarray:
     return np.asarray(rows[np.arange(len(rows))])
 
 
+def spread(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of some rows, evenly from all over: they may be sorted by class.
+
+    >>> spread(np.arange(10, 20), 4)
+    array([10, 13, 16, 19])
+    """
+    count = min(len(rows), most)
+    return np.asarray(rows[np.linspace(0, len(rows) - 1, count).round().astype(int)])
+
+
 @dataclass(frozen=True)
 class ChosenRows:
     """Some rows of others.

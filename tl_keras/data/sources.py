@@ -2,8 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.folder_source import list_folder
@@ -11,6 +15,11 @@ from tl_keras.data.listing import ListedImage, Listing, some_of
 from tl_keras.data.table_source import list_table
 from tl_keras.data.tfds_source import list_tfds
 from tl_keras.errors import DataError
+
+# Listing images loads no TensorFlow.
+if TYPE_CHECKING:
+    from tl_keras.data.decoding import ResizeMode
+    from tl_keras.data.rows import MappedRows
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,48 @@ class ImageTable:
     notice: str | None
     ignored: pd.DataFrame
     united: int = 0
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def paths(self) -> list[str]:
+        """Absolute, of every image."""
+        return self.frame["path"].tolist()
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """(images,), the class index of every image."""
+        return self.frame["class_index"].to_numpy(np.int64)
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """(images,), the number of every image's group, from 0 in the order of the names.
+
+        Divisions into folds follow the order of groups: it is that of the names.
+        """
+        return np.unique(self.frame["group"].to_numpy(str), return_inverse=True)[1].reshape(-1)
+
+    def decode(
+        self, rows: NDArray[np.intp], image_size: int, resize: "ResizeMode"
+    ) -> "NDArray[np.uint8] | MappedRows":
+        """Decode and resize some of the images, as `load_pictures` does.
+
+        Args:
+            rows: Positions of those to decode, each once.
+            image_size: Height and width of the result, pixels.
+            resize: How pictures that are not square reach this size.
+
+        Returns:
+            uint8 (images, image_size, image_size, 3), RGB 0..255; what is not in `rows` is
+            undefined and takes no memory.
+
+        Raises:
+            DataError: a file cannot be decoded, or the temporary folder has no room.
+        """
+        from tl_keras.data.pixels import load_pictures
+
+        return load_pictures(self.paths, rows, image_size=image_size, resize=resize)
 
 
 def load_images(data: DataConfig, *, to_train: bool = True) -> ImageTable:

@@ -110,11 +110,11 @@ def pools_of_source(table: ImageTable) -> Pools:
     validation = np.flatnonzero(part == "validation")
     return Pools(
         test=np.flatnonzero(part == "test"),
-        train=np.flatnonzero(part == "train") if given else np.arange(len(frame)),
+        train=np.flatnonzero(part == "train") if given else np.arange(len(table)),
         validation=validation if len(validation) else None,
-        class_of=frame["class_index"].to_numpy(np.int64),
-        # Numbered as they appear in the sorted rows, so that no library's order matters.
-        group_of=pd.factorize(frame["group"])[0].astype(np.int64),
+        class_of=table.labels,
+        # Numbered as they appear in the sorted rows: groups are drawn in this order.
+        group_of=pd.factorize(table.groups)[0].astype(np.int64),
         labels=table.classes,
         united=table.united,
     )

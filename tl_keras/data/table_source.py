@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from tl_keras.data.listing import FORMAT_OF_SUFFIX, SPLIT_OF_NAME, ListedImage, Listing, some_of
+from tl_keras.data.image_formats import endings_in_words, format_by_name
+from tl_keras.data.listing import SPLIT_OF_NAME, ListedImage, Listing, some_of
 from tl_keras.errors import DataError
 
 _REQUIRED = ("path", "label")
@@ -137,10 +138,9 @@ def _check_cells(table: str, rows: list[_Row]) -> None:
 
 
 def _check_paths(table: str, rows: list[_Row], paths: list[str]) -> None:
-    other = [row for row in rows if Path(row["path"]).suffix.lower() not in FORMAT_OF_SUFFIX]
+    other = [row for row in rows if format_by_name(row["path"]) is None]
     got = some_of(sorted({Path(row["path"]).suffix or "no ending" for row in other}))
-    allowed = ", ".join(sorted(FORMAT_OF_SUFFIX))
-    _refuse(table, other, f"path must end in one of {allowed}, got {got}")
+    _refuse(table, other, f"path must end in one of {endings_in_words()}, got {got}")
     seen: dict[str, _Row] = {}
     for row, path in zip(rows, paths, strict=True):
         first = seen.setdefault(path, row)

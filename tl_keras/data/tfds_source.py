@@ -5,19 +5,19 @@ import difflib
 import io
 import os
 import re
-import shutil
 import socket
 import sys
 import urllib.parse
 import urllib.request
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tl_keras.data.listing import IgnoredFile, Listing, format_of, some_of
+from tl_keras.atomic_files import replacing
+from tl_keras.data.image_formats import FORMATS, format_by_content
+from tl_keras.data.listing import IgnoredFile, Listing, some_of
 from tl_keras.data.table_source import list_table
 from tl_keras.errors import DataError
 
@@ -177,17 +177,14 @@ def _preferred(name: str, keys: list[str]) -> str | None:
 
 @contextmanager
 def _complete_or_absent(folder: Path) -> Iterator[Path]:
-    unfinished = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.unfinished")
-    unfinished.mkdir()
     try:
-        yield unfinished
-        unfinished.replace(folder)
+        with replacing(folder) as unfinished:
+            unfinished.mkdir()
+            yield unfinished
     except OSError:
         # Another process may have finished the same folder in the meantime.
         if not folder.is_dir():
             raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _write(builder: Any, features: _Features, folder: Path) -> None:
@@ -239,11 +236,10 @@ def _examples(
 
 
 def _write_image(folder: Path, split: str, number: int, encoded: bytes, label: str) -> str:
-    kind = format_of(encoded) or "PNG"
-    ending = "jpg" if kind == "JPEG" else kind.lower()
+    ending = FORMATS[format_by_content(encoded) or "PNG"].endings[0]
     # Some labels hold a slash or a colon, which folders must not.
     safe = re.sub(r'[/\\:*?"<>|\0]|^\.+', "_", label)
-    path = f"{split}/{safe}/{number:06d}.{ending}"
+    path = f"{split}/{safe}/{number:06d}{ending}"
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(encoded)

@@ -1,12 +1,14 @@
 """Predictions to numbers: the scores of one run, per class and as a confusion table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import (
+    accuracy_score,
     average_precision_score,
     confusion_matrix,
     f1_score,
@@ -22,27 +24,69 @@ SUM_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
-class Metrics:
-    """Scores of one run on one split: fractions in 0..1, cross-entropy in nats.
+class Metric:
+    """A score of predictions, a fraction in 0..1.
 
-    Macro F1 averages over the classes that occur among labels or predictions, balanced accuracy
-    (the mean recall) over those among the labels. With two classes `auroc` is the area under the
-    ROC curve and `average_precision` the mean precision over recall, of the positive class, by
-    its probability; None with more classes, or where the labels have one class only.
+    Attributes:
+        score: of labels, int (n,), and what `reads` says.
+        label: for people.
+        reads: "predicted", the predicted class indices, int (n,), or, with two classes,
+            "positive", the probability of the positive one, (n,): then the labels are boolean,
+            whether it is that class. None where there are other classes, or one only among the
+            labels.
     """
 
-    accuracy: float
-    macro_f1: float
-    balanced_accuracy: float
+    score: Callable[[NDArray[Any], NDArray[Any]], float]
+    label: str
+    reads: Literal["predicted", "positive"] = "predicted"
+
+
+def _macro_f1(labels: NDArray[np.integer], predicted: NDArray[np.integer]) -> float:
+    """Mean over the classes that occur among labels or predictions."""
+    return float(f1_score(labels, predicted, average="macro", zero_division=0))
+
+
+def _balanced_accuracy(labels: NDArray[np.integer], predicted: NDArray[np.integer]) -> float:
+    """Mean recall over the classes that occur among the labels."""
+    # scikit-learn's balanced accuracy warns when a predicted class has no label
+    return float(recall_score(labels, predicted, labels=np.unique(labels), average="macro"))
+
+
+# By the name that they have in the tables, where those of the test split begin with test_.
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric(accuracy_score, "accuracy"),
+    "macro_f1": Metric(_macro_f1, "macro F1"),
+    "balanced_accuracy": Metric(_balanced_accuracy, "balanced accuracy"),
+    # area under the ROC curve
+    "auroc": Metric(roc_auc_score, "AUROC", reads="positive"),
+    # mean precision over recall
+    "average_precision": Metric(average_precision_score, "average precision", reads="positive"),
+}
+
+
+def column_of(name: str) -> str:
+    """Of a metric, in `runs.csv`."""
+    return f"test_{name}"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one run on one split.
+
+    Attributes:
+        metrics: by the names in `METRICS`; None where one does not apply.
+        cross_entropy: mean, in nats.
+        n: images.
+    """
+
+    metrics: Mapping[str, float | None]
     cross_entropy: float
     n: int
-    auroc: float | None = None
-    average_precision: float | None = None
 
 
 def evaluate(
     labels: NDArray[np.integer], probabilities: NDArray[np.floating], positive: int = 1
-) -> Metrics:
+) -> Scores:
     """Scores the predictions of one run.
 
     Args:
@@ -57,18 +101,14 @@ def evaluate(
     labels = np.asarray(labels)
     probabilities = np.asarray(probabilities, dtype=np.float64)
     _check_probabilities(labels, probabilities)
-    predicted = probabilities.argmax(axis=1)
-    return Metrics(
-        accuracy=float(np.mean(labels == predicted)),
-        macro_f1=float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        # scikit-learn's balanced accuracy warns when a predicted class has no label
-        balanced_accuracy=float(
-            recall_score(labels, predicted, labels=np.unique(labels), average="macro")
-        ),
-        cross_entropy=float(cross_entropies(labels, probabilities).mean()),
-        n=len(labels),
-        **_ranking(labels, probabilities, positive),
-    )
+    read = {"predicted": (labels, probabilities.argmax(axis=1))}
+    if probabilities.shape[1] == 2 and len(np.unique(labels)) == 2:
+        read["positive"] = (labels == positive, probabilities[:, positive])
+    metrics = {
+        name: float(metric.score(*read[metric.reads])) if metric.reads in read else None
+        for name, metric in METRICS.items()
+    }
+    return Scores(metrics, float(cross_entropies(labels, probabilities).mean()), len(labels))
 
 
 def cross_entropies(
@@ -82,18 +122,6 @@ def cross_entropies(
     """
     given = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return np.asarray(-np.log(np.maximum(given, SMALLEST_PROBABILITY)))
-
-
-def _ranking(
-    labels: NDArray[np.integer], probabilities: NDArray[np.floating], positive: int
-) -> dict[str, float]:
-    if probabilities.shape[1] != 2 or len(np.unique(labels)) != 2:
-        return {}
-    found, scores = labels == positive, probabilities[:, positive]
-    return {
-        "auroc": float(roc_auc_score(found, scores)),
-        "average_precision": float(average_precision_score(found, scores)),
-    }
 
 
 def per_class(

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.prepare import Prepared, load_backbone, prepare_images
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.source_card import SourceCard
-from tl_keras.results.store import write_json
 from tl_keras.strategy_table import borrowing
 from tl_keras.transfer.advice import Advice, advise
 from tl_keras.transfer.measurements import measure

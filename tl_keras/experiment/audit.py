@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import BUNDLED_BACKBONE, ExperimentConfig
 from tl_keras.data.audit import Audit, examine
 from tl_keras.data.duplicate_groups import duplicates_across_given_splits, keep_together
@@ -18,7 +19,6 @@ from tl_keras.experiment.prepare import Prepared, load_backbone
 from tl_keras.models.backbone import Backbone
 from tl_keras.reporting.audit_page import audit_facts
 from tl_keras.results.audit_report import AuditReport
-from tl_keras.results.store import write_json
 from tl_keras.strategy_table import borrowing
 from tl_keras.transfer.embedding_matches import embedding_matches
 from tl_keras.transfer.label_errors import check_labels

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tl_keras.atomic_files import write_json
 from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 from tl_keras.evaluation.rule_figures import RuleFigures
 from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.reporting.decision_words import how_to_apply, in_words
 from tl_keras.results.finished_run import FinishedRun, run_of
-from tl_keras.results.store import Ledger, write_json
+from tl_keras.results.store import Ledger
 from tl_keras.results.test_results import method_of
 from tl_keras.serving.decision_record import RECORD
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from tl_keras.atomic_files import write_json
 from tl_keras.data.rows import Rows
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.train import making
@@ -16,7 +17,6 @@ from tl_keras.models.grad_cam import GradCam
 from tl_keras.models.heat import overlay
 from tl_keras.models.map_check import randomisation_check
 from tl_keras.results.finished_run import run_of
-from tl_keras.results.store import write_json
 
 # The folder of the pictures, and the columns of the table.
 FOLDER = "errors"

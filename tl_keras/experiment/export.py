@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from tl_keras.atomic_files import write_json
 from tl_keras.config.files import fingerprint
 from tl_keras.errors import ExportError
 from tl_keras.experiment.as_source import export_source_model
@@ -20,7 +21,6 @@ from tl_keras.experiment.train import making
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.environment import environment
 from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import write_json
 from tl_keras.serving.decision_record import RECORD
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target

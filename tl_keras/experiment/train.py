@@ -9,7 +9,7 @@ import pandas as pd
 
 from tl_keras.config.files import fingerprint
 from tl_keras.data.splits import Draw, labelled_images_per_class
-from tl_keras.evaluation.metrics import Metrics, cross_entropies, evaluate
+from tl_keras.evaluation.metrics import cross_entropies, evaluate
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.fitted import Fitted
 from tl_keras.results.environment import peak_memory_megabytes, versions
@@ -73,7 +73,8 @@ def making(strategy: str) -> ModuleType:
 def _finished(prepared: Prepared, run: Run, draw: Draw, fitted: Fitted) -> FinishedRun:
     """What is known of any run, changed by what its strategy knows."""
     config, table = prepared.config, prepared.images.table
-    tested = prepared.test_of(run)
+    test_rows = prepared.test_of(run)
+    tested = evaluate(prepared.labels[test_rows], fitted.test)
     held_out = evaluate(prepared.labels[draw.validation], fitted.validation)
     known: dict[str, Any] = {
         "experiment": config.name,
@@ -83,13 +84,13 @@ def _finished(prepared: Prepared, run: Run, draw: Draw, fitted: Fitted) -> Finis
         "train_per_class": run.train_per_class,
         "labelled_images_per_class": labelled_images_per_class(draw, len(table.classes)),
         "validation_loss": held_out.cross_entropy,
-        "validation_accuracy": held_out.accuracy,
+        "validation_accuracy": held_out.metrics["accuracy"],
         "selection_loss": held_out.cross_entropy,
-        "test": _scores(evaluate(prepared.labels[tested], fitted.test)),
+        "test": {"loss": tested.cross_entropy, **tested.metrics},
         "classes": len(table.classes),
         "training_images": len(draw.train),
         "validation_images": len(draw.validation),
-        "test_images": len(tested),
+        "test_images": len(test_rows),
         "images_left_out": prepared.images.audit.left_out,
         "generated_images": table.notice is not None,
         "backbone": config.backbone.name,
@@ -100,15 +101,3 @@ def _finished(prepared: Prepared, run: Run, draw: Draw, fitted: Fitted) -> Finis
         "peak_memory_megabytes": peak_memory_megabytes(),
     }
     return FinishedRun(**known | dict(fitted.columns))
-
-
-def _scores(tested: Metrics) -> dict[str, float | None]:
-    """On the test images, by the column that follows `test_`."""
-    return {
-        "loss": tested.cross_entropy,
-        "accuracy": tested.accuracy,
-        "macro_f1": tested.macro_f1,
-        "balanced_accuracy": tested.balanced_accuracy,
-        "auroc": tested.auroc,
-        "average_precision": tested.average_precision,
-    }

@@ -8,7 +8,6 @@
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import keras
 
+from tl_keras.atomic_files import scratch_folder
 from tl_keras.errors import WeightsError
 
 WEIGHTS_FILE = "model.weights.h5"
@@ -129,17 +129,16 @@ def write_source_model(folder: Path, model: keras.Model, facts: Mapping[str, Any
         WeightsError: The folder holds something else.
     """
     check_replaceable(folder)
-    half, old = (folder.with_name(f".{folder.name}.{part}") for part in ("part", "old"))
-    for left_over in (half, old):
-        shutil.rmtree(left_over, ignore_errors=True)
-    half.mkdir(parents=True)
-    model.save_weights(half / WEIGHTS_FILE)
-    card = {**facts, "weights_sha256": _sha256(half / WEIGHTS_FILE)}
-    (half / CARD_FILE).write_text(_readable(card), encoding="utf-8")
-    if folder.exists():
-        folder.replace(old)
-    half.replace(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(folder.parent) as scratch:
+        unfinished = scratch / "new"
+        unfinished.mkdir()
+        model.save_weights(unfinished / WEIGHTS_FILE)
+        card = {**facts, "weights_sha256": _sha256(unfinished / WEIGHTS_FILE)}
+        (unfinished / CARD_FILE).write_text(_readable(card), encoding="utf-8")
+        if folder.exists():
+            folder.replace(scratch / "old")
+        unfinished.replace(folder)
 
 
 def _readable(card: Mapping[str, Any]) -> str:

@@ -3,18 +3,17 @@
 Imports no TensorFlow, so a bad file is refused at once.
 """
 
-import difflib
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tl_keras.backbone_table import BACKBONES
+from tl_keras.config.reading import Kind, read_file
 from tl_keras.config.schema import DataConfig, Seed
-from tl_keras.errors import ConfigError
 
 Share = Annotated[float, Field(gt=0, le=1)]
 PLACES = {"output", "work"}
@@ -108,7 +107,8 @@ class SourceConfig(_Section):
     def _possible(self) -> Self:
         problems = []
         if (self.generated is None) == (self.data is None):
-            problems.append("must have exactly one of generated, data")
+            got = "neither" if self.data is None else "both"
+            problems.append(f"generated or data must be given, and not both; got {got}")
         if self.backbone not in BACKBONES:
             problems.append(f"backbone must be one of {', '.join(BACKBONES)}; got {self.backbone}")
         else:
@@ -127,7 +127,7 @@ class SourceConfig(_Section):
                 f"at least; got {self.batch_size}"
             )
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
     def _backbone_problems(self) -> list[str]:
@@ -162,6 +162,14 @@ class SourceConfig(_Section):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+_SOURCE_TASK = Kind(
+    SourceConfig,
+    "the file of a source task (JSON)",
+    '{"name": "parts", "description": "...", "data": {"folder": "photos"}, "epochs": 30, '
+    '"output": "models/parts", "work": "work/parts"}',
+)
+
+
 def read_source_config(path: Path, overrides: Sequence[str] = ()) -> SourceConfig:
     """Read and check the JSON file.
 
@@ -172,47 +180,4 @@ def read_source_config(path: Path, overrides: Sequence[str] = ()) -> SourceConfi
     Raises:
         ConfigError: If it cannot be read or a key is unknown, missing or out of range.
     """
-    try:
-        raw = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}). Give the path of a JSON file."
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"{path}: must be JSON; got a file with: {error}.") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: must hold one JSON object; got {type(raw).__name__}.")
-    for text in overrides:
-        _override(raw, text)
-    try:
-        return SourceConfig.model_validate_json(json.dumps(raw))
-    except ValidationError as error:
-        lines = [_explained(dict(part)) for part in error.errors(include_url=False)]
-        raise ConfigError("\n".join(f"{path}: {line}" for line in lines)) from error
-
-
-def _override(raw: dict[str, Any], text: str) -> None:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"--set {text}: must be key=value, such as epochs=3.")
-    *sections, last = key.strip().split(".")
-    for section in sections:
-        raw = raw.setdefault(section, {})
-        if not isinstance(raw, dict):
-            raise ConfigError(f"--set {text}: {section} has no keys of its own.")
-    try:
-        raw[last] = json.loads(value)
-    except ValueError:
-        raw[last] = value
-
-
-def _explained(part: dict[str, Any]) -> str:
-    place = ".".join(map(str, part["loc"]))
-    if part["type"] != "extra_forbidden":
-        received = "" if part["type"] in ("missing", "value_error") else f", got {part['input']!r}"
-        message = str(part["msg"]).removeprefix("Value error, ")
-        return f"{place}: {message}{received}." if place else f"{message}{received}."
-    sections: dict[str, type[BaseModel]] = {"data": DataConfig, "generated": GeneratedImages}
-    section = sections.get(str(part["loc"][0]), SourceConfig)
-    near = difflib.get_close_matches(str(part["loc"][-1]), section.model_fields, 1)
-    return f"{place}: unknown key." + (f" Did you mean {near[0]}?" if near else "")
+    return read_file(_SOURCE_TASK, path, overrides)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import DataConfig
 from tl_keras.drawn.procedural_textures import generate
 from tl_keras.errors import ConfigError
@@ -58,13 +59,6 @@ def stored_images(config: SourceConfig, report: Report, processes: int = 2) -> S
     return _decoded(config.data, config.image_size, folder, report)
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def _generated(
     task: GeneratedImages, size: int, folder: Path, report: Report, processes: int
 ) -> SourceImages:
@@ -102,29 +96,29 @@ def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> Sourc
     )
     for finding in checked.findings:
         print(f"warning {finding.message}", flush=True)
-    frame = checked.table.frame
-    pools = make_pools(checked.table, data)
+    table = checked.table
+    pools = make_pools(table, data)
     given = pools.validation if pools.validation is not None else pools.train[:0]
     training = np.sort(np.concatenate([pools.train, given]))
-    labels = frame["class_index"].to_numpy(np.int64)
+    contents = checked.images.set_index("image_id")["sha256"][table.frame["image_id"]]
     wanted = {
-        "images": len(frame),
+        "images": len(table),
         "size": size,
         "resize": data.resize,
-        "contents": _digest(checked.images.set_index("image_id")["sha256"][frame["image_id"]]),
-        "labels_and_parts": _digest([*labels, "training", *training, "test", *pools.test]),
+        "contents": _digest(contents),
+        "labels_and_parts": _digest([*table.labels, "training", *training, "test", *pools.test]),
     }
 
     def write(store: Path) -> None:
-        pixels = open_memmap(store, "w+", np.uint8, (len(frame), size, size, 3))
-        pictures = decoded_pictures(frame["path"].tolist(), image_size=size, resize=data.resize)
+        pixels = open_memmap(store, "w+", np.uint8, (len(table), size, size, 3))
+        pictures = decoded_pictures(table.paths, image_size=size, resize=data.resize)
         for row, picture in enumerate(pictures):
             pixels[row] = picture
-            report(row + 1, len(frame))
+            report(row + 1, len(table))
         pixels.flush()
 
     pixels = _stored(folder, wanted, write)
-    return SourceImages(pixels, labels, checked.table.classes, training, pools.test)
+    return SourceImages(pixels, table.labels, table.classes, training, pools.test)
 
 
 def _digest(values: Iterable[object]) -> str:
@@ -144,6 +138,6 @@ def _stored(
         )
     if not (facts.exists() and store.exists()):
         write(store)
-        replace_text(facts, json.dumps(wanted))
+        write_json(facts, wanted)
     pixels: NDArray[np.uint8] = np.load(store, mmap_mode="r")
     return pixels

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.atomic_files import replacing, write_json
 from tl_keras.errors import ConfigError
 from tl_keras.models.blocks import find_blocks
 from tl_keras.models.networks import build_backbone, find_spec, scaling_layer
@@ -26,7 +27,7 @@ from tl_keras.pretraining.source_batches import (
     round_batches,
 )
 from tl_keras.pretraining.source_config import SourceConfig
-from tl_keras.pretraining.source_images import SourceImages, replace_text
+from tl_keras.pretraining.source_images import SourceImages
 
 
 @dataclass
@@ -269,12 +270,12 @@ def _restored(network: keras.Model, config: SourceConfig, folder: Path) -> Progr
 
 def _save(network: keras.Model, progress: Progress, folder: Path) -> None:
     """Weights first, then the file that names them, then the older weights go."""
-    temporary = folder / "part.weights.h5"
-    network.save_weights(temporary)
-    temporary.replace(_weights_path(folder, progress.rounds))
-    replace_text(folder / "progress.json", json.dumps(asdict(progress), indent=1))
+    weights = _weights_path(folder, progress.rounds)
+    with replacing(weights) as unfinished:
+        network.save_weights(unfinished)
+    write_json(folder / "progress.json", asdict(progress))
     for old in folder.glob("round_*.weights.h5"):
-        if old != _weights_path(folder, progress.rounds):
+        if old != weights:
             old.unlink()
 
 

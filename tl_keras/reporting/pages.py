@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from tl_keras.atomic_files import write_text
 from tl_keras.errors import ResultsError
 
 
@@ -78,10 +79,8 @@ def write_page(path: Path, html: str) -> None:
     Raises:
         ResultsError: it cannot be written.
     """
-    half = path.with_suffix(".part")
     try:
-        half.write_text(html, encoding="utf-8")
-        half.replace(path)
+        write_text(path, html)
     except OSError as error:
         raise ResultsError(
             f"{path} must be a file that can be written; got: {error}. Choose another --output."

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tl_keras.evaluation.comparison import points
+from tl_keras.evaluation.metrics import METRICS, column_of
 from tl_keras.reporting.answer import choice_in_words
 from tl_keras.reporting.decision_plots import reliability_figure, thresholds_figure
 from tl_keras.reporting.decision_words import figures
@@ -35,15 +36,20 @@ def strategies(results: Results) -> dict[str, Any]:
         for place, row in enumerate(shown.to_dict("records"))
         if strategy_name(row) == strategy_name(chosen)
     ]
-    columns = ["strategy", "test accuracy", "95% interval", "sd", "macro F1", "balanced", "val."]
+    others = [
+        name
+        for name, metric in METRICS.items()
+        if name != "accuracy" and metric.reads == "predicted" and f"{column_of(name)}_mean" in shown
+    ]
+    labels = [METRICS[name].label for name in others]
+    columns = ["strategy", "test accuracy", "95% interval", "sd", *labels, "val."]
     rows = [
         [
             strategy_name(row),
             _three(row["test_accuracy_mean"]),
             f"{_three(row['test_accuracy_low'])} to {_three(row['test_accuracy_high'])}",
             _three(row["test_accuracy_sd"]),
-            _three(row["test_macro_f1_mean"]),
-            _three(row["test_balanced_accuracy_mean"]),
+            *(_three(row[f"{column_of(name)}_mean"]) for name in others),
             _three(row["validation_accuracy_mean"]),
         ]
         for row in shown.to_dict("records")

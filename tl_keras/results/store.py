@@ -14,7 +14,6 @@ where it was.
 
 import json
 import re
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,9 +26,11 @@ import pyarrow
 from pyarrow import parquet
 from pydantic import ValidationError
 
+from tl_keras.atomic_files import replacing, write_json
 from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
+from tl_keras.evaluation.metrics import METRICS, column_of
 from tl_keras.results.finished_run import FinishedRun
 
 # What `fresh` adds to a folder's name.
@@ -118,21 +119,11 @@ class Ledger:
 
     def add(self, run_id: str, outcome: Outcome) -> None:
         """Keep a finished run; it is there completely or not at all."""
-        half = self._run(f".{run_id}")
-        shutil.rmtree(half, ignore_errors=True)
-        half.mkdir(parents=True)
-        write_json(half / "row.json", outcome.run.as_row())
-        outcome.history.to_csv(half / "history.csv", index=False)
-        np.savez(
-            half / "probabilities.npz",
-            validation=outcome.validation_probabilities,
-            selection=outcome.selection_losses,
-            test=outcome.test_probabilities,
-        )
-        np.savez(half / "weights.npz", allow_pickle=False, **outcome.weights)
-        if outcome.probes is not None:
-            outcome.probes.to_csv(half / "probes.csv", index=False)
-        half.replace(self._run(run_id))
+        run = self._run(run_id)
+        run.parent.mkdir(exist_ok=True)
+        with replacing(run) as unfinished:
+            unfinished.mkdir()
+            _write_outcome(unfinished, outcome)
 
     def run(self, run_id: str) -> FinishedRun:
         """A finished run."""
@@ -263,9 +254,8 @@ class Ledger:
     def write(self, name: str, table: pd.DataFrame) -> Path:
         """Write a table of raw numbers as `<name>.csv`; a reader never sees half of it."""
         path = self.folder / f"{name}.csv"
-        half = path.with_suffix(".part")
-        table.to_csv(half, index=False)
-        half.replace(path)
+        with replacing(path) as unfinished:
+            table.to_csv(unfinished, index=False)
         return path
 
     def read(self, name: str) -> pd.DataFrame:
@@ -300,7 +290,7 @@ def runs_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
     texts = ["unfrozen_blocks", "cut", "augmentation", "hidden_units", "weights"]
     whole = ["train_per_class"]
     # of two classes only: without any value pandas would not know that they are numbers
-    numbers = ["test_auroc", "test_average_precision"]
+    numbers = [column_of(name) for name, found in METRICS.items() if found.reads == "positive"]
     present = [name for name in texts if name in table]
     table[present] = table[present].astype("string")
     table = table.astype({name: "float64" for name in numbers if name in table})
@@ -331,6 +321,20 @@ def load_runs(results_dir: str | Path) -> pd.DataFrame:
     return joined
 
 
+def _write_outcome(folder: Path, outcome: Outcome) -> None:
+    write_json(folder / "row.json", outcome.run.as_row())
+    outcome.history.to_csv(folder / "history.csv", index=False)
+    np.savez(
+        folder / "probabilities.npz",
+        validation=outcome.validation_probabilities,
+        selection=outcome.selection_losses,
+        test=outcome.test_probabilities,
+    )
+    np.savez(folder / "weights.npz", allow_pickle=False, **outcome.weights)
+    if outcome.probes is not None:
+        outcome.probes.to_csv(folder / "probes.csv", index=False)
+
+
 def _read_csv(path: Path) -> pd.DataFrame:
     """A table as it was written: the default of pandas 2 may be off by the last bit."""
     # numbers of blocks stand beside "all" and ranges
@@ -338,12 +342,6 @@ def _read_csv(path: Path) -> pd.DataFrame:
     if pd.__version__.startswith("2."):
         return pd.read_csv(path, dtype=texts, float_precision="round_trip")
     return pd.read_csv(path, dtype=texts)
-
-
-def write_json(path: Path, content: Any) -> None:
-    half = path.with_name(path.name + ".part")
-    half.write_text(json.dumps(content, indent=2) + "\n")
-    half.replace(path)
 
 
 def _stored_config(path: Path) -> dict[str, Any]:

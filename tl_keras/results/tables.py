@@ -7,21 +7,11 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.evaluation.intervals import Interval
-from tl_keras.evaluation.metrics import confusion, per_class
+from tl_keras.evaluation.metrics import METRICS, column_of, confusion, per_class
 from tl_keras.results.comparisons import compare
 from tl_keras.results.test_results import KEYS, TestResults, by_strategy, strategy_name
 from tl_keras.strategy_table import REFERENCE
 
-_MEASURES = (
-    "validation_loss",
-    "validation_accuracy",
-    "selection_loss",
-    "test_accuracy",
-    "test_macro_f1",
-    "test_balanced_accuracy",
-    "test_auroc",
-    "test_average_precision",
-)
 _AGAINST = (
     "difference",
     "difference_low",
@@ -114,7 +104,8 @@ def _per_run(
 
 def _spread(group: pd.DataFrame) -> dict[str, float]:
     columns: dict[str, float] = {"n": len(group)}
-    for measure in _MEASURES:
+    on_test = [column_of(name) for name in METRICS]
+    for measure in ("validation_loss", "validation_accuracy", "selection_loss", *on_test):
         columns[f"{measure}_mean"] = _mean(group, measure)
         columns[f"{measure}_sd"] = group[measure].std(ddof=1) if measure in group else np.nan
     seconds = group["phase_1_seconds"] + group["phase_2_seconds"]

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tl_keras.data.rows import spread
 from tl_keras.serving.runtime import Runtime
 
 LABELS_FILE = "labels.txt"
@@ -98,10 +99,8 @@ def _converter(model: keras.Model) -> Any:
 
 
 def _representative(calibration: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.float32]]]:
-    count = min(len(calibration), CALIBRATION_IMAGES)
-    rows = np.linspace(0, len(calibration) - 1, count).round().astype(int)
-    for place, row in enumerate(rows):
-        image = calibration[row : row + 1].astype(np.float32)
+    for place, picture in enumerate(spread(calibration, CALIBRATION_IMAGES)):
+        image = picture[None].astype(np.float32)
         if place == 0:
             # Two pixels span 0..255, so that the scale of the input is 1 and bytes fit as they are.
             image[0, 0, 0], image[0, -1, -1] = 0, 255

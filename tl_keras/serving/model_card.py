@@ -14,9 +14,9 @@ import jinja2
 import numpy as np
 import pandas as pd
 
+from tl_keras.atomic_files import write_json
 from tl_keras.evaluation.intervals import Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
-from tl_keras.results.store import write_json
 from tl_keras.serving.verify import Verification
 
 JSON_NAME, MARKDOWN_NAME = "model_card.json", "MODEL_CARD.md"
@@ -73,7 +73,7 @@ class Evidence:
         scores, accuracy = evaluate(self.labels, self.probabilities), self.accuracy
         return {
             "test_images": scores.n,
-            "accuracy": scores.accuracy,
+            "accuracy": scores.metrics["accuracy"],
             "accuracy_interval": {
                 "low": accuracy.low,
                 "high": accuracy.high,
@@ -81,8 +81,8 @@ class Evidence:
                 "method": accuracy.method,
                 "about": "this model on new images of the same kind",
             },
-            "macro_f1": scores.macro_f1,
-            "balanced_accuracy": scores.balanced_accuracy,
+            "macro_f1": scores.metrics["macro_f1"],
+            "balanced_accuracy": scores.metrics["balanced_accuracy"],
             "cross_entropy": scores.cross_entropy,
             "per_class": [_without_nan(row) for row in self.per_class.to_dict("records")],
             "confusion": {"classes": list(self.classes), "counts": self.confusion.values.tolist()},

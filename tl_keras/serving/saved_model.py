@@ -11,7 +11,6 @@
     latest                  the number of the newest version
 """
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
@@ -20,11 +19,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.atomic_files import scratch_folder
 from tl_keras.data.decoding import ResizeMode
 from tl_keras.errors import ExportError
 from tl_keras.serving.signature_names import CLASSIFY
 from tl_keras.serving.signatures import Signatures, signatures
-from tl_keras.serving.versions import EXTRA, WRITING, publish, remove_stale
+from tl_keras.serving.versions import EXTRA, publish
 from tl_keras.serving.warm_up import write_warm_up
 
 _PROBE_IMAGES = 16
@@ -81,10 +81,8 @@ def export_classifier(
     check_model(model, len(labels), image_size)
     functions = signatures(model, labels, image_size, resize)
     directory.mkdir(parents=True, exist_ok=True)
-    remove_stale(directory)
-    with tempfile.TemporaryDirectory(prefix=WRITING, dir=directory) as scratch:
-        # A folder inside, because the temporary one itself is closed to other users.
-        unfinished = Path(scratch) / "model"
+    with scratch_folder(directory) as scratch:
+        unfinished = scratch / "model"
         _write(model, functions, unfinished)
         _add_extra(unfinished / EXTRA, labels, image_size)
         complete(unfinished)

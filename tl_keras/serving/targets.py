@@ -1,7 +1,6 @@
 """The formats besides the SavedModel that a classifier can be written in."""
 
 import importlib.util
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tl_keras.atomic_files import write_bytes
 from tl_keras.errors import ExportError
-from tl_keras.serving.versions import WRITING
 
 # Names and checks of targets load no TensorFlow: they come before everything else.
 if TYPE_CHECKING:
@@ -181,8 +180,5 @@ def _told(error: Exception) -> str:
 
 def _write(content: bytes, folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=WRITING, dir=folder) as scratch:
-        # A file inside, because a temporary one itself is closed to other users.
-        unfinished = Path(scratch) / name
-        unfinished.write_bytes(content)
-        return unfinished.replace(folder / name)
+    write_bytes(folder / name, content)
+    return folder / name

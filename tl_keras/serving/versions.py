@@ -6,20 +6,15 @@
     latest      the number of the newest version
 """
 
-import shutil
-import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tl_keras.atomic_files import write_text
 from tl_keras.errors import ExportError
 
 EXPORT_FOLDER, LATEST = "export", "latest"
 # What a version holds beside the model; TensorFlow Serving looks there for warm-up requests.
 EXTRA = "assets.extra"
-# Of a version that is being written, until it is published.
-WRITING = ".writing_"
-_STALE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -70,13 +65,6 @@ def find_version(export: Path) -> Version:
     return max(complete, key=lambda version: version.number)
 
 
-def remove_stale(directory: Path) -> None:
-    """Remove what processes that were killed more than a day ago left half written."""
-    for folder in directory.glob(f"{WRITING}*"):
-        if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def publish(unfinished: Path, directory: Path) -> Path:
     """Move a complete model to the next free number, which another process may take meanwhile."""
     while True:
@@ -112,8 +100,4 @@ def _number(folder: Path) -> int:
 
 def _record_latest(directory: Path) -> None:
     """Name the highest version, also where another process has published a higher one meanwhile."""
-    with tempfile.NamedTemporaryFile("w", prefix=".latest_", dir=directory, delete=False) as file:
-        file.write(f"{find_version(directory).number}\n")
-    temporary = Path(file.name)
-    temporary.chmod(0o644)  # readable by all, as the models are
-    temporary.replace(directory / LATEST)
+    write_text(directory / LATEST, f"{find_version(directory).number}\n")

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.rows import Rows
+from tl_keras.data.rows import Rows, spread
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.networks import scaling_layer
 
@@ -55,7 +55,7 @@ class BatchNormStatistics:
             return
         means: list[list[np.ndarray]] = []
         variances: list[list[np.ndarray]] = []
-        used = _spread(len(pixels)) if rows is None else rows
+        used = spread(np.arange(len(pixels)), MAX_IMAGES) if rows is None else rows
         with _thawed(self._layers):
             for chunk in _chunks(used):
                 self._forward(tf.cast(pixels[chunk], tf.float32))
@@ -79,10 +79,6 @@ def _thawed(layers: list[keras.layers.BatchNormalization]) -> Iterator[None]:
     finally:
         for layer in frozen:
             layer.trainable = False
-
-
-def _spread(images: int) -> np.ndarray:
-    return np.linspace(0, images - 1, min(images, MAX_IMAGES)).round().astype(int)
 
 
 def _chunks(used: np.ndarray) -> list[np.ndarray]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tl_keras.data.rows import spread
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.source_card import SourceCard
 from tl_keras.transfer.linear_probe import LinearProbes
@@ -56,20 +57,13 @@ def measure(
         probes: of the backbone and the images.
         rows: positions of training and validation images, none of the test split.
     """
-    some = _spread(rows, MOST_SCORED)
+    some = spread(rows, MOST_SCORED)
     labels = images.class_indices[some]
     return Measurements(
         probes=probes.cross_validate(rows, seed=0),
         logme={name: logme(values, labels) for name, values in probes.features(some).items()},
         distances=block_distances(backbone, images.pixels, rows),
         labels=images.class_indices[rows],
-        pixels=images.pixels[_spread(rows, MOST_SEEN)],
+        pixels=images.pixels[spread(rows, MOST_SEEN)],
         card=card,
     )
-
-
-def _spread(rows: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the positions, from all over: they may be sorted by class."""
-    if len(rows) <= most:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]

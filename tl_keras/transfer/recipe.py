@@ -20,7 +20,7 @@ class Recipe:
     Attributes:
         unfrozen_blocks: blocks that train in phase 2, counted from the cut, or a range of them
             (surgical fine-tuning, Lee et al. 2022, arXiv:2210.11466); 0 is phase 1 alone.
-        augmentation: "none", "light" or "strong".
+        augmentation: a key of `AUGMENTATIONS`.
         hidden_units: hidden layers of the head.
         last_phase: length and rate of phase 2, or of the only phase from scratch.
         from_scratch: the whole network, from random initialisation, in one phase.

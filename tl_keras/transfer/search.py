@@ -11,6 +11,7 @@ from typing import Any
 import keras_tuner
 import pandas as pd
 
+from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.data.splits import Draw
 from tl_keras.transfer.recipe import Recipe, depth_of
@@ -141,9 +142,7 @@ class TwoPhaseTuner(keras_tuner.Tuner):
         recipe, draw = self._recipe(values), self._draws[fold]
         trained = self._trainer.train(recipe, draw, self._config.seed)
         score = FoldScore.of(trained, time.perf_counter() - started)
-        half = path.with_suffix(".part")
-        half.write_text(json.dumps(asdict(score)))
-        half.replace(path)
+        write_json(path, asdict(score))
         return score
 
     def _recipe(self, values: dict[str, Any]) -> Recipe:

@@ -7,7 +7,7 @@ same two numbers on other images tell how far those are from what the layers abo
 import keras
 import numpy as np
 
-from tl_keras.data.rows import Rows
+from tl_keras.data.rows import Rows, spread
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.block_statistics import channel_totals, scaled_batches
 from tl_keras.models.blocks import Block
@@ -35,8 +35,7 @@ def block_distances(backbone: Backbone, pixels: Rows, rows: np.ndarray) -> dict[
     flat = [layer for found in layers.values() for layer in found]
     if not flat:
         return None
-    used = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_IMAGES)).round().astype(int)]
-    batches = scaled_batches(backbone.spec, pixels, used)
+    batches = scaled_batches(backbone.spec, pixels, spread(rows, MOST_IMAGES))
     totals = channel_totals(backbone.model, [layer.input for layer in flat], batches)
     divergence = {
         layer.name: _divergence(layer, total) for layer, total in zip(flat, totals, strict=True)

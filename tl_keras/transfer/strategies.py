@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
 from tl_keras.models.backbone import Depth
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.recipe import Recipe
-
-AUGMENTATIONS = ("none", "light", "strong")
 
 
 @dataclass(frozen=True)
@@ -113,5 +112,5 @@ def recipes_for(
         cut=None if from_scratch else cut,
         layer_decay=1.0 if from_scratch else training.layer_decay,
     )
-    levels = AUGMENTATIONS if chosen == "search" else (chosen,)
+    levels = tuple(AUGMENTATIONS) if chosen == "search" else (chosen,)
     return tuple(replace(recipe, augmentation=level) for level in levels)

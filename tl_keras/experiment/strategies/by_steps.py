@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
@@ -16,7 +17,7 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.results.finished_run import FinishedRun
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.recipe import Recipe, Trained, depth_of
-from tl_keras.transfer.strategies import AUGMENTATIONS, Run, recipes_for
+from tl_keras.transfer.strategies import Run, recipes_for
 
 _HEAD, _BACKBONE = "head_", "backbone_"
 
