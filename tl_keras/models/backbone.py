@@ -9,7 +9,7 @@ import numpy as np
 
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.data.augmentation import augmentation_layers
-from tl_keras.models.blocks import Block, find_blocks, split_backbone, unfrozen_range
+from tl_keras.models.blocks import Block, find_blocks, leaves, split_backbone, unfrozen_range
 from tl_keras.models.networks import scaling_layer
 
 # How many blocks train, counted from the head; "all"; or a range "first:last" of block names.
@@ -167,7 +167,7 @@ class Backbone:
 def seed_random_layers(model: keras.Model, seed: int) -> None:
     """Start every random layer (dropout, augmentation) of `model` from `seed`."""
     sequence = np.random.SeedSequence(seed)
-    for layer in model._flatten_layers(include_self=False):
+    for layer in leaves(model.layers):
         for generator in vars(layer).values():
             if isinstance(generator, keras.random.SeedGenerator):
                 (value,) = sequence.spawn(1)
