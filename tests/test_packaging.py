@@ -11,6 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tl_keras.models.keras_internals import RESTS_ON
+
 ROOT = Path(__file__).parents[1]
 # Where the name of a distribution is not that of the package in it; pydantic pins its core.
 DISTRIBUTIONS = {
@@ -56,6 +58,13 @@ def imported() -> set[str]:
 def test_what_is_imported_is_declared_and_the_reverse() -> None:
     declared = {canonicalize_name(requirement.name) for requirement in [*DECLARED, *EXTRAS]}
     assert imported() == declared - FOR_OTHERS
+
+
+@pytest.mark.parametrize("package", sorted({package for package, _, _ in RESTS_ON}))
+def test_where_private_parts_are_used_no_untried_release_is_allowed(package: str) -> None:
+    (requirement,) = (one for one in DECLARED if one.name == package)
+    (highest,) = (part for part in requirement.specifier if part.operator == "<")
+    assert len(Version(highest.version).release) == 2, f"{package} must be bound to a minor release"
 
 
 @pytest.mark.parametrize(

@@ -254,8 +254,9 @@ class Notes:
         losses = np.full(len(validation.targets), 0.5)
         return PhaseResult(losses, losses[None], pd.DataFrame([row]))
 
-    def scale_rates(self, optimizer: Any, factors: Sequence[float]) -> None:
-        self.note("rates", factors)
+    def scale_rates(self, optimizer: Any, factors: Mapping[int, float]) -> Any:
+        self.note("rates", list(factors.values()))
+        return optimizer
 
     def features(
         self,

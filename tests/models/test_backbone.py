@@ -1,5 +1,7 @@
 """A backbone and its head in pieces: they compose to the whole, and frozen means frozen."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -234,3 +236,15 @@ def test_parts_of_a_real_backbone_compose_to_the_whole(
     # In training mode EfficientNet's frozen drop-connect must rest, too.
     logits = trained(frozen(images, training=True), training=False)
     np.testing.assert_allclose(keras.ops.softmax(logits), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_frozen_can_be_saved(tmp_path: Path) -> None:
+    inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1), keras.layers.Dropout(0.5)])
+    inputs = keras.Input((2,))
+    around = keras.Model(inputs, Frozen(inner, name="inner")(inputs))
+    around.save(tmp_path / "around.keras")
+    loaded = keras.models.load_model(tmp_path / "around.keras")
+    ones = np.ones((1, 2))
+    np.testing.assert_array_equal(loaded(ones, training=True), around(ones))
+    assert loaded.layers[1].trainable_weights == []
+    assert loaded.layers[1].name == "inner"

@@ -4,8 +4,10 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from email.message import Message
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError, URLError
 
 import h5py
 import keras
@@ -299,20 +301,27 @@ def test_bundled_weights_and_card_agree() -> None:
     assert np.isfinite(np.asarray(backbone(pixels, training=False))).all()
 
 
-def fail_download(monkeypatch: pytest.MonkeyPatch, message: str) -> None:
-    def get_file(*args: object, **kwargs: object) -> str:
-        raise Exception(message)
+@pytest.mark.parametrize(
+    "failure", [URLError("not known"), HTTPError("https://host", 404, "not known", Message(), None)]
+)
+def test_imagenet_without_a_network_says_what_to_do(
+    failure: URLError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure is that of Python's own download, so what Keras makes of it is tested, too."""
 
-    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    def urlopen(*args: object, **kwargs: object) -> None:
+        raise failure
 
-
-def test_imagenet_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    fail_download(monkeypatch, "URL fetch failure on https://host/vgg16.h5: None -- not known")
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     with pytest.raises(WeightsError) as caught:
         load_source("VGG16", image_size=32, weights="imagenet")
     for part in (
-        "from https://host/vgg16.h5 (not known)",
-        "into ~/.keras/models",
+        "https://storage.googleapis.com/",
+        "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "not known",
+        f"into {tmp_path}/models",
         "set backbone.weights to the file's path",
         '"bundled" (MobileNetV2 with alpha 1.0 only; with backbone.image_size 96',
     ):
@@ -320,8 +329,11 @@ def test_imagenet_without_a_network_says_what_to_do(monkeypatch: pytest.MonkeyPa
 
 
 def test_other_failures_of_keras_pass_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    fail_download(monkeypatch, "disk full")
-    with pytest.raises(Exception, match=r"^disk full$"):
+    def get_file(*args: object, **kwargs: object) -> str:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
+    with pytest.raises(OSError, match=r"^disk full$"):
         load_source("VGG16", image_size=32, weights="imagenet")
 
 

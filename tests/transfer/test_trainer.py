@@ -17,6 +17,7 @@ from tl_keras.data.splits import Draw
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.blocks import set_trainable
 from tl_keras.models.heads import build_head
+from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.transfer import phases
 from tl_keras.transfer import trainer as trainer_module
 from tl_keras.transfer.features import FeatureBank
@@ -495,6 +496,19 @@ def test_probabilities_are_those_of_the_model_to_serve(
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     # on some processors the last bit depends on the place in the batch
     np.testing.assert_allclose(probabilities[1], probabilities[2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [recipe("all"), recipe(1, cut="block2"), SCRATCH])
+def test_a_copied_classifier_stays_while_the_trainer_goes_on(
+    trainer: Trainer, draw: Draw, kind: Recipe
+) -> None:
+    pixels = trainer.images.pixels[draw.validation].astype(np.float32)
+    model = trainer.inference_model(trainer.train(kind, draw, 0))
+    copied, before = plain_classifier(model), np.asarray(model(pixels))
+    faster = PhaseConfig(epochs=2, learning_rate=0.5, patience=2)
+    trainer.train(replace(kind, last_phase=faster), draw, 1)
+    np.testing.assert_array_equal(copied(pixels), before)
+    assert not np.array_equal(model(pixels), before)
 
 
 def test_balancing_weights_give_each_class_the_same_sum() -> None:

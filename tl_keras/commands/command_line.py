@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from tl_keras.errors import TlKerasError
+from tl_keras.quiet import few_notes
 
 STOPPED = 130
 
@@ -18,7 +19,8 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
         stopped: what to say after Ctrl-C.
     """
     try:
-        return command()
+        with few_notes():
+            return command()
     except TlKerasError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -9,13 +9,14 @@ import numpy as np
 
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.data.augmentation import augmentation_layers
-from tl_keras.models.blocks import Block, find_blocks, split_backbone, unfrozen_range
+from tl_keras.models.blocks import Block, find_blocks, leaves, split_backbone, unfrozen_range
 from tl_keras.models.networks import scaling_layer
 
 # How many blocks train, counted from the head; "all"; or a range "first:last" of block names.
 Depth = int | str
 
 
+@keras.saving.register_keras_serializable(package="tl_keras")
 class Frozen(keras.layers.Layer):
     """A model that runs in inference mode whatever the mode of the model around it.
 
@@ -23,9 +24,18 @@ class Frozen(keras.layers.Layer):
     stochastic depth of a frozen backbone would stay active without this layer.
     """
 
-    def __init__(self, model: keras.Model) -> None:
-        super().__init__(trainable=False)
+    def __init__(self, model: keras.Model, **options: Any) -> None:
+        """Wrap `model`, which stays as it is; the options are those of every Keras layer."""
+        super().__init__(**{"trainable": False, **options})
         self.model = model
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"model": keras.saving.serialize_keras_object(self.model)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Frozen":
+        options = dict(config)
+        return cls(keras.saving.deserialize_keras_object(options.pop("model")), **options)
 
     def call(self, inputs: Any) -> Any:
         return self.model(inputs, training=False)
@@ -159,15 +169,16 @@ class Backbone:
     def inference_model(self, head: keras.Model) -> keras.Model:
         """From images, 0..255 (batch, size, size, 3), to probabilities, in inference mode."""
         images = keras.Input(self.model.input.shape[1:])
-        outputs = scaling_layer(self.spec)(images)
-        outputs = keras.layers.GlobalAveragePooling2D()(Frozen(self.model)(outputs))
-        return keras.Model(images, keras.layers.Softmax()(Frozen(head)(outputs)))
+        outputs = Frozen(self.model, name="backbone")(scaling_layer(self.spec)(images))
+        outputs = keras.layers.GlobalAveragePooling2D(name="pooling")(outputs)
+        outputs = Frozen(head, name="head")(outputs)
+        return keras.Model(images, keras.layers.Softmax(name="probabilities")(outputs))
 
 
 def seed_random_layers(model: keras.Model, seed: int) -> None:
     """Start every random layer (dropout, augmentation) of `model` from `seed`."""
     sequence = np.random.SeedSequence(seed)
-    for layer in model._flatten_layers(include_self=False):
+    for layer in leaves(model.layers):
         for generator in vars(layer).values():
             if isinstance(generator, keras.random.SeedGenerator):
                 (value,) = sequence.spawn(1)

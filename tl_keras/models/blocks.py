@@ -1,7 +1,7 @@
 """The blocks of a backbone: where it can be cut, and which of its layers train."""
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,10 +102,24 @@ def set_trainable(
     backbone.trainable = len(unfrozen) > 0
     unfrozen_layers = 0
     for index, block in enumerate(blocks):
-        for leaf in _leaves(block.layers):
+        for leaf in leaves(block.layers):
             leaf.trainable = index in unfrozen and not _is_batch_norm(leaf)
             unfrozen_layers += bool(leaf.trainable_weights)
     return unfrozen_layers
+
+
+def leaves(layers: Sequence[keras.Layer]) -> Iterator[keras.Layer]:
+    """The layers that have no layers inside, each once, in the order in which Keras walks."""
+    waiting, seen = deque(layers), set()
+    while waiting:
+        layer = waiting.popleft()
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        inside = _inside(layer)
+        if not inside:
+            yield layer
+        waiting.extendleft(inside)
 
 
 def block_of_variable(blocks: Sequence[Block]) -> dict[int, int]:
@@ -113,7 +127,7 @@ def block_of_variable(blocks: Sequence[Block]) -> dict[int, int]:
     return {
         id(variable): index
         for index, block in enumerate(blocks)
-        for leaf in _leaves(block.layers)
+        for leaf in leaves(block.layers)
         for variable in leaf.weights
     }
 
@@ -211,10 +225,7 @@ def _is_batch_norm(layer: keras.Layer) -> bool:
     return isinstance(layer, keras.layers.BatchNormalization)
 
 
-def _leaves(layers: Sequence[keras.Layer]) -> Iterator[keras.Layer]:
-    """The layers that hold weights themselves, those inside nested models included."""
-    for layer in layers:
-        if isinstance(layer, keras.Model):
-            yield from _leaves(layer.layers)
-        else:
-            yield layer
+def _inside(layer: keras.Layer) -> list[keras.Layer]:
+    if isinstance(layer, keras.Model):
+        return list(layer.layers)
+    return [value for value in vars(layer).values() if isinstance(value, keras.Layer)]

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.models.backbone import Frozen
+from tl_keras.models.keras_internals import origin
 
 # The outputs of all blocks that the head reads are in memory at once.
 BATCH = 16
@@ -168,14 +169,14 @@ def _take_apart(model: keras.Model) -> _Parts:
     flat = keras.models.clone_model(
         model, clone_function=lambda layer: layer, call_function=_call_opened
     )
-    softmax, (logits,) = _origin(flat.output)
+    softmax, (logits,) = origin(flat.output)
     if not isinstance(softmax, keras.layers.Softmax):
         raise ValueError(
             f"The classifier must end in a Softmax layer; it ends in {type(softmax).__name__}. Use "
             "one from Backbone.inference_model or probe_classifier."
         )
     pooled = list({id(tensor): tensor for tensor in _averages(logits)}.values())
-    maps = [_origin(tensor)[1][0] for tensor in pooled]
+    maps = [origin(tensor)[1][0] for tensor in pooled]
     return _Parts(keras.Model(flat.input, maps), keras.Model(pooled, logits))
 
 
@@ -189,7 +190,7 @@ def _call_opened(layer: Any, *inputs: Any, **options: Any) -> Any:
 
 def _averages(tensor: Any) -> Iterator[Any]:
     """The outputs of global average pooling that a tensor (batch, features) is computed from."""
-    operation, inputs = _origin(tensor)
+    operation, inputs = origin(tensor)
     if isinstance(operation, keras.layers.GlobalAveragePooling2D):
         yield tensor
     elif len(tensor.shape) == 2 and inputs:
@@ -201,9 +202,3 @@ def _averages(tensor: Any) -> Iterator[Any]:
             f"read {operation.name} directly. Use one from Backbone.inference_model or "
             "probe_classifier."
         )
-
-
-def _origin(tensor: Any) -> tuple[Any, list[Any]]:
-    """The operation that computes a tensor, and what it reads."""
-    operation, position, _ = tensor._keras_history
-    return operation, operation._inbound_nodes[position].input_tensors

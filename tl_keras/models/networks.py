@@ -15,20 +15,6 @@ IMAGENET_STDDEV = (0.229, 0.224, 0.225)
 IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
 
 
-@keras.saving.register_keras_serializable(package="tl_keras")
-class CaffeScaling(keras.layers.Layer):
-    """RGB pixels 0..255 to BGR less the ImageNet mean, `(..., 3)` to `(..., 3)`."""
-
-    def call(self, images: Any) -> Any:
-        images = keras.ops.cast(images, self.compute_dtype)
-        return keras.ops.flip(images, axis=-1) - keras.ops.convert_to_tensor(
-            IMAGENET_MEAN_BGR, dtype=self.compute_dtype
-        )
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape
-
-
 def build_backbone(
     name: str,
     *,
@@ -72,12 +58,16 @@ def build_backbone(
 def scaling_layer(spec: BackboneSpec) -> keras.Layer:
     """A layer without trainable weights that maps RGB pixels 0..255 to what the backbone wants.
 
-    Equals the family's `preprocess_input`, and is a part of the graph that can be saved.
+    Equals the family's `preprocess_input`, and consists of Keras's own layers, so that a saved
+    model is loaded where there is nothing but Keras.
     """
     if spec.scaling == "tf":
         return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")
     if spec.scaling == "caffe":
-        return CaffeScaling(name="scaling")
+        pixels = keras.Input((None, None, 3))
+        # A variance of 1 leaves subtraction alone, without rounding.
+        less_mean = keras.layers.Normalization(mean=list(IMAGENET_MEAN_BGR), variance=[1.0] * 3)
+        return keras.Model(pixels, less_mean(keras.ops.flip(pixels, axis=-1)), name="scaling")
     if spec.scaling == "torch":
         return keras.layers.Normalization(
             mean=[255 * mean for mean in IMAGENET_MEAN],

@@ -5,6 +5,7 @@ import os
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import keras
 import numpy as np
@@ -110,20 +111,18 @@ def _load_imagenet(
             backbone_name, image_size=image_size, alpha=alpha, weights="imagenet"
         )
     except Exception as error:
-        # Keras raises a bare Exception where a download fails
-        if "URL fetch failure" not in str(error):
+        # Keras raises a bare Exception where a download fails.
+        if not isinstance(error.__context__, URLError):
             raise
-        raise WeightsError(_offline_message(backbone_name, str(error))) from error
+        raise WeightsError(_offline_message(backbone_name, error)) from error
     return backbone, _imagenet_card(find_spec(backbone_name))
 
 
-def _offline_message(backbone_name: str, failure: str) -> str:
-    failed = failure.partition("URL fetch failure on ")[2]
-    url, _, reason = failed.replace("None -- ", "").partition(": ")
+def _offline_message(backbone_name: str, failure: Exception) -> str:
     cache = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
     return (
-        f'The weights "imagenet" of {backbone_name} could not be downloaded from {url} '
-        f"({reason or 'no reason given'}). Download that file where there is a network and put it "
+        f'The weights "imagenet" of {backbone_name} could not be downloaded ({failure}). Download '
+        "that file where there is a network and put it "
         f"into {cache} under its own name, or set backbone.weights to the file's path; or set it "
         'to "bundled" (MobileNetV2 with alpha 1.0 only; with backbone.image_size 96, which it was '
         "trained at) or null (random initialisation)."

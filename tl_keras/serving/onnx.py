@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from tl_keras.models.keras_internals import frozen_graph
 from tl_keras.serving.runtime import Runtime
 
 LABELS_KEY = "labels"
@@ -70,7 +70,7 @@ def _frozen_graph(model: keras.Model) -> tuple[Any, str]:
         concrete = classify.get_concrete_function()
     # `tf2onnx.convert.from_function` would take constants of a layer, such as the mean and variance
     # of a Normalization, for inputs of the model.
-    frozen = convert_variables_to_constants_v2(concrete)
+    frozen = frozen_graph(concrete)
     return frozen.graph.as_graph_def(), frozen.outputs[0].name
 
 

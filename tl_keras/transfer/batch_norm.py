@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tl_keras.data.rows import Rows, spread
 from tl_keras.models.backbone import Backbone
+from tl_keras.models.blocks import leaves
 from tl_keras.models.networks import scaling_layer
 
 BATCH = 64
@@ -32,7 +33,7 @@ class BatchNormStatistics:
         """
         self._layers = [
             layer
-            for layer in backbone.model._flatten_layers()
+            for layer in leaves(backbone.model.layers)
             if isinstance(layer, keras.layers.BatchNormalization)
         ]
         for layer in self._layers:

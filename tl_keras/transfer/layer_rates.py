@@ -1,28 +1,39 @@
 """Learning rates that differ from variable to variable, under any Keras optimizer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
 
-def scale_rates(optimizer: keras.Optimizer, factors: Sequence[float]) -> None:
-    """Multiply the learning rate of each variable by a factor, its weight decay included.
+def scale_rates(optimizer: keras.Optimizer, factors: Mapping[int, float]) -> keras.Optimizer:
+    """The same optimizer with a learning rate for each variable, its weight decay included.
 
     Scaling gradients would not do: Adam and its like divide by their size.
 
     Args:
-        optimizer: built, and not traced yet; changed for good.
-        factors: one per trainable variable, in the order in which the optimizer was built.
+        optimizer: not built yet; stays as it is.
+        factors: of the learning rate, by the `id` of a variable; 1 for others.
     """
-    update, decay = optimizer.update_step, optimizer.weight_decay
-    # Keras applies the decay with the rate of all variables.
-    optimizer.weight_decay = None
+    plain: Any = type(optimizer)
+    decay = optimizer.weight_decay
+    known: dict[int, float] = {}
 
-    def scaled(gradient: Any, variable: Any, learning_rate: Any) -> None:
-        rate = learning_rate * factors[optimizer._get_variable_index(variable)]
+    def build(self: Any, variables: Sequence[keras.Variable]) -> None:
+        plain.build(self, variables)
+        for variable in variables:
+            # Keras hands on what TensorFlow knows the variable by.
+            known[id(variable.value)] = factors.get(id(variable), 1.0)
+
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        rate = learning_rate * known[id(variable)]
         if decay:
             variable.assign_sub(variable * decay * rate)
-        update(gradient, variable, rate)
+        plain.update_step(self, gradient, variable, rate)
 
-    optimizer.update_step = scaled
+    methods = {"build": build, "update_step": update_step}
+    kind: Any = type(plain.__name__, (plain,), methods)
+    scaled = kind.from_config(optimizer.get_config())
+    # Keras applies the decay with the rate of all variables.
+    scaled.weight_decay = None
+    return scaled

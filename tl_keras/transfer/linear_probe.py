@@ -116,5 +116,6 @@ def probe_classifier(
     if head_weights:
         head.set_weights(list(head_weights))
     images = keras.Input(backbone.model.input.shape[1:])
-    features = Frozen(taps)(scaling_layer(backbone.spec)(images))
-    return keras.Model(images, keras.layers.Softmax()(Frozen(head)(features)))
+    features = Frozen(taps, name="backbone")(scaling_layer(backbone.spec)(images))
+    outputs = Frozen(head, name="head")(features)
+    return keras.Model(images, keras.layers.Softmax(name="probabilities")(outputs))

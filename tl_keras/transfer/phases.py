@@ -15,6 +15,7 @@ from tl_keras.config.schema import PhaseConfig, TrainingConfig
 from tl_keras.data.batches import Batch, Batches
 from tl_keras.data.rows import Rows
 from tl_keras.models.backbone import seed_random_layers
+from tl_keras.models.keras_internals import sum_no_gradients
 from tl_keras.transfer.batch_norm import BatchNormStatistics
 from tl_keras.transfer.layer_rates import scale_rates
 
@@ -74,10 +75,10 @@ class TrainingGraph:
                 "config": {"weight_decay": training.weight_decay},
             }
         )
+        if rate_factors:
+            optimizer = scale_rates(optimizer, rate_factors)
         if not tf.distribute.has_strategy():
-            # With one device there is nothing to add up, and TensorFlow would keep every graph
-            # that does so for the life of the process: 50 MB for a whole MobileNetV2.
-            optimizer._all_reduce_sum_gradients = list
+            sum_no_gradients(optimizer)
         model.compile(
             optimizer,
             keras.losses.CategoricalCrossentropy(from_logits=True),
@@ -88,9 +89,6 @@ class TrainingGraph:
         if not training.weight_decay:
             # A decay of 0 would be worked out for every variable in every step.
             optimizer.weight_decay = None
-        if rate_factors:
-            trained = [id(variable) for variable in model.trainable_variables]
-            scale_rates(optimizer, [rate_factors.get(variable, 1.0) for variable in trained])
         # Nothing in them needs a conversion, which Python 3.13 often refuses and which may keep the
         # graph of a refused function alive.
         return cls(

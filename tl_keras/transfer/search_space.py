@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import keras_tuner
 
 from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.errors import ConfigError
 from tl_keras.models.backbone import Depth
+from tl_keras.models.keras_internals import draw_again, limit_rounds
 from tl_keras.transfer.strategies import fitting_depths
 
 OBJECTIVE = "validation_loss"
@@ -52,7 +52,11 @@ def make_oracle(
     }
     if config.oracle == "hyperband":
         epochs = max(phase_2.epochs, 3)
-        oracle = _Hyperband(_configurations(config, found), max_epochs=epochs, **common)
+        oracle = keras_tuner.oracles.HyperbandOracle(max_epochs=epochs, **common)
+        # Of a small space the first round would never be full, and nothing would ever train for
+        # longer than the first round allows.
+        configurations = _configurations(config, found)
+        limit_rounds(oracle, lambda number: math.ceil(configurations / oracle.factor**number))
     else:
         kind = {
             "random": keras_tuner.oracles.RandomSearchOracle,
@@ -60,8 +64,7 @@ def make_oracle(
             "grid": keras_tuner.oracles.GridSearchOracle,
         }[config.oracle]
         oracle = kind(max_trials=config.max_trials, **common)
-    # After 20 draws that were tried before, they would stop short of the end of a small space.
-    oracle._max_collisions = 1000
+    draw_again(oracle, 1000)
     return oracle
 
 
@@ -85,19 +88,3 @@ def _configurations(config: SearchConfig, found: dict[str, Place]) -> int:
     rates = len(config.learning_rates) * len(config.layer_decays or (1.0,))
     placed = sum(rates if depth != 0 else 1 for _, depth in found.values())
     return placed * len(config.hidden_units) * len(config.augmentations)
-
-
-class _Hyperband(keras_tuner.oracles.HyperbandOracle):
-    """Hyperband with rounds no larger than the space.
-
-    The original stops once it has tried a small space, before its first round is full: nothing
-    would ever train for longer than the first round allows.
-    """
-
-    def __init__(self, configurations: int, **options: Any) -> None:
-        self._configurations = configurations
-        super().__init__(**options)
-
-    def _get_size(self, bracket_num: int, round_num: int) -> int:
-        largest = math.ceil(self._configurations / self.factor**round_num)
-        return min(super()._get_size(bracket_num, round_num), largest)

@@ -1,0 +1,90 @@
+"""All that this package does with parts of Keras, KerasTuner and TensorFlow that are not public.
+
+A release may take such a part away without a word, so each function says why the public ones do
+not do. What each rests on stands in `RESTS_ON`, which a test goes through, and setup.cfg allows no
+release of these packages that was not tried.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+# package, the object in it, its private part
+RESTS_ON = (
+    ("keras", "keras:KerasTensor", "_keras_history"),
+    ("keras", "keras:Operation", "_inbound_nodes"),
+    ("keras", "keras:Optimizer", "_all_reduce_sum_gradients"),
+    ("keras-tuner", "keras_tuner:Oracle", "_max_collisions"),
+    ("keras-tuner", "keras_tuner.oracles:HyperbandOracle", "_get_size"),
+    ("tensorflow", "tensorflow.python.framework.config", "disable_op_determinism"),
+    ("tensorflow", "tensorflow.python.framework.config", "is_op_determinism_enabled"),
+    (
+        "tensorflow",
+        "tensorflow.python.framework.convert_to_constants",
+        "convert_variables_to_constants_v2",
+    ),
+)
+
+
+def origin(tensor: Any) -> tuple[Any, list[Any]]:
+    """The operation that computes a symbolic tensor, and the symbolic tensors that it reads.
+
+    `Operation.input` and `Operation.output` tell of its first call only, and a layer that two
+    models share is called twice.
+    """
+    operation, call, _ = tensor._keras_history
+    return operation, list(operation._inbound_nodes[call].input_tensors)
+
+
+def sum_no_gradients(optimizer: Any) -> None:
+    """Let an optimizer use the gradients as they are, which is right on one device.
+
+    With one device there is nothing to add up, and TensorFlow would keep every graph that does so
+    for the life of the process: 50 MB for a whole MobileNetV2. No option leaves it out.
+    """
+    optimizer._all_reduce_sum_gradients = list
+
+
+def draw_again(oracle: Any, times: int) -> None:
+    """Let an oracle draw so many times for values that it has not tried yet.
+
+    After 20 draws that were tried before, it would stop short of the end of a small space. The
+    number is no argument of any oracle.
+    """
+    oracle._max_collisions = times
+
+
+def limit_rounds(oracle: Any, largest: Callable[[int], int]) -> None:
+    """Let no round of Hyperband have more trials than `largest` says for its number, from 0.
+
+    The sizes of rounds follow from `max_epochs` and `factor` alone.
+    """
+    size = oracle._get_size
+
+    def limited(bracket_num: int, round_num: int) -> int:
+        return min(size(bracket_num, round_num), largest(round_num))
+
+    oracle._get_size = limited
+
+
+def frozen_graph(concrete: Any) -> Any:
+    """A concrete function with its variables as constants.
+
+    The public function of this kind is for sessions of TensorFlow 1.
+    """
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    return convert_variables_to_constants_v2(concrete)
+
+
+def ops_are_deterministic() -> bool:
+    """Whether operations are deterministic in this process; there is a public switch, no view."""
+    from tensorflow.python.framework.config import is_op_determinism_enabled
+
+    return bool(is_op_determinism_enabled())
+
+
+def allow_nondeterministic_ops() -> None:
+    """Undo `tf.config.experimental.enable_op_determinism`, which has no public counterpart."""
+    from tensorflow.python.framework.config import disable_op_determinism
+
+    disable_op_determinism()

@@ -1,0 +1,48 @@
+"""The chosen classifier as a file of Keras, for those who go on with it in Python.
+
+<experiment>/
+    model.keras           for `keras.models.load_model`; this package is not needed
+    model.labels.json     the class names, in the order of its answers
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from tl_keras.errors import ExportError
+from tl_keras.results.store import write_json
+
+MODEL_FILE = "model.keras"
+LABELS_FILE = "model.labels.json"
+
+
+def write_model(folder: Path, model: keras.Model, labels: Sequence[str]) -> Path:
+    """Write a classifier and its class names, in place of earlier ones.
+
+    The model is there completely or not at all; the names are there before it.
+
+    Args:
+        folder: of the experiment.
+        model: as of `plain_classifier`, so that it can be loaded with Keras alone.
+        labels: one class name per answer.
+
+    Returns:
+        The file of the model.
+
+    Raises:
+        ExportError: there are more or fewer names than answers.
+    """
+    if len(labels) != model.output.shape[-1]:
+        raise ExportError(
+            f"labels must name the {model.output.shape[-1]} classes of the model; got "
+            f"{len(labels)}: {', '.join(labels)}."
+        )
+    file, half = folder / MODEL_FILE, folder / f".{MODEL_FILE}"
+    try:
+        model.save(half)
+        write_json(folder / LABELS_FILE, list(labels))
+        half.replace(file)
+    finally:
+        half.unlink(missing_ok=True)
+    return file
