@@ -15,10 +15,10 @@ from tl_keras.models.blocks import unfrozen_range
 from tl_keras.transfer.passes import (
     Pass,
     batch_norms,
+    channels,
     to_batch_norms,
     to_block,
     to_pooled_blocks,
-    widths,
 )
 
 
@@ -142,8 +142,7 @@ class FeatureBank:
         Raises:
             CacheError: there is room neither in memory nor on the disk.
         """
-        names, outputs = zip(*((b.name, b.output) for b in self.backbone.blocks), strict=True)
-        places = dict(zip(names, widths(outputs), strict=True))
+        places = {block.name: channels(block.output) for block in self.backbone.blocks}
         return SideBySide.of(self._rows(self._to_pooled, positions), places)
 
     def batch_norm_inputs(self, positions: np.ndarray) -> SideBySide:
@@ -162,9 +161,7 @@ class FeatureBank:
             CacheError: there is room neither in memory nor on the disk.
         """
         layers = [layer for found in batch_norms(self.backbone).values() for layer in found]
-        channels = widths([layer.input for layer in layers])
-        names = [layer.name for layer in layers]
-        places = {name: 2 * width for name, width in zip(names, channels, strict=True)}
+        places = {layer.name: 2 * channels(layer.input) for layer in layers}
         way, images = self._to_batch_norms, self._digests.of(positions)
 
         def compute(wanted: np.ndarray, values: np.ndarray) -> None:

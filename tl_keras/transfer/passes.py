@@ -98,7 +98,7 @@ def to_pooled_blocks(backbone: Backbone) -> Pass:
     """To the means over height and width of every block's output, side by side."""
     outputs = [block.output for block in backbone.blocks]
     what = {**_blocks(backbone), "gives": "pooled outputs of all blocks"}
-    return Pass(backbone, what, outputs, _pooled, (sum(widths(outputs)),))
+    return Pass(backbone, what, outputs, _pooled, (sum(map(channels, outputs)),))
 
 
 def to_batch_norms(backbone: Backbone) -> Pass:
@@ -114,8 +114,9 @@ def to_batch_norms(backbone: Backbone) -> Pass:
         return _pooled(blocks), tf.concat([_moments(given) for given in taken], axis=1)
 
     what = {**_blocks(backbone), "gives": "mean and variance of BatchNorm inputs"}
+    shape = (2 * sum(map(channels, inputs)),)
     # In float64 the inputs are large.
-    return Pass(backbone, what, [*outputs, *inputs], reduce, (2 * sum(widths(inputs)),), batch=16)
+    return Pass(backbone, what, [*outputs, *inputs], reduce, shape, batch=16)
 
 
 def batch_norms(backbone: Backbone) -> dict[str, list[keras.layers.BatchNormalization]]:
@@ -128,9 +129,9 @@ def batch_norms(backbone: Backbone) -> dict[str, list[keras.layers.BatchNormaliz
     }
 
 
-def widths(tensors: Sequence[keras.KerasTensor]) -> list[int]:
-    """Channels of tensors."""
-    return [int(tensor.shape[-1]) for tensor in tensors]
+def channels(tensor: keras.KerasTensor) -> int:
+    """Of a tensor (batch, height, width, channels)."""
+    return int(tensor.shape[-1])
 
 
 def _blocks(backbone: Backbone) -> dict[str, Any]:
