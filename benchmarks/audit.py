@@ -71,7 +71,7 @@ def _measured(folder: Path, weights: Path) -> dict[str, float]:
         from tl_keras.experiment.audit import look_with_network
         from tl_keras.experiment.prepare import load_backbone
         from tl_keras.results.audit_report import AuditReport
-        from tl_keras.transfer.probing import pooled_blocks
+        from tl_keras.transfer.features import FeatureBank
 
     config = parse_config(
         {
@@ -88,11 +88,10 @@ def _measured(folder: Path, weights: Path) -> dict[str, float]:
     paths = checked.table.frame["path"].tolist()
     pixels = load_pictures(paths, rows, image_size=SIDE, resize="stretch")
     backbone, _ = load_backbone(config)
-    features = pooled_blocks(backbone, pixels, rows)
+    features = FeatureBank(backbone, pixels).pooled(rows).read()
     passed = time.perf_counter()
-    names = [block.name for block in backbone.blocks]
     report = AuditReport("audit", table, checked)
-    look_with_network(report, list(zip(names, features, strict=True)), rows)
+    look_with_network(report, list(features.items()), rows)
     ended = time.perf_counter()
     return {
         "files and copies": looked - started,

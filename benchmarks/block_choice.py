@@ -18,12 +18,12 @@ import pandas as pd
 from benchmarks.source_models import BACKBONE, SETS, SIDE, draws, interval, load_photos
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.source_models import load_source
+from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probing import (
     average_weights,
     choose_block,
     cross_validate,
     fit_probe,
-    pooled_blocks,
 )
 
 
@@ -35,7 +35,8 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     for photos in SETS:
         pixels, labels, groups = load_photos(options.images, photos)
-        features = pooled_blocks(backbone, pixels, np.arange(len(pixels)))
+        pooled = FeatureBank(backbone, pixels).pooled(np.arange(len(pixels)))
+        features = list(pooled.read().values())
         sizes = [photos.per_class, *([5] if photos.name == "steel" else [])]
         for size in sizes:
             accuracy = _measure(backbone, features, labels, groups, size, options.draws)

@@ -18,7 +18,8 @@ from tl_keras.config.schema import (
 from tl_keras.data.splits import Draw
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.source_models import load_source
-from tl_keras.transfer.probing import choose_block, cross_validate, pooled_blocks
+from tl_keras.transfer.features import FeatureBank
+from tl_keras.transfer.probing import choose_block, cross_validate
 from tl_keras.transfer.recipe import Recipe, Trained
 from tl_keras.transfer.search import search as search_space
 from tl_keras.transfer.trainer import LabelledImages, Trainer
@@ -95,10 +96,9 @@ def probes(task: Task) -> Measured:
     started = time.perf_counter()
     backbone = _backbone(task)
     built = time.perf_counter()
-    features = pooled_blocks(backbone, task.pixels, task.train)
+    features = FeatureBank(backbone, task.pixels).pooled(task.train).read()
     pooled = time.perf_counter()
-    named = list(zip([block.name for block in backbone.blocks], features, strict=True))
-    table = cross_validate(named, task.labels[task.train], groups=task.train)
+    table = cross_validate(list(features.items()), task.labels[task.train], groups=task.train)
     ended = time.perf_counter()
     accuracy = table.set_index("block")["accuracy"]
     return {

@@ -26,7 +26,8 @@ from tl_keras.data.sources import load_images
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.source_models import load_source
-from tl_keras.transfer.probing import fit_probe, pooled_blocks
+from tl_keras.transfer.features import FeatureBank
+from tl_keras.transfer.probing import fit_probe
 
 BACKBONE, SIDE = "MobileNetV2", 96
 # More test images than this tell nothing more about the method.
@@ -122,12 +123,13 @@ def probe(
     """Test accuracy of a linear probe at every block: block, depth, draw, accuracy."""
     backbone = Backbone.wrap(BACKBONE, None, model)
     rows = []
-    for depth, features in enumerate(pooled_blocks(backbone, pixels, np.arange(len(pixels)))):
+    pooled = FeatureBank(backbone, pixels).pooled(np.arange(len(pixels))).read()
+    for depth, (block, features) in enumerate(pooled.items()):
         for draw, (train, test) in enumerate(drawn):
             fitted = fit_probe(features[train], labels[train], int(labels.max()) + 1)
             answers = fitted.log_probabilities(features[test]).argmax(axis=1)
             accuracy = float((answers == labels[test]).mean())
-            rows.append((backbone.blocks[depth].name, depth, draw, accuracy))
+            rows.append((block, depth, draw, accuracy))
     return pd.DataFrame(rows, columns=["block", "depth", "draw", "accuracy"])
 
 

@@ -331,3 +331,11 @@ def test_bad_file_is_refused_before_heavy_imports() -> None:
         "x.json:1: seeds must be a whole number from 1 to 100; got 0",
         "[]",
     ]
+
+
+def test_a_key_that_is_gone_is_read_from_stored_files_where_it_did_nothing() -> None:
+    plain = {"name": "parts", "data": {"folder": "photos"}}
+    stored = parse_config({**plain, "training": {"augmented_views": 0}})
+    assert stored == parse_config(plain)
+    with pytest.raises(ConfigError, match="augmented_views"):
+        parse_config({**plain, "training": {"augmented_views": 8}})

@@ -51,7 +51,6 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "training.label_smoothing": (0.1, 1.0, "a number of at least 0 and below 1"),
     "training.class_weights": ("none", None, 'one of "balanced", "none"'),
     "training.augmentation": ("search", "heavy", 'one of "none", "light", "strong", "search"'),
-    "training.augmented_views": (8, -1, "a whole number from 0 to 1000"),
     "training.layer_decay": (0.75, 1.25, RATE),
     **{
         f"training.{phase}.{key}": row

@@ -69,13 +69,6 @@ def test_targets_and_weights_stay_with_their_inputs() -> None:
         np.testing.assert_array_equal(weights, inputs[:, 0])
 
 
-def test_variants_take_turns_with_the_inputs() -> None:
-    source, plain = batches(1), batches(1)
-    source.variants = [whole(source.inputs) + added for added in (100, 200)]
-    for added in (0, 100, 200, 0, 100):
-        assert epoch(source) == [[row + added for row in batch] for batch in epoch(plain)]
-
-
 def test_mapped_files_give_the_same_batches(tmp_path: Path) -> None:
     mapped = np.memmap(tmp_path / "rows", np.float32, "w+", shape=(10, 1))
     mapped[:] = np.arange(10)[:, None]

@@ -115,6 +115,17 @@ def test_rows_come_in_the_order_of_the_images_also_repeated() -> None:
     np.testing.assert_array_equal(rows, expected([9, 2, 9, 25, 0, 2]))
 
 
+@pytest.mark.parametrize("memory", [0, 2**20])
+def test_some_columns_are_read_alone(memory: int) -> None:
+    images = digests(range(6))
+    rows = RowCache(memory).rows(FACTS, SHAPE, images, Computing(images))
+    columns = rows.columns(slice(0, 2))
+    assert columns.shape == (6, 2)
+    np.testing.assert_array_equal(columns[np.array([5, 0, 5])], [[5, 1], [0, 1], [5, 1]])
+    assert rows.shape == (6, 3), "the others are still there"
+    np.testing.assert_array_equal(whole(rows), expected(range(6)))
+
+
 def test_each_row_is_computed_once_in_parts() -> None:
     cache = RowCache()
     assert ask(cache, range(10))[1] == [4, 4, 2]

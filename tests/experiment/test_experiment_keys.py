@@ -24,7 +24,6 @@ from tl_keras.data.folder_source import list_folder
 from tl_keras.data.listing import Listing
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
-from tl_keras.data.views import View
 from tl_keras.errors import TlKerasError
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import run_experiment
@@ -81,7 +80,6 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "training.label_smoothing": (0.1, {}),
     "training.class_weights": ("none", {"data.folder": "uneven", "data.train_per_class": None}),
     "training.augmentation": ("light", {}),
-    "training.augmented_views": (2, {"training.augmentation": "light"}),
     "training.layer_decay": (0.5, FINE_TUNING),
     "training.phase_1.epochs": (7, {}),
     "training.phase_1.learning_rate": (0.5, {}),
@@ -244,7 +242,6 @@ class Notes:
         for batches in (train, validation):
             arrays = (whole(batches.inputs), batches.targets, batches.sample_weights)
             self.note("batches", batches.batch_size, *map(digest, arrays))
-            self.note("variants", *(digest(whole(rows)) for rows in batches.variants))
         self.note("phase", phase, settings)
         self.note("optimizer", without_name(graph.model.optimizer))
         for layer in graph.model._flatten_layers():
@@ -259,15 +256,10 @@ class Notes:
         return optimizer
 
     def features(
-        self,
-        bank: FeatureBank,
-        rows: np.ndarray,
-        depth: Any,
-        view: View | None = None,
-        cut: str | None = None,
+        self, bank: FeatureBank, rows: np.ndarray, depth: Any, cut: str | None = None
     ) -> Any:
         self.note("cache", bank.cache.memory_bytes, bank.cache.folder)
-        return bank.pixels[rows] + (0 if view is None else 1 + view.number)
+        return bank.pixels[rows]
 
     def publish(self, prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> Path:
         self.note("export", chosen.run_id, targets)

@@ -31,6 +31,7 @@ from tl_keras.models.source_models import load_source
 from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.store import Ledger, load_runs
 from tl_keras.serving.verify import verify_export
+from tl_keras.transfer.linear_probe import LinearProbes
 from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
 
@@ -957,11 +958,11 @@ def test_a_searched_cut_is_the_one_that_probes_choose(
 ) -> None:
     seen: list[int] = []
 
-    def first_block(table: pd.DataFrame) -> str:
-        seen.append(int(table["images"].iloc[0]))
+    def first_block(probes: LinearProbes, train: np.ndarray, *others: Any) -> str:
+        seen.append(len(train))
         return "stem"
 
-    monkeypatch.setattr(tl_keras.experiment.prepare, "choose_block", first_block)
+    monkeypatch.setattr(LinearProbes, "choose_cut", first_block)
     listener = Listener()
     result = run_experiment(
         configure(
@@ -975,7 +976,7 @@ def test_a_searched_cut_is_the_one_that_probes_choose(
         monitor=listener,
     )
     assert [text for text in listener.warnings if "stem:block1" in text]
-    assert seen == [3 * 3], "training images of the smallest size"
+    assert seen[0] == 3 * 3, "training images of the smallest size"
     assert set(result.runs["cut"]) == {"stem"}
     tuned = result.runs[result.runs["strategy"] == "fine_tuning"]
     assert tuned["unfrozen_blocks"].tolist() == ["all"] * 2, "one for each of two sizes"

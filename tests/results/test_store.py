@@ -2,6 +2,7 @@
 
 import copy
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,18 @@ def test_the_configuration_is_written_with_defaults(ledger: Ledger) -> None:
 def test_the_same_configuration_goes_on(ledger: Ledger, tmp_path: Path) -> None:
     ledger.add("a", outcome())
     assert Ledger.open(config(tmp_path)).is_finished("a")
+
+
+@pytest.mark.parametrize(("views", "refused"), [(0, False), (8, True)])
+def test_a_configuration_with_a_key_that_is_gone_goes_on_where_it_did_nothing(
+    ledger: Ledger, tmp_path: Path, views: int, refused: bool
+) -> None:
+    stored = config(tmp_path).as_dict()
+    stored["training"]["augmented_views"] = views
+    (ledger.folder / "config.json").write_text(json.dumps(stored))
+    expected = pytest.raises(ResultsError, match="augmented_views: 8 -> ")
+    with expected if refused else nullcontext():
+        Ledger.open(config(tmp_path))
 
 
 def test_a_changed_configuration_is_refused_with_every_difference(

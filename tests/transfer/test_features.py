@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,12 +16,11 @@ from tl_keras.data.cache_entries import entries
 from tl_keras.data.row_cache import RowCache
 from tl_keras.data.rows import Rows, whole
 from tl_keras.data.splits import Draw
-from tl_keras.data.views import View, changing
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.blocks import set_trainable
 from tl_keras.models.heads import build_head
-from tl_keras.transfer import features
-from tl_keras.transfer.features import FeatureBank
+from tl_keras.transfer.features import FeatureBank, SideBySide
+from tl_keras.transfer.passes import Pass
 from tl_keras.transfer.phases import TrainingGraph
 from tl_keras.transfer.trainer import LabelledImages
 
@@ -39,21 +38,16 @@ def expected(backbone: Backbone, pixels: Rows, depth: int) -> np.ndarray:
 def counted(
     make_backbone: Callable[..., Backbone], images: LabelledImages, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[FeatureBank, list[int]]:
-    """A bank, and how many images each call of the frozen part took."""
+    """A bank, and how many images passed through the backbone at a time."""
     calls: list[int] = []
 
-    def counting(*arguments: Any, **options: Any) -> Callable[[Any], Any]:
-        forward = tf.function(*arguments, **options)
+    called = Pass.__call__
 
-        def call(batch: Any) -> Any:
-            calls.append(len(batch))
-            return forward(batch)
+    def counting(way: Pass, pixels: np.ndarray) -> Any:
+        calls.append(len(pixels))
+        return called(way, pixels)
 
-        return call
-
-    names = ("cast", "config", "float32", "repeat", "TensorSpec", "__version__")
-    tensorflow = {name: getattr(tf, name) for name in names}
-    monkeypatch.setattr(features, "tf", SimpleNamespace(function=counting, **tensorflow))
+    monkeypatch.setattr(Pass, "__call__", counting)
     return FeatureBank(make_backbone(), images.pixels), calls
 
 
@@ -91,10 +85,7 @@ def test_each_image_is_computed_once(counted: tuple[FeatureBank, list[int]]) -> 
     bank.features(np.array([4, 7, 4]), 1)
     bank.features(np.array([7, 4]), 1)
     bank.features(np.array([7, 8, 5]), 1)
-    # one image is computed as two, for the sake of its last digits
     assert calls == [2, 2]
-    bank.features(np.array([9]), 1)
-    assert calls == [2, 2, 2]
 
 
 def test_each_depth_has_its_own_features(counted: tuple[FeatureBank, list[int]]) -> None:
@@ -104,13 +95,71 @@ def test_each_depth_has_its_own_features(counted: tuple[FeatureBank, list[int]])
     assert calls == [2, 2, 2]
 
 
-def test_large_requests_are_computed_in_batches(
-    counted: tuple[FeatureBank, list[int]], monkeypatch: pytest.MonkeyPatch
+def test_large_requests_are_computed_in_batches(counted: tuple[FeatureBank, list[int]]) -> None:
+    bank, calls = counted
+    bank.batch_norm_inputs(EVERY)
+    assert calls == [16, 14]
+
+
+def test_what_passed_all_blocks_once_need_not_pass_again(
+    counted: tuple[FeatureBank, list[int]],
 ) -> None:
     bank, calls = counted
-    monkeypatch.setattr(features, "BATCH", 12)
-    bank.features(np.arange(30), 0)
-    assert calls == [12, 12, 6]
+    bank.batch_norm_inputs(np.arange(10))
+    pooled = bank.pooled(EVERY).read()
+    assert calls == [10, 20]
+    for cut in ("block1", "top"):
+        np.testing.assert_array_equal(whole(bank.features(EVERY, 0, cut)), pooled[cut])
+    bank.batch_norm_inputs(np.arange(10))
+    assert calls == [10, 20]
+    alone = FeatureBank(bank.backbone, bank.pixels).pooled(EVERY).read()
+    for block, features in pooled.items():
+        np.testing.assert_allclose(features, alone[block], rtol=1e-5, atol=1e-6)
+
+
+def test_pooled_outputs_are_the_means_of_each_blocks_output(
+    make_backbone: Callable[..., Backbone], images: LabelledImages
+) -> None:
+    backbone = make_backbone()
+    rows = np.array([3, 0, 8])
+    pooled = FeatureBank(backbone, images.pixels).pooled(rows).read()
+    scaled = images.pixels[rows].astype(np.float32) / 127.5 - 1
+
+    assert list(pooled) == ["stem", "block1", "block2", "top"]
+    for block in backbone.blocks:
+        output = keras.Model(backbone.model.input, block.output)(scaled, training=False)
+        means = np.mean(output, axis=(1, 2))
+        np.testing.assert_allclose(pooled[block.name], means, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_inputs_are_means_and_variances_over_an_image(
+    make_backbone: Callable[..., Backbone], images: LabelledImages
+) -> None:
+    backbone = make_backbone()
+    rows = np.array([7, 2])
+    found = FeatureBank(backbone, images.pixels).batch_norm_inputs(rows).read()
+    scaled = images.pixels[rows].astype(np.float32) / 127.5 - 1
+
+    assert list(found) == ["stem_bn", "block1_bn", "block2_bn"]
+    for name, moments in found.items():
+        taken = keras.Model(backbone.model.input, backbone.model.get_layer(name).input)(scaled)
+        expected = [np.mean(taken, axis=(1, 2)), np.var(taken, axis=(1, 2))]
+        np.testing.assert_allclose(moments, np.concatenate(expected, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_places_side_by_side_are_told_apart() -> None:
+    def compute(wanted: np.ndarray, values: np.ndarray) -> None:
+        values[:] = np.array([[1, 2, 3], [4, 5, 6]])[wanted]
+
+    images = np.array([b"a" * 16, b"b" * 16], "V16")
+    found = SideBySide.of(RowCache().rows({}, (3,), images, compute), {"low": 2, "high": 1})
+    assert {name: values.tolist() for name, values in found.read().items()} == {
+        "low": [[1, 2], [4, 5]],
+        "high": [[3], [6]],
+    }
+    assert found.read(np.array([1, 1]), last="low")["low"].tolist() == [[4, 5], [4, 5]]
+    assert list(found.read(last="low")) == ["low"]
+    assert whole(found.place("high")).tolist() == [[3], [6]]
 
 
 @DEPTHS
@@ -161,7 +210,7 @@ def test_any_block_may_be_asked_for_also_pooled(
     make_backbone: Callable[..., Backbone], images: LabelledImages, block: str
 ) -> None:
     bank = FeatureBank(make_backbone(), images.pixels)
-    outputs, pooled = (whole(bank.activations(EVERY, block, pooled=p)) for p in (False, True))
+    outputs, pooled = whole(bank.activations(EVERY, block)), bank.pooled(EVERY).read()[block]
     np.testing.assert_allclose(pooled, outputs.mean(axis=(1, 2)), rtol=1e-5, atol=1e-6)
 
 
@@ -169,7 +218,7 @@ def test_unknown_block_is_refused(
     make_backbone: Callable[..., Backbone], images: LabelledImages
 ) -> None:
     with pytest.raises(ValueError, match="middle"):
-        FeatureBank(make_backbone(), images.pixels).activations(EVERY, "middle", pooled=True)
+        FeatureBank(make_backbone(), images.pixels).activations(EVERY, "middle")
 
 
 def test_a_bank_of_the_same_network_and_images_finds_everything(
@@ -189,13 +238,16 @@ def test_a_cut_backbone_shares_what_lies_below_the_cut(
 ) -> None:
     backbone, cache = make_backbone(), RowCache()
     for part in (backbone, backbone.cut_after("block2")):
-        FeatureBank(part, images.pixels, cache).activations(EVERY, "block1", pooled=False)
+        FeatureBank(part, images.pixels, cache).activations(EVERY, "block1")
     assert len(entries(cache.folder)) == 1
 
 
-def keys(bank: FeatureBank, block: str = "block1", **asked: Any) -> set[str]:
-    """The entries of an empty cache after one question."""
-    bank.activations(EVERY, block, **{"pooled": False, **asked})
+def keys(bank: FeatureBank, block: str | None = "block1") -> set[str]:
+    """The entries of an empty cache after one question; without a block for pooled outputs."""
+    if block is None:
+        bank.pooled(EVERY)
+    else:
+        bank.activations(EVERY, block)
     return {entry.key for entry in entries(bank.cache.folder)}
 
 
@@ -222,7 +274,7 @@ def test_weights_are_those_of_the_moment(
     assert not np.allclose(after, before)
 
 
-def test_block_pooling_size_and_view_tell_entries_apart(
+def test_block_pooling_and_size_tell_entries_apart(
     make_backbone: Callable[..., Backbone], images: LabelledImages
 ) -> None:
     backbone = make_backbone()
@@ -232,11 +284,8 @@ def test_block_pooling_size_and_view_tell_entries_apart(
     found = [
         keys(FeatureBank(backbone, images.pixels)),
         keys(FeatureBank(backbone, images.pixels), "block2"),
-        keys(FeatureBank(backbone, images.pixels), pooled=True),
-        keys(FeatureBank(backbone, images.pixels), view=View("light", 0, 0)),
-        keys(FeatureBank(backbone, images.pixels), view=View("light", 0, 1)),
-        keys(FeatureBank(backbone, images.pixels), view=View("light", 1, 0)),
-        keys(FeatureBank(backbone, images.pixels), view=View("strong", 0, 0)),
+        keys(FeatureBank(backbone, images.pixels), None),
+        keys(FeatureBank(backbone.cut_after("block2"), images.pixels), None),
         keys(FeatureBank(scaled, images.pixels)),
         keys(FeatureBank(sized, larger)),
     ]
@@ -261,17 +310,6 @@ def test_changed_pixels_of_an_image_are_computed_again(
     rows = whole(other.features(EVERY, 1))
     assert calls == [30, 2]
     np.testing.assert_allclose(rows, expected(bank.backbone, changed, 1), rtol=1e-5, atol=1e-6)
-
-
-def test_features_of_a_view_are_those_of_the_changed_images(
-    make_backbone: Callable[..., Backbone], images: LabelledImages
-) -> None:
-    backbone, view, some = make_backbone(), View("strong", 3, 1), np.array([4, 9, 4])
-    bank = FeatureBank(backbone, images.pixels)
-    rows = whole(bank.features(some, 1, view))
-    pixels = images.pixels[some].astype(np.float32)
-    changed = changing("strong", (8, 8, 3))(pixels, view, bank._digests.of(some))
-    np.testing.assert_allclose(rows, expected(backbone, np.asarray(changed), 1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("memory", [0, 2**20])

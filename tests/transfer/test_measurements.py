@@ -6,6 +6,7 @@ import numpy as np
 
 from tl_keras.data.rows import whole
 from tl_keras.models.backbone import Backbone
+from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.linear_probe import LinearProbes
 from tl_keras.transfer.measurements import measure
 from tl_keras.transfer.trainer import LabelledImages
@@ -15,13 +16,15 @@ def test_only_the_given_images_are_measured(
     make_backbone: Callable[..., Backbone], images: LabelledImages
 ) -> None:
     backbone, rows = make_backbone(), np.arange(24)
-    probes = LinearProbes(backbone, images, np.arange(30), np.arange(30))
-    before = measure(backbone, None, images, probes, rows)
+    bank = FeatureBank(backbone, images.pixels)
+    probes = LinearProbes(bank, images, np.arange(30), np.arange(30))
+    before = measure(bank, None, images, probes, rows)
     pixels = whole(images.pixels)
     pixels[24:] = 255 - pixels[24:]
     others = LabelledImages(pixels, images.class_indices, 3)
-    probes = LinearProbes(backbone, others, np.arange(30), np.arange(30))
-    after = measure(backbone, None, others, probes, rows)
+    bank = FeatureBank(backbone, pixels)
+    probes = LinearProbes(bank, others, np.arange(30), np.arange(30))
+    after = measure(bank, None, others, probes, rows)
 
     assert before.logme == after.logme
     assert before.distances == after.distances

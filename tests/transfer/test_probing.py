@@ -1,8 +1,5 @@
 """Layer-wise linear probes."""
 
-from collections.abc import Callable
-
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +7,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tl_keras.models.backbone import Backbone
 from tl_keras.transfer import probing
 from tl_keras.transfer.probing import (
     ALL_BLOCKS,
@@ -21,9 +17,7 @@ from tl_keras.transfer.probing import (
     choose_block,
     cross_validate,
     fit_probe,
-    pooled_blocks,
 )
-from tl_keras.transfer.trainer import LabelledImages
 
 
 def two_clouds(images: int, features: int, distance: float) -> tuple[np.ndarray, np.ndarray]:
@@ -32,20 +26,6 @@ def two_clouds(images: int, features: int, distance: float) -> tuple[np.ndarray,
     values = rng.normal(3.0, 2.0, (images, features))
     values[:, 0] += distance * labels
     return values, labels
-
-
-def test_pooled_blocks_are_the_means_of_each_blocks_output(
-    make_backbone: Callable[..., Backbone], images: LabelledImages
-) -> None:
-    backbone = make_backbone()
-    rows = np.array([3, 0, 8])
-    pooled = pooled_blocks(backbone, images.pixels, rows)
-    scaled = images.pixels[rows].astype(np.float32) / 127.5 - 1
-
-    assert len(pooled) == len(backbone.blocks)
-    for block, features in zip(backbone.blocks, pooled, strict=True):
-        output = keras.Model(backbone.model.input, block.output)(scaled, training=False)
-        np.testing.assert_allclose(features, np.mean(output, axis=(1, 2)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("features", [5, 400])

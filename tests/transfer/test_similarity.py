@@ -8,6 +8,7 @@ import pytest
 
 from tl_keras.data.rows import Rows, whole
 from tl_keras.models.backbone import Backbone
+from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.similarity import block_distances
 from tl_keras.transfer.trainer import LabelledImages
 
@@ -32,7 +33,7 @@ def test_images_like_the_sources_are_at_no_distance(
 ) -> None:
     backbone = make_backbone()
     settle(backbone, images.pixels)
-    distances = block_distances(backbone, images.pixels, ALL)
+    distances = block_distances(FeatureBank(backbone, images.pixels), ALL)
 
     assert distances is not None
     assert list(distances) == ["stem", "block1", "block2"], "the top has no BatchNorm"
@@ -48,7 +49,7 @@ def test_a_shift_by_one_standard_deviation_is_half_a_nat(
     first = batch_norms(backbone)[0]
     spread = np.sqrt(first.moving_variance.numpy() + first.epsilon)
     first.moving_mean.assign(first.moving_mean.numpy() + spread)
-    distances = block_distances(backbone, images.pixels, ALL)
+    distances = block_distances(FeatureBank(backbone, images.pixels), ALL)
 
     assert distances is not None
     assert distances["stem"] == pytest.approx(0.5, abs=1e-4)
@@ -60,4 +61,4 @@ def test_without_batch_norm_there_is_no_distance(
     whole = make_backbone()
     bare = Backbone(whole.spec, None, whole.model, whole.blocks[-1:], whole.source_weights)
 
-    assert block_distances(bare, images.pixels, ALL) is None
+    assert block_distances(FeatureBank(bare, images.pixels), ALL) is None

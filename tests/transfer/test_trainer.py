@@ -12,7 +12,7 @@ import pytest
 
 from tl_keras.config.schema import PhaseConfig
 from tl_keras.data.batches import Batches
-from tl_keras.data.rows import Rows, whole
+from tl_keras.data.rows import whole
 from tl_keras.data.splits import Draw
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.blocks import set_trainable
@@ -20,7 +20,7 @@ from tl_keras.models.heads import build_head
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.transfer import phases
 from tl_keras.transfer import trainer as trainer_module
-from tl_keras.transfer.features import FeatureBank
+from tl_keras.transfer.passes import Pass
 from tl_keras.transfer.phases import PhaseResult, TrainingGraph, train_phase
 from tl_keras.transfer.recipe import Recipe, Trained
 from tl_keras.transfer.trainer import LabelledImages, Trainer
@@ -203,7 +203,7 @@ def first_step(
     graph = trainer._graph(recipe(depth, cut=cut, decay=decay))
     weights = {variable.path: variable.numpy() for variable in graph.model.trainable_weights}
     graph.start_again(0.05 if trainer.training.optimizer == "adam" else 5.0, 0)
-    train, _ = trainer._batches(recipe(depth, cut=cut), draw, 0, 1)
+    train, _ = trainer._batches(recipe(depth, cut=cut), draw, 0)
     graph.train(train)
     after = {variable.path: variable.numpy() for variable in graph.model.trainable_weights}
     # Keras numbers the layers of heads through.
@@ -216,19 +216,21 @@ def first_step(
 def test_recipes_share_what_lies_below_their_blocks(
     make_trainer: MakeTrainer, draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, bool]] = []
-    activations = FeatureBank.activations
+    asked: list[tuple[str, object]] = []
+    features = Pass.__call__
 
-    def noted(bank: FeatureBank, positions: np.ndarray, block: str, **how: Any) -> Rows:
-        asked.append((block, how["pooled"]))
-        return activations(bank, positions, block, **how)
+    def noted(way: Pass, pixels: np.ndarray) -> Any:
+        asked.append((way.what["block"], way.what["gives"]))
+        return features(way, pixels)
 
-    monkeypatch.setattr(FeatureBank, "activations", noted)
+    monkeypatch.setattr(Pass, "__call__", noted)
     trainer = make_trainer()
-    # All start at block2; phase 1 needs the pooled output of each cut.
+    # All start at block2; phase 1 needs the pooled output of each cut, which are side by side.
     for kind in (recipe(2), recipe(1, cut="block2"), recipe("block2:block2")):
         trainer.train(kind, draw, 0)
-    assert set(asked) == {("block1", False), ("block2", True), ("top", True)}
+    pooled = ("top", "pooled outputs of all blocks")
+    assert sorted(set(asked)) == [("block1", "output"), pooled]
+    assert asked.count(pooled) == 2, "one for training and one for validation images"
 
 
 def test_a_cut_is_a_network_that_ends_there(
@@ -637,15 +639,12 @@ def batches_of(
     return observed
 
 
-@pytest.mark.parametrize("views", [0, 2])
 @pytest.mark.parametrize("depth", [0, 2])
 def test_validation_images_are_read_from_the_bank_and_unchanged(
-    batches_of: Callable[..., Any], make_backbone: MakeBackbone, draw: Draw, depth: int, views: int
+    batches_of: Callable[..., Any], make_backbone: MakeBackbone, draw: Draw, depth: int
 ) -> None:
     images = batches_of(recipe(0))[0][1]
-    for phase_depth, (_, validation) in zip(
-        (0, depth), batches_of(augmented(depth), augmented_views=views), strict=False
-    ):
+    for phase_depth, (_, validation) in zip((0, depth), batches_of(augmented(depth)), strict=False):
         part = make_backbone().frozen_part(phase_depth)
         assert part is not None
         assert validation.inputs.shape[1:] == part.output.shape[1:]
@@ -653,45 +652,19 @@ def test_validation_images_are_read_from_the_bank_and_unchanged(
             np.testing.assert_array_equal(whole(validation.inputs), whole(images.inputs))
 
 
-def test_views_are_features_that_take_turns(batches_of: Callable[..., Any]) -> None:
-    phases = batches_of(augmented(2), augmented_views=2)
-    for train, _ in phases:
-        views = [whole(rows) for rows in (train.inputs, *train.variants)]
-        assert len(views) == 2
-        assert np.abs(views[0] - views[1]).max() > 1e-3
-    assert phases[0][0].inputs.shape == (14, 5)
-
-
-def test_no_more_views_are_made_than_there_are_epochs(batches_of: Callable[..., Any]) -> None:
-    phases = batches_of(augmented(2), augmented_views=8)
-    assert [1 + len(train.variants) for train, _ in phases] == [3, 2]
-
-
-def test_views_differ_between_seeds(batches_of: Callable[..., Any]) -> None:
-    first, second = (
-        whole(batches_of(augmented(0), seed, augmented_views=1)[0][0].inputs) for seed in (0, 1)
-    )
-    assert np.abs(first - second).max() > 1e-3
-
-
-@pytest.mark.parametrize(
-    ("kind", "views"),
-    [(augmented(2), 0), (augmented("all"), 2), (augmented(4), 2), (SCRATCH, 2)],
-)
-def test_images_change_anew_where_no_views_are_wanted_or_nothing_is_frozen(
-    batches_of: Callable[..., Any], kind: Recipe, views: int
+@pytest.mark.parametrize("kind", [augmented(2), augmented("all"), SCRATCH])
+def test_images_that_change_in_every_batch_go_through_the_whole_network(
+    batches_of: Callable[..., Any], kind: Recipe
 ) -> None:
-    train, _ = batches_of(kind, augmented_views=views)[-1]
-    assert train.variants == []
+    train, _ = batches_of(kind)[-1]
     assert train.inputs.shape == (14, 8, 8, 3)
 
 
-@pytest.mark.parametrize("views", [0, 2])
 @pytest.mark.parametrize("depth", [0, 2, "all"])
 def test_validation_loss_is_that_of_the_whole_network(
-    make_trainer: MakeTrainer, draw: Draw, depth: Depth, views: int
+    make_trainer: MakeTrainer, draw: Draw, depth: Depth
 ) -> None:
-    trainer = make_trainer(augmented_views=views)
+    trainer = make_trainer()
     trained = trainer.train(augmented(depth), draw, 0)
     pixels = trainer.images.pixels[draw.validation].astype(np.float32)
     probabilities = np.asarray(trainer.inference_model(trained)(pixels))

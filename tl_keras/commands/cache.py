@@ -78,9 +78,8 @@ def _list(folder: Path) -> int:
 def _what(facts: dict[str, object]) -> str:
     if not facts:
         return "? (a process was stopped while it made this)"
-    view = facts.get("view")
-    changed = f", {view['level']} view {view['number']}" if isinstance(view, dict) else ""
-    return f"{facts['backbone']} up to {facts['block']}, {facts['image_size']} px{changed}"
+    place = f"{facts['backbone']} up to {facts['block']}, {facts['image_size']} px"
+    return f"{place}, {facts.get('gives', 'output')}"
 
 
 def _remove(options: argparse.Namespace) -> int:

@@ -330,16 +330,8 @@ class TrainingConfig(_Section):
     )
     augmentation: AugmentationOrSearch = Field(
         default="none",
-        description="Random changes of the training images (see augmented_views). search: each "
-        "run is trained with each level, and validation chooses.",
-    )
-    augmented_views: int = Field(
-        default=0,
-        ge=0,
-        le=1000,
-        description="Fixed random variants of each training image, one per epoch in turn, whose "
-        "frozen activations are computed once: faster, and with fewer than about 30 measurably "
-        "worse. 0 draws new ones for every batch; where nothing is frozen they are always new.",
+        description="Random changes of the training images, new in every batch. search: each run "
+        "is trained with each level, and validation chooses.",
     )
     layer_decay: Rate = Field(
         default=1.0,
@@ -349,6 +341,14 @@ class TrainingConfig(_Section):
     phase_1: HeadPhaseConfig = HeadPhaseConfig()
     phase_2: FineTuningPhaseConfig = FineTuningPhaseConfig()
     from_scratch: FromScratchPhaseConfig = FromScratchPhaseConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_gone_keys(cls, section: Any) -> Any:
+        """A stored file of an earlier version names every key, also one that did nothing at 0."""
+        if isinstance(section, dict) and section.get("augmented_views") == 0:
+            return {key: value for key, value in section.items() if key != "augmented_views"}
+        return section
 
 
 class FineTuningConfig(_Section):

@@ -1,6 +1,6 @@
 """Batches from arrays that may be larger than memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,8 +23,6 @@ class Batches:
         batch_size: the last batch may be smaller.
         sample_weights: float32 (n,).
         shuffle_seed: None keeps the order of the arrays.
-        variants: further inputs, each (n, ...), for the epochs after the first; after the last of
-            them it is the turn of `inputs` again.
     """
 
     inputs: Rows
@@ -32,19 +30,15 @@ class Batches:
     batch_size: int
     sample_weights: np.ndarray
     shuffle_seed: int | None = None
-    variants: Sequence[Rows] = ()
     _rng: np.random.Generator = field(init=False, repr=False)
-    _epoch: int = field(default=0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.shuffle_seed)
 
     def __iter__(self) -> Iterator[Batch]:
         count = len(self.inputs)
-        inputs = (self.inputs, *self.variants)[self._epoch % (1 + len(self.variants))]
-        self._epoch += 1
         order = self._rng.permutation(count) if self.shuffle_seed is not None else np.arange(count)
         for start in range(0, count, self.batch_size):
             # Sorted rows read a mapped file forwards; the order within a batch does not matter.
             rows = np.sort(order[start : start + self.batch_size])
-            yield inputs[rows], self.targets[rows], self.sample_weights[rows]
+            yield self.inputs[rows], self.targets[rows], self.sample_weights[rows]

@@ -1,5 +1,6 @@
 """Rows by the digest of their image: in memory within one budget, and in a folder beyond it."""
 
+import copy
 import shutil
 import tempfile
 import warnings
@@ -111,6 +112,7 @@ class StoredRows:
         self._segments = entry.segments
         places = [entry.places[image.tobytes()] for image in images]
         self._places = np.array(places, np.int64).reshape(-1, 2)
+        self._columns = slice(None)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -120,8 +122,14 @@ class StoredRows:
         values = np.empty((len(segments), *self.shape[1:]), np.float32)
         for number in np.unique(segments):
             mine = segments == number
-            values[mine] = self._segments[number].records()["row"][places[mine]]
+            values[mine] = self._segments[number].records()["row"][places[mine], self._columns]
         return values
+
+    def columns(self, columns: slice) -> "StoredRows":
+        """The same with some columns alone, which must have a start and an end."""
+        part = copy.copy(self)
+        part._columns, part.shape = columns, (len(self), columns.stop - columns.start)
+        return part
 
     @property
     def segments(self) -> list[_Segment]:

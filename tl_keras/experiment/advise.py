@@ -11,6 +11,7 @@ from tl_keras.models.source_card import SourceCard
 from tl_keras.strategy_table import borrowing
 from tl_keras.transfer.advice import Advice, advise
 from tl_keras.transfer.measurements import measure
+from tl_keras.transfer.similarity import input_moments
 
 
 def write_advice(prepared: Prepared) -> None:
@@ -46,6 +47,8 @@ def advise_on(config: ExperimentConfig, monitor: Monitor, seed: int = 0) -> Advi
 
 def _advice(bench: Workbench, card: SourceCard | None, rows: np.ndarray) -> Advice:
     """Drawn from training and validation images alone."""
+    # Before the probes, for one pass gives what both read.
+    input_moments(bench.bank, rows)
     images, probes = bench.images, bench.probes
     bench.monitor.stage("Measuring what to borrow")
-    return advise(measure(bench.backbone, card, images, probes, rows))
+    return advise(measure(bench.bank, card, images, probes, rows))

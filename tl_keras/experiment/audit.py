@@ -8,21 +8,20 @@ import pandas as pd
 
 from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import BUNDLED_BACKBONE, ExperimentConfig
-from tl_keras.data.audit import Audit, examine
+from tl_keras.data.audit import examine
 from tl_keras.data.duplicate_groups import duplicates_across_given_splits, keep_together
 from tl_keras.data.findings import in_order
-from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.errors import WeightsError
 from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.prepare import Prepared, load_backbone
+from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
 from tl_keras.reporting.audit_page import audit_facts
 from tl_keras.results.audit_report import AuditReport
 from tl_keras.strategy_table import borrowing
 from tl_keras.transfer.embedding_matches import embedding_matches
 from tl_keras.transfer.label_errors import check_labels
-from tl_keras.transfer.probing import pooled_blocks
 
 # Of fewer images the network says nothing worth a forward pass.
 _LEAST_IMAGES = 10
@@ -61,9 +60,9 @@ def audit_images(
             f"{_LEAST_IMAGES} readable images."
         )
     else:
-        monitor.stage("Looking with the network")
-        blocks = _features(config, checked, backbone)
-        report = look_with_network(report, blocks, np.arange(len(checked.table.frame)))
+        rows = np.arange(len(checked.table.frame))
+        bench = Workbench(config, backbone, checked.table, rows, monitor)
+        report = look_with_network(report, bench.pooled_blocks(), rows)
     return replace(report, notes=(*notes, *report.notes))
 
 
@@ -138,17 +137,3 @@ def _backbone(config: ExperimentConfig, notes: list[str]) -> Backbone:
     changes = {"name": BUNDLED_BACKBONE, "alpha": None, "weights": "bundled"}
     bundled = config.backbone.model_copy(update={**changes, "cut": "top"})
     return load_backbone(config.model_copy(update={"backbone": bundled}))[0]
-
-
-def _features(
-    config: ExperimentConfig, checked: Audit, backbone: Backbone
-) -> list[tuple[str, np.ndarray]]:
-    rows = np.arange(len(checked.table.frame))
-    pixels = load_pictures(
-        checked.table.frame["path"].tolist(),
-        rows,
-        image_size=int(backbone.model.input.shape[1]),
-        resize=config.data.resize,
-    )
-    names = [block.name for block in backbone.blocks]
-    return list(zip(names, pooled_blocks(backbone, pixels, rows), strict=True))

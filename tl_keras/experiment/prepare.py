@@ -27,7 +27,7 @@ from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.store import Ledger
 from tl_keras.serving.targets import check_targets
 from tl_keras.strategy_table import STRATEGIES
-from tl_keras.transfer.probing import choose_block
+from tl_keras.transfer.similarity import input_moments
 from tl_keras.transfer.strategies import Run, fitting_depths, plan_runs
 
 
@@ -212,9 +212,9 @@ def _chosen_cut(config: ExperimentConfig, splits: Splits, bench: Workbench) -> s
     cut, names = config.backbone.cut, bench.backbone.block_names
     if cut != "search":
         return names[-1] if cut == "top" else cut
-    rows = splits.draws[0, config.data.training_sizes[0]].train
-    table = bench.probes.cross_validate(rows, seed=0)
-    return choose_block(table) if len(table) else names[-1]
+    # The advice will ask for it, and one pass gives what both read.
+    input_moments(bench.bank, splits.labelled(seed=0))
+    return bench.probes.choose_cut(splits.draws[0, config.data.training_sizes[0]].train)
 
 
 def _warn_of_ranges_above_the_cut(

@@ -7,7 +7,6 @@ from tl_keras.config.schema import SearchConfig
 from tl_keras.data.folds import fold_draws
 from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.transfer.probing import choose_block
 from tl_keras.transfer.search import Study, search
 from tl_keras.transfer.strategies import Run
 
@@ -47,17 +46,10 @@ def _space(prepared: Prepared, draw: Draw) -> SearchConfig:
     config, names = prepared.config.search, {"own": prepared.cut}
     names["top"] = prepared.backbone.block_names[-1]
     if "probed" in config.cuts:
-        names["probed"] = _probed_cut(prepared, draw)
+        names["probed"] = prepared.bench.probes.choose_cut(draw.train, config.seed, prepared.cut)
     cuts = dict.fromkeys(names.get(cut, cut) for cut in config.cuts)
     decays = config.layer_decays or (prepared.config.training.layer_decay,)
     return config.model_copy(update={"cuts": tuple(cuts), "layer_decays": decays})
-
-
-def _probed_cut(prepared: Prepared, draw: Draw) -> str:
-    """The single block that linear probes choose; the experiment's cut with too few images."""
-    seed = prepared.config.search.seed
-    table = prepared.bench.probes.cross_validate(draw.train, seed, prepared.cut)
-    return choose_block(table) if len(table) else prepared.cut
 
 
 def _facts(prepared: Prepared) -> dict[str, Any]:

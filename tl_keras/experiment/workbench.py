@@ -16,6 +16,7 @@ from tl_keras.data.sources import ImageTable
 from tl_keras.experiment.monitor import Monitor
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.cost import Cost, cost_of
+from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.linear_probe import LinearProbes, probe_classifier
 from tl_keras.transfer.search import Study
 from tl_keras.transfer.trainer import LabelledImages, Trainer
@@ -86,12 +87,17 @@ class Workbench:
             cache=cache,
         )
 
+    @property
+    def bank(self) -> FeatureBank:
+        """What the backbone gives for the pictures."""
+        return self.trainer.bank
+
     @cached_property
     def probes(self) -> LinearProbes:
-        """Of every block, with one pass through the backbone for all images that are used."""
-        images = self.images
+        """Of every block, on all images that are used."""
+        bank = self.bank
         self.monitor.stage("Probing every block")
-        return LinearProbes(self.backbone, images, self.groups, self.rows)
+        return LinearProbes(bank, self.images, self.groups, self.rows)
 
     def pooled_blocks(self) -> list[tuple[str, np.ndarray]]:
         """Name and pooled features of every block, of the images at `rows`."""

@@ -35,29 +35,14 @@ def block_statistics(
     Raises:
         ValueError: There are no images.
     """
-    totals = channel_totals(model, [block.output for block in blocks], batches)
-    return {block.name: _moments(total) for block, total in zip(blocks, totals, strict=True)}
-
-
-def channel_totals(
-    model: keras.Model, tensors: Sequence[keras.KerasTensor], batches: Iterable[np.ndarray]
-) -> list[np.ndarray]:
-    """Count, sum and sum of squares per channel of tensors in a model, over images and positions.
-
-    Args:
-        model: The backbone.
-        tensors: Of its graph, (batch, height, width, channels).
-        batches: As of `block_statistics`.
-
-    Returns:
-        Per tensor float64 (3, channels).
-    """
-    sums = _sums(model, tensors)
-    totals = [np.zeros((3, tensor.shape[-1])) for tensor in tensors]
+    outputs = [block.output for block in blocks]
+    sums = _sums(model, outputs)
+    # Count, sum and sum of squares.
+    totals = [np.zeros((3, output.shape[-1])) for output in outputs]
     for batch in batches:
         for total, added in zip(totals, sums(batch), strict=True):
             total += added.numpy()
-    return totals
+    return {block.name: _moments(total) for block, total in zip(blocks, totals, strict=True)}
 
 
 def scaled_batches(spec: BackboneSpec, pixels: Rows, rows: np.ndarray) -> Iterator[np.ndarray]:

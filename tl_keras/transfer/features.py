@@ -1,64 +1,101 @@
-"""Activations of the frozen part of a backbone, computed once per image and view."""
+"""What a frozen backbone gives for images, computed once per image."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-import tl_keras
 from tl_keras.data.cache_entries import DIGEST_BYTES
-from tl_keras.data.row_cache import BATCH, RowCache
+from tl_keras.data.row_cache import BATCH, RowCache, StoredRows
 from tl_keras.data.rows import ChosenRows, Rows
-from tl_keras.data.views import View, changing
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.blocks import unfrozen_range
+from tl_keras.transfer.passes import (
+    Pass,
+    batch_norms,
+    channels,
+    to_batch_norms,
+    to_block,
+    to_pooled_blocks,
+)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Features of several places in a network, of the same images.
+
+    Attributes:
+        rows: float32 (n, sum of widths).
+        columns: where each place's features are, by its name, from input to output.
+    """
+
+    rows: StoredRows
+    columns: Mapping[str, slice]
+
+    @classmethod
+    def of(cls, rows: StoredRows, places: Mapping[str, int]) -> "SideBySide":
+        """Rows of places with these widths."""
+        ends = np.cumsum(list(places.values())).tolist()
+        slices = (slice(end - width, end) for end, width in zip(ends, places.values(), strict=True))
+        return cls(rows, dict(zip(places, slices, strict=True)))
+
+    def place(self, name: str) -> Rows:
+        """The features of one place, (n, width), read when asked for."""
+        return self.rows.columns(self.columns[name])
+
+    def read(
+        self, rows: np.ndarray | None = None, last: str | None = None
+    ) -> dict[str, np.ndarray]:
+        """The features by place, each float32 (k, width).
+
+        Args:
+            rows: k of the n; None is all.
+            last: the place to end with; None is the last.
+        """
+        values = self.rows[np.arange(len(self.rows)) if rows is None else rows]
+        names = list(self.columns)
+        end = len(names) if last is None else names.index(last) + 1
+        return {name: np.ascontiguousarray(values[:, self.columns[name]]) for name in names[:end]}
 
 
 @dataclass
 class FeatureBank:
     """What the blocks of one backbone give for a set of images, each computed when first asked for.
 
-    Frozen layers do not change, so their activations are the same in every epoch, phase, trial,
-    run and process. They are known by what determines them: the weights up to the block as they
-    are at that moment, the decoded pixels of an image, and the view.
+    Frozen layers do not change, so what they give is the same in every epoch, phase, trial, run
+    and process. It is known by what determines it: the weights on the way as they are at that
+    moment, and the decoded pixels of an image.
 
     Attributes:
         backbone: whose lower part is applied.
         pixels: uint8 (n, size, size, 3), 0..255.
-        cache: where the activations are kept; may be shared.
+        cache: where the features are kept; may be shared.
     """
 
     backbone: Backbone
     pixels: Rows
     cache: RowCache = field(default_factory=RowCache)
-    _parts: dict[tuple[str, bool], "_Part"] = field(default_factory=dict, init=False, repr=False)
-    _changes: dict[str, Callable[..., Any]] = field(default_factory=dict, init=False, repr=False)
+    _ways: dict[str, Pass] = field(default_factory=dict, init=False, repr=False)
     _digests: "_Digests" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._digests = _Digests(self.pixels)
 
     def features(
-        self,
-        positions: np.ndarray,
-        unfrozen_blocks: Depth,
-        view: View | None = None,
-        cut: str | None = None,
+        self, positions: np.ndarray, unfrozen_blocks: Depth, cut: str | None = None
     ) -> Rows:
         """Inputs of the unfrozen blocks.
 
         Args:
             positions: k rows of `pixels`.
             unfrozen_blocks: blocks that train, counted from the cut, or a range of them.
-            view: a variant of the images; None is the images as they are.
             cut: the last block that is used; None is the last of all.
 
         Returns:
-            float32 (k, ...) activations; with the first block unfrozen uint8 pixels.
+            float32 (k, ...) activations, pooled where no block trains; with the first block
+            unfrozen uint8 pixels.
 
         Raises:
             ConfigError: `unfrozen_blocks` does not suit the blocks.
@@ -70,92 +107,93 @@ class FeatureBank:
         frozen = unfrozen_range(blocks, unfrozen_blocks).start
         if frozen == 0:
             return ChosenRows(self.pixels, positions)
-        block, pooled = blocks[frozen - 1].name, frozen == len(blocks)
-        return self.activations(positions, block, pooled=pooled, view=view)
+        last = blocks[frozen - 1].name
+        if frozen == len(blocks):
+            return self.pooled(positions).place(last)
+        return self.activations(positions, last)
 
-    def activations(
-        self, positions: np.ndarray, block: str, *, pooled: bool, view: View | None = None
-    ) -> Rows:
+    def activations(self, positions: np.ndarray, block: str) -> Rows:
         """Outputs of a block in inference mode.
 
         Args:
             positions: k rows of `pixels`.
             block: name of the block.
-            pooled: whether to average over height and width.
-            view: a variant of the images; None is the images as they are.
 
         Returns:
-            float32 (k, height, width, channels), or (k, channels) where they are pooled.
+            float32 (k, height, width, channels).
+
+        Raises:
+            CacheError: there is room neither in memory nor on the disk.
+            ValueError: there is no such block.
+        """
+        if block not in self._ways:
+            self._ways[block] = to_block(self.backbone, block)
+        return self._rows(self._ways[block], positions)
+
+    def pooled(self, positions: np.ndarray) -> SideBySide:
+        """Means over height and width of every block's output, in inference mode.
+
+        Args:
+            positions: k rows of `pixels`.
+
+        Returns:
+            By block float32 (k, channels).
 
         Raises:
             CacheError: there is room neither in memory nor on the disk.
         """
-        part = self._part(block, pooled)
-        images = self._digests.of(positions)
+        places = {block.name: channels(block.output) for block in self.backbone.blocks}
+        return SideBySide.of(self._rows(self._to_pooled, positions), places)
+
+    def batch_norm_inputs(self, positions: np.ndarray) -> SideBySide:
+        """Means and variances over height and width of what the BatchNorm layers take.
+
+        The images pass all blocks for it, and the pooled outputs are kept as well: of images that
+        both are wanted of, ask for this first.
+
+        Args:
+            positions: k rows of `pixels`.
+
+        Returns:
+            By layer float32 (k, 2 * channels): means, then variances.
+
+        Raises:
+            CacheError: there is room neither in memory nor on the disk.
+        """
+        layers = [layer for found in batch_norms(self.backbone).values() for layer in found]
+        places = {layer.name: 2 * channels(layer.input) for layer in layers}
+        way, images = self._to_batch_norms, self._digests.of(positions)
 
         def compute(wanted: np.ndarray, values: np.ndarray) -> None:
-            for start in range(0, len(wanted), BATCH):
-                batch = wanted[start : start + BATCH]
-                pixels = self._viewed(positions[batch], images[batch], view)
-                values[start : start + BATCH] = part(pixels)
+            pooled = np.empty((len(wanted), *self._to_pooled.shape), np.float32)
+            for batch in _batches(len(wanted), way.batch):
+                pooled[batch], values[batch] = way(self.pixels[positions[wanted[batch]]])
+            self._keep(self._to_pooled, images[wanted], pooled)
 
-        facts = part.facts() | {"view": None if view is None else asdict(view)}
-        return self.cache.rows(facts, part.shape, images, compute)
+        return SideBySide.of(self.cache.rows(way.facts(), way.shape, images, compute), places)
 
-    def _part(self, block: str, pooled: bool) -> "_Part":
-        if (block, pooled) not in self._parts:
-            self._parts[block, pooled] = _Part(self.backbone, block, pooled)
-        return self._parts[block, pooled]
+    @cached_property
+    def _to_pooled(self) -> Pass:
+        return to_pooled_blocks(self.backbone)
 
-    def _viewed(self, positions: np.ndarray, images: np.ndarray, view: View | None) -> Any:
-        pixels = tf.cast(self.pixels[positions], tf.float32)
-        if view is None:
-            return pixels
-        if view.level not in self._changes:
-            self._changes[view.level] = changing(view.level, self.pixels.shape[1:])
-        return self._changes[view.level](pixels, view, images)
+    @cached_property
+    def _to_batch_norms(self) -> Pass:
+        return to_batch_norms(self.backbone)
 
+    def _rows(self, way: Pass, positions: np.ndarray) -> StoredRows:
+        def compute(wanted: np.ndarray, values: np.ndarray) -> None:
+            for batch in _batches(len(wanted), way.batch):
+                values[batch] = way(self.pixels[positions[wanted[batch]]])
 
-class _Part:
-    """A backbone up to a block."""
+        return self.cache.rows(way.facts(), way.shape, self._digests.of(positions), compute)
 
-    def __init__(self, backbone: Backbone, block: str, pooled: bool) -> None:
-        self._model = backbone.up_to(block, pooled=pooled)
-        self._forward = tf.function(
-            lambda batch: self._model(batch, training=False),
-            input_signature=[tf.TensorSpec((None, *self._model.input.shape[1:]), tf.float32)],
-            autograph=False,
-        )
-        self._name = {
-            "backbone": backbone.spec.name,
-            "block": block,
-            "pooled": pooled,
-            "image_size": backbone.image_size,
-            "scaling": backbone.spec.scaling,
-        }
+    def _keep(self, way: Pass, images: np.ndarray, rows: np.ndarray) -> None:
+        """Into the cache, as far as they are not there."""
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self._model.output.shape[1:])
+        def copy(wanted: np.ndarray, values: np.ndarray) -> None:
+            values[:] = rows[wanted]
 
-    def __call__(self, pixels: Any) -> np.ndarray:
-        # A batch of one takes another way through the libraries, to other last digits.
-        padded = tf.repeat(pixels, 2, axis=0) if len(pixels) == 1 else pixels
-        return np.asarray(self._forward(padded)[: len(pixels)])
-
-    def facts(self) -> dict[str, Any]:
-        """All that determines the activations, but for the images."""
-        device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        versions = (tl_keras.__version__, tf.__version__, keras.__version__)
-        weights = hashlib.sha256()
-        for values in self._model.get_weights():
-            weights.update(f"{values.shape} {values.dtype} ".encode())
-            weights.update(np.ascontiguousarray(values).data)
-        return self._name | {
-            "weights": weights.hexdigest(),
-            "computed_by": "tl_keras {} on TensorFlow {}, Keras {}".format(*versions),
-            "device": device,
-        }
+        self.cache.rows(way.facts(), way.shape, images, copy)
 
 
 class _Digests:
@@ -168,10 +206,14 @@ class _Digests:
 
     def of(self, positions: np.ndarray) -> np.ndarray:
         missing = np.unique(positions[~self._known[positions]])
-        for start in range(0, len(missing), BATCH):
-            rows = missing[start : start + BATCH]
+        for batch in _batches(len(missing), BATCH):
+            rows = missing[batch]
             for row, image in zip(rows, self._pixels[rows], strict=True):
                 digest = hashlib.blake2b(image.tobytes(), digest_size=DIGEST_BYTES)
                 self._values[row] = digest.digest()
         self._known[missing] = True
         return self._values[positions]
+
+
+def _batches(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))

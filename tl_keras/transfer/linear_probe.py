@@ -10,12 +10,13 @@ import pandas as pd
 from tl_keras.models.backbone import Backbone, Frozen
 from tl_keras.models.heads import build_head
 from tl_keras.models.networks import scaling_layer
+from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probing import (
     LinearProbe,
     average_weights,
+    choose_block,
     cross_validate,
     fit_probe,
-    pooled_blocks,
 )
 from tl_keras.transfer.trainer import LabelledImages
 
@@ -40,35 +41,42 @@ class LinearProbes:
     """Fits probes on draws of one set of images, with one pass through the backbone for all."""
 
     def __init__(
-        self, backbone: Backbone, images: LabelledImages, groups: np.ndarray, rows: np.ndarray
+        self, bank: FeatureBank, images: LabelledImages, groups: np.ndarray, rows: np.ndarray
     ) -> None:
-        """Compute the features.
+        """Have the features computed, as far as the cache lacks them.
 
         Args:
-            backbone: its source weights are put back.
+            bank: of the images; the source weights are put back into its backbone.
             images: that draws refer to by position.
             groups: (n,) of the images.
             rows: positions of the images that are used at all.
         """
-        backbone.restore_source()
+        bank.backbone.restore_source()
         self._images, self._groups = images, groups
         self._place = np.full(len(images.pixels), -1)
         self._place[rows] = np.arange(len(rows))
-        pooled = pooled_blocks(backbone, images.pixels, rows)
-        names = [block.name for block in backbone.blocks]
-        self._features = dict(zip(names, pooled, strict=True))
+        self._pooled = bank.pooled(rows)
 
     def features(self, rows: np.ndarray, cut: str | None = None) -> dict[str, np.ndarray]:
         """By block, from the input up to `cut`, the pooled outputs (k, channels) of positions."""
-        names = list(self._features)
-        end = len(names) if cut is None else names.index(cut) + 1
-        return {name: self._features[name][self._place[rows]] for name in names[:end]}
+        return self._pooled.read(self._place[rows], cut)
 
     def cross_validate(self, train: np.ndarray, seed: int, cut: str | None = None) -> pd.DataFrame:
         """`probing.cross_validate` inside the images at positions `train`, up to a block."""
         blocks = list(self.features(train, cut).items())
         labels, groups = self._images.class_indices[train], self._groups[train]
         return cross_validate(blocks, labels, groups, seed=seed)
+
+    def choose_cut(self, train: np.ndarray, seed: int = 0, cut: str | None = None) -> str:
+        """The single block that cross-validation chooses; the last one with too few images.
+
+        Args:
+            train: positions of the images to choose by.
+            seed: of the folds.
+            cut: the last block that may be chosen; None is the last of all.
+        """
+        table = self.cross_validate(train, seed, cut)
+        return choose_block(table) if len(table) else cut or list(self._pooled.columns)[-1]
 
     def fit(self, train: np.ndarray, seed: int, cut: str | None = None) -> ChosenProbe:
         """Choose blocks inside the images at positions `train`, and fit probes on all of them.

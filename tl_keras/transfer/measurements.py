@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.data.rows import spread
-from tl_keras.models.backbone import Backbone
 from tl_keras.models.source_card import SourceCard
+from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.linear_probe import LinearProbes
 from tl_keras.transfer.similarity import block_distances
 from tl_keras.transfer.trainer import LabelledImages
@@ -42,7 +42,7 @@ class Measurements:
 
 
 def measure(
-    backbone: Backbone,
+    bank: FeatureBank,
     card: SourceCard | None,
     images: LabelledImages,
     probes: LinearProbes,
@@ -51,10 +51,10 @@ def measure(
     """Measure the images at some positions.
 
     Args:
-        backbone: with the source weights.
+        bank: of the images, and of a backbone with the source weights.
         card: of its source.
         images: that `rows` are positions in.
-        probes: of the backbone and the images.
+        probes: on the same bank.
         rows: positions of training and validation images, none of the test split.
     """
     some = spread(rows, MOST_SCORED)
@@ -62,7 +62,7 @@ def measure(
     return Measurements(
         probes=probes.cross_validate(rows, seed=0),
         logme={name: logme(values, labels) for name, values in probes.features(some).items()},
-        distances=block_distances(backbone, images.pixels, rows),
+        distances=block_distances(bank, rows),
         labels=images.class_indices[rows],
         pixels=images.pixels[spread(rows, MOST_SEEN)],
         card=card,

@@ -10,10 +10,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -21,11 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import ThreadpoolController
 
 from tl_keras.data.folds import stratified_folds
-from tl_keras.data.rows import Rows
-from tl_keras.models.backbone import Backbone
-from tl_keras.models.networks import scaling_layer
 
-BATCH = 64
 # Inverse strength of the L2 penalty on standardised features.
 PENALTY = 1.0
 MAX_STEPS = 500
@@ -81,31 +75,6 @@ class LinearProbe:
         weighted = list(zip(probes, weights, strict=True))
         kernel = np.concatenate([weight * probe.kernel for probe, weight in weighted])
         return cls(kernel, np.sum([weight * probe.bias for probe, weight in weighted], axis=0))
-
-
-def pooled_blocks(backbone: Backbone, pixels: Rows, rows: np.ndarray) -> list[np.ndarray]:
-    """The pooled output of every block, in one pass in inference mode.
-
-    Args:
-        backbone: with the weights to look at.
-        pixels: uint8 (n, size, size, 3), 0..255.
-        rows: positions of k of them.
-
-    Returns:
-        Per block float32 (k, channels of the block).
-    """
-    pool = keras.layers.GlobalAveragePooling2D()
-    outputs = [pool(block.output) for block in backbone.blocks]
-    model, scaling = keras.Model(backbone.model.input, outputs), scaling_layer(backbone.spec)
-    forward = tf.function(
-        lambda images: model(scaling(images), training=False),
-        input_signature=[tf.TensorSpec((None, *pixels.shape[1:]), tf.float32)],
-        autograph=False,
-    )
-    batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
-    # A single output may come without its list.
-    parts = [keras.tree.flatten(forward(tf.cast(pixels[batch], tf.float32))) for batch in batches]
-    return [np.concatenate([part.numpy() for part in block]) for block in zip(*parts, strict=True)]
 
 
 def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearProbe:

@@ -7,16 +7,30 @@ same two numbers on other images tell how far those are from what the layers abo
 import keras
 import numpy as np
 
-from tl_keras.data.rows import Rows, spread
-from tl_keras.models.backbone import Backbone
-from tl_keras.models.block_statistics import channel_totals, scaled_batches
-from tl_keras.models.blocks import Block
+from tl_keras.data.rows import spread
+from tl_keras.transfer.features import FeatureBank, SideBySide
+from tl_keras.transfer.passes import batch_norms
 
 # Statistics over positions and images settle quickly.
 MOST_IMAGES = 256
 
 
-def block_distances(backbone: Backbone, pixels: Rows, rows: np.ndarray) -> dict[str, float] | None:
+def input_moments(bank: FeatureBank, rows: np.ndarray) -> SideBySide | None:
+    """What `block_distances` is drawn from.
+
+    Args:
+        bank: of a backbone with the source weights.
+        rows: positions of the images to look at, of which up to `MOST_IMAGES` are used.
+
+    Returns:
+        By layer means and variances, (k, 2 * channels); None for a backbone without BatchNorm.
+    """
+    if not any(batch_norms(bank.backbone).values()):
+        return None
+    return bank.batch_norm_inputs(spread(rows, MOST_IMAGES))
+
+
+def block_distances(bank: FeatureBank, rows: np.ndarray) -> dict[str, float] | None:
     """Distance of images from the source's, by block with BatchNorm, from input to output.
 
     It is the Kullback-Leibler divergence, in nats, of a normal distribution with the images' mean
@@ -24,38 +38,29 @@ def block_distances(backbone: Backbone, pixels: Rows, rows: np.ndarray) -> dict[
     0 where they agree, 0.5 where the means lie one standard deviation apart.
 
     Args:
-        backbone: with the source weights.
-        pixels: uint8 (n, size, size, 3), 0..255.
+        bank: of a backbone with the source weights.
         rows: positions of the images to look at, of which up to `MOST_IMAGES` are used.
 
     Returns:
         None for a backbone without BatchNorm, where this cannot be said.
     """
-    layers = {block.name: _batch_norms(block) for block in backbone.blocks}
-    flat = [layer for found in layers.values() for layer in found]
-    if not flat:
+    seen = input_moments(bank, rows)
+    if seen is None:
         return None
-    batches = scaled_batches(backbone.spec, pixels, spread(rows, MOST_IMAGES))
-    totals = channel_totals(backbone.model, [layer.input for layer in flat], batches)
-    divergence = {
-        layer.name: _divergence(layer, total) for layer, total in zip(flat, totals, strict=True)
-    }
+    moments = seen.read()
     return {
-        name: float(np.mean(np.concatenate([divergence[layer.name] for layer in found])))
-        for name, found in layers.items()
-        if found
+        block: float(np.mean(np.concatenate([_divergence(x, moments[x.name]) for x in layers])))
+        for block, layers in batch_norms(bank.backbone).items()
+        if layers
     }
 
 
-def _batch_norms(block: Block) -> list[keras.layers.BatchNormalization]:
-    return [layer for layer in block.layers if isinstance(layer, keras.layers.BatchNormalization)]
-
-
-def _divergence(layer: keras.layers.BatchNormalization, total: np.ndarray) -> np.ndarray:
+def _divergence(layer: keras.layers.BatchNormalization, moments: np.ndarray) -> np.ndarray:
     """Per channel; the layer's own epsilon keeps channels that never move from deciding."""
-    count, sums, squares = total
-    mean = sums / count
-    variance = np.maximum(squares / count - mean**2, 0) + layer.epsilon
+    means, variances = np.split(moments.astype(np.float64), 2, axis=1)
+    mean = means.mean(axis=0)
+    # All images have as many positions.
+    variance = variances.mean(axis=0) + means.var(axis=0) + layer.epsilon
     source_mean, source_variance = (
         np.asarray(value, np.float64) for value in (layer.moving_mean, layer.moving_variance)
     )

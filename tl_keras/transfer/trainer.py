@@ -13,7 +13,6 @@ from tl_keras.data.batches import Batches
 from tl_keras.data.row_cache import RowCache
 from tl_keras.data.rows import ChosenRows, Rows
 from tl_keras.data.splits import Draw
-from tl_keras.data.views import View
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.blocks import block_of_variable, set_trainable, unfrozen_range
 from tl_keras.models.heads import build_head
@@ -68,6 +67,7 @@ class Trainer:
         remembered_bytes: weights of finished trainings to keep, newest first, so that the same
             recipe, draw and seed (a trial, then a run) is trained once.
         cache: of the frozen activations.
+        bank: of the backbone and the images, in the cache.
     """
 
     backbone: Backbone
@@ -76,8 +76,8 @@ class Trainer:
     training: TrainingConfig
     remembered_bytes: int = 0
     cache: RowCache = field(default_factory=RowCache)
+    bank: FeatureBank = field(init=False, repr=False)
     _borrowed: BorrowedBackbone = field(init=False, repr=False)
-    _bank: FeatureBank = field(init=False, repr=False)
     _scratch: Backbone | None = field(default=None, init=False, repr=False)
     _heads: dict[tuple[object, ...], keras.Model] = field(default_factory=dict, init=False)
     _graphs: GraphPool = field(default_factory=GraphPool, init=False)
@@ -90,7 +90,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self._borrowed = BorrowedBackbone(self.backbone)
-        self._bank = FeatureBank(self.backbone, self.images.pixels, self.cache)
+        self.bank = FeatureBank(self.backbone, self.images.pixels, self.cache)
 
     def train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
         """Train `recipe` on the draw's training images, choosing epochs on its validation images.
@@ -208,28 +208,24 @@ class Trainer:
         name: str,
         losses_so_far: np.ndarray | None = None,
     ) -> PhaseResult:
-        train, validation = self._batches(recipe, draw, seed, phase.epochs)
+        train, validation = self._batches(recipe, draw, seed)
         graph = self._graph(recipe)
         self._borrowed.expect_changes(graph.changing)
         return train_phase(
             graph, train, validation, phase, name=name, seed=seed, losses_so_far=losses_so_far
         )
 
-    def _batches(
-        self, recipe: Recipe, draw: Draw, seed: int, epochs: int
-    ) -> tuple[Batches, Batches]:
+    def _batches(self, recipe: Recipe, draw: Draw, seed: int) -> tuple[Batches, Batches]:
         smoothing = self.training.label_smoothing
         balanced = self.training.class_weights == "balanced"
-        inputs, *variants = self._training_inputs(recipe, draw.train, seed, epochs)
         train = Batches(
-            inputs,
+            self._training_inputs(recipe, draw.train),
             self.images.one_hot(draw.train) * (1 - smoothing) + smoothing / self.images.classes,
             batch_size=self.training.batch_size,
             sample_weights=self.images.balancing_weights(draw.train)
             if balanced
             else np.ones(len(draw.train), np.float32),
             shuffle_seed=seed,
-            variants=variants,
         )
         validation = Batches(
             self._inputs(recipe, draw.validation),
@@ -239,41 +235,23 @@ class Trainer:
         )
         return train, validation
 
-    def _training_inputs(
-        self, recipe: Recipe, positions: np.ndarray, seed: int, epochs: int
-    ) -> list[Rows]:
-        """What the recipe's graph is trained on, epoch by epoch and then from the start again."""
-        if self._changes_batches(recipe):
-            return [ChosenRows(self.images.pixels, positions)]
-        if recipe.augmentation == "none":
-            return [self._inputs(recipe, positions)]
-        return [
-            self._inputs(recipe, positions, View(recipe.augmentation, seed, number))
-            for number in range(min(self.training.augmented_views, epochs))
-        ]
+    def _training_inputs(self, recipe: Recipe, positions: np.ndarray) -> Rows:
+        """What the recipe's graph is trained on: images that change in every batch need all of it.
 
-    def _inputs(self, recipe: Recipe, positions: np.ndarray, view: View | None = None) -> Rows:
+        Else it is what the graph is evaluated on.
+        """
+        if recipe.augmentation != "none":
+            return ChosenRows(self.images.pixels, positions)
+        return self._inputs(recipe, positions)
+
+    def _inputs(self, recipe: Recipe, positions: np.ndarray) -> Rows:
         """What the recipe's graph is evaluated on: activations, or images with nothing frozen."""
         if recipe.from_scratch:
             return ChosenRows(self.images.pixels, positions)
-        return self._bank.features(positions, recipe.unfrozen_blocks, view, cut=recipe.cut)
-
-    def _changes_batches(self, recipe: Recipe) -> bool:
-        """Whether images change anew in every batch, so that all of the network is needed."""
-        if recipe.augmentation == "none":
-            return False
-        return self._frozen_blocks(recipe) == 0 or self.training.augmented_views == 0
-
-    def _frozen_blocks(self, recipe: Recipe) -> int:
-        """How many blocks lie below those that train."""
-        if recipe.from_scratch:
-            return 0
-        blocks = self._borrowed.up_to(recipe.cut).blocks
-        return unfrozen_range(blocks, recipe.unfrozen_blocks).start
+        return self.bank.features(positions, recipe.unfrozen_blocks, recipe.cut)
 
     def _graph(self, recipe: Recipe) -> TrainingGraph:
-        changes = recipe.augmentation if self._changes_batches(recipe) else "none"
-        shape: tuple[object, ...] = changes, recipe.hidden_units
+        shape: tuple[object, ...] = recipe.augmentation, recipe.hidden_units
         if not recipe.from_scratch:
             backbone = self._borrowed.up_to(recipe.cut)
             # The graphs share their layers, and a graph trains what is trainable when it is built
@@ -292,7 +270,7 @@ class Trainer:
         depth, backbone = recipe.unfrozen_blocks, self._borrowed.up_to(recipe.cut)
         part = backbone.trained_part(depth, head)
         factors = _rate_factors(backbone, recipe.layer_decay)
-        if not self._changes_batches(recipe):
+        if recipe.augmentation == "none":
             return TrainingGraph.compile(part, self.training, rate_factors=factors)
         model = backbone.augmented(depth, head, recipe.augmentation)
         return TrainingGraph.compile(model, self.training, evaluated=part, rate_factors=factors)
