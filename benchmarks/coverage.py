@@ -7,7 +7,8 @@ chance; with groups, the images of one share their difficulty. `folds`: random f
 classifier on Gaussian classes, cross-validated; the truth is the mean accuracy of 60 other
 trainings on as many images, tested on 20,000 more. `false` counts verdicts "better" and "worse"
 between two methods that differ by their seeds alone; `difference_coverage` is of two methods that
-differ. Writes coverage.csv.
+differ. `exports`, `decisions` and `probes` are told in `benchmarks.grouped_coverage`. Rows take the
+places of the same cases in coverage.csv.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.model_selection import StratifiedKFold
 
+from benchmarks.grouped_coverage import decision_cases, export_cases, probe_cases
 from tl_keras.evaluation.comparison import verdict
 from tl_keras.evaluation.fold_intervals import FoldScores, fold_accuracy_interval, fold_difference
 from tl_keras.evaluation.intervals import Interval, accuracy_interval, paired_difference
@@ -30,22 +32,28 @@ RESAMPLES = 1000
 # Standard deviation of a seed's accuracy: seen on photos with 5 to 20 training images per class.
 SEED_SD = 0.02
 CLASSES, DIMENSIONS, HIDDEN = 3, 8, 40
+# What makes cases the same.
+KEYS = ["estimate", "case", "runs", "images", "images_per_group", "groups_known"]
 
 
 def main() -> None:
     """Simulate every case and write the table."""
     parser = argparse.ArgumentParser("python -m benchmarks.coverage")
     parser.add_argument("--repeats", type=int, default=400, help="of every case")
-    parser.add_argument("--only", choices=("seeds", "groups", "folds"), help="part of the table")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS))
     parser.add_argument("--output", type=Path, default=Path("results/reference/coverage.csv"))
     options = parser.parse_args()
-    parts = {"seeds": _seed_cases, "groups": _group_cases, "folds": _fold_cases}
     rows = []
-    for name, cases in parts.items():
-        for row in cases(options.repeats) if options.only in (None, name) else ():
+    for name in options.only:
+        for row in PARTS[name](options.repeats):
             print(" ".join(f"{key}={value}" for key, value in row.items()), flush=True)
             rows.append(row)
-    pd.DataFrame(rows).to_csv(options.output, index=False)
+    table = pd.DataFrame(rows)
+    if options.output.exists():
+        table = pd.concat([pd.read_csv(options.output), table], ignore_index=True)
+    table["place"] = table.groupby(KEYS, sort=False).ngroup()
+    newest = table.drop_duplicates(KEYS, keep="last").sort_values("place")
+    newest.drop(columns="place").to_csv(options.output, index=False)
 
 
 class _Counts:
@@ -243,6 +251,15 @@ def _truth(random: np.random.Generator, trained: int, apart: float, hidden: int)
         found.append(np.mean(_predicted(random, known, classes, values, hidden) == labels))
     return float(np.mean(found))
 
+
+PARTS = {
+    "seeds": _seed_cases,
+    "groups": _group_cases,
+    "folds": _fold_cases,
+    "exports": export_cases,
+    "decisions": decision_cases,
+    "probes": probe_cases,
+}
 
 if __name__ == "__main__":
     main()

@@ -143,3 +143,51 @@ def test_the_reliability_table_has_a_row_per_bin() -> None:
     assert table["accuracy"].tolist() == pytest.approx([0.6, 0.8])
     assert (table["accuracy_low"] < table["accuracy"]).all()
     assert (table["accuracy"] < table["accuracy_high"]).all()
+
+
+def in_groups(n: int, of_one: int) -> HeldOut:
+    """The first of `n` images of `held_out` `of_one` times each, as shots of one part."""
+    one = held_out(n, 1.5)
+    rows = np.repeat(np.arange(n), of_one)
+    shots = Predictions(np.arange(n * of_one), one.labels[rows], one.probabilities[rows], rows)
+    return HeldOut.pooled([shots], np.bincount(one.labels, minlength=4) / n)
+
+
+def test_shots_of_a_part_make_no_temperature_surer() -> None:
+    parts, shots = held_out(30, 1.5), in_groups(30, 8)
+    assert fit_temperature(shots) == pytest.approx(fit_temperature(parts), rel=0.02)
+    few, same = (temperature_draws(images) for images in (parts, shots))
+    assert np.ptp(np.log(same)) == pytest.approx(np.ptp(np.log(few)), rel=0.1)
+
+
+def test_shots_of_a_part_err_together_where_probabilities_are_right() -> None:
+    right = held_out(40, 1.0)
+    rows, groups = np.repeat(np.arange(40), 10), np.repeat(np.arange(40), 10)
+    answers = right.probabilities.argmax(axis=1)
+    shown = right.labels[rows], right.probabilities[rows], answers[rows]
+    aware, unaware = calibration_scores(*shown, groups=groups), calibration_scores(*shown)
+    parts = calibration_scores(right.labels, right.probabilities, answers)
+    assert aware.ece == unaware.ece
+    assert unaware.ece_if_calibrated_high < aware.ece_if_calibrated_high
+    # ten bins in place of two hold fewer parts each
+    assert aware.ece_if_calibrated > parts.ece_if_calibrated
+    alone = calibration_scores(right.labels, right.probabilities, answers, groups=np.arange(40))
+    assert alone == parts
+
+
+def test_images_that_are_not_alike_in_their_groups_err_each_for_itself() -> None:
+    right = held_out(400, 1.0)
+    answers = right.probabilities.argmax(axis=1)
+    shown = right.labels, right.probabilities, answers
+    shuffled = calibration_scores(*shown, groups=np.arange(400) % 200)
+    alone = calibration_scores(*shown)
+    assert shuffled.ece_if_calibrated == pytest.approx(alone.ece_if_calibrated, rel=0.1)
+
+
+def test_a_bin_of_one_part_has_the_interval_of_one_part() -> None:
+    probabilities = np.repeat([[0.6, 0.4], [0.9, 0.1]], 15, axis=0)
+    table = reliability_table(
+        np.zeros(30, int), probabilities, np.zeros(30, int), np.repeat([0, 1], 15)
+    )
+    # one of one by Wilson
+    assert table["accuracy_low"].tolist() == pytest.approx([0.2065] * 2, abs=1e-4)

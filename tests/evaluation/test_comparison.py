@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 
-from tl_keras.evaluation.comparison import Needed, fold_images_needed, images_needed, verdict
+from tl_keras.evaluation.comparison import (
+    Needed,
+    _planned_error,
+    fold_images_needed,
+    images_needed,
+    verdict,
+)
 from tl_keras.evaluation.fold_intervals import FoldScores
 from tl_keras.evaluation.intervals import Interval
+from tl_keras.evaluation.variation import Variation
 
 
 def difference(estimate: float, low: float, high: float, n_seeds: int = 3) -> Interval:
@@ -149,3 +156,24 @@ def test_grouped_images_need_more_of_them() -> None:
     assert together.images is not None
     # all six of a group answer alike
     assert together.images / alone.images == pytest.approx(6, rel=0.15)
+
+
+def test_few_seeds_are_planned_with_the_quantiles_of_few_seeds() -> None:
+    """Differences 0.1, 0.3 and 0.5 by seed, the same everywhere: 0.3, with deviation 0.2."""
+    a = np.repeat([[True] * 6 + [False] * 4, [True] * 8 + [False] * 2, [True] * 10], 3000, axis=1)
+    b = np.repeat([[True] * 5 + [False] * 5] * 3, 3000, axis=1)
+    # (2.365 + 0.896) * 0.2 / sqrt(8) = 0.231, with seven seeds (2.447 + 0.906) * 0.2 / sqrt(7),
+    # 0.253, six 0.285 and five (2.776 + 0.941) * 0.2 / sqrt(5) = 0.332; by normal quantiles four
+    assert images_needed(a, b).seeds == 6
+
+
+def test_a_planned_error_joins_the_freedoms_of_seeds_and_images() -> None:
+    variation = Variation(
+        mean=0.1, between_seeds=4.0, between_images=2.5, residual=1.0, n_seeds=3, n_images=50
+    )
+    # seeds (4 - 1) / 50 over 4, images (2.5 - 1) / 3 over 100, the rest 1 over 400
+    seeds, images, rest = 0.06 / 4, 0.5 / 100, 1 / 400
+    error, freedom = _planned_error(variation, 4, 100)
+    assert error == pytest.approx((seeds + images + rest) ** 0.5)
+    total = seeds + images + rest
+    assert freedom == pytest.approx(total**2 / (seeds**2 / 3 + (images + rest) ** 2 / 99))

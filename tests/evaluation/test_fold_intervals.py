@@ -1,5 +1,7 @@
 """The corrected t over folds against the formula, and the image part where folds agree."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -10,6 +12,7 @@ from tl_keras.evaluation.fold_intervals import (
     fold_accuracy_interval,
     fold_difference,
 )
+from tl_keras.evaluation.intervals import IN_GROUPS
 
 
 def scores(*right: int, size: int = 20, folds: int | None = None) -> FoldScores:
@@ -90,3 +93,35 @@ def test_scores_must_be_those_of_the_images() -> None:
 def test_level_must_be_a_share() -> None:
     with pytest.raises(ValueError, match="level must be between 0 and 1"):
         fold_accuracy_interval(scores(10, 12), level=95)
+
+
+def grouped(one: FoldScores, of_one: int) -> FoldScores:
+    """The same with groups of so many neighbouring images."""
+    return replace(one, groups=[images // of_one for images in one.images])
+
+
+def test_folds_that_agree_leave_the_interval_of_the_groups() -> None:
+    interval = fold_accuracy_interval(grouped(scores(*[20] * 5), 10))
+    wilson = binomtest(10, 10).proportion_ci(0.95, method="wilson")
+    assert (interval.low, interval.high) == pytest.approx((wilson.low, wilson.high))
+    assert interval.method == CORRECTED_T + IN_GROUPS
+
+
+def test_a_group_counts_once_in_a_second_division_too() -> None:
+    once = fold_accuracy_interval(grouped(scores(*[20] * 5), 10))
+    twice = fold_accuracy_interval(grouped(scores(*[20] * 10, folds=5), 10))
+    assert (twice.low, twice.high) == pytest.approx((once.low, once.high))
+
+
+def test_a_difference_is_no_narrower_than_the_groups_allow() -> None:
+    one, other = scores(*[20] * 5), scores(*[15] * 5)
+    alone = fold_difference(one, other)
+    together = fold_difference(grouped(one, 5), grouped(other, 5))
+    assert together.high - together.low > 1.7 * (alone.high - alone.low)
+    assert together.method == CORRECTED_T + IN_GROUPS
+
+
+def test_groups_of_one_image_change_nothing() -> None:
+    one, other = scores(12, 14, 16, 18, 10), scores(10, 13, 16, 15, 6)
+    assert fold_accuracy_interval(grouped(one, 1)) == fold_accuracy_interval(one)
+    assert fold_difference(grouped(one, 1), grouped(other, 1)) == fold_difference(one, other)

@@ -5,12 +5,17 @@ import time
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import beta, norm
+from scipy.stats import beta, binomtest, norm
 
 from tl_keras.evaluation.intervals import (
+    BOOTSTRAP_SEEDS_AND_IMAGES,
+    IN_GROUPS,
+    WILSON,
     accuracy_interval,
     independent_difference,
     paired_difference,
+    share_interval,
+    wilson_interval,
 )
 
 Correct = NDArray[np.bool_]
@@ -241,10 +246,30 @@ GROUPS = np.arange(60) // 6
 
 def test_groups_that_are_right_or_wrong_as_one_count_as_one_image_each() -> None:
     correct = np.repeat(np.arange(10) < 8, 6)[np.newaxis]
+    interval, of_ten = accuracy_interval(correct, groups=GROUPS), accuracy_interval(hits(8, 10))
+    assert interval.method == WILSON + IN_GROUPS
+    assert (interval.low, interval.high) == pytest.approx((of_ten.low, of_ten.high))
+
+
+def test_of_several_seeds_too() -> None:
+    correct = np.tile(np.repeat(np.arange(10) < 8, 6), (3, 1))
     interval = accuracy_interval(correct, resamples=100_000, groups=GROUPS)
-    assert interval.method == "bootstrap over groups of test images"
+    assert interval.method == BOOTSTRAP_SEEDS_AND_IMAGES + IN_GROUPS
     assert interval.low == pytest.approx(beta.ppf(0.025, 8.5, 2.5), abs=0.005)
     assert interval.high == pytest.approx(beta.ppf(0.975, 8.5, 2.5), abs=0.005)
+
+
+@pytest.mark.parametrize(("right", "size"), [(0, 1), (3, 7), (29, 62), (120, 120), (997, 1000)])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_the_interval_of_wilson_is_that_of_scipy(right: int, size: int, level: float) -> None:
+    known = binomtest(right, size).proportion_ci(level, method="wilson")
+    assert wilson_interval(right / size, size, level) == (known.low, known.high)
+    assert share_interval(np.arange(size) < right, None, level) == (known.low, known.high)
+
+
+def test_halves_of_a_share_count() -> None:
+    low, high = share_interval(np.array([1.0, 0.5, 0.5, 0.0]))
+    assert (low, high) == share_interval(np.array([1.0, 1.0, 0.0, 0.0]))
 
 
 def test_groups_of_one_image_change_nothing() -> None:
@@ -257,13 +282,13 @@ def test_a_difference_knows_of_groups() -> None:
     a, b = np.ones((3, 60), bool), np.ones((3, 60), bool)
     b[:, :12] = False
     alone, together = paired_difference(a, b), paired_difference(a, b, groups=GROUPS)
-    assert together.method == "bootstrap over seeds and groups of test images"
+    assert together.method == BOOTSTRAP_SEEDS_AND_IMAGES + IN_GROUPS
     assert together.estimate == alone.estimate == pytest.approx(0.2)
     assert together.high - together.low > 1.5 * (alone.high - alone.low)
 
 
 def test_groups_must_be_those_of_the_images() -> None:
-    with pytest.raises(ValueError, match="a number per test image, 10; got shape"):
+    with pytest.raises(ValueError, match="a number per image, 10; got"):
         accuracy_interval(hits(8, 10), groups=GROUPS)
 
 

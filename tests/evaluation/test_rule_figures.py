@@ -1,6 +1,9 @@
 """What a rule gives on ten test photos, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from tl_keras.config.schema import DecisionConfig
@@ -68,3 +71,39 @@ def test_the_curve_marks_the_threshold_on_validation_and_test() -> None:
     assert chosen.loc["test", "cost_per_100"] == pytest.approx(10)
     assert chosen.loc["validation", "recall"] == 1
     assert len(table) == 202
+
+
+CROPS = Predictions(
+    np.arange(60), LABELS.repeat(6), TEST.probabilities.repeat(6, axis=0), np.arange(60) // 6
+)
+
+
+def test_six_crops_of_each_photo_are_as_sure_as_the_photo() -> None:
+    alone = FIGURES.tested()
+    together = RuleFigures(RULE, FIGURES.config, CROPS).tested()
+    assert (together["images"], together["groups"]) == (60, 10)
+    shares = {name: alone[name] for name in ("recall", "false_alarm_rate", "precision")}
+    for name, figure in (shares | alone["review"]).items():
+        crops = (together | together["review"])[name]
+        assert (crops["low"], crops["high"]) == pytest.approx((figure["low"], figure["high"]))
+    for name in ("auroc", "average_precision"):
+        assert together[name]["low"] == pytest.approx(alone[name]["low"], abs=0.02)
+    for name, figure in alone["cost_per_100"].items():
+        crops = together["cost_per_100"][name]
+        assert crops["high"] - crops["low"] > 0.8 * (figure["high"] - figure["low"])
+
+
+def test_the_calibration_knows_of_the_groups() -> None:
+    known, unknown = (
+        RuleFigures(RULE, FIGURES.config, photos) for photos in (CROPS, replace(CROPS, groups=None))
+    )
+    high = "ece_if_calibrated_high"
+    assert known.calibration()["after"][high] > unknown.calibration()["after"][high]
+    assert (known.reliability()["accuracy_low"] < unknown.reliability()["accuracy_low"]).all()
+
+
+def test_photos_that_are_groups_of_their_own_change_no_figure() -> None:
+    named = RuleFigures(RULE, FIGURES.config, replace(TEST, groups=np.arange(10)[::-1]))
+    assert named.tested() == FIGURES.tested()
+    assert named.calibration() == FIGURES.calibration()
+    pd.testing.assert_frame_equal(named.reliability(), FIGURES.reliability())

@@ -101,3 +101,51 @@ def test_without_positive_classes_the_least_sure_are_reviewed() -> None:
     found = fit_rule(DecisionConfig(), held_out, np.ones(3), dict.fromkeys("abc", 20))
     assert (found.threshold, found.served_threshold, found.rule.threshold) == (None, None, None)
     assert found.rule.reviewed(given).sum() == 6
+
+
+def test_the_cheapest_threshold_counts_positive_photos_as_common_as_they_will_be() -> None:
+    """By hand: bad scores 0.2 and 0.6, good ones 0.1 and 0.4, each of equal weight.
+
+    Half are bad: a threshold between 0.1 and 0.2 gives one false alarm, one between 0.4 and 0.6 one
+    miss. Where bad ones are rare, false alarms cost more in all and it is the upper one.
+    """
+    bad = np.array([0.2, 0.6, 0.1, 0.4])
+    given = np.stack([bad, 1 - bad], axis=1)
+    photos = Predictions(np.arange(4), np.array([0, 0, 1, 1]), given)
+    held_out, equal = HeldOut.pooled([photos], np.full(2, 0.5)), {"bad": 2, "good": 2}
+    chosen = {}
+    for share in (0.9, None, 0.1):
+        config = DecisionConfig(positive=("bad",), positive_share=share)
+        found = fit_rule(config, held_out, np.ones(2), equal)
+        assert found.threshold is not None
+        score = found.rule.score(given)
+        place = found.threshold["cheapest_on_validation"]["estimate"]
+        chosen[share] = [bool(above) for above in score > place]
+    assert chosen[0.9] == chosen[None] == [True, True, False, True]
+    assert chosen[0.1] == [False, True, False, False]
+
+
+def test_a_recall_rests_on_the_groups_of_positive_photos() -> None:
+    """Ten groups of six bad photos: as if there were ten."""
+    one = validation()
+    labels = one.labels
+    numbers = np.where(labels == 0, np.cumsum(labels == 0) % 10, np.arange(200) + 100)
+    photos = Predictions(np.arange(200), labels, one.probabilities, numbers)
+    held_out = HeldOut.pooled([photos], SHARES)
+    found = fit_rule(DecisionConfig(target_recall=0.95), held_out, np.ones(2), LABELLED)
+    assert found.threshold is not None
+    needed = found.threshold["for_recall"]
+    assert (needed["validation_positives"], needed["validation_groups"]) == (60, 10)
+    # at most one group of eleven is missed: six photos of sixty
+    assert needed["expected_recall"] == pytest.approx(10 / 11)
+    assert needed["positives_needed"] == 19
+    missed = found.rule.score(one.probabilities)[labels == 0] < needed["threshold"]
+    assert missed.sum() == 5
+
+
+def test_photos_that_are_groups_of_their_own_change_no_rule() -> None:
+    one = validation()
+    photos = Predictions(np.arange(200), one.labels, one.probabilities, np.arange(200)[::-1])
+    config = DecisionConfig(target_recall=0.9)
+    named = fit_rule(config, HeldOut.pooled([photos], SHARES), np.ones(2), LABELLED)
+    assert named == fit_rule(config, one, np.ones(2), LABELLED)

@@ -1,5 +1,8 @@
 """Rates, costs and rankings against numbers worked out by hand."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -105,3 +108,48 @@ def test_the_table_of_thresholds_weighs_photos() -> None:
     table = threshold_table(POSITIVE, SCORES, weights, np.array([0.5]), 1.0, 1.0)
     assert table["precision"].tolist() == [pytest.approx(3 / 6)]
     assert table["false_alarm_rate"].tolist() == [pytest.approx(1 / 6)]
+
+
+# Each photo five times, as five crops of one picture.
+CROPS = np.repeat(np.arange(10), 5)
+
+
+def repeated(values: np.ndarray) -> np.ndarray:
+    return values.repeat(5)
+
+
+def test_crops_of_a_picture_tell_no_more_than_the_picture() -> None:
+    alone = rates(POSITIVE, FLAGGED)
+    crops = rates(repeated(POSITIVE), repeated(FLAGGED), CROPS)
+    for name, pictures in (("recall", 4), ("false_alarm_rate", 6), ("precision", 4)):
+        one, many = alone[name], crops[name]
+        assert one is not None and many is not None
+        assert (many["low"], many["high"]) == pytest.approx((one["low"], one["high"]))
+        assert (many["n"], many["groups"]) == (5 * pictures, pictures)
+
+
+@pytest.mark.parametrize("ranking", [auroc, average_precision])
+def test_a_ranking_of_crops_is_no_surer_than_that_of_pictures(ranking: Callable[..., Any]) -> None:
+    one = ranking(POSITIVE, SCORES)
+    many = ranking(repeated(POSITIVE), repeated(SCORES), CROPS)
+    assert many["estimate"] == pytest.approx(one["estimate"])
+    assert (many["low"], many["high"]) == pytest.approx((one["low"], one["high"]), abs=0.01)
+    unaware = ranking(repeated(POSITIVE), repeated(SCORES))
+    assert many["high"] - many["low"] > 1.5 * (unaware["high"] - unaware["low"])
+
+
+@pytest.mark.parametrize("ranking", [auroc, average_precision])
+def test_photos_that_are_groups_of_their_own_change_no_ranking(
+    ranking: Callable[..., Any],
+) -> None:
+    assert ranking(POSITIVE, SCORES, np.arange(10)) == ranking(POSITIVE, SCORES)
+
+
+def test_costs_of_crops_are_no_surer_than_those_of_pictures() -> None:
+    costs = photo_costs(POSITIVE, FLAGGED, 5.0, 2.0)
+    one, many = cost_per_100(costs, (0, 5)), cost_per_100(repeated(costs), (0, 5), CROPS)
+    assert many["estimate"] == pytest.approx(one["estimate"])
+    assert many["high"] - many["low"] == pytest.approx(one["high"] - one["low"], rel=0.25)
+    unaware = cost_per_100(repeated(costs), (0, 5))
+    assert many["high"] - many["low"] > 1.5 * (unaware["high"] - unaware["low"])
+    assert cost_per_100(costs, (0, 5), np.arange(10)) == one

@@ -5,8 +5,6 @@ import pytest
 
 from tl_keras.evaluation.variation import (
     decompose,
-    design_effect,
-    resample_groups,
     resample_images,
     resample_seed_shifts,
 )
@@ -52,34 +50,8 @@ def test_seed_shifts_without_residual_are_student_t() -> None:
     assert np.quantile(shifts, 0.975) == pytest.approx(4.303 * 0.25 / 3**0.5, rel=0.03)
 
 
-def test_groups_that_answer_as_one_have_the_size_of_a_group_as_effect() -> None:
-    values = np.repeat([1.0, 0.0, 1.0, 1.0], 5)[np.newaxis]
-    # together (5 * 1/4)**2 * 3 + (5 * 3/4)**2 = 18.75 * 4/3; alone 15/4 * 20/19
-    assert design_effect(values, np.arange(20) // 5) == pytest.approx(25 / (15 / 4 * 20 / 19))
-
-
-def test_groups_as_different_as_images_have_no_effect() -> None:
-    values = np.tile([1.0, 0.0], 10)[np.newaxis]
-    assert design_effect(values, np.arange(20) // 2) == 1
-    assert design_effect(values, np.zeros(20, int)) == 1
-    assert design_effect(np.ones((3, 20)), np.arange(20) // 2) == 1
-
-
-def test_resampled_groups_have_the_mean_of_the_images() -> None:
-    values = np.array([[1, 1, 1, 1, 0, 0, 0, 1, 0, 0.0]])
-    groups = np.array([0, 0, 0, 0, 1, 1, 1, 2, 3, 3])
-    draws = resample_groups(values, groups, (0, 1), 1e-6, 20_000, np.random.default_rng(0))
-    assert draws.mean() == pytest.approx(0.5, abs=0.03)
-    assert draws.min() >= 0
-    assert draws.max() <= 1
-
-
-def test_resampled_groups_of_one_image_are_resampled_images() -> None:
-    settings = ((0.0, 1.0), 0.5, 20_000)
-    alone = resample_images(VALUES, *settings, np.random.default_rng(0))
-    grouped = resample_groups(VALUES, np.arange(4), *settings, np.random.default_rng(0))
-    np.testing.assert_allclose(
-        np.quantile(grouped, [0.025, 0.5, 0.975]),
-        np.quantile(alone, [0.025, 0.5, 0.975]),
-        atol=0.02,
-    )
+def test_images_that_count_as_fewer_vary_as_fewer_do() -> None:
+    values, settings = np.repeat(VALUES[:1], 5, axis=1), ((0.0, 1.0), 0.5, 40_000)
+    draws = resample_images(values, *settings, np.random.default_rng(0), size=4)
+    # Beta(2.5, 2.5) again, though there are 20 of them
+    assert draws.var() == pytest.approx(1 / 24, rel=0.03)

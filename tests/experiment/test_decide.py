@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tl_keras.errors import ConfigError
 from tl_keras.evaluation.calibration import calibrate
@@ -170,3 +171,60 @@ def test_unequal_classes_weigh_by_their_shares(
     assert stored["rule"]["class_factors"] == pytest.approx([4 / 3, 2 / 3])
     assert stored["rule"]["positive"] == ["blue"]
     assert stored["positive_reason"].startswith("of two classes, it is the rarer one")
+
+
+@pytest.fixture(scope="module")
+def of_parts(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
+    """An experiment with ten shots of each part; 60 of them, of 6 parts, are tested: all right."""
+    folder, rng = tmp_path_factory.mktemp("parts"), np.random.default_rng(0)
+    for label, colour in {"bad": (220, 40, 40), "good": (40, 40, 220)}.items():
+        (folder / label).mkdir()
+        for number in range(60):
+            pixels = np.array(colour) + rng.integers(-30, 30, (36, 36, 3))
+            picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+            picture.save(folder / label / f"{number // 10}-{number % 10}.png")
+    data = {
+        "folder": folder,
+        "group_pattern": "^([a-z]+/[0-9]+)-",
+        "test_fraction": 0.5,
+        "train_per_class": 10,
+        "validation_per_class": 10,
+    }
+    results = tmp_path_factory.mktemp("of_parts")
+    keys = {"data": data, "decision": {}, "seeds": 1, "export": True, "export_targets": ["litert"]}
+    return run_experiment(configure(results, **keys))
+
+
+def test_shots_of_one_part_count_as_few_in_a_decision(of_parts: ExperimentResult) -> None:
+    test = record(of_parts)["test"]
+    of_all = test["review"]["accuracy_of_all"]
+    assert (of_all["estimate"], of_all["n"], of_all["groups"], test["groups"]) == (1, 60, 6, 6)
+    # six of six by Wilson, where sixty of sixty would be 0.940
+    assert (of_all["low"], of_all["high"]) == (pytest.approx(0.6097, abs=1e-4), 1)
+    # three of three
+    assert test["recall"]["low"] == pytest.approx(0.4385, abs=1e-4)
+    assert test["cost_per_100"]["rule"]["high"] > 15
+    bins = pd.read_csv(of_parts.folder / "calibration.csv")
+    assert bins["accuracy_low"].max() < 0.62
+
+
+def test_one_model_has_one_interval_wherever_it_stands(of_parts: ExperimentResult) -> None:
+    decision = record(of_parts)["test"]["review"]["accuracy_of_all"]
+    expected = decision["low"], decision["high"]
+    assert of_parts.export is not None
+    card = json.loads((of_parts.export / "assets.extra" / "model_card.json").read_text())
+    interval = card["metrics"]["accuracy_interval"]
+    assert (interval["low"], interval["high"]) == expected
+    # with one seed the method is the model
+    for table in ("exports", "summary"):
+        for row in pd.read_csv(of_parts.folder / f"{table}.csv").to_dict("records"):
+            bounds = row["test_accuracy_low"], row["test_accuracy_high"]
+            assert bounds == pytest.approx(expected, abs=1e-12)
+            assert row["interval_method"] == interval["method"]
+
+
+def test_a_decision_says_how_many_parts_it_rests_on(of_parts: ExperimentResult) -> None:
+    stored = record(of_parts)
+    uses = of_parts.splits[of_parts.splits["part"] == "validation"]
+    parts = uses["image_id"].str.split("-").str[0].nunique()
+    assert stored["validation_groups"] == parts < stored["validation_images"]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tl_keras.errors import ResultsError
+from tl_keras.evaluation.intervals import BOOTSTRAP_SEEDS_AND_IMAGES, IN_GROUPS
 from tl_keras.reporting.comparison_page import Choice, comparison, difference, write_comparison
 from tl_keras.results.finished import Results
 
@@ -24,7 +25,7 @@ def test_the_same_photos_are_compared_in_pairs(finish: Finish) -> None:
     best, frozen = choices(finish("best"), finish("frozen", **FROZEN))
     found = difference(best, frozen)
     assert found.estimate == pytest.approx(0.15)
-    assert found.method == "bootstrap over seeds and test images"
+    assert found.method == BOOTSTRAP_SEEDS_AND_IMAGES
     (sentence,) = comparison([best, frozen])["sentences"]
     assert sentence.startswith(
         "best: fine-tuning (2 blocks) is better than frozen: feature extraction by 15.0 points"
@@ -39,7 +40,7 @@ def test_groups_of_photos_are_drawn_together(finish: Finish) -> None:
         images["group"] = np.arange(len(images)) // 4
         images.to_csv(folder / "images.csv", index=False)
     found = difference(*choices(*folders))
-    assert found.method == "bootstrap over seeds and groups of test images"
+    assert found.method == BOOTSTRAP_SEEDS_AND_IMAGES + IN_GROUPS
 
 
 def test_other_photos_are_compared_by_their_intervals(finish: Finish) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tl_keras.errors import ExportError
+from tl_keras.evaluation.intervals import IN_GROUPS, WILSON
 from tl_keras.serving import measure
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
 from tl_keras.serving.runtime import Runtime
@@ -122,3 +123,11 @@ def test_table_has_its_columns_in_order_and_their_types(saved_model: Path) -> No
     assert list(table.columns[-2:]) == ["milliseconds_batch_1", "milliseconds_batch_32"]
     assert table.dtypes.equals(exports_table([]).dtypes)
     assert (table["milliseconds_batch_32"] > 0).all()
+
+
+def test_photos_of_one_group_count_as_few(saved_model: Path) -> None:
+    row = measure_saved_model(saved_model, PIXELS, LABELS, EXPECTED, np.array([0, 1, 1, 2, 0]))
+    assert row["test_accuracy"] == pytest.approx(0.8)
+    # of three groups rather than five photos
+    assert float(str(row["test_accuracy_low"])) < 0.3
+    assert row["interval_method"] == WILSON + IN_GROUPS

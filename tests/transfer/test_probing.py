@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -239,3 +240,32 @@ def test_out_of_fold_says_something_of_every_image_part_by_part(
 def test_out_of_fold_cannot_say_anything_of_one_group() -> None:
     labels, features = np.arange(12) % 2, np.zeros((12, 3), np.float32)
     assert probing.out_of_fold([("block", features)], labels, labels) is None
+
+
+def test_crops_of_a_picture_make_no_probe_surer() -> None:
+    values, labels = two_clouds(40, 4, distance=3.0)
+    blocks = [("low", values), ("high", values[:, ::-1] * 0.5 + values)]
+    pictures = np.arange(40)
+    one = cross_validate(blocks, labels, pictures, repeats=1)
+    crops = [(name, features.repeat(5, axis=0)) for name, features in blocks]
+    many, unaware = (
+        cross_validate(crops, labels.repeat(5), groups, repeats=1)
+        for groups in (pictures.repeat(5), np.arange(200))
+    )
+    widths = [table["accuracy_high"] - table["accuracy_low"] for table in (one, many, unaware)]
+    assert (widths[1] > 0.9 * widths[0]).all()
+    assert (widths[1] > 1.5 * widths[2]).all()
+    worse = many["excess"] > 0
+    assert (many["excess_se"][worse] > 1.5 * unaware["excess_se"][unaware["excess"] > 0]).all()
+
+
+def test_groups_of_one_image_change_no_probe() -> None:
+    values, labels = two_clouds(40, 4, distance=3.0)
+    one, other = (
+        cross_validate([("only", values)], labels, groups)
+        for groups in (np.arange(40), np.arange(40) + 7)
+    )
+    pd.testing.assert_frame_equal(one, other)
+    accuracy, low = one[["accuracy", "accuracy_low"]].to_numpy()[0]
+    known = binomtest(round(40 * accuracy), 40).proportion_ci(method="wilson")
+    assert low == known.low

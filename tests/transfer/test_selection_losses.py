@@ -54,3 +54,34 @@ def test_a_single_image_has_no_other_to_choose_by() -> None:
 def test_the_same_losses_give_the_same() -> None:
     losses = np.random.default_rng(1).random((5, 9))
     np.testing.assert_array_equal(cross_fitted_losses(losses), cross_fitted_losses(losses))
+
+
+def test_images_of_one_group_lie_in_one_half() -> None:
+    """Two groups: each is read where the other is best, however the images are ordered."""
+    losses = np.array([[0.0, 5.0, 0.0, 5.0], [7.0, 1.0, 7.0, 1.0]])
+    groups = np.array(["b", "a", "b", "a"])
+    assert cross_fitted_losses(losses, groups).tolist() == [7.0, 5.0, 7.0, 5.0]
+
+
+def test_copies_of_images_gain_nothing_by_choosing_for_each_other() -> None:
+    rng = np.random.default_rng(0)
+    alone, copied, unaware = [], [], []
+    for _ in range(100):
+        losses = rng.exponential(1.0, (50, 10))
+        alone.append(cross_fitted_losses(losses).mean())
+        three = losses.repeat(3, axis=1)
+        copied.append(cross_fitted_losses(three, np.repeat(np.arange(10), 3)).mean())
+        unaware.append(cross_fitted_losses(three).mean())
+    assert np.mean(copied) == pytest.approx(np.mean(alone), abs=1e-9)
+    assert np.mean(unaware) < 0.8 * np.mean(copied)
+
+
+def test_groups_of_one_image_change_nothing() -> None:
+    losses = np.random.default_rng(1).random((5, 9))
+    named = np.array(list("qwertyuio"))
+    np.testing.assert_array_equal(cross_fitted_losses(losses, named), cross_fitted_losses(losses))
+
+
+def test_a_single_group_has_no_other_to_choose_by() -> None:
+    losses = np.array([[0.5, 0.1], [0.25, 0.2], [0.75, 0.9]])
+    assert cross_fitted_losses(losses, np.zeros(2)).tolist() == [0.25, 0.2]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from tl_keras.evaluation.dependence import effective_groups, effective_size, shared_groups
 from tl_keras.evaluation.figures import proportion
 from tl_keras.evaluation.metrics import SMALLEST_PROBABILITY, cross_entropies
 from tl_keras.evaluation.pooled_predictions import HeldOut
@@ -49,12 +50,14 @@ def calibrate(
 def fit_temperature(held_out: HeldOut, class_factors: NDArray[np.float64] | None = None) -> float:
     """The temperature with the least cross-entropy on held-out images.
 
-    The logarithm has a normal prior around 0 with deviation `PRIOR_DEVIATION`.
+    The logarithm has a normal prior around 0 with deviation `PRIOR_DEVIATION`. Images of groups
+    count as many as tell as much about how often the model is right.
     """
+    evidence = _evidence(held_out)
 
     def objective(log_temperature: float) -> float:
         losses = _losses(held_out, log_temperature, class_factors)
-        return float(held_out.weights @ losses) + _penalty(log_temperature)
+        return float(evidence @ losses) + _penalty(log_temperature)
 
     found = minimize_scalar(objective, bounds=_BOUNDS, method="bounded")
     return float(np.exp(found.x))
@@ -68,8 +71,9 @@ def temperature_draws(
     The posterior distribution of the logarithm on a grid: with 30 images a bootstrap of the fit,
     which the prior holds back, is too sure of itself.
     """
+    evidence = _evidence(held_out)
     objective = np.array(
-        [held_out.weights @ _losses(held_out, x, class_factors) + _penalty(x) for x in _GRID]
+        [evidence @ _losses(held_out, x, class_factors) + _penalty(x) for x in _GRID]
     )
     density = np.exp(objective.min() - objective)
     below = np.cumsum(density) - density / 2
@@ -86,7 +90,7 @@ class CalibrationScores:
             confidence and accuracy over bins of equally many images, 0..1. Few images make it too
             large, however good the probabilities are.
         ece_if_calibrated: what it would be on average, with as many images, if the probabilities
-            were exactly right; by simulation.
+            were exactly right; by simulation, in which images of a group are as alike as here.
         ece_if_calibrated_high: 95% of such simulations stay below: a larger `ece` is a sign of
             wrong probabilities.
         cross_entropy: nats.
@@ -114,6 +118,7 @@ def calibration_scores(
     answers: NDArray[np.integer],
     simulations: int = 1000,
     seed: int = 0,
+    groups: NDArray[np.integer] | None = None,
 ) -> CalibrationScores:
     """Scores of probabilities on images that did not fit them.
 
@@ -123,14 +128,18 @@ def calibration_scores(
         answers: int (n,), the class that is answered; its probability is the confidence.
         simulations: Of a calibrated model.
         seed: Of the simulations.
+        groups: int (n,), the group of each; None where each is its own.
     """
     rows = np.arange(len(labels))
-    confidence = probabilities[rows, answers]
-    draws = np.random.default_rng(seed).random((simulations, len(labels))) < confidence
-    simulated = calibration_error(confidence, draws)
+    confidence, right = probabilities[rows, answers], answers == labels
+    generator, together = np.random.default_rng(seed), shared_groups(groups, len(labels))
+    draws = generator.random((simulations, len(labels)))
+    if together is not None:
+        draws = _alike(draws, together, right, confidence, generator)
+    simulated = calibration_error(confidence, draws < confidence)
     truth = np.eye(probabilities.shape[1])[labels]
     return CalibrationScores(
-        ece=float(calibration_error(confidence, (answers == labels)[np.newaxis])[0]),
+        ece=float(calibration_error(confidence, right[np.newaxis])[0]),
         ece_if_calibrated=float(simulated.mean()),
         ece_if_calibrated_high=float(np.quantile(simulated, 0.95)),
         cross_entropy=float(cross_entropies(labels, probabilities).mean()),
@@ -159,6 +168,7 @@ def reliability_table(
     labels: NDArray[np.integer],
     probabilities: NDArray[np.float64],
     answers: NDArray[np.integer],
+    groups: NDArray[np.integer] | None = None,
 ) -> pd.DataFrame:
     """What the confidence promises and what is right, per bin of equally many images.
 
@@ -166,16 +176,18 @@ def reliability_table(
         labels: int (n,), n at least 1.
         probabilities: (n, classes).
         answers: int (n,), the class that is answered.
+        groups: As of `calibration_scores`.
 
     Returns:
         Columns `bin` (from 1, rising), `count`, `confidence` (mean), `accuracy`, `accuracy_low`,
-        `accuracy_high` (95% Wilson).
+        `accuracy_high` (that of a `proportion`).
     """
     confidence = probabilities[np.arange(len(labels)), answers]
     order = np.argsort(confidence, kind="stable")
     rows = []
     for number, part in enumerate(np.split(order, bin_starts(len(order))[1:]), start=1):
-        right = proportion((answers == labels)[part]) or {}
+        own = None if groups is None else groups[part]
+        right = proportion((answers == labels)[part], own) or {}
         rows.append(
             {
                 "bin": number,
@@ -187,6 +199,29 @@ def reliability_table(
             }
         )
     return pd.DataFrame(rows)
+
+
+def _alike(
+    draws: NDArray[np.float64],
+    groups: NDArray[np.integer],
+    right: NDArray[np.bool_],
+    confidence: NDArray[np.float64],
+    generator: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Uniform draws (simulations, n), as alike within groups as `right - confidence`, (n,), is."""
+    _, number = np.unique(groups, return_inverse=True)
+    count, promised = len(groups), float(confidence.mean())
+    effect = count / effective_size(right - confidence, groups, (-promised, 1 - promised))
+    usual_size = count / effective_groups(np.bincount(number).astype(np.float64))
+    correlation = np.clip((effect - 1) / (usual_size - 1), 0, 1)
+    shared = generator.random((len(draws), number.max() + 1))[:, number]
+    # two images take the same draw with a probability that is their correlation
+    takes = generator.random(draws.shape) < correlation**0.5
+    return np.where(takes, shared, draws)
+
+
+def _evidence(held_out: HeldOut) -> NDArray[np.float64]:
+    return held_out.evidence(held_out.probabilities.argmax(axis=1) == held_out.labels)
 
 
 def _log_calibrated(

@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
+from tl_keras.evaluation.dependence import design_effect
 from tl_keras.evaluation.fold_intervals import (
     FoldScores,
     corrected_variance,
     paired_fold_values,
 )
 from tl_keras.evaluation.intervals import Interval, paired_values
-from tl_keras.evaluation.variation import Variation, decompose, design_effect
+from tl_keras.evaluation.variation import Variation, decompose
 
 MOST_IMAGES = 1_000_000
 MOST_SEEDS = 1_000

@@ -5,7 +5,7 @@ than their own divided by their number. Nadeau and Bengio (2003), "Inference for
 generalization error", add what they share, test images over training images, and Bouckaert and
 Frank (2004) take that to repeated cross-validation. Where accuracies are near 1, folds agree by
 chance and their variance says too little; so an interval is never narrower than one for the
-images alone, counted once.
+images alone, counted once, and as fewer where groups of them are alike.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
-from tl_keras.evaluation.intervals import Interval, check_level
+from tl_keras.evaluation.dependence import effective_size, shared_groups
+from tl_keras.evaluation.intervals import (
+    IN_GROUPS,
+    Interval,
+    check_level,
+    share_interval,
+    wilson_interval,
+)
 from tl_keras.evaluation.variation import resample_images
 
 CORRECTED_T = "corrected resampled t over folds, at least the interval of the images alone"
@@ -32,12 +38,14 @@ class FoldScores:
         images: Per run int (test images,): which images they are.
         folds: Of each division, at least 2.
         training_images: Training and validation images of a run, the mean.
+        groups: Per run int (test images,), the group of each; None where each is its own.
     """
 
     correct: Sequence[NDArray[np.bool_]]
     images: Sequence[NDArray[np.integer]]
     folds: int
     training_images: int
+    groups: Sequence[NDArray[np.integer]] | None = None
 
     def __post_init__(self) -> None:
         if len(self.correct) != len(self.images) or len(self.correct) < 2 or self.folds < 2:
@@ -69,14 +77,16 @@ def fold_accuracy_interval(scores: FoldScores, level: float = 0.95) -> Interval:
     check_level(level)
     values = [right.astype(np.float64) for right in scores.correct]
     estimate, low, high = _corrected_t(values, scores.folds, level)
-    by_image = _by_image(values, scores.images)
-    # the score interval of Wilson (1927) takes whole numbers; repeats make halves
-    hits = by_image.sum()
-    bounds = [
-        binomtest(int(count), len(by_image)).proportion_ci(level, method="wilson")
-        for count in (np.floor(hits), np.ceil(hits))
-    ]
-    low, high = min(low, float(bounds[0].low)), max(high, float(bounds[1].high))
+    by_image, groups = _by_image(values, scores.images), _groups_of_images(scores)
+    alone = share_interval(by_image, groups, level)
+    if groups is None:
+        # of whole images, a little wider: repeats make halves
+        counts, size = (np.floor(by_image.sum()), np.ceil(by_image.sum())), len(by_image)
+        (low_of_less, _), (_, high_of_more) = (
+            wilson_interval(float(count) / size, size, level) for count in counts
+        )
+        alone = low_of_less, high_of_more
+    low, high = min(low, alone[0]), max(high, alone[1])
     return _interval(scores, estimate, max(low, 0.0), min(high, 1.0), level)
 
 
@@ -94,9 +104,10 @@ def fold_difference(a: FoldScores, b: FoldScores, level: float = 0.95) -> Interv
     check_level(level)
     values = paired_fold_values(a, b)
     estimate, low, high = _corrected_t(values, a.folds, level)
-    by_image = _by_image(values, a.images)[np.newaxis]
+    by_image, extremes = _by_image(values, a.images), (-1.0, 1.0)
+    size = effective_size(by_image, _groups_of_images(a), extremes)
     generator = np.random.default_rng(_SEED)
-    draws = resample_images(by_image, (-1.0, 1.0), 1.0, _RESAMPLES, generator)
+    draws = resample_images(by_image[np.newaxis], extremes, 1.0, _RESAMPLES, generator, size)
     bounds = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     low, high = min(low, float(bounds[0])), max(high, float(bounds[1]))
     return _interval(a, estimate, max(low, -1.0), min(high, 1.0), level)
@@ -148,6 +159,14 @@ def _by_image(
     return np.asarray(sums / np.bincount(number))
 
 
+def _groups_of_images(scores: FoldScores) -> NDArray[np.integer] | None:
+    """Of every different image, `(images,)`; None where none shares its own."""
+    if scores.groups is None:
+        return None
+    _, first = np.unique(np.concatenate(scores.images), return_index=True)
+    return shared_groups(np.concatenate(scores.groups)[first], len(first))
+
+
 def _interval(
     scores: FoldScores, estimate: float, low: float, high: float, level: float
 ) -> Interval:
@@ -158,7 +177,7 @@ def _interval(
         high=max(high, estimate),
         n_seeds=len(scores.correct),
         n_images=len(np.unique(np.concatenate(scores.images))),
-        method=CORRECTED_T,
+        method=CORRECTED_T if _groups_of_images(scores) is None else CORRECTED_T + IN_GROUPS,
         level=level,
         folds=scores.folds,
         training_images=scores.training_images,

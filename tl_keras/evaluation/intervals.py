@@ -5,25 +5,22 @@ is about that trained model on new test images; with several it is about the met
 of training images (from the same source), a new initialisation and new test images.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.special import ndtri
 
-from tl_keras.evaluation.variation import (
-    decompose,
-    resample_groups,
-    resample_images,
-    resample_seed_shifts,
-)
+from tl_keras.evaluation.dependence import effective_size, shared_groups
+from tl_keras.evaluation.variation import decompose, resample_images, resample_seed_shifts
 
 WILSON = "Wilson score"
 BOOTSTRAP_SEEDS_AND_IMAGES = "bootstrap over seeds and test images"
 BOOTSTRAP_IMAGES = "bootstrap over test images"
 SQUARE_AND_ADD = "intervals of both, joined by their squares"
-BOOTSTRAP_SEEDS_AND_GROUPS = "bootstrap over seeds and groups of test images"
-BOOTSTRAP_GROUPS = "bootstrap over groups of test images"
+# After any of them, where images share groups.
+IN_GROUPS = ", counted as fewer where groups of them are alike"
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def accuracy_interval(
     together (`tl_keras.evaluation.variation`), with the seeds' part added on the arcsine scale,
     because accuracies near 1 vary more downwards than upwards. Images of one group (crops of one
     picture, photos of one part) tell less than as many of different groups: where groups have
-    several, whole groups are resampled, with one seed too.
+    several, the images count as fewer (`tl_keras.evaluation.dependence`), with one seed too.
 
     Args:
         correct: `(seeds, images)`, the same images in every row, at least 2.
@@ -97,22 +94,56 @@ def accuracy_interval(
     """
     _check(correct, level)
     n_seeds, n_images = correct.shape
-    together = _shared(groups, n_images)
-    if n_seeds == 1 and together is None:
-        hits = int(correct.sum())
-        wilson = binomtest(hits, n_images).proportion_ci(level, method="wilson")
-        low, high = float(wilson.low), float(wilson.high)
-        return Interval(hits / n_images, low, high, 1, n_images, WILSON, level)
+    together = shared_groups(groups, n_images)
+    if n_seeds == 1:
+        low, high = share_interval(correct[0], together, level)
+        hits, method = int(correct.sum()), _method(WILSON, together)
+        return Interval(hits / n_images, low, high, 1, n_images, method, level)
     values = correct.astype(np.float64)
-    variation = decompose(values)
+    variation, size = decompose(values), effective_size(values.mean(axis=0), together)
     generator = np.random.default_rng(seed)
-    image_draws = _resampled(values, together, (0.0, 1.0), 0.5, resamples, generator)
+    image_draws = resample_images(values, (0.0, 1.0), 0.5, resamples, generator, size)
     shifts = resample_seed_shifts(variation, resamples, generator)
     # half an unseen image either way, as above, so that the scale is finite at 0 and 1
-    centre = (variation.mean * n_images + 0.5) / (n_images + 1)
+    centre = (variation.mean * size + 0.5) / (size + 1)
     angles = np.arcsin(np.sqrt(image_draws)) + shifts / (2 * np.sqrt(centre * (1 - centre)))
     draws = np.sin(np.clip(angles, 0, np.pi / 2)) ** 2
-    return _from_draws(variation.mean, draws, correct, _method(n_seeds, together), level)
+    method = _method(BOOTSTRAP_SEEDS_AND_IMAGES, together)
+    return _from_draws(variation.mean, draws, correct, method, level)
+
+
+def share_interval(
+    values: NDArray[np.floating] | NDArray[np.bool_],
+    groups: NDArray[np.integer] | None = None,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """The score interval of Wilson for the mean of what each image is worth, such as right or not.
+
+    Args:
+        values: `(images,)`, 0..1, at least one.
+        groups: As for `accuracy_interval`.
+        level: Between 0 and 1.
+
+    Raises:
+        ValueError: The groups are not those of the images.
+    """
+    size = effective_size(values, shared_groups(groups, len(values)))
+    return wilson_interval(float(values.mean()), size, level)
+
+
+def wilson_interval(share: float, size: float, level: float = 0.95) -> tuple[float, float]:
+    """The score interval of Wilson (1927) for a share.
+
+    Args:
+        share: 0..1.
+        size: What it is of, above 0; need not be whole.
+        level: Between 0 and 1.
+    """
+    z = float(ndtri(0.5 + 0.5 * level))
+    whole = 2 * (size + z**2)
+    centre = (2 * size * share + z**2) / whole
+    half = z / whole * math.sqrt(4 * size * share * (1 - share) + z**2)
+    return 0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half
 
 
 def paired_difference(
@@ -148,10 +179,12 @@ def paired_difference(
     n_seeds = len(values)
     generator = np.random.default_rng(seed)
     variation = decompose(values)
-    together = _shared(groups, values.shape[1])
-    image_draws = _resampled(values, together, (-1.0, 1.0), 1 / n_seeds, resamples, generator)
+    together = shared_groups(groups, values.shape[1])
+    extremes = (-1.0, 1.0)
+    size = effective_size(values.mean(axis=0), together, extremes)
+    image_draws = resample_images(values, extremes, 1 / n_seeds, resamples, generator, size)
     draws = image_draws + resample_seed_shifts(variation, resamples, generator)
-    method = _method(n_seeds, together)
+    method = _method(BOOTSTRAP_IMAGES if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_IMAGES, together)
     return _from_draws(variation.mean, np.clip(draws, -1, 1), correct_a, method, level)
 
 
@@ -189,34 +222,8 @@ def paired_values(
     return correct_a.astype(np.float64) - correct_b
 
 
-def _shared(groups: NDArray[np.integer] | None, n_images: int) -> NDArray[np.integer] | None:
-    """The groups, if any image shares its own with another."""
-    if groups is None:
-        return None
-    if groups.shape != (n_images,):
-        raise ValueError(
-            f"groups must have a number per test image, {n_images}; got shape {groups.shape}."
-        )
-    return groups if len(np.unique(groups)) < n_images else None
-
-
-def _resampled(
-    values: NDArray[np.float64],
-    groups: NDArray[np.integer] | None,
-    unseen: tuple[float, float],
-    unseen_weight: float,
-    resamples: int,
-    generator: np.random.Generator,
-) -> NDArray[np.float64]:
-    if groups is None:
-        return resample_images(values, unseen, unseen_weight, resamples, generator)
-    return resample_groups(values, groups, unseen, unseen_weight, resamples, generator)
-
-
-def _method(n_seeds: int, groups: NDArray[np.integer] | None) -> str:
-    if groups is None:
-        return BOOTSTRAP_IMAGES if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_IMAGES
-    return BOOTSTRAP_GROUPS if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_GROUPS
+def _method(plain: str, groups: NDArray[np.integer] | None) -> str:
+    return plain if groups is None else plain + IN_GROUPS
 
 
 def _from_draws(

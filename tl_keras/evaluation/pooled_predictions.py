@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tl_keras.evaluation.dependence import effective_groups, effective_size
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -15,11 +17,14 @@ class Predictions:
         images: int (n,), which images: equal numbers are the same image.
         labels: int (n,), true class indices.
         probabilities: (n, classes), as the model gives them.
+        groups: int (n,), number of the group of each image, in all runs the same; None where each
+            is its own.
     """
 
     images: NDArray[np.integer]
     labels: NDArray[np.integer]
     probabilities: NDArray[np.floating]
+    groups: NDArray[np.integer] | None = None
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,14 @@ class HeldOut:
         images, labels, probabilities: as of `Predictions`; an image has a row per run.
         weights: float (n,), above 0: all rows of an image weigh as one image, classes weigh by
             their shares among the photos to come, and the sum is the number of images.
+        groups: int (n,), number of the group of each image; `images` where no two share one.
     """
 
     images: NDArray[np.integer]
     labels: NDArray[np.integer]
     probabilities: NDArray[np.float64]
     weights: NDArray[np.float64]
+    groups: NDArray[np.integer]
 
     @classmethod
     def pooled(cls, runs: Sequence[Predictions], class_shares: NDArray[np.float64]) -> "HeldOut":
@@ -53,24 +60,66 @@ class HeldOut:
         weights = 1 / count[image]
         per_class = np.bincount(labels, weights, minlength=len(class_shares))
         weights = weights * (class_shares / np.where(per_class > 0, per_class, 1))[labels]
-        return cls(images, labels, probabilities, weights * len(count) / weights.sum())
+        weights = weights * len(count) / weights.sum()
+        return cls(images, labels, probabilities, weights, _groups(runs, images))
 
     @property
     def n_images(self) -> int:
         """Different images."""
         return len(np.unique(self.images))
 
+    @property
+    def n_groups(self) -> int:
+        """Different groups of images."""
+        return len(np.unique(self.groups))
+
+    @property
+    def evenly_grouped(self) -> float:
+        """How many groups of one size would weigh as evenly: images where none shares a group."""
+        if self.n_groups == self.n_images:
+            return self.n_images
+        _, number = np.unique(self.groups, return_inverse=True)
+        return effective_groups(np.bincount(number, self.weights).astype(np.float64))
+
+    def evidence(self, values: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The weights, less where images of groups tell less, (n,).
+
+        Their sum is the `effective_size` of the images for the mean of `values`, bool (n,).
+        """
+        if self.n_groups == self.n_images:
+            return self.weights
+        _, first, image = np.unique(self.images, return_index=True, return_inverse=True)
+        weights = np.bincount(image, self.weights).astype(np.float64)
+        by_image = np.bincount(image, self.weights * values) / weights
+        size = effective_size(by_image, self.groups[first], weights=weights)
+        return np.asarray(self.weights * size / weights.sum())
+
     def part(self, rows: NDArray[np.bool_]) -> "HeldOut":
         """Some of the rows, bool (n,), with the weights that they have."""
         return HeldOut(
-            self.images[rows], self.labels[rows], self.probabilities[rows], self.weights[rows]
+            self.images[rows],
+            self.labels[rows],
+            self.probabilities[rows],
+            self.weights[rows],
+            self.groups[rows],
         )
 
     def resampled_weights(self, resamples: int, seed: int) -> NDArray[np.float64]:
-        """Weights of the Bayesian bootstrap (Rubin 1981) over images, (resamples, n).
+        """Weights of the Bayesian bootstrap (Rubin 1981) over groups of images, (resamples, n).
 
-        The rows of an image share their draw, because runs err on the same images.
+        The rows of a group share their draw, because runs err on the same images, and a model on
+        images that are alike.
         """
-        different, image = np.unique(self.images, return_inverse=True)
+        different, group = np.unique(self.groups, return_inverse=True)
         draws = np.random.default_rng(seed).dirichlet(np.ones(len(different)), resamples)
-        return np.asarray(draws[:, image] * len(different) * self.weights)
+        return np.asarray(draws[:, group] * len(different) * self.weights)
+
+
+def _groups(runs: Sequence[Predictions], images: NDArray[np.integer]) -> NDArray[np.integer]:
+    """The groups of all rows; the images themselves where none shares its group."""
+    known = [run.groups for run in runs if run.groups is not None]
+    if len(known) < len(runs):
+        return images
+    groups = np.concatenate(known)
+    alone = len(np.unique(groups)) == len(np.unique(images))
+    return images if alone else groups

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tl_keras.config.schema import DecisionConfig
 from tl_keras.evaluation.calibration import calibration_scores, reliability_table
 from tl_keras.evaluation.decision_rule import DecisionRule
-from tl_keras.evaluation.figures import proportion
+from tl_keras.evaluation.figures import number_of_groups, proportion
 from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 from tl_keras.evaluation.screening import (
     auroc,
@@ -45,7 +45,9 @@ class RuleFigures:
         the answer is the model's all the same.
         """
         return {
-            stage: calibration_scores(self.test.labels, probabilities, self._answers).as_dict()
+            stage: calibration_scores(
+                self.test.labels, probabilities, self._answers, groups=self.test.groups
+            ).as_dict()
             for stage, probabilities in self._stages().items()
         }
 
@@ -53,7 +55,9 @@ class RuleFigures:
         """As `calibration.csv`: `reliability_table` after a column `stage`."""
         tables = []
         for stage, probabilities in self._stages().items():
-            table = reliability_table(self.test.labels, probabilities, self._answers)
+            table = reliability_table(
+                self.test.labels, probabilities, self._answers, self.test.groups
+            )
             table.insert(0, "stage", stage)
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
@@ -85,18 +89,18 @@ class RuleFigures:
     def tested(self) -> dict[str, Any]:
         """Rates, costs, ranking and what the band of review leaves, as JSON types."""
         labels, probabilities = self.test.labels, self.test.probabilities
+        groups = self.test.groups
+        images = {"images": len(labels)} | number_of_groups(groups)
         if self.rule.threshold is None:
-            wrong = self._answers != labels
-            return {"images": len(labels), "review": self._reviewed(wrong)}
+            return images | {"review": self._reviewed(self._answers != labels)}
         positive = self.rule.is_positive[labels]
         flagged, score = self.rule.flagged(probabilities), self.rule.score(probabilities)
-        return {
-            "images": len(labels),
+        return images | {
             "positives": int(positive.sum()),
-            **rates(positive, flagged),
+            **rates(positive, flagged, groups),
             "cost_per_100": self._costs(positive, flagged),
-            "auroc": auroc(positive, score),
-            "average_precision": average_precision(positive, score),
+            "auroc": auroc(positive, score, groups),
+            "average_precision": average_precision(positive, score, groups),
             "review": self._reviewed(flagged != positive),
         }
 
@@ -116,12 +120,17 @@ class RuleFigures:
         }
 
     def _reviewed(self, wrong: NDArray[np.bool_]) -> dict[str, Any]:
-        looked = self.rule.reviewed(self.test.probabilities)
+        looked, groups = self.rule.reviewed(self.test.probabilities), self.test.groups
+        everything = np.ones_like(wrong)
+        shares = {
+            "share": (looked, everything),
+            "accuracy_of_all": (~wrong, everything),
+            "accuracy_of_rest": (~wrong, ~looked),
+            "errors_caught": (looked, wrong),
+        }
         return {
-            "share": proportion(looked),
-            "accuracy_of_all": proportion(~wrong),
-            "accuracy_of_rest": proportion(~wrong[~looked]),
-            "errors_caught": proportion(looked[wrong]),
+            name: proportion(hits[of], None if groups is None else groups[of])
+            for name, (hits, of) in shares.items()
         }
 
     def _costs(self, positive: NDArray[np.bool_], flagged: NDArray[np.bool_]) -> dict[str, Any]:
@@ -138,7 +147,8 @@ class RuleFigures:
         }
         most = max(float(costs[name].max()) for name in ("flag_all", "flag_none"))
         difference = costs["rule"] - costs["most_probable_class"]
+        groups = self.test.groups
         return {
-            **{name: cost_per_100(values, (0.0, most)) for name, values in costs.items()},
-            "rule_less_most_probable_class": cost_per_100(difference, (-most, most)),
+            **{name: cost_per_100(values, (0.0, most), groups) for name, values in costs.items()},
+            "rule_less_most_probable_class": cost_per_100(difference, (-most, most), groups),
         }

@@ -131,10 +131,12 @@ def _for_recall(
     """The highest threshold that keeps a recall."""
     rows = rule.is_positive[validation.labels]
     part, score = validation.part(rows), rule.score(validation.probabilities[rows])
-    # their sum is the number of different positive photos
-    weights = part.weights / part.weights.sum() * part.n_images
+    # their sum is the number of different positive photos, or of groups of them, which unlike
+    # photos of one group are exchangeable with that of a new photo
+    total = part.evenly_grouped
+    weights = part.weights / part.weights.sum() * total
     found = recall_threshold(score, weights, target)
-    scaled = resampled[:, rows] / resampled[:, rows].sum(axis=1, keepdims=True) * part.n_images
+    scaled = resampled[:, rows] / resampled[:, rows].sum(axis=1, keepdims=True) * total
     draws = [recall_threshold(score, row, target).threshold for row in scaled]
     interval = around(found.threshold, np.array(draws))
     return {
@@ -142,7 +144,8 @@ def _for_recall(
         "low": interval["low"],
         "high": interval["high"],
         "expected_recall": found.expected_recall,
-        "validation_positives": found.positives,
+        "validation_positives": part.n_images,
+        "validation_groups": part.n_groups,
         "positives_needed": found.positives_needed,
     }
 

@@ -37,7 +37,7 @@ class RecallThreshold:
     Attributes:
         threshold: A score; a photo with that score or more is flagged.
         expected_recall: At least this, on average over draws of validation photos.
-        positives: Validation photos of positive classes that it rests on.
+        positives: Validation photos of positive classes, or groups of them, that it rests on.
         positives_needed: As few would do for the recall asked for.
     """
 
@@ -54,13 +54,16 @@ def recall_threshold(
 
     With n positive photos and one new one, each is the k-th smallest with the same probability: a
     threshold at the k-th smallest score misses the new one with at most k / (n + 1) (split
-    conformal prediction, Vovk et al. 2005), so k is floor((n + 1) (1 - target)). With too few
+    conformal prediction, Vovk et al. 2005), so k is floor((n + 1) (1 - target)). Where photos come
+    in groups, it is the groups that are exchangeable with a new one, and n is their number (Dunn,
+    Wasserman and Ramdas 2023, "Distribution-free prediction sets for two-layer hierarchical
+    models"). With too few
     photos for k = 1 it is the smallest score all the same, and `expected_recall` says what that
     gives.
 
     Args:
         scores: (n,), of positive photos that fitted nothing, n at least 1.
-        weights: (n,), above 0; 1 for a photo that occurs once.
+        weights: (n,), above 0; 1 for a photo that occurs once, or for a whole group.
         target: 0..1 exclusive.
     """
     # in case 1 / (1 - target) is a rounding error above a whole number

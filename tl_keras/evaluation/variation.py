@@ -72,6 +72,7 @@ def resample_images(
     unseen_weight: float,
     resamples: int,
     generator: np.random.Generator,
+    size: float | None = None,
 ) -> NDArray[np.float64]:
     """Means of `values` `(seeds, images)` over resampled images, `(resamples,)`.
 
@@ -81,61 +82,16 @@ def resample_images(
         unseen_weight: Weight of an unseen image at each of them; a test image weighs 1.
         resamples: How many to draw.
         generator: Source of the random numbers.
+        size: As how many images of different groups these count; None is as many as they are.
     """
     # images with the same mean over seeds share a weight, so few weights are drawn
     levels, counts = np.unique(values.mean(axis=0), return_counts=True)
     levels = np.append(levels, unseen)
-    weights = np.append(counts.astype(np.float64), [unseen_weight] * 2)
+    share = 1.0 if size is None else size / values.shape[1]
+    weights = np.append(counts * share, [unseen_weight] * 2)
     shares = generator.dirichlet(weights, size=resamples)
     # not a matrix product: its threads cost more than so small a sum
     return (shares * levels).sum(axis=1)
-
-
-def resample_groups(
-    values: NDArray[np.float64],
-    groups: NDArray[np.integer],
-    unseen: tuple[float, float],
-    unseen_weight: float,
-    resamples: int,
-    generator: np.random.Generator,
-) -> NDArray[np.float64]:
-    """As `resample_images`, where images of one group are alike and so are drawn together.
-
-    Args:
-        values: Same images in every row.
-        groups: `(images,)`, number of the group of each, from 0.
-        unseen: The lowest and highest value that an image can have.
-        unseen_weight: Weight at each of them of an unseen group of mean size; a group weighs 1.
-        resamples: How many to draw.
-        generator: Source of the random numbers.
-    """
-    _, number = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(number).astype(np.float64)
-    sums = np.bincount(number, values.mean(axis=0))
-    sums = np.append(sums, np.array(unseen) * sizes.mean())
-    weights = np.append(np.ones(len(sizes)), [unseen_weight] * 2)
-    sizes = np.append(sizes, [sizes.mean()] * 2)
-    shares = generator.dirichlet(weights, size=resamples)
-    return np.asarray((shares * sums).sum(axis=1) / (shares * sizes).sum(axis=1))
-
-
-def design_effect(values: NDArray[np.float64], groups: NDArray[np.integer]) -> float:
-    """How many times the variance of the mean is that of as many images of different groups.
-
-    Kish (1965), "Survey Sampling"; at least 1, and 1 with a single group or without variance.
-
-    Args:
-        values: `(seeds, images)`.
-        groups: `(images,)`, number of the group of each.
-    """
-    _, number = np.unique(groups, return_inverse=True)
-    deviations = values.mean(axis=0) - values.mean()
-    n_groups, alone = number.max() + 1, np.sum(deviations**2)
-    if n_groups == 1 or alone == 0:
-        return 1.0
-    together = np.sum(np.bincount(number, deviations) ** 2) * n_groups / (n_groups - 1)
-    n_images = len(deviations)
-    return max(1.0, float(together / (alone * n_images / (n_images - 1))))
 
 
 def resample_seed_shifts(

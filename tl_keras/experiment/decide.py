@@ -51,13 +51,14 @@ def decide(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> dict[str, Any
         shares / _expected_shares(prepared, chosen),
         dict(zip(classes, labelled.tolist(), strict=True)),
     )
-    tested = Predictions(test, prepared.labels[test], store.test_probabilities(run_id))
+    tested = _predictions(prepared, test, store.test_probabilities(run_id))
     figures = RuleFigures(fitted.rule, config, tested)
     _write_tables(store, figures, validation)
     facts = {
         "run_id": run_id,
         "pooled_runs": [run.run_id for run in pool],
         "validation_images": validation.n_images,
+        "validation_groups": validation.n_groups,
         "asked": config.model_dump(mode="json"),
         **_facts(fitted, figures),
     }
@@ -108,7 +109,14 @@ def _validation(prepared: Prepared, run: FinishedRun, test: NDArray[np.integer])
     # where every run has a test split of its own, another run's validation may lie in this one
     free = ~np.isin(rows, test)
     probabilities = prepared.store.validation_probabilities(run.run_id)
-    return Predictions(rows[free], prepared.labels[rows[free]], probabilities[free])
+    return _predictions(prepared, rows[free], probabilities[free])
+
+
+def _predictions(
+    prepared: Prepared, rows: NDArray[np.integer], probabilities: NDArray[np.floating]
+) -> Predictions:
+    groups = pd.factorize(prepared.groups)[0]
+    return Predictions(rows, prepared.labels[rows], probabilities, groups[rows])
 
 
 def _expected_shares(prepared: Prepared, run: FinishedRun) -> NDArray[np.float64]:

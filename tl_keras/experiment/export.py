@@ -155,7 +155,12 @@ def _write_targets(
     """Rows of `exports.csv`: the SavedModel, and each target, written beside it."""
     pixels = prepared.bench.images.pixels
     training = _some(prepared.draw_of(chosen).train, CALIBRATION_IMAGES)
-    test = pixels[prepared.test_of(chosen)], evidence.labels, evidence.probabilities
+    test = (
+        pixels[prepared.test_of(chosen)],
+        evidence.labels,
+        evidence.probabilities,
+        evidence.groups,
+    )
     # its folder is named by the version only once it is published
     yield measure_saved_model(version, *test) | {"file": ""}
     for name in targets:

@@ -66,7 +66,7 @@ class Workbench:
             image_size=self.config.backbone.image_size,
             resize=self.config.data.resize,
         )
-        return LabelledImages(pixels, self.labels, len(self.table.classes))
+        return LabelledImages(pixels, self.labels, len(self.table.classes), self.groups)
 
     @cached_property
     def trainer(self) -> Trainer:

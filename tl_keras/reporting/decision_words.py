@@ -133,10 +133,12 @@ def _recall_remarks(facts: Facts) -> Iterator[str]:
     if needed is None:
         return
     if needed["expected_recall"] < asked:
+        have, groups = needed["validation_positives"], needed.get("validation_groups")
+        each = ", each of a group of its own" if groups not in (None, have) else ""
         yield (
-            f"A recall of {asked:.1%} needs {needed['positives_needed']} such validation photos; "
-            f"with {needed['validation_positives']} at least {needed['expected_recall']:.1%} can "
-            "be expected."
+            f"A recall of {asked:.1%} needs {needed['positives_needed']} such validation photos"
+            f"{each}; with {_counted(have, '', groups)} at least "
+            f"{needed['expected_recall']:.1%} can be expected."
         )
     if found is not None and found["high"] < asked:
         yield (
@@ -165,8 +167,8 @@ def _cost_remarks(facts: Facts) -> Iterator[str]:
 def _figures(facts: Facts) -> Iterator[list[str]]:
     before, after = facts["calibration"]["before"], facts["calibration"]["after"]
     test = facts["test"]
-    yield _row("temperature", facts["temperature"], f"{facts['validation_images']} val. photos")
-    photos = f"{after['n']} test photos"
+    yield _row("temperature", facts["temperature"], _validation(facts))
+    photos = _counted(after["n"], " test photos", test.get("groups"))
     yield ["calibration error, as the model says", f"{before['ece']:.3f}", "", photos]
     yield ["calibration error, calibrated", f"{after['ece']:.3f}", "", photos]
     yield [
@@ -186,16 +188,16 @@ def _figures(facts: Facts) -> Iterator[list[str]]:
 def _threshold_figures(facts: Facts) -> Iterator[list[str]]:
     threshold, test = facts["threshold"], facts["test"]
     yield ["threshold", f"{threshold['threshold']:.3g}", "", _reason(facts)]
-    photos = f"{facts['validation_images']} val. photos"
     yield _row(
-        "threshold that is cheapest on validation", threshold["cheapest_on_validation"], photos
+        "threshold that is cheapest on validation",
+        threshold["cheapest_on_validation"],
+        _validation(facts),
     )
     if threshold["for_recall"] is not None:
         needed = threshold["for_recall"]
         figure = {**needed, "estimate": needed["threshold"]}
-        yield _row(
-            "highest threshold for the recall", figure, f"{needed['validation_positives']} photos"
-        )
+        have = _counted(needed["validation_positives"], " photos", needed.get("validation_groups"))
+        yield _row("highest threshold for the recall", figure, have)
     yield _share_row(f"found, of {_meant(facts)}", test["recall"])
     yield _share_row("flagged, of the others", test["false_alarm_rate"])
     yield _share_row("precision of what is flagged", test["precision"])
@@ -205,7 +207,7 @@ def _threshold_figures(facts: Facts) -> Iterator[list[str]]:
         ("flag_all", "flagging all"),
         ("flag_none", "flagging none"),
     ):
-        of = f"{test['images']} test photos"
+        of = _counted(test["images"], " test photos", test.get("groups"))
         yield _row(f"cost per 100 photos, {words}", test["cost_per_100"][key], of)
 
 
@@ -217,7 +219,18 @@ def _share_row(what: str, figure: Facts | None) -> list[str]:
     if figure is None:
         return [what, "", "", "no photo"]
     interval = f"{figure['low']:.1%} to {figure['high']:.1%}"
-    return [what, f"{figure['estimate']:.1%}", interval, f"{figure['n']:.0f} test photos"]
+    of = _counted(figure["n"], " test photos", figure.get("groups"))
+    return [what, f"{figure['estimate']:.1%}", interval, of]
+
+
+def _validation(facts: Facts) -> str:
+    return _counted(facts["validation_images"], " val. photos", facts.get("validation_groups"))
+
+
+def _counted(photos: int, kind: str, groups: int | None) -> str:
+    """Photos, and how many groups they come in, where any is shared."""
+    where = "" if groups in (None, photos) else f" in {groups} group{'' if groups == 1 else 's'}"
+    return f"{photos}{kind}{where}"
 
 
 def how_to_apply(facts: Facts) -> list[str]:

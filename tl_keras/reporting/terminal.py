@@ -119,7 +119,7 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
     """
     swept = summary["train_per_class"].nunique() > 1
     unequal = bool((summary["test_class_ratio"] > UNEQUAL).any())
-    folded = bool((summary["interval_method"] == CORRECTED_T).any())
+    folded = bool(summary["interval_method"].str.startswith(CORRECTED_T).any())
     what = "held-out folds: mean" if folded else "the test split: mean over seeds"
     table = Table(title=f"Accuracy on {what} and 95% interval", show_edge=False)
     table.add_column("strategy")

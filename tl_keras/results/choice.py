@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tl_keras.evaluation.dependence import standard_error
 from tl_keras.results.tables import largest_size
 from tl_keras.results.test_results import by_strategy, strategy_name
 from tl_keras.strategy_table import STRATEGIES, with_trait
@@ -141,12 +142,8 @@ def _gain(
     ids = list(zip(pairs["run_id_x"], pairs["run_id_y"], strict=True))
     differences = np.concatenate([losses[a] - losses[b] for a, b in ids])
     group = pd.factorize(np.concatenate([groups[a] for a, _ in ids]))[0]
-    gain = float(differences.mean())
-    sums = np.bincount(group, weights=differences - gain)
-    if len(sums) == 1:
-        return gain, float("inf")
-    scale = len(sums) / (len(sums) - 1)
-    return gain, float(np.sqrt(scale * np.sum(sums**2))) / len(differences)
+    error = standard_error(differences, group)
+    return float(differences.mean()), float("inf") if np.isnan(error) else error
 
 
 def _sentence(words: str) -> str:

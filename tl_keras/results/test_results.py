@@ -135,6 +135,7 @@ class TestResults:
             [self.rows[run_id] for run_id in ordered],
             self.folds,
             round(used.mean()),
+            None if self.groups is None else [self.groups[self.rows[run_id]] for run_id in ordered],
         )
 
 

@@ -41,6 +41,7 @@ def measure_target(
     pixels: NDArray[np.uint8],
     labels: NDArray[np.integer],
     expected: NDArray[np.floating],
+    groups: NDArray[np.integer] | None = None,
 ) -> dict[str, object]:
     """Classify the test images with the runtime of a target alone, and compare.
 
@@ -50,6 +51,7 @@ def measure_target(
         pixels: (n, size, size, 3), the n test images, n at least 2.
         labels: (n,), their true class indices.
         expected: (n, classes), the trained model's probabilities for them.
+        groups: (n,), number of the group of each; None where each is its own.
 
     Returns:
         A row of `exports_table`.
@@ -60,7 +62,7 @@ def measure_target(
         ValueError: the arrays do not fit.
     """
     runtime = load_target(name, path)
-    return _measure(name, path, runtime, pixels, labels, expected, exact=is_exact(name))
+    return _measure(name, path, runtime, pixels, labels, expected, groups, exact=is_exact(name))
 
 
 def measure_saved_model(
@@ -68,6 +70,7 @@ def measure_saved_model(
     pixels: NDArray[np.uint8],
     labels: NDArray[np.integer],
     expected: NDArray[np.floating],
+    groups: NDArray[np.integer] | None = None,
 ) -> dict[str, object]:
     """The same of the signature `serving_images_uint8` of a SavedModel, by TensorFlow.
 
@@ -78,7 +81,7 @@ def measure_saved_model(
         ValueError: as in `measure_target`.
     """
     runtime = _load_saved_model(path)
-    return _measure("saved_model", path, runtime, pixels, labels, expected, exact=True)
+    return _measure("saved_model", path, runtime, pixels, labels, expected, groups, exact=True)
 
 
 def exports_table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
@@ -121,6 +124,7 @@ def _measure(
     pixels: NDArray[np.uint8],
     labels: NDArray[np.integer],
     expected: NDArray[np.floating],
+    groups: NDArray[np.integer] | None,
     *,
     exact: bool,
 ) -> dict[str, object]:
@@ -134,7 +138,7 @@ def _measure(
             f"difference of {difference:.3g} on {len(labels)} test images. Do not deploy it."
         )
     predicted = found.argmax(axis=1)
-    interval = accuracy_interval((predicted == labels)[None])
+    interval = accuracy_interval((predicted == labels)[None], groups=groups)
     return {
         "target": name,
         "file": path.name,

@@ -58,6 +58,19 @@ class Evidence:
         return accuracy_interval((self.predicted == self.labels)[np.newaxis], groups=self.groups)
 
     @property
+    def n_groups(self) -> int:
+        """Different groups of the test images."""
+        return len(self.labels) if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def photos(self) -> str:
+        """How many there are, such as "60 photos in 6 groups"."""
+        count, groups = f"{len(self.labels)} photos", self.n_groups
+        if groups == len(self.labels):
+            return count
+        return f"{count} in {groups} group{'' if groups == 1 else 's'}"
+
+    @property
     def per_class(self) -> pd.DataFrame:
         return per_class(self.labels, self.predicted, self.classes)
 
@@ -73,6 +86,7 @@ class Evidence:
         scores, accuracy = evaluate(self.labels, self.probabilities), self.accuracy
         return {
             "test_images": scores.n,
+            "test_groups": self.n_groups,
             "accuracy": scores.metrics["accuracy"],
             "accuracy_interval": {
                 "low": accuracy.low,
@@ -146,9 +160,9 @@ def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
         "The EXIF orientation of a photo is ignored, as it was in training: rotated photos are "
         "classified as they are stored."
     )
-    if accuracy.n_images < FEW_TEST_IMAGES:
+    if min(accuracy.n_images, evidence.n_groups) < FEW_TEST_IMAGES:
         yield (
-            f"Measured on {accuracy.n_images} photos: the accuracy on new ones lies between "
+            f"Measured on {evidence.photos}: the accuracy on new ones lies between "
             f"{accuracy.low:.1%} and {accuracy.high:.1%} with 95% confidence."
         )
     scores = evidence.per_class

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import ThreadpoolController
 
 from tl_keras.data.folds import stratified_folds
+from tl_keras.evaluation.dependence import shared_groups, standard_error
+from tl_keras.evaluation.intervals import share_interval, wilson_interval
 
 # Inverse strength of the L2 penalty on standardised features.
 PENALTY = 1.0
@@ -131,9 +132,10 @@ def cross_validate(
 
     Returns:
         A row per block: block, depth (1 is the block nearest the input), features, images, folds,
-        repeats, accuracy (mean over repeats) with its 95% Wilson interval for that many images
-        (accuracy_low, accuracy_high), cross_entropy (nats), by how much it exceeds that of the
-        best block (excess) with the standard error over images (excess_se), and the block's
+        repeats, accuracy (mean over repeats) with its 95% Wilson interval for that many images,
+        fewer where groups of them are alike (accuracy_low, accuracy_high), cross_entropy (nats),
+        by how much it exceeds that of the best block (excess) with the standard error over images
+        or groups of them (excess_se), and the block's
         weight in the average of probes (see `average_weights`). Two rows more, without a depth:
         `ALL_BLOCKS`, one probe on the features of all blocks side by side (Evci et al. 2022,
         Head2Toe, without its choice among features), and `AVERAGE`, a little optimistic because
@@ -146,17 +148,18 @@ def cross_validate(
     if not all(divisions):
         return pd.DataFrame()
     features = [values[rows] for _, values in blocks]
-    classes = int(labels.max()) + 1
+    classes, numbers = int(labels.max()) + 1, np.unique(groups, return_inverse=True)[1]
+    shared = shared_groups(numbers, len(labels))
     held_out = [_held_out(values, labels, divisions, classes) for values in features]
     table = pd.DataFrame(
         [
-            _row(name, predicted, labels) | {"depth": depth, "features": values.shape[1]}
+            _row(name, predicted, labels, shared) | {"depth": depth, "features": values.shape[1]}
             for depth, ((name, _), values, predicted) in enumerate(
                 zip(blocks, features, held_out, strict=True), 1
             )
         ]
     )
-    table = _with_excess(table, held_out, labels)
+    table = _with_excess(table, held_out, labels, shared)
     together = {
         ALL_BLOCKS: _held_out(np.concatenate(features, axis=1), labels, divisions, classes),
         AVERAGE: _log_softmax(np.tensordot(table["weight"], np.stack(held_out), axes=1)),
@@ -165,7 +168,7 @@ def cross_validate(
     read[AVERAGE] = table.loc[table["weight"] > 0, "features"].sum()
     more = pd.DataFrame(
         [
-            _row(name, predicted, labels) | {"features": read[name]}
+            _row(name, predicted, labels, shared) | {"features": read[name]}
             for name, predicted in together.items()
         ]
     )
@@ -285,25 +288,34 @@ def _losses(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return -predicted[:, np.arange(len(labels)), labels].mean(axis=0, dtype=np.float64)
 
 
-def _row(name: str, predicted: np.ndarray, labels: np.ndarray) -> dict[str, object]:
+def _row(
+    name: str, predicted: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
+) -> dict[str, object]:
     right = (predicted.argmax(axis=2) == labels).mean(axis=0)
-    interval = stats.binomtest(round(right.sum()), len(right)).proportion_ci(method="wilson")
+    low, high = share_interval(right, groups)
+    if groups is None:
+        # of whole images: repeats make halves
+        low, high = wilson_interval(round(right.sum()) / len(right), len(right))
     return {
         "block": name,
         "accuracy": float(right.mean()),
-        "accuracy_low": float(interval.low),
-        "accuracy_high": float(interval.high),
+        "accuracy_low": low,
+        "accuracy_high": high,
         "cross_entropy": float(_losses(predicted, labels).mean()),
     }
 
 
 def _with_excess(
-    table: pd.DataFrame, held_out: Sequence[np.ndarray], labels: np.ndarray
+    table: pd.DataFrame,
+    held_out: Sequence[np.ndarray],
+    labels: np.ndarray,
+    groups: np.ndarray | None,
 ) -> pd.DataFrame:
     """The table with each block's excess over the best one, and its weight in the average."""
     losses = np.stack([_losses(predicted, labels) for predicted in held_out])
     differences = losses - losses[losses.mean(axis=1).argmin()]
-    excess, error = differences.mean(axis=1), stats.sem(differences, axis=1)
+    excess = differences.mean(axis=1)
+    error = np.array([standard_error(values, groups) for values in differences])
     weights = table["depth"].to_numpy() * np.exp(-excess / NATS)
     weights = np.where(excess <= AVERAGED_WITHIN * error, weights, 0.0)
     weights = np.where(weights >= SMALLEST_SHARE * weights.max(), weights, 0.0)

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from tl_keras.config.schema import PhaseConfig
+from tl_keras.evaluation.dependence import standard_error
 from tl_keras.models.backbone import Depth
 from tl_keras.transfer.selection_losses import cross_fitted_losses
 
@@ -59,6 +59,7 @@ class Trained:
             happened first, and phase 1 is the time it took when it was first trained.
         unfrozen_layers: backbone layers with weights that the last phase trained.
         trainable_parameters: numbers that the last phase could change.
+        validation_groups: (validation images,), the group of each; None where each is its own.
     """
 
     recipe: Recipe
@@ -71,6 +72,7 @@ class Trained:
     phase_2_seconds: float
     unfrozen_layers: int
     trainable_parameters: int
+    validation_groups: np.ndarray | None = None
 
     @property
     def validation_loss(self) -> float:
@@ -79,13 +81,13 @@ class Trained:
 
     @property
     def validation_loss_se(self) -> float:
-        """Its standard error over the validation images; not a number where there is one."""
-        return float(stats.sem(self.validation_losses))
+        """Its `standard_error`; not a number with one image or group."""
+        return standard_error(self.validation_losses, self.validation_groups)
 
     @cached_property
     def selection_losses(self) -> np.ndarray:
         """What it is compared with others by: see `cross_fitted_losses`."""
-        return cross_fitted_losses(self.epoch_losses)
+        return cross_fitted_losses(self.epoch_losses, self.validation_groups)
 
     @property
     def validation_accuracy(self) -> float:

@@ -34,14 +34,20 @@ class LabelledImages:
         pixels: uint8 (n, size, size, 3), 0..255.
         class_indices: int (n,), 0..classes-1.
         classes: how many there are.
+        groups: (n,), the group of each; None where each is its own.
     """
 
     pixels: Rows
     class_indices: np.ndarray
     classes: int
+    groups: np.ndarray | None = None
 
     def one_hot(self, positions: np.ndarray) -> np.ndarray:
         return np.eye(self.classes, dtype=np.float32)[self.class_indices[positions]]
+
+    def groups_of(self, positions: np.ndarray) -> np.ndarray | None:
+        """Of these images, (k,); None where each is its own."""
+        return None if self.groups is None else self.groups[positions]
 
     def balancing_weights(self, positions: np.ndarray) -> np.ndarray:
         """float32 (k,) weights with mean 1 that give each class the same sum."""
@@ -127,6 +133,7 @@ class Trainer:
             phase_2_seconds=0.0,
             unfrozen_layers=0,
             trainable_parameters=sum(weight.size for weight in head_weights),
+            validation_groups=self.images.groups_of(draw.validation),
         )
         return frozen if recipe.unfrozen_blocks == 0 else self._fine_tune(frozen, draw, seed)
 
@@ -197,6 +204,7 @@ class Trainer:
             phase_2_seconds=time.perf_counter() - started,
             unfrozen_layers=_trained_layers(backbone),
             trainable_parameters=self._graph(recipe).trainable_parameters,
+            validation_groups=self.images.groups_of(draw.validation),
         )
 
     def _fit(

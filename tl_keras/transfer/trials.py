@@ -18,7 +18,7 @@ class FoldScore:
     Attributes:
         epochs: trained, both phases together.
         validation_loss: mean cross-entropy on the fold's validation images.
-        validation_loss_se: its standard error over these images.
+        validation_loss_se: its standard error over these images, or over groups of them.
         validation_accuracy: of the same weights.
         trainable_parameters: numbers that the last phase could change.
         seconds: wall time.
@@ -57,7 +57,8 @@ class Trial:
         epochs: trained, both phases and all folds together.
         validation_loss: mean over folds of the cross-entropy of the weights kept; what the search
             minimises.
-        validation_loss_se: its standard error over the folds; over images where there is one fold.
+        validation_loss_se: its standard error over the folds; over images, or groups of them, where
+            there is one fold.
         validation_accuracy: mean over folds, of the same weights.
         trainable_parameters: numbers that the last phase could change.
         seconds: of all folds.
@@ -98,8 +99,8 @@ def within_one_se(trials: Sequence[Trial]) -> list[bool]:
     """Which trials have a loss at most one standard error above the least.
 
     The standard error is that of the trial with the least loss (Breiman et al. 1984,
-    "Classification and Regression Trees"); one that is no number, of a single image, is taken for
-    zero.
+    "Classification and Regression Trees"); one that is no number, of a single image or group, is
+    taken for zero.
     """
     best = min(trials, key=lambda trial: trial.validation_loss)
     error = 0.0 if math.isnan(best.validation_loss_se) else best.validation_loss_se
