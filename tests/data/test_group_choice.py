@@ -36,10 +36,22 @@ def test_sum_that_exists_is_found() -> None:
     assert counts[chosen].sum(axis=0).tolist() == [7, 6]
 
 
+def test_a_rare_class_counts_as_much_as_a_common_one() -> None:
+    # (18, 2) lacks a tenth of the first class, (20, 1) half of the second.
+    counts = np.array([[18, 2], [20, 1]])
+    assert choose_groups(counts, wish([20, 2]), 0).tolist() == [True, False]
+
+
 def test_at_least_goes_before_nearness() -> None:
     counts = np.array([[10], [10], [10]])
     chosen = choose_groups(counts, wish([1], at_least=1, leave=1), 0)
     assert np.count_nonzero(chosen) == 1
+
+
+def test_images_are_left_behind() -> None:
+    counts = np.array([[5], [5], [1]])
+    chosen = choose_groups(counts, wish([6], leave=6), 0)
+    assert counts[chosen].sum() == 5
 
 
 def test_groups_are_left_behind() -> None:
