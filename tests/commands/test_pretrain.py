@@ -15,7 +15,7 @@ import pytest
 from tl_keras.commands.pretrain import main, pretrain
 from tl_keras.pretraining.source_config import SourceConfig, read_source_config
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BUNDLED = ROOT / "tl_keras" / "models" / "bundled" / "mobilenetv2_procedural"
 CARD_KEYS = {
     *("name", "backbone", "alpha", "images", "classes", "image_size", "channels", "scaling"),

@@ -1,6 +1,7 @@
 """Choosing whole groups: near the wish, never against what must stay behind."""
 
 import numpy as np
+import pytest
 
 from tl_keras.data.group_choice import Wish, choose_groups, random_order
 
@@ -58,6 +59,13 @@ def test_groups_are_left_behind() -> None:
     counts = np.array([[10], [1], [1]])
     chosen = choose_groups(counts, wish([11], at_least=1, leave_groups=2), 0)
     assert np.count_nonzero(chosen) == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_groups_are_left_behind_though_at_least_so_many_images_are_chosen(seed: int) -> None:
+    counts = np.array([[3], [1], [1], [1]])
+    chosen = choose_groups(counts, wish([3], at_least=3, leave_groups=3), seed)
+    assert chosen.tolist() == [True, False, False, False]
 
 
 def test_impossible_wish_gives_what_lacks_least() -> None:

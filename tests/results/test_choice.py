@@ -215,3 +215,7 @@ def test_seeds_that_one_of_both_lacks_do_not_count() -> None:
     rows = [run("linear_probe", seed, [0.5, 0.6]) for seed in (0, 1)]
     choice = choose(*rows, run("fine_tuning", 1, [0.2, 0.3]), advice=PROBE)
     assert choice.overruled
+    # Of seed 1 alone the differences are 0.05 and 0: the mean is as large as its standard error.
+    rows = [run("linear_probe", 0, [0.9, 0.9]), run("linear_probe", 1, [0.25, 0.3])]
+    choice = choose(*rows, run("fine_tuning", 1, [0.2, 0.3]), advice=PROBE)
+    assert not choice.overruled
