@@ -10,6 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+pytestmark = pytest.mark.smoke
+
 ROOT = Path(__file__).parents[1]
 # Where the name of a distribution is not that of the package in it; pydantic pins its core.
 DISTRIBUTIONS = {
