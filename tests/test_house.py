@@ -14,6 +14,8 @@ import pytest
 
 import tl_keras
 
+pytestmark = pytest.mark.smoke
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tl_keras"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -124,6 +126,11 @@ def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
     drawers = {"common", "helper", "helpers", "misc", "util", "utils"}
     words = {word for path in MODULES for word in path.stem.split("_")}
     assert not words & drawers
+
+
+def test_every_module_can_be_imported() -> None:
+    modules = sorted(NAMES - {"tl_keras.__main__"})
+    assert "tensorflow" in loaded_after(f"import {', '.join(modules)}")
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

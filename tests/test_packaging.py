@@ -13,6 +13,8 @@ from packaging.version import Version
 
 from tl_keras.models.keras_internals import RESTS_ON
 
+pytestmark = pytest.mark.smoke
+
 ROOT = Path(__file__).parents[1]
 # Where the name of a distribution is not that of the package in it; pydantic pins its core.
 DISTRIBUTIONS = {

@@ -107,17 +107,6 @@ def test_a_run_ends_with_the_figures_and_where_they_are(
     assert len(pd.read_csv(results / "colours" / "runs.csv")) == 2
 
 
-def test_a_trained_model_is_exported_and_its_place_shown(
-    experiment: Write, results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    training = {"phase_1": {"epochs": 2}}
-    path = experiment(strategies=["feature_extraction"], seeds=1, training=training)
-    assert main([str(path)]) == 0
-    exported = results / "colours" / "export" / "1"
-    assert f"SavedModel, checked: {exported}" in capsys.readouterr().out
-    assert (exported / "saved_model.pb").is_file()
-
-
 def test_the_same_command_again_says_that_all_is_done(
     experiment: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

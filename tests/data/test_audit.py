@@ -117,9 +117,9 @@ def test_unreadable_files_are_left_out_on_request(plain: Path) -> None:
     assert list(checked.table.frame["image_id"]) == ["a/0.png", "a/1.png", "b/0.png", "b/1.png"]
     assert list(checked.table.frame.index) == [0, 1, 2, 3]
     assert len(checked.images) == 7
-    assert finding(checked, "unreadable").message == (
-        "3 images cannot be read and are not used: a/empty.png, b/cut.png, b/text.jpg."
-    )
+    message = finding(checked, "unreadable").message
+    assert message.startswith("3 images ")
+    assert all(name in message for name in ("a/empty.png", "b/cut.png", "b/text.jpg"))
 
 
 def test_file_that_vanished(plain: Path) -> None:
@@ -178,8 +178,7 @@ def test_sixteen_bits_and_gray(plain: Path, save: Save) -> None:
 def test_gray_is_what_is_seen_not_how_the_file_stores_it(plain: Path, save: Save) -> None:
     Image.open(save("a/gray.png", mode="L")).convert("RGB").save(plain / "a/gray.png")
     assert finding(check(plain), "gray").image_ids == ("a/gray.png",)
-    message = finding(check(plain), "gray").message
-    assert message == "1 image is gray, the others are not: a/gray.png."
+    assert "a/gray.png" in finding(check(plain), "gray").message
 
 
 def test_gray_alone_is_no_finding(save: Save) -> None:
@@ -263,9 +262,8 @@ def test_long_pictures(plain: Path, save: Save, resize: str, words: str) -> None
 def test_unequal_classes(plain: Path, save: Save) -> None:
     for number in range(5):
         save(f"a/more{number}.png")
-    assert finding(check(plain), "class_imbalance").message == (
-        "Classes are unequal, 3.5 to 1: a has 7 images, b has 2."
-    )
+    message = finding(check(plain), "class_imbalance").message
+    assert all(fact in message for fact in ("3.5 to 1", "a has 7", "b has 2"))
 
 
 def test_classes_of_three_to_one_pass(plain: Path, save: Save) -> None:
@@ -276,9 +274,9 @@ def test_classes_of_three_to_one_pass(plain: Path, save: Save) -> None:
 
 def test_other_files(plain: Path) -> None:
     (plain / "a/notes.txt").write_text("seen")
-    assert finding(check(plain), "other_files").message == (
-        "1 other file is not used: a/notes.txt (not a JPEG, PNG, BMP or GIF file)."
-    )
+    message = finding(check(plain), "other_files").message
+    assert message.startswith("1 other file ")
+    assert "a/notes.txt" in message
 
 
 def test_copies_across_splits(save: Save, tmp_path: Path) -> None:

@@ -114,6 +114,18 @@ def test_a_class_of_fewer_groups_than_folds_is_refused() -> None:
         make_fold_splits(table_of([10, 4]), data(), 5, 1)
 
 
+def test_a_class_of_as_many_images_as_folds_is_tested_in_each() -> None:
+    splits = make_fold_splits(table_of([10, 5]), data(), 5, 1)
+    assert [np.count_nonzero(splits.test_of(seed) >= 10) for seed in range(5)] == [1] * 5
+
+
+def test_every_fold_tests_every_class_though_groups_mix_them() -> None:
+    # The first divisions of these groups have a fold without one of the classes.
+    groups = [*"003445", *"1223445"]
+    splits = make_fold_splits(table_of([6, 7], groups), data(validation_per_class=1), 3, 1)
+    assert [set(splits.test_of(seed) >= 6) for seed in range(3)] == [{False, True}] * 3
+
+
 def test_too_few_images_to_train_on_names_no_key_of_the_other_method() -> None:
     with pytest.raises(DataError, match="too few images") as refused:
         make_fold_splits(table_of([10, 10]), data(train_per_class=8), 5, 1)

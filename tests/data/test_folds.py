@@ -29,6 +29,14 @@ def test_groups_are_kept_whole() -> None:
 def test_there_are_no_more_folds_than_groups() -> None:
     assert len(stratified_folds(LABELS, np.arange(30) // 15, 5, 0)) == 2
     assert stratified_folds(LABELS, np.zeros(30), 5, 0) == []
+    assert len(stratified_folds(np.repeat([0, 1], [2, 10]), np.arange(12), 5, 0)) == 2
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_training_side_has_every_class_though_groups_mix_them(seed: int) -> None:
+    labels, groups = np.array([1, 0, 1, 0, 0, 1]), np.array([0, 1, 1, 1, 2, 3])
+    folds = stratified_folds(labels, groups, 2, seed)
+    assert [set(labels[train]) for train, _ in folds] == [{0, 1}, {0, 1}]
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -1,6 +1,7 @@
 """Choosing whole groups: near the wish, never against what must stay behind."""
 
 import numpy as np
+import pytest
 
 from tl_keras.data.group_choice import Wish, choose_groups, random_order
 
@@ -36,16 +37,35 @@ def test_sum_that_exists_is_found() -> None:
     assert counts[chosen].sum(axis=0).tolist() == [7, 6]
 
 
+def test_a_rare_class_counts_as_much_as_a_common_one() -> None:
+    # (18, 2) lacks a tenth of the first class, (20, 1) half of the second.
+    counts = np.array([[18, 2], [20, 1]])
+    assert choose_groups(counts, wish([20, 2]), 0).tolist() == [True, False]
+
+
 def test_at_least_goes_before_nearness() -> None:
     counts = np.array([[10], [10], [10]])
     chosen = choose_groups(counts, wish([1], at_least=1, leave=1), 0)
     assert np.count_nonzero(chosen) == 1
 
 
+def test_images_are_left_behind() -> None:
+    counts = np.array([[5], [5], [1]])
+    chosen = choose_groups(counts, wish([6], leave=6), 0)
+    assert counts[chosen].sum() == 5
+
+
 def test_groups_are_left_behind() -> None:
     counts = np.array([[10], [1], [1]])
     chosen = choose_groups(counts, wish([11], at_least=1, leave_groups=2), 0)
     assert np.count_nonzero(chosen) == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_groups_are_left_behind_though_at_least_so_many_images_are_chosen(seed: int) -> None:
+    counts = np.array([[3], [1], [1], [1]])
+    chosen = choose_groups(counts, wish([3], at_least=3, leave_groups=3), seed)
+    assert chosen.tolist() == [True, False, False, False]
 
 
 def test_impossible_wish_gives_what_lacks_least() -> None:

@@ -30,6 +30,7 @@ def test_smaller_parts_lie_inside_larger_ones_and_validation_stays() -> None:
     rows = [set(part.train.tolist()) for part in parts.values()]
     assert rows[0] < rows[1] < rows[2] < set(whole.train.tolist())
     assert all(part.validation is whole.validation for part in parts.values())
+    assert all((np.diff(part.train) > 0).all() for part in parts.values())
 
 
 def test_a_seed_chooses_and_chooses_again_the_same() -> None:

@@ -271,6 +271,19 @@ def test_full_disk_leaves_rows_in_memory_with_one_warning(monkeypatch: pytest.Mo
     assert "No space left" in warned[0]
 
 
+def test_rows_in_use_stay_in_memory_where_others_cannot_leave_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cache = RowCache(memory_bytes=8 * RECORD_BYTES, warn=lambda text: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(CacheEntry, "write", full_disk)
+        ask(cache, range(3))
+    rows, _ = ask(cache, range(6), "top")
+    np.testing.assert_array_equal(rows, expected(range(6)))
+    # Of "top" the first part of four fits beside the three; the second finds no room.
+    assert [entry.memory // RECORD_BYTES for entry in cache._entries.values()] == [3, 4]
+
+
 def test_full_disk_and_full_memory_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     cache = RowCache(memory_bytes=0)
     monkeypatch.setattr(CacheEntry, "write", full_disk)

@@ -88,6 +88,12 @@ def test_test_split_keeps_to_its_maximum() -> None:
     assert per_class(table, splits.test_of(0)) == [8, 8, 3]
 
 
+def test_what_a_maximum_keeps_out_of_the_test_split_is_trained_on() -> None:
+    table = table_of({"a": 40, "b": 40})
+    draw = make_splits(table, config(test_fraction=0.5, max_test_per_class=5), 1).draws[0, None]
+    assert per_class(table, np.concatenate([draw.train, draw.validation])) == [35, 35]
+
+
 def test_test_split_depends_on_split_seed_alone() -> None:
     table = table_of({"a": 60, "b": 60})
     reference = make_splits(table, config(train_per_class=5), 1).test_of(0)
@@ -133,6 +139,14 @@ def test_draws_are_these_with_every_version() -> None:
     assert splits.draws[0, 2].validation.tolist() == [0, 5, 9, 15]
 
 
+def test_draws_from_the_splits_of_a_source_are_these_with_every_version() -> None:
+    data = config(train_per_class=3, validation_per_class=2, max_test_per_class=2)
+    splits = make_splits(table_of({"a": 20, "b": 20}, split=SOURCE * 2), data, 1)
+    assert splits.test_of(0).tolist() == [16, 18, 36, 39]
+    assert splits.draws[0, 3].train.tolist() == [3, 5, 7, 23, 26, 31]
+    assert splits.draws[0, 3].validation.tolist() == [12, 13, 32, 35]
+
+
 def test_default_validation_is_the_smaller_of_10_and_the_training_size() -> None:
     table = table_of({"a": 80, "b": 80})
     splits = make_splits(table, config(train_per_class=(2, 10, 30)), 1)
@@ -148,6 +162,12 @@ def test_smaller_draws_lie_inside_larger_ones() -> None:
             small, middle, large = (splits.draws[run, size] for size in (1, 3, 9))
             assert set(small.train) < set(middle.train) < set(large.train)
             assert set(small.validation) < set(middle.validation) < set(large.validation)
+
+
+def test_labelled_images_of_a_seed_are_those_of_its_largest_size() -> None:
+    splits = make_splits(table_of({"a": 60, "b": 60}), config(train_per_class=(2, 20)), 2)
+    draw = splits.draws[1, 20]
+    assert set(splits.labelled(1)) == {*draw.train, *draw.validation}
 
 
 def test_given_validation_size_is_the_same_images_for_all_sizes() -> None:
@@ -245,6 +265,15 @@ def test_test_comes_out_of_train_where_the_source_has_none() -> None:
     assert per_class(table, splits.draws[0, None].validation) == [10, 10]
 
 
+def test_two_groups_suffice_where_the_source_gives_validation_images() -> None:
+    split = ["train"] * 20 + ["validation"] * 4
+    groups = [f"{label}{number // 10}" for label in "ab" for number in range(24)]
+    table = table_of({"a": 24, "b": 24}, split=split * 2, groups=groups)
+    splits = make_splits(table, config(), 1)
+    assert per_class(table, splits.test_of(0)) == [10, 10]
+    assert per_class(table, splits.draws[0, None].train) == [10, 10]
+
+
 def test_maximum_holds_for_the_source_test_split() -> None:
     table = table_of({"a": 20, "b": 20}, split=SOURCE * 2)
     splits = make_splits(table, config(train_per_class=2, max_test_per_class=3), 1)
@@ -302,8 +331,16 @@ def test_too_few_images(counts: dict[str, int], keys: dict[str, Any], message: s
 def test_too_few_images_in_the_source_splits() -> None:
     table = table_of({"a": 20, "b": 20}, split=SOURCE * 2)
     message = r'"a" has 12 training and 4 validation images.*needs 12 and 5'
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as refused:
         make_splits(table, config(train_per_class=12, validation_per_class=5), 1)
+    assert "test_fraction" not in str(refused.value), "the source's test split stands"
+
+
+def test_class_without_validation_images_in_the_source() -> None:
+    split = [*SOURCE, *(part for part in SOURCE if part != "validation")]
+    table = table_of({"a": 20, "b": 16}, split=split)
+    with pytest.raises(DataError, match=r'"b" has 12 training and 0 validation.*needs 1 and 1'):
+        make_splits(table, config(), 1)
 
 
 def test_class_without_test_images_in_the_source() -> None:
@@ -314,8 +351,10 @@ def test_class_without_test_images_in_the_source() -> None:
 
 def test_class_in_too_few_groups() -> None:
     table = table_of({"a": 30, "b": 30}, groups=[str(number // 15) for number in range(60)])
-    with pytest.raises(DataError, match=r"at least 3 groups.*too few groups: a \(2\), b \(2\)"):
+    message = r"at least 3 groups.*too few groups: a \(2\), b \(2\)"
+    with pytest.raises(DataError, match=message) as refused:
         make_splits(table, config(train_per_class=2), 1)
+    assert "copies" not in str(refused.value), "none were found"
 
 
 def test_groups_that_leave_too_few_images() -> None:

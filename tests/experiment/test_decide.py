@@ -21,7 +21,9 @@ Configure = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def configure(photos: Path, tiny_backbone: None, checked_here: None) -> Configure:
+def configure(
+    photos: Path, tiny_backbone: None, checked_here: None, advised_once: None
+) -> Configure:
     """`configure(results, **keys)`: linear probes of two seeds."""
 
     def configured(results: Path, **keys: Any) -> dict[str, Any]:

@@ -24,7 +24,9 @@ FOLDS, REPEATS = 2, 2
 
 
 @pytest.fixture(scope="module")
-def configure(photos: Path, tiny_backbone: None, checked_here: None) -> Configure:
+def configure(
+    photos: Path, tiny_backbone: None, checked_here: None, advised_once: None
+) -> Configure:
     """`configure(results, **keys)`: two divisions into two folds, short training."""
 
     def configured(results: Path, **keys: Any) -> dict[str, Any]:

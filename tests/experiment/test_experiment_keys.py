@@ -279,6 +279,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     # what takes longest and does not train
     patch.setattr("tl_keras.experiment.prepare.audit", remembering(audit))
     patch.setattr("tl_keras.experiment.workbench.load_pictures", remembering(load_pictures))
+    patch.setattr("tl_keras.experiment.stages.write_advice", lambda prepared: None)
     patch.setattr("tl_keras.experiment.stages.write_report", lambda folder: None)
     patch.setattr("tl_keras.experiment.stages.explain", lambda prepared, runs, run_id: None)
     patch.setattr("tl_keras.experiment.prepare.load_source", notes.load_source)

@@ -72,7 +72,9 @@ Configure = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def configure(photos: Path, tiny_backbone: None, checked_here: None) -> Configure:
+def configure(
+    photos: Path, tiny_backbone: None, checked_here: None, advised_once: None
+) -> Configure:
     """`configure(results, **keys)`: all strategies, two seeds, two sizes, short training."""
 
     def configured(results: Path, **keys: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -64,12 +65,17 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("export"))
 
 
-def test_bytes_are_answered_as_the_model_answers_their_pixels(exported: Path) -> None:
+@pytest.fixture(scope="module")
+def served(exported: Path) -> Any:
+    """The signatures of the export, loaded and traced once."""
+    return tf.saved_model.load(str(exported)).signatures
+
+
+def test_bytes_are_answered_as_the_model_answers_their_pixels(served: Any) -> None:
     encoded = encoded_pictures()
     pixels = np.stack([load_pixels(tf.constant(file), SIZE, "stretch") for file in encoded])
     expected = classifier().predict(pixels.astype(np.float32), verbose=0)
-    served = tf.saved_model.load(str(exported))
-    answer = served.signatures["serving_default"](image_bytes=tf.constant(encoded))
+    answer = served["serving_default"](image_bytes=tf.constant(encoded))
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
     np.testing.assert_allclose(answer["probability"], expected.max(axis=1), atol=1e-6)
     names = [name.decode() for name in answer["label"].numpy()]
@@ -94,13 +100,12 @@ def test_images_are_answered_as_their_bytes(tmp_path: Path, resize: ResizeMode) 
         np.testing.assert_array_equal(value, from_uint8[name])
 
 
-def test_signatures_state_types_and_shapes(exported: Path) -> None:
-    signatures = tf.saved_model.load(str(exported)).signatures
-    default = signatures["serving_default"]
+def test_signatures_state_types_and_shapes(served: Any) -> None:
+    default = served["serving_default"]
     assert default.structured_input_signature[1] == {
         "image_bytes": tf.TensorSpec((None,), tf.string, name="image_bytes")
     }
-    assert signatures["serving_images"].structured_input_signature[1] == {
+    assert served["serving_images"].structured_input_signature[1] == {
         "images": tf.TensorSpec((None, None, None, 3), tf.float32, name="images")
     }
     found = {name: (spec.dtype, spec.shape) for name, spec in default.structured_outputs.items()}
@@ -142,11 +147,10 @@ def broken_pictures() -> list[bytes]:
 
 
 @pytest.mark.parametrize("broken", broken_pictures(), ids=lambda file: repr(file[:4]))
-def test_broken_picture_does_not_disturb_the_others(exported: Path, broken: bytes) -> None:
-    served = tf.saved_model.load(str(exported)).signatures["serving_default"]
+def test_broken_picture_does_not_disturb_the_others(served: Any, broken: bytes) -> None:
     good = encoded_pictures()
-    alone = served(image_bytes=tf.constant(good))
-    mixed = served(image_bytes=tf.constant([*good[:2], broken, *good[2:]]))
+    alone = served["serving_default"](image_bytes=tf.constant(good))
+    mixed = served["serving_default"](image_bytes=tf.constant([*good[:2], broken, *good[2:]]))
     assert mixed["decoded"].numpy().tolist() == [True, True, False, True, True]
     assert mixed["label"].numpy()[2] == b""
     assert mixed["probability"].numpy()[2] == 0
@@ -155,8 +159,7 @@ def test_broken_picture_does_not_disturb_the_others(exported: Path, broken: byte
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_batch_without_a_readable_picture_is_answered(exported: Path, count: int) -> None:
-    served = tf.saved_model.load(str(exported)).signatures
+def test_batch_without_a_readable_picture_is_answered(served: Any, count: int) -> None:
     answer = served["serving_default"](image_bytes=tf.constant([b"?"] * count, tf.string))
     assert answer["decoded"].numpy().tolist() == [False] * count
     assert answer["probabilities"].shape == (count, 3)
@@ -169,8 +172,7 @@ def example(**features: bytes) -> bytes:
     return bytes(made.SerializeToString())
 
 
-def test_examples_are_classified_from_the_most_probable_class_on(exported: Path) -> None:
-    served = tf.saved_model.load(str(exported)).signatures
+def test_examples_are_classified_from_the_most_probable_class_on(served: Any) -> None:
     good = encoded_pictures()
     expected = served["serving_default"](image_bytes=tf.constant(good))
     examples = [*(example(image_bytes=file) for file in good), example(other=b"x"), example()]

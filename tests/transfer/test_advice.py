@@ -1,6 +1,7 @@
 """What to borrow, from measurements."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -54,15 +55,12 @@ def test_little_data_and_another_task_borrow_the_lower_blocks() -> None:
     assert given.confidence == "clear"
     assert given.classical == "freeze, and borrow the lower blocks only"
     assert not given.overruled
-    assert given.paragraph() == (
-        "Advice: linear_probe, without what lies above middle (clear, the last block is worse by "
-        "more than two standard errors). A linear classifier on middle, the deepest block that is "
-        "as good as the best, reads 91% of 60 labelled images, cross-validated; one on the last "
-        "block reads 80%. The probe on middle reads 90%; with 10 labelled images in a class, "
-        "fine-tuning has more to lose than to gain (the rule of thumb here asks for 30 where "
-        "low-level features are unlike the source's). The classical rule (data little, tasks "
-        "different) says: freeze, and borrow the lower blocks only; the measurements agree."
-    )
+    paragraph = given.paragraph()
+    assert paragraph.startswith("Advice: linear_probe, ")
+    # on middle of 60 images, on the last block, with 10 images in a class of the 30 it takes
+    assert re.findall(r"\d+%?", paragraph) == ["91%", "60", "80%", "90%", "10", "30"]
+    assert given.classical in paragraph
+    assert paragraph.endswith("the measurements agree.")
     assert given.settings() == ('strategies=["linear_probe"]', "backbone.cut=middle")
 
 

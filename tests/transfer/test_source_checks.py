@@ -17,20 +17,16 @@ def card(images: int | None) -> SourceCard:
 
 
 def test_a_source_smaller_than_the_target() -> None:
-    assert source_notes(card(240), 320) == (
-        "The source faces saw 240 images, fewer than the 320 training images here: the usual rule "
-        "asks for a source that is far larger (ten times or more). Expect little from it and "
-        "compare with from scratch.",
-    )
+    (note,) = source_notes(card(240), 320)
+    for fact in ("faces", "240 images", "fewer than the 320", "Expect little", "from scratch"):
+        assert fact in note
 
 
 @pytest.mark.parametrize("images", [320, 3199])
 def test_a_source_that_is_not_far_larger(images: int) -> None:
-    assert source_notes(card(images), 320) == (
-        f"The source faces saw {images} images, fewer than ten times the 320 training images here: "
-        "the usual rule asks for a source that is far larger (ten times or more). Compare with "
-        "from scratch.",
-    )
+    (note,) = source_notes(card(images), 320)
+    for fact in ("faces", f"{images} images", "fewer than ten times the 320", "from scratch"):
+        assert fact in note
 
 
 @pytest.mark.parametrize("source", [card(3200), card(1_281_167), card(None), None])
@@ -64,10 +60,8 @@ def test_gray_images_and_another_scale_are_doubtful() -> None:
     check = check_input(card(1), gray)
 
     assert check.finding == "doubtful"
-    assert check.sentence == (
-        "Your images are gray and the source's were in colour; images are 20 px here and were "
-        "96 px there (faces)."
-    )
+    for fact in ("gray", "colour", "20 px", "96 px", "faces"):
+        assert fact in check.sentence
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,89 @@
+"""The defaults are these: the reference tables and the README's figures were made with them."""
+
+from typing import Any
+
+from tl_keras.config.files import parse_config
+
+DEFAULTS: dict[str, Any] = {
+    "name": "parts",
+    "description": "",
+    "data": {
+        "folder": "photos",
+        "table": None,
+        "tfds": None,
+        "data_dir": None,
+        "root": None,
+        "group_pattern": None,
+        "keep_duplicates_together": True,
+        "resize": "stretch",
+        "split_seed": 0,
+        "test_fraction": 0.3,
+        "max_test_per_class": None,
+        "train_per_class": None,
+        "validation_per_class": None,
+        "skip_unreadable": False,
+    },
+    "backbone": {
+        "name": "MobileNetV2",
+        "alpha": None,
+        "weights": "imagenet",
+        "image_size": 160,
+        "cut": "top",
+    },
+    "head": {"hidden_units": [], "dropout": 0.2},
+    "training": {
+        "batch_size": 32,
+        "optimizer": "adam",
+        "weight_decay": 0.0,
+        "label_smoothing": 0.0,
+        "class_weights": "balanced",
+        "augmentation": "none",
+        "augmented_views": 0,
+        "layer_decay": 1.0,
+        "phase_1": {"epochs": 200, "learning_rate": 1e-3, "patience": 20},
+        "phase_2": {"epochs": 40, "learning_rate": 1e-4, "patience": 8},
+        "from_scratch": {"epochs": 100, "learning_rate": 1e-3, "patience": 15},
+    },
+    "strategies": [
+        "majority_class",
+        "from_scratch",
+        "linear_probe",
+        "feature_extraction",
+        "fine_tuning",
+    ],
+    "fine_tuning": {"unfrozen_blocks": [2, "all"]},
+    "search": {
+        "oracle": "random",
+        "max_trials": 8,
+        "unfrozen_blocks": [0, 1, 2, 4, "all"],
+        "cuts": ["own", "probed"],
+        "learning_rates": [3e-5, 1e-4, 3e-4],
+        "layer_decays": None,
+        "hidden_units": [0],
+        "augmentations": ["none"],
+        "folds": 3,
+        "choice": "one_standard_error",
+        "seed": 0,
+    },
+    "estimate": {"method": "seeds", "folds": None, "repeats": None},
+    "cache": {"memory_megabytes": 1024, "folder": None},
+    "decision": {
+        "positive": None,
+        "miss_cost": 1.0,
+        "false_alarm_cost": 1.0,
+        "target_recall": None,
+        "positive_share": None,
+        "review_share": 0.1,
+    },
+    "seeds": 3,
+    "learning_curve": True,
+    "results_dir": "results",
+    "export": True,
+    "export_targets": [],
+    "deterministic": True,
+}
+
+
+def test_what_is_not_given_is_this() -> None:
+    given = {"name": "parts", "data": {"folder": "photos"}}
+    assert parse_config(given).as_dict() == DEFAULTS
