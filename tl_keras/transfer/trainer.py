@@ -21,7 +21,7 @@ from tl_keras.models.networks import build_backbone
 from tl_keras.transfer.batch_norm import BatchNormStatistics
 from tl_keras.transfer.borrowed import BorrowedBackbone
 from tl_keras.transfer.features import FeatureBank
-from tl_keras.transfer.phases import GraphPool, PhaseResult, TrainingGraph, train_phase
+from tl_keras.transfer.phases import GraphPool, PhaseResult, TrainingGraph, Watch, train_phase
 from tl_keras.transfer.recipe import Recipe, Trained
 
 PREDICTION_BATCH = 64
@@ -68,6 +68,7 @@ class Trainer:
         remembered_bytes: weights of finished trainings to keep, newest first, so that the same
             recipe, draw and seed (a trial, then a run) is trained once.
         cache: of the frozen activations.
+        watch: sees every epoch, and may end a training.
     """
 
     backbone: Backbone
@@ -76,6 +77,7 @@ class Trainer:
     training: TrainingConfig
     remembered_bytes: int = 0
     cache: RowCache = field(default_factory=RowCache)
+    watch: Watch = field(default_factory=Watch)
     _borrowed: BorrowedBackbone = field(init=False, repr=False)
     _bank: FeatureBank = field(init=False, repr=False)
     _scratch: Backbone | None = field(default=None, init=False, repr=False)
@@ -128,7 +130,9 @@ class Trainer:
             unfrozen_layers=0,
             trainable_parameters=sum(weight.size for weight in head_weights),
         )
-        return frozen if recipe.unfrozen_blocks == 0 else self._fine_tune(frozen, draw, seed)
+        if recipe.unfrozen_blocks == 0 or self.watch.ended:
+            return frozen
+        return self._fine_tune(frozen, draw, seed)
 
     def probabilities(self, trained: Trained, positions: np.ndarray) -> np.ndarray:
         """Class probabilities of the images at `positions`, float32 (k, classes)."""
@@ -139,6 +143,12 @@ class Trainer:
     def trained_backbone(self, trained: Trained) -> Backbone:
         """The backbone up to the cut with the trained weights, until the trainer does more."""
         return self._load(trained)[0]
+
+    def live_model(self, recipe: Recipe) -> keras.Model:
+        """Images, 0..255 (batch, size, size, 3), to probabilities, changing as a recipe trains."""
+        scratch = recipe.from_scratch
+        backbone = self._scratch_backbone() if scratch else self._borrowed.up_to(recipe.cut)
+        return backbone.live_model(self._head(recipe))
 
     def inference_model(self, trained: Trained) -> keras.Model:
         """Images, 0..255 (batch, size, size, 3), to probabilities, with the trained weights."""
@@ -212,7 +222,14 @@ class Trainer:
         graph = self._graph(recipe)
         self._borrowed.expect_changes(graph.changing)
         return train_phase(
-            graph, train, validation, phase, name=name, seed=seed, losses_so_far=losses_so_far
+            graph,
+            train,
+            validation,
+            phase,
+            name=name,
+            seed=seed,
+            losses_so_far=losses_so_far,
+            watch=self.watch,
         )
 
     def _batches(
