@@ -86,8 +86,8 @@ def given_pixels(x: Any) -> Iterator[np.ndarray]:
         PicturesError: these are no pictures, or their pixels are not in 0..255 or all in 0..1.
     """
     pictures, brightest = _sequence(x), 0
-    if isinstance(pictures, np.ndarray) and pictures.size and pictures.max() <= 1:
-        _refuse_dark(int(pictures.max()))
+    if isinstance(pictures, np.ndarray) and _is_dark(pictures):
+        _refuse_dark(1)
     for place, picture in enumerate(pictures):
         pixels = as_pixels(picture, f"x[{place}]")
         brightest = max(brightest, int(pixels.max()))
@@ -231,11 +231,10 @@ def _of_dataset(dataset: Any, named: bool) -> Iterator[GivenPicture]:
 
 def _as_batch(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
     """An element of a dataset, which is a batch or a single image, as a batch."""
-    if not isinstance(images, np.ndarray):
+    if not isinstance(images, np.ndarray) or images.dtype == object:
         raise PicturesError(
-            "The images of a tf.data.Dataset must be dense tensors; got "
-            f"{type(images).__name__}. Pictures of several sizes must come one at a time: leave "
-            "batch() out."
+            "The images of a tf.data.Dataset must be dense tensors; got ragged or sparse ones. "
+            "Pictures of several sizes must come one at a time: leave the batches out."
         )
     batched = images.ndim == 4 or (images.ndim == 3 and images.shape[-1] not in _CHANNELS)
     return (images, np.asarray(labels)) if batched else (images[None], np.asarray(labels)[None])
@@ -247,6 +246,13 @@ def _not_all_dark(pictures: Iterable[GivenPicture]) -> Iterator[GivenPicture]:
         brightest = max(brightest, int(picture.pixels.max()))
         yield picture
     _refuse_dark(brightest)
+
+
+def _is_dark(values: np.ndarray) -> bool:
+    """Whether a set is dark as a whole, which is known before the first of it is used."""
+    if not values.size or values.dtype.kind not in "uif":
+        return False
+    return bool(values.min() >= 0 and values.max() <= 1)
 
 
 def _refuse_dark(brightest: int) -> None:

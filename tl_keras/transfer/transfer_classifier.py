@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -109,6 +109,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
                 f"strategy must be one of {', '.join(STRATEGIES)}; got {self.strategy!r}."
             )
         y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         pictures = LabelledPictures.of(X, y, groups, self.image_size, self.resize)
@@ -133,7 +134,8 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             PicturesError: `X` is not as it must be.
         """
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[likeliest])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -91,10 +91,9 @@ def fit_two_phase(
     pictures = LabelledPictures.of(x, y, groups, backbone.image_size, resize)
     pictures, draw = _divided(pictures, validation_data, validation_split, resize, seed)
     trainer = Trainer(backbone, pictures.as_images(), config.head, config.training)
-    live = trainer.live_model(recipe)
-    told = _Callbacks(callbacks, live, sum(epochs))
-    trainer.watch = told
     with seeds_kept():
+        live = trainer.live_model(recipe)
+        told = trainer.watch = _Callbacks(callbacks, live, sum(epochs))
         try:
             told.begin()
             history = trainer.train(recipe, draw, seed).history
