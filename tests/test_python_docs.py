@@ -20,6 +20,7 @@ IN_PLACE_OF = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_backbone", "checked_here", "without_report")
 def test_the_examples_run(
     photos: Path,

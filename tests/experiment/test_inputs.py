@@ -37,8 +37,8 @@ def listed(images: Any, results: Path) -> set[tuple[bytes, str, str]]:
     config = experiment_config(images=images, settings={"results_dir": str(results)})
     frame = load_images(config.data).frame
     return {
-        (np.asarray(Image.open(row.path)).tobytes(), str(row.label), str(row.group))
-        for row in frame.itertuples()
+        (np.asarray(Image.open(path)).tobytes(), label, group)
+        for path, label, group in zip(frame["path"], frame["label"], frame["group"], strict=True)
     }
 
 
@@ -166,7 +166,7 @@ SHORT: dict[str, Any] = {
 def test_an_experiment_on_arrays_is_that_on_their_files_and_goes_on(
     arrays: Arrays, photos: Path, tmp_path: Path
 ) -> None:
-    results = {"results_dir": str(tmp_path)}
+    results: dict[str, Any] = {"results_dir": str(tmp_path)}
     first = run_experiment(images=arrays, name="arrays", **SHORT, **results)
     assert first.export is not None
     again = run_experiment(images=arrays, name="arrays", **SHORT, **results)
@@ -182,7 +182,7 @@ def test_an_experiment_on_arrays_is_that_on_their_files_and_goes_on(
 def test_advice_and_audit_take_the_same_images(arrays: Arrays, tmp_path: Path) -> None:
     pixels, labels = arrays
     doubled = np.concatenate([pixels, pixels[:1]]), np.append(labels, labels[0])
-    keys = {"results_dir": str(tmp_path), "backbone": TINY}
+    keys: dict[str, Any] = {"results_dir": str(tmp_path), "backbone": TINY}
     assert advise(images=doubled, **keys).images_per_class > 0
     report = audit_images(images=doubled, network=False, **keys)
     assert len(report.audit.duplicates) == 2

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tl_keras.data.rows import whole
 from tl_keras.errors import DataError
 from tl_keras.models.backbone import Backbone
 from tl_keras.transfer.block_probes import probe_blocks
@@ -47,6 +48,6 @@ def test_what_cannot_be_divided_is_refused(
     make_backbone: Callable[..., Backbone], images: LabelledImages
 ) -> None:
     with pytest.raises(DataError, match="two groups"):
-        probe_blocks(make_backbone(), images.pixels[:4], [0, 0, 1, 2])
+        probe_blocks(make_backbone(), whole(images.pixels)[:4], [0, 0, 1, 2])
     with pytest.raises(DataError, match="one class"):
         probe_blocks(make_backbone(), images.pixels, ["a"] * 30)

@@ -19,7 +19,7 @@ from tl_keras.transfer.transfer_classifier import TransferClassifier
 from tl_keras.transfer.two_phase import fit_two_phase
 
 COLOURS = np.array([[180, 60, 60], [60, 180, 60], [60, 60, 180]])
-TRAINING = {"epochs": (30, 2), "learning_rates": (0.1, 0.01), "batch_size": 8}
+TRAINING: dict[str, Any] = {"epochs": (30, 2), "learning_rates": (0.1, 0.01), "batch_size": 8}
 
 
 def coloured(each: int, seed: int, size: int = 12) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from tl_keras.data.rows import whole
 from tl_keras.data.splits import Draw
 from tl_keras.errors import ConfigError, DataError
 from tl_keras.models.backbone import Backbone
@@ -90,7 +91,7 @@ def test_it_is_the_training_of_the_experiment(
 
 
 def test_callbacks_hear_both_phases_as_one_fit(fit: Fit, images: LabelledImages) -> None:
-    seen = Seen(images.pixels)
+    seen = Seen(whole(images.pixels))
     model, history = fit(callbacks=[seen])
     assert seen.told == ["begin", 0, 1, 2, 3, 4, "end"]
     np.testing.assert_allclose(seen.rates, [0.02] * 3 + [0.01] * 2, rtol=1e-6)
@@ -102,14 +103,14 @@ def test_callbacks_hear_both_phases_as_one_fit(fit: Fit, images: LabelledImages)
     }.items():
         assert history[ours].tolist() == [logs[theirs] for logs in seen.logs]
     best = history["validation_loss"].to_numpy().argmin()
-    answers = model(images.pixels.astype(np.float32)).numpy()
+    answers = model(whole(images.pixels).astype(np.float32)).numpy()
     np.testing.assert_allclose(answers, seen.answers[best], atol=1e-6)
 
 
 def test_the_model_of_a_callback_is_the_one_that_trains(
     fit: Fit, images: LabelledImages, draw: Draw
 ) -> None:
-    seen = Seen(images.pixels)
+    seen = Seen(whole(images.pixels))
     fit(callbacks=[seen])
     rows, labels = draw.validation, images.class_indices[draw.validation]
     for logs, answers in zip(seen.logs, seen.answers, strict=True):
@@ -121,7 +122,7 @@ def test_the_model_of_a_callback_is_the_one_that_trains(
 def test_a_callback_ends_the_training(
     fit: Fit, images: LabelledImages, stop_after: int, phases: list[str]
 ) -> None:
-    seen = Seen(images.pixels, stop_after)
+    seen = Seen(whole(images.pixels), stop_after)
     _, history = fit(callbacks=[seen])
     assert len(history) == stop_after + 1
     assert history["phase"].unique().tolist() == phases
@@ -136,12 +137,12 @@ def test_early_stopping_ends_it(fit: Fit) -> None:
 
 
 def test_weights_that_a_callback_sets_at_the_end_count(fit: Fit, images: LabelledImages) -> None:
-    seen = Seen(images.pixels)
+    seen = Seen(whole(images.pixels))
     worst = keras.callbacks.EarlyStopping(
         monitor="val_loss", mode="max", patience=99, restore_best_weights=True
     )
     model, history = fit(callbacks=[seen, worst])
-    answers = model(images.pixels.astype(np.float32)).numpy()
+    answers = model(whole(images.pixels).astype(np.float32)).numpy()
     kept = seen.answers[history["validation_loss"].to_numpy().argmax()]
     np.testing.assert_allclose(answers, kept, atol=1e-6)
 
@@ -157,13 +158,13 @@ def test_a_log_holds_every_epoch(fit: Fit, tmp_path: Path) -> None:
 def test_checkpoints_are_whole_classifiers(
     fit: Fit, images: LabelledImages, tmp_path: Path
 ) -> None:
-    seen = Seen(images.pixels)
-    whole = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.keras"))
+    seen = Seen(whole(images.pixels))
+    classifiers = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.keras"))
     weights = keras.callbacks.ModelCheckpoint(
         str(tmp_path / "best.weights.h5"), save_weights_only=True, save_best_only=True
     )
-    model, history = fit(callbacks=[seen, whole, weights])
-    pixels = images.pixels.astype(np.float32)
+    model, history = fit(callbacks=[seen, classifiers, weights])
+    pixels = whole(images.pixels).astype(np.float32)
     for epoch in range(5):
         loaded = keras.models.load_model(tmp_path / f"{epoch + 1}.keras")
         np.testing.assert_allclose(loaded(pixels).numpy(), seen.answers[epoch], atol=1e-6)
@@ -175,7 +176,7 @@ def test_checkpoints_are_whole_classifiers(
 
 def test_callbacks_of_functions_and_of_rates(fit: Fit, images: LabelledImages) -> None:
     heard: list[int] = []
-    seen = Seen(images.pixels)
+    seen = Seen(whole(images.pixels))
     heard_of = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: heard.append(epoch))
     slower = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
     fit(callbacks=[heard_of, slower, seen])
@@ -304,6 +305,6 @@ def test_validation_pictures_of_other_classes_and_too_few_are_refused(
     fit: Fit, make_backbone: Callable[..., Backbone], images: LabelledImages
 ) -> None:
     with pytest.raises(DataError, match="got 7"):
-        fit(validation_data=(images.pixels[:2], [0, 7]))
+        fit(validation_data=(whole(images.pixels)[:2], [0, 7]))
     with pytest.raises(DataError, match="set aside"):
-        fit_two_phase(make_backbone(), images.pixels[:4], [0, 0, 1, 2], **SHORT)
+        fit_two_phase(make_backbone(), whole(images.pixels)[:4], [0, 0, 1, 2], **SHORT)

@@ -144,11 +144,9 @@ class Trainer:
         """The backbone up to the cut with the trained weights, until the trainer does more."""
         return self._load(trained)[0]
 
-    def live_model(self, recipe: Recipe) -> keras.Model:
-        """Images, 0..255 (batch, size, size, 3), to probabilities, changing as a recipe trains."""
-        scratch = recipe.from_scratch
-        backbone = self._scratch_backbone() if scratch else self._borrowed.up_to(recipe.cut)
-        return backbone.live_model(self._head(recipe))
+    def network(self, recipe: Recipe) -> tuple[Backbone, keras.Model]:
+        """The backbone up to the cut and the head that a recipe trains, as they are now."""
+        return self._backbone_of(recipe), self._head(recipe)
 
     def inference_model(self, trained: Trained) -> keras.Model:
         """Images, 0..255 (batch, size, size, 3), to probabilities, with the trained weights."""
@@ -320,11 +318,14 @@ class Trainer:
             self._heads[key] = self._new_head(recipe)
         return self._heads[key]
 
+    def _backbone_of(self, recipe: Recipe) -> Backbone:
+        if recipe.from_scratch:
+            return self._scratch_backbone()
+        return self._borrowed.up_to(recipe.cut)
+
     def _new_head(self, recipe: Recipe) -> keras.Model:
-        scratch = recipe.from_scratch
-        backbone = self._scratch_backbone() if scratch else self._borrowed.up_to(recipe.cut)
         return build_head(
-            backbone.channels,
+            self._backbone_of(recipe).channels,
             self.images.classes,
             hidden_units=recipe.hidden_units,
             dropout=self.head.dropout,
@@ -352,13 +353,11 @@ class Trainer:
         return self._scratch
 
     def _load(self, trained: Trained) -> tuple[Backbone, keras.Model]:
+        backbone, head = self.network(trained.recipe)
         if trained.recipe.from_scratch:
-            backbone = self._scratch_backbone()
             backbone.model.set_weights(list(trained.backbone_weights.values()))
         else:
-            backbone = self._borrowed.up_to(trained.recipe.cut)
             self._borrowed.load(trained.backbone_weights)
-        head = self._head(trained.recipe)
         head.set_weights(trained.head_weights)
         return backbone, head
 

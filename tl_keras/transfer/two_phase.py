@@ -92,13 +92,13 @@ def fit_two_phase(
     pictures, draw = _divided(pictures, validation_data, validation_split, resize, seed)
     trainer = Trainer(backbone, pictures.as_images(), config.head, config.training)
     with seeds_kept():
-        live = trainer.live_model(recipe)
-        told = trainer.watch = _Callbacks(callbacks, live, sum(epochs))
+        part, head = trainer.network(recipe)
+        told = trainer.watch = _Callbacks(callbacks, part.live_model(head), sum(epochs))
         try:
             told.begin()
             history = trainer.train(recipe, draw, seed).history
             told.end()
-            return standalone(live), history
+            return standalone(part.inference_model(head)), history
         finally:
             backbone.restore_source()
             backbone.model.trainable = False
