@@ -22,8 +22,7 @@ import pandas as pd
 
 from benchmarks.source_models import BACKBONE, SETS, SIDE, PhotoSet
 from tl_keras.config.files import parse_config
-from tl_keras.experiment.advise import advise_on
-from tl_keras.experiment.monitor import Silent
+from tl_keras.experiment.advise import advise
 from tl_keras.experiment.stages import run_experiment
 
 MIDDLE = "block_9"
@@ -116,7 +115,7 @@ class Case:
     def _advised(self, seed: int) -> str:
         """What was advised, as the name of a candidate, which is trained if it is not there."""
         config = parse_config(self._config | {"name": "advice"})
-        advice = advise_on(config, Silent(), seed)
+        advice = advise(config, seed=seed)
         strategy = advice.strategy
         cut = "top" if strategy == "linear_probe" else advice.cut
         candidates = self._run(cut, (strategy,))

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 from tl_keras.config.files import parse_config
-from tl_keras.experiment.advise import advise_on
-from tl_keras.experiment.monitor import Silent
+from tl_keras.experiment.advise import advise
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.transfer.advice import Advice
 
@@ -79,7 +78,7 @@ def test_advice_tells_textures_from_objects() -> None:
             "backbone": {"weights": str(WEIGHTS), "image_size": 96},
             "seeds": 1,
         }
-        return advise_on(parse_config(config), Silent())
+        return advise(parse_config(config))
 
     steel, animals = advice(PHOTOS), advice(ANIMALS)
     similarity = [{c.name: c.finding for c in a.checks} for a in (steel, animals)]

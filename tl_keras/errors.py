@@ -23,6 +23,13 @@ class DataError(TlKerasError):
     exit_code = 2
 
 
+class PicturesError(DataError, ValueError):
+    """Pictures or labels given in memory cannot be used as they are.
+
+    It is a ValueError as well, which is what callers of a function with arrays expect.
+    """
+
+
 class WeightsError(TlKerasError):
     """The pretrained weights are missing or do not fit the backbone."""
 

@@ -36,11 +36,11 @@ def _advise(options: argparse.Namespace) -> int:
     console = Console()
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
-        from tl_keras.experiment.advise import advise_on
+        from tl_keras.experiment.advise import advise
         from tl_keras.reporting.terminal import TerminalMonitor, show_advice, show_blocks
 
     with TerminalMonitor(console) as monitor:
-        advice = advise_on(config, monitor)
+        advice = advise(config, monitor=monitor)
     if len(advice.blocks):
         show_blocks(console, advice)
     show_advice(console, advice)

@@ -50,7 +50,7 @@ def _audit(options: argparse.Namespace) -> int:
         from tl_keras.reporting.terminal import TerminalMonitor
 
     with TerminalMonitor(console) as monitor:
-        report = audit_images(config, monitor, network=not options.no_network)
+        report = audit_images(config, network=not options.no_network, monitor=monitor)
     folder = options.output or Path(config.results_dir) / f"audit_{config.name}"
     report.write(folder)
     page = folder / "audit.html"

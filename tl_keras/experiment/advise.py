@@ -1,15 +1,18 @@
 """The stage that says what to borrow, in seconds, and the same without an experiment."""
 
+from typing import Any
+
 import numpy as np
 
 from tl_keras.atomic_files import write_json
-from tl_keras.config.schema import ExperimentConfig
-from tl_keras.experiment.monitor import Monitor
+from tl_keras.experiment.inputs import Configuration, experiment_config
+from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, load_backbone, prepare_images
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.source_card import SourceCard
 from tl_keras.strategy_table import borrowing
-from tl_keras.transfer.advice import Advice, advise
+from tl_keras.transfer import advice
+from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.measurements import measure
 from tl_keras.transfer.similarity import input_moments
 
@@ -19,30 +22,41 @@ def write_advice(prepared: Prepared) -> None:
     record = prepared.store.folder / "advice.json"
     if record.exists() or not borrowing(prepared.config.strategies):
         return
-    advice = _advice(prepared.bench, prepared.card, prepared.images.splits.labelled(seed=0))
-    write_json(record, advice.as_dict())
-    prepared.monitor.advise(advice)
+    found = _advice(prepared.bench, prepared.card, prepared.images.splits.labelled(seed=0))
+    write_json(record, found.as_dict())
+    prepared.monitor.advise(found)
 
 
-def advise_on(config: ExperimentConfig, monitor: Monitor, seed: int = 0) -> Advice:
+def advise(
+    config: Configuration | None = None,
+    *,
+    images: Any = None,
+    seed: int = 0,
+    monitor: Monitor | None = None,
+    **settings: Any,
+) -> Advice:
     """What to borrow for the images of an experiment.
 
     Only training and validation images of one seed, in the largest training size, are looked at;
     the test split is not even decoded.
 
     Args:
-        config: of the experiment.
-        monitor: hears what takes long, and warnings about the images.
+        config: as of `run_experiment`.
+        images: as of `run_experiment`.
         seed: of the draw, below `seeds` of the configuration.
+        monitor: hears what takes long, and warnings about the images.
+        settings: further keys of an experiment file.
 
     Raises:
+        ConfigError: the configuration is not valid.
         DataError: the images cannot be used.
         WeightsError: the source weights cannot be had or do not fit.
     """
-    backbone, card = load_backbone(config)
-    images = prepare_images(config, monitor)
-    rows = images.splits.labelled(seed)
-    return _advice(Workbench(config, backbone, images.table, rows, monitor), card, rows)
+    checked, monitor = experiment_config(config, images, None, settings), monitor or Silent()
+    backbone, card = load_backbone(checked)
+    prepared = prepare_images(checked, monitor)
+    rows = prepared.splits.labelled(seed)
+    return _advice(Workbench(checked, backbone, prepared.table, rows, monitor), card, rows)
 
 
 def _advice(bench: Workbench, card: SourceCard | None, rows: np.ndarray) -> Advice:
@@ -51,4 +65,4 @@ def _advice(bench: Workbench, card: SourceCard | None, rows: np.ndarray) -> Advi
     input_moments(bench.bank, rows)
     images, probes = bench.images, bench.probes
     bench.monitor.stage("Measuring what to borrow")
-    return advise(measure(bench.bank, card, images, probes, rows))
+    return advice.advise(measure(bench.bank, card, images, probes, rows))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from tl_keras.data.duplicate_groups import duplicates_across_given_splits, keep_
 from tl_keras.data.findings import in_order
 from tl_keras.data.sources import load_images
 from tl_keras.errors import WeightsError
-from tl_keras.experiment.monitor import Monitor
+from tl_keras.experiment.inputs import Configuration, experiment_config
+from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, load_backbone
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
@@ -28,30 +30,39 @@ _LEAST_IMAGES = 10
 
 
 def audit_images(
-    config: ExperimentConfig, monitor: Monitor, *, network: bool = True
+    config: Configuration | None = None,
+    *,
+    images: Any = None,
+    network: bool = True,
+    monitor: Monitor | None = None,
+    **settings: Any,
 ) -> AuditReport:
     """Look at all images of an experiment; nothing is changed, and no file stops it.
 
     Args:
-        config: of the experiment; one class is enough.
-        monitor: hears what takes long.
+        config: as of `run_experiment`; one class is enough.
+        images: as of `run_experiment`.
         network: whether to look with the backbone as well: labels, and pictures of the same thing.
+        monitor: hears what takes long.
+        settings: further keys of an experiment file.
 
     Raises:
+        ConfigError: the configuration is not valid.
         DataError: there are no images.
         WeightsError: weights other than "imagenet" cannot be had. In place of "imagenet" the
             bundled ones are used, with a note.
     """
-    table = load_images(config.data, to_train=False)
+    experiment, monitor = experiment_config(config, images, None, settings), monitor or Silent()
+    table = load_images(experiment.data, to_train=False)
     notes: list[str] = []
-    backbone = _backbone(config, notes) if network else None
+    backbone = _backbone(experiment, notes) if network else None
     monitor.stage("Looking at the images")
-    size, resize = config.backbone.image_size, config.data.resize
+    size, resize = experiment.backbone.image_size, experiment.data.resize
     checked = examine(table, image_size=size, resize=resize)
     leak = duplicates_across_given_splits(checked.table, checked.duplicates)
     if leak is not None:
         checked = replace(checked, findings=in_order((*checked.findings, leak)))
-    report = AuditReport(config.name, table, checked)
+    report = AuditReport(experiment.name, table, checked)
     if backbone is None:
         notes.append("Labels and pictures of the same thing were not looked at: no network.")
     elif len(checked.table.frame) < _LEAST_IMAGES:
@@ -61,7 +72,7 @@ def audit_images(
         )
     else:
         rows = np.arange(len(checked.table.frame))
-        bench = Workbench(config, backbone, checked.table, rows, monitor)
+        bench = Workbench(experiment, backbone, checked.table, rows, monitor)
         report = look_with_network(report, bench.pooled_blocks(), rows)
     return replace(report, notes=(*notes, *report.notes))
 

@@ -1,15 +1,11 @@
 """The first stage: everything that can be wrong is found, before a file is written."""
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
-from tl_keras.config.files import load_config, parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.audit import Audit, audit
 from tl_keras.data.division import divide
@@ -146,15 +142,6 @@ def prepare(config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False) 
         monitor=monitor,
         bench=bench,
     )
-
-
-def as_config(
-    config: ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str],
-) -> ExperimentConfig:
-    """A configuration, the same as a dict, or a path of a file or folder, as a checked one."""
-    if isinstance(config, ExperimentConfig):
-        return config
-    return parse_config(config) if isinstance(config, Mapping) else load_config(config)
 
 
 def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:

@@ -1,7 +1,7 @@
 """One experiment, end to end: the stages in their order, and what they leave."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from tl_keras.experiment.compare import compare
 from tl_keras.experiment.decide import decide
 from tl_keras.experiment.explain import explain
 from tl_keras.experiment.export import export, exported_run, publish
+from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
-from tl_keras.experiment.prepare import Prepared, as_config, prepare
+from tl_keras.experiment.prepare import Prepared, prepare
 from tl_keras.experiment.train import train, write_runs
 from tl_keras.reporting.report import write_report
 from tl_keras.results.choice import Choice
@@ -70,18 +71,26 @@ class ExperimentResult:
 
 
 def run_experiment(
-    config: ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str],
+    config: Configuration | None = None,
     *,
+    images: Any = None,
+    name: str | None = None,
     fresh: bool = False,
     monitor: Monitor | None = None,
+    **settings: Any,
 ) -> ExperimentResult:
     """Run an experiment, or what is left of it.
 
     Args:
         config: a configuration, the same as a dict, or the path of a JSON file or of a folder of
-            images.
+            images; None where `images` says what it is about.
+        images: a folder, a table, arrays `(x, y)` or `(x, y, groups)`, or a `tf.data.Dataset` of
+            (image, label); see `tl_keras.experiment.inputs.experiment_config`.
+        name: of the folder for the results; None is that of the images.
         fresh: move existing results of this name aside first.
         monitor: hears about progress.
+        settings: further keys of an experiment file, such as `seeds=1` or
+            `backbone={"image_size": 96}`.
 
     Raises:
         ConfigError: the configuration is not valid.
@@ -90,7 +99,7 @@ def run_experiment(
         ResultsError: the folder holds results of another configuration.
         ExportError: the exported model does not answer as the trained one.
     """
-    checked = as_config(config)
+    checked = experiment_config(config, images, name, settings)
     if checked.deterministic:
         tf.config.experimental.enable_op_determinism()
     prepared = prepare(checked, monitor or Silent(), fresh=fresh)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.data.augmentation import augmentation_layers
+from tl_keras.errors import ConfigError
 from tl_keras.models.blocks import Block, find_blocks, leaves, split_backbone, unfrozen_range
 from tl_keras.models.networks import scaling_layer
 
@@ -103,9 +104,9 @@ class Backbone:
         """The part up to and with `block`; it shares its layers and its source weights.
 
         Raises:
-            ValueError: there is no such block.
+            ConfigError: there is no such block.
         """
-        end = self.block_names.index(block) + 1
+        end = self._position(block) + 1
         if end == len(self.blocks):
             return self
         model = keras.Model(self.model.input, self.blocks[end - 1].output)
@@ -133,14 +134,22 @@ class Backbone:
         That is (batch, height, width, channels), or (batch, channels) where it is pooled.
 
         Raises:
-            ValueError: there is no such block.
+            ConfigError: there is no such block.
         """
-        end = self.blocks[[known.name for known in self.blocks].index(block)].output
+        end = self.blocks[self._position(block)].output
         images = keras.Input(self.model.input.shape[1:])
         outputs = Frozen(keras.Model(self.model.input, end))(scaling_layer(self.spec)(images))
         if pooled:
             outputs = keras.layers.GlobalAveragePooling2D()(outputs)
         return keras.Model(images, outputs)
+
+    def _position(self, block: str) -> int:
+        if block not in self.block_names:
+            raise ConfigError(
+                f"The block must be one of {', '.join(self.block_names)} for {self.spec.name}; got "
+                f"{block!r}."
+            )
+        return self.block_names.index(block)
 
     def trained_part(self, unfrozen_blocks: Depth, head: keras.Model) -> keras.Model:
         """From the output of `frozen_part`, or images where it is None, to logits.
@@ -165,6 +174,16 @@ class Backbone:
         for layer in (*augmentation_layers(level), *(part for part in parts if part is not None)):
             outputs = layer(outputs)
         return keras.Model(images, outputs)
+
+    def live_model(self, head: keras.Model) -> keras.Model:
+        """From images, 0..255 (batch, size, size, 3), to probabilities, in a graph of plain layers.
+
+        It shares its layers, so it changes with them; unlike `inference_model` it can be saved.
+        """
+        images = keras.Input(self.model.input.shape[1:])
+        outputs = self.model(scaling_layer(self.spec)(images))
+        outputs = keras.layers.GlobalAveragePooling2D()(outputs)
+        return keras.Model(images, keras.layers.Softmax(name="probabilities")(head(outputs)))
 
     def inference_model(self, head: keras.Model) -> keras.Model:
         """From images, 0..255 (batch, size, size, 3), to probabilities, in inference mode."""

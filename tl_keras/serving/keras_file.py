@@ -10,8 +10,8 @@ from pathlib import Path
 
 import keras
 
+from tl_keras.atomic_files import write_json
 from tl_keras.errors import ExportError
-from tl_keras.results.store import write_json
 
 MODEL_FILE = "model.keras"
 LABELS_FILE = "model.labels.json"

@@ -178,6 +178,24 @@ class GraphPool:
         return self._graphs[shape]
 
 
+class Watch:
+    """Sees every epoch of a training, and may end it; this one does neither."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether no further epoch, and no further phase, is wanted."""
+        return False
+
+    def phase(self, optimizer: keras.Optimizer) -> None:
+        """A phase begins, with this optimizer."""
+
+    def epoch_begins(self) -> None:
+        """The next epoch of the phase begins."""
+
+    def epoch_ends(self, row: Mapping[str, Any]) -> None:
+        """An epoch ended, with this row of the history."""
+
+
 @dataclass(frozen=True)
 class PhaseResult:
     """Outcome of a phase; the weights kept are in the graph's model.
@@ -203,6 +221,7 @@ def train_phase(
     name: str,
     seed: int,
     losses_so_far: np.ndarray | None = None,
+    watch: Watch | None = None,
 ) -> PhaseResult:
     """Train from the weights in the graph until validation cross-entropy stops improving.
 
@@ -218,20 +237,25 @@ def train_phase(
         name: for the history's column `phase`.
         seed: of dropout and augmentation.
         losses_so_far: of the validation images, with the weights at the start.
+        watch: sees the epochs, and may end the phase.
     """
     graph.start_again(phase.learning_rate, seed)
+    watch = watch or Watch()
+    watch.phase(graph.model.optimizer)
     changing = graph.changing
     best = losses_so_far
     best_epoch, best_weights = 0, [variable.numpy() for variable in changing]
     rows, epochs = [], []
     for epoch in range(1, phase.epochs + 1):
+        watch.epoch_begins()
         row, losses = _epoch(graph, train, validation)
         rows.append({"phase": name, "epoch": epoch, **row})
         epochs.append(losses)
+        watch.epoch_ends(rows[-1])
         if losses.mean() < (np.inf if best is None else best.mean()):
             best, best_epoch = losses, epoch
             best_weights = [variable.numpy() for variable in changing]
-        elif epoch - best_epoch >= phase.patience:
+        if watch.ended or epoch - best_epoch >= phase.patience:
             break
     for variable, weights in zip(changing, best_weights, strict=True):
         variable.assign(weights)

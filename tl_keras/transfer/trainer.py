@@ -20,7 +20,7 @@ from tl_keras.models.networks import build_backbone
 from tl_keras.transfer.batch_norm import BatchNormStatistics
 from tl_keras.transfer.borrowed import BorrowedBackbone
 from tl_keras.transfer.features import FeatureBank
-from tl_keras.transfer.phases import GraphPool, PhaseResult, TrainingGraph, train_phase
+from tl_keras.transfer.phases import GraphPool, PhaseResult, TrainingGraph, Watch, train_phase
 from tl_keras.transfer.recipe import Recipe, Trained
 
 PREDICTION_BATCH = 64
@@ -73,6 +73,7 @@ class Trainer:
         remembered_bytes: weights of finished trainings to keep, newest first, so that the same
             recipe, draw and seed (a trial, then a run) is trained once.
         cache: of the frozen activations.
+        watch: sees every epoch, and may end a training.
         bank: of the backbone and the images, in the cache.
     """
 
@@ -82,6 +83,7 @@ class Trainer:
     training: TrainingConfig
     remembered_bytes: int = 0
     cache: RowCache = field(default_factory=RowCache)
+    watch: Watch = field(default_factory=Watch)
     bank: FeatureBank = field(init=False, repr=False)
     _borrowed: BorrowedBackbone = field(init=False, repr=False)
     _scratch: Backbone | None = field(default=None, init=False, repr=False)
@@ -135,7 +137,9 @@ class Trainer:
             trainable_parameters=sum(weight.size for weight in head_weights),
             validation_groups=self.images.groups_of(draw.validation),
         )
-        return frozen if recipe.unfrozen_blocks == 0 else self._fine_tune(frozen, draw, seed)
+        if recipe.unfrozen_blocks == 0 or self.watch.ended:
+            return frozen
+        return self._fine_tune(frozen, draw, seed)
 
     def probabilities(self, trained: Trained, positions: np.ndarray) -> np.ndarray:
         """Class probabilities of the images at `positions`, float32 (k, classes)."""
@@ -146,6 +150,10 @@ class Trainer:
     def trained_backbone(self, trained: Trained) -> Backbone:
         """The backbone up to the cut with the trained weights, until the trainer does more."""
         return self._load(trained)[0]
+
+    def network(self, recipe: Recipe) -> tuple[Backbone, keras.Model]:
+        """The backbone up to the cut and the head that a recipe trains, as they are now."""
+        return self._backbone_of(recipe), self._head(recipe)
 
     def inference_model(self, trained: Trained) -> keras.Model:
         """Images, 0..255 (batch, size, size, 3), to probabilities, with the trained weights."""
@@ -220,7 +228,14 @@ class Trainer:
         graph = self._graph(recipe)
         self._borrowed.expect_changes(graph.changing)
         return train_phase(
-            graph, train, validation, phase, name=name, seed=seed, losses_so_far=losses_so_far
+            graph,
+            train,
+            validation,
+            phase,
+            name=name,
+            seed=seed,
+            losses_so_far=losses_so_far,
+            watch=self.watch,
         )
 
     def _batches(self, recipe: Recipe, draw: Draw, seed: int) -> tuple[Batches, Batches]:
@@ -289,11 +304,14 @@ class Trainer:
             self._heads[key] = self._new_head(recipe)
         return self._heads[key]
 
+    def _backbone_of(self, recipe: Recipe) -> Backbone:
+        if recipe.from_scratch:
+            return self._scratch_backbone()
+        return self._borrowed.up_to(recipe.cut)
+
     def _new_head(self, recipe: Recipe) -> keras.Model:
-        scratch = recipe.from_scratch
-        backbone = self._scratch_backbone() if scratch else self._borrowed.up_to(recipe.cut)
         return build_head(
-            backbone.channels,
+            self._backbone_of(recipe).channels,
             self.images.classes,
             hidden_units=recipe.hidden_units,
             dropout=self.head.dropout,
@@ -321,13 +339,11 @@ class Trainer:
         return self._scratch
 
     def _load(self, trained: Trained) -> tuple[Backbone, keras.Model]:
+        backbone, head = self.network(trained.recipe)
         if trained.recipe.from_scratch:
-            backbone = self._scratch_backbone()
             backbone.model.set_weights(list(trained.backbone_weights.values()))
         else:
-            backbone = self._borrowed.up_to(trained.recipe.cut)
             self._borrowed.load(trained.backbone_weights)
-        head = self._head(trained.recipe)
         head.set_weights(trained.head_weights)
         return backbone, head
 

@@ -1,0 +1,189 @@
+"""What Python hands to an experiment, and what becomes of it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tl_keras.config.files import fingerprint, parse_config
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.sources import load_images
+from tl_keras.errors import ConfigError, DataError
+from tl_keras.experiment.advise import advise
+from tl_keras.experiment.audit import audit_images
+from tl_keras.experiment.inputs import PICTURES, experiment_config
+from tl_keras.experiment.stages import run_experiment
+
+TINY = {"name": "Tiny", "weights": None, "image_size": 32}
+
+
+@pytest.fixture(scope="module")
+def arrays(photos: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The photos of the shared folder, uint8 (42, 36, 40, 3), and their names."""
+    files = sorted(photos.rglob("*.png"))
+    pixels = np.stack([np.asarray(Image.open(file)) for file in files])
+    return pixels, np.array([file.parent.name for file in files])
+
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+def listed(images: Any, results: Path) -> set[tuple[bytes, str, str]]:
+    """Pixels, label and group of every picture that an experiment on `images` would use."""
+    config = experiment_config(images=images, settings={"results_dir": str(results)})
+    frame = load_images(config.data).frame
+    return {
+        (np.asarray(Image.open(path)).tobytes(), label, group)
+        for path, label, group in zip(frame["path"], frame["label"], frame["group"], strict=True)
+    }
+
+
+def without_groups(found: set[tuple[bytes, str, str]]) -> set[tuple[bytes, str]]:
+    return {(pixels, label) for pixels, label, _ in found}
+
+
+def test_every_form_of_images_is_the_same_pictures(
+    arrays: Arrays, photos: Path, tmp_path: Path
+) -> None:
+    pixels, labels = arrays
+    files = sorted(photos.rglob("*.png"))
+    frame = pd.DataFrame({"path": files, "label": labels})
+    frame.to_csv(tmp_path / "photos.csv", index=False)
+    frame.astype(str).to_parquet(tmp_path / "photos.parquet")
+    forms = {
+        "folder": photos,
+        "text": str(photos),
+        "frame": frame,
+        "csv": tmp_path / "photos.csv",
+        "parquet": str(tmp_path / "photos.parquet"),
+        "arrays": (pixels, labels),
+        "lists": (list(pixels.astype(np.float32)), list(labels)),
+        "dataset": tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(8),
+    }
+    expected = {(p.tobytes(), label) for p, label in zip(pixels, labels.tolist(), strict=True)}
+    for name, images in forms.items():
+        assert without_groups(listed(images, tmp_path)) == expected, name
+
+
+def test_groups_of_arrays_and_of_tables_are_kept(
+    arrays: Arrays, photos: Path, tmp_path: Path
+) -> None:
+    pixels, labels = arrays
+    groups = [f"part {number // 2}" for number in range(len(labels))]
+    found = listed((pixels, labels, groups), tmp_path)
+    assert {group for *_, group in found} == set(groups)
+    frame = pd.DataFrame(
+        {"path": sorted(photos.rglob("*.png")), "label": labels, "group": groups, "more": 1}
+    )
+    assert listed(frame, tmp_path) == found
+
+
+def test_the_same_pictures_again_are_the_same_experiment(arrays: Arrays, tmp_path: Path) -> None:
+    pixels, labels = arrays
+    order = np.random.default_rng(0).permutation(len(labels))
+    shuffled = tf.data.Dataset.from_tensor_slices((pixels, labels)).shuffle(99).batch(5)
+    forms: list[Any] = [(pixels, labels), (pixels[order], labels[order]), shuffled]
+    settings = {"results_dir": str(tmp_path)}
+    configs = [experiment_config(images=images, settings=settings) for images in forms]
+    assert len({fingerprint(config) for config in configs}) == 1
+    assert len(list((tmp_path / PICTURES).rglob("*.png"))) == len(labels)
+    other = experiment_config(images=(pixels[1:], labels[1:]), settings=settings)
+    assert fingerprint(other) != fingerprint(configs[0])
+
+
+@pytest.mark.usefixtures("tiny_backbone")
+def test_settings_change_keys_of_a_section_and_leave_the_rest(photos: Path) -> None:
+    config = {"name": "a", "data": {"folder": str(photos), "test_fraction": 0.4}, "seeds": 2}
+    found = experiment_config(config, None, "b", {"data": {"split_seed": 3}, "backbone": TINY})
+    data = {"folder": str(photos), "test_fraction": 0.4, "split_seed": 3}
+    assert found == parse_config({"name": "b", "data": data, "seeds": 2, "backbone": TINY})
+    assert config["data"] == {"folder": str(photos), "test_fraction": 0.4}
+
+
+def test_names_come_from_the_images(photos: Path, arrays: Arrays, tmp_path: Path) -> None:
+    settings = {"results_dir": str(tmp_path)}
+    assert experiment_config(images=photos).name == "photos"
+    assert experiment_config(images=tmp_path / "my parts.csv").name == "my_parts"
+    assert experiment_config(images=arrays, settings=settings).name == "images"
+    assert experiment_config(images=arrays, name="parts", settings=settings).name == "parts"
+
+
+def test_a_configuration_is_taken_as_it_is(photos: Path, tmp_path: Path) -> None:
+    config = experiment_config({"name": "a", "data": {"folder": str(photos)}})
+    assert isinstance(config, ExperimentConfig)
+    assert experiment_config(config) is config
+    assert experiment_config(config, settings={"seeds": 9}).seeds == 9
+    assert experiment_config(photos).data.folder == str(photos)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "images or a configuration"),
+        ({"config": {"name": "a", "data": {"folder": "x"}}, "images": "y"}, r"data\.folder"),
+        ({"images": "x", "settings": {"sedes": 1}}, "seeds"),
+        ({"config": 3}, "int"),
+        ({"config": np.zeros((2, 4, 4, 3))}, "images=..."),
+    ],
+)
+def test_wrong_configurations_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        experiment_config(**given)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((200, 64, 64, 3)), r"\(x, y\)"),
+        ((np.zeros((4, 8, 8, 3)),), r"\(x, y\)"),
+        ((np.random.default_rng(0).random((4, 8, 8, 3)), [0, 1, 0, 1]), r"0\.\.1"),
+        ((np.full((4, 8, 8, 3), 9), [0, 1, 0]), "3 for 4"),
+        (pd.DataFrame({"file": ["a.png"], "label": ["a"]}), "lacks path"),
+    ],
+)
+def test_wrong_images_are_refused_in_a_sentence(images: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message) as raised:
+        experiment_config(images=images, settings={"results_dir": str(tmp_path)})
+    assert len(str(raised.value)) < 400
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+SHORT: dict[str, Any] = {
+    "backbone": TINY,
+    "data": {"train_per_class": 4, "test_fraction": 0.4},
+    "training": {"phase_1": {"epochs": 2}},
+    "strategies": ["linear_probe", "feature_extraction"],
+    "seeds": 1,
+    "learning_curve": False,
+}
+
+
+@pytest.mark.usefixtures("tiny_backbone", "checked_here", "without_report")
+def test_an_experiment_on_arrays_is_that_on_their_files_and_goes_on(
+    arrays: Arrays, photos: Path, tmp_path: Path
+) -> None:
+    results: dict[str, Any] = {"results_dir": str(tmp_path)}
+    first = run_experiment(images=arrays, name="arrays", **SHORT, **results)
+    assert first.export is not None
+    again = run_experiment(images=arrays, name="arrays", **SHORT, **results)
+    columns = ["run_id", "validation_loss", "test_loss", "test_accuracy", "phase_1_seconds"]
+    pd.testing.assert_frame_equal(again.runs[columns], first.runs[columns])
+    # other names of the files are another draw, so what is compared is the set of pictures
+    from_files = run_experiment(images=photos, name="files", **SHORT, **results)
+    assert from_files.runs["test_images"].tolist() == first.runs["test_images"].tolist()
+    assert sorted(from_files.splits["part"]) == sorted(first.splits["part"])
+
+
+@pytest.mark.usefixtures("tiny_backbone")
+def test_advice_and_audit_take_the_same_images(arrays: Arrays, tmp_path: Path) -> None:
+    pixels, labels = arrays
+    doubled = np.concatenate([pixels, pixels[:1]]), np.append(labels, labels[0])
+    keys: dict[str, Any] = {"results_dir": str(tmp_path), "backbone": TINY}
+    assert advise(images=doubled, **keys).images_per_class > 0
+    report = audit_images(images=doubled, network=False, **keys)
+    assert len(report.audit.duplicates) == 2
+    assert report.audit.images["sha256"].duplicated().sum() == 1

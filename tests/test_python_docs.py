@@ -1,0 +1,50 @@
+"""The examples of docs/python.md run, in their order, on a few photos and a tiny network."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tl_keras
+
+PAGE = Path(__file__).parents[1] / "docs" / "python.md"
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
+# So that no weights are needed, and no example takes long.
+IN_PLACE_OF = {
+    '"name": "MobileNetV2", "weights": "imagenet", "image_size": 96': (
+        '"name": "Tiny", "weights": None, "image_size": 32'
+    ),
+    '"block_7"': '"block1"',
+}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny_backbone", "checked_here", "without_report")
+def test_the_examples_run(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = sorted(photos.rglob("*.png"))
+    np.save("photos.npy", np.stack([np.asarray(Image.open(file)) for file in files]))
+    np.save("labels.npy", np.array([file.parent.name for file in files]))
+    names: dict[str, object] = {}
+    for number, example in enumerate(EXAMPLES):
+        for text, other in IN_PLACE_OF.items():
+            example = example.replace(text, other)
+        assert "MobileNetV2" not in example
+        exec(compile(example, f"{PAGE.name}, example {number + 1}", "exec"), names)
+    assert (tmp_path / "parts.keras").is_file()
+    assert (tmp_path / "results" / "parts" / "runs.csv").is_file()
+    assert "linear_probe" in capsys.readouterr().out
+
+
+def test_every_name_has_an_example_and_a_row() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for name in tl_keras.__all__:
+        assert f"| `{name}` |" in page
+        assert any(f"tl_keras.{name}(" in example for example in EXAMPLES)

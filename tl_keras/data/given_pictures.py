@@ -1,0 +1,315 @@
+"""Pictures and labels that are handed over in memory: arrays, or a `tf.data.Dataset`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tl_keras.data.decoding import ResizeMode, resize_image
+from tl_keras.data.listing import some_of
+from tl_keras.errors import PicturesError
+
+Label = int | str
+
+_CHANNELS = (1, 3)
+_SCALED = (
+    "they look scaled to 0..1. Multiply them by 255, or leave the scaling out: the network's own "
+    "scaling is part of every model here."
+)
+
+
+@dataclass(frozen=True)
+class GivenPicture:
+    """One picture.
+
+    Attributes:
+        pixels: uint8 (height, width, 1) gray or (height, width, 3) RGB.
+        label: number or name of its class.
+        group: what it belongs to, such as the part that was photographed; None is nothing.
+    """
+
+    pixels: np.ndarray
+    label: Label
+    group: str | None = None
+
+
+def given_pictures(
+    x: Any, y: Any = None, groups: Any = None, *, named: bool = True
+) -> Iterator[GivenPicture]:
+    """Labelled pictures one after the other, each checked when its turn comes.
+
+    Args:
+        x: pictures as `given_pixels` takes them; or a finite `tf.data.Dataset` of (image, label),
+            batched or not, such as `keras.utils.image_dataset_from_directory` returns.
+        y: labels of an array as `given_labels` takes them; None for a dataset.
+        groups: (n,), what each picture of an array belongs to; None is nothing.
+        named: whether a dataset's `class_names`, where it has them, stand for its numbers.
+
+    Raises:
+        PicturesError: something is not as it must be.
+    """
+    if is_dataset(x):
+        if y is not None or groups is not None:
+            raise PicturesError(
+                "A tf.data.Dataset must hold the labels itself, as (image, label), and has no "
+                "groups; got y or groups beside it. Leave them out, or give arrays."
+            )
+        yield from _not_all_dark(_of_dataset(x, named))
+        return
+    if y is None:
+        raise PicturesError("y must be given with arrays: one label per picture; got none.")
+    labels, names = given_labels(y), None if groups is None else _group_names(groups)
+    for name, values in {"y": labels, "groups": names}.items():
+        if values is not None and len(values) != len(x):
+            raise PicturesError(
+                f"{name} must be as long as x; got {len(values)} for {len(x)} pictures. Give one "
+                "for each picture."
+            )
+    for place, pixels in enumerate(given_pixels(x)):
+        yield GivenPicture(pixels, labels[place].item(), None if names is None else names[place])
+
+
+def given_pixels(x: Any) -> Iterator[np.ndarray]:
+    """Pictures as 8-bit pixels, one after the other, each checked when its turn comes.
+
+    Args:
+        x: (n, height, width, 3) RGB, (n, height, width, 1) or (n, height, width) gray; or a list of
+            such pictures, of any sizes. Whole numbers 0..255, or floats in that range, which are
+            rounded.
+
+    Yields:
+        uint8 (height, width, 3) or (height, width, 1).
+
+    Raises:
+        PicturesError: these are no pictures, or their pixels are not in 0..255 or all in 0..1.
+    """
+    pictures, brightest = _sequence(x), 0
+    if isinstance(pictures, np.ndarray) and _is_dark(pictures):
+        _refuse_dark(1)
+    for place, picture in enumerate(pictures):
+        pixels = as_pixels(picture, f"x[{place}]")
+        brightest = max(brightest, int(pixels.max()))
+        yield pixels
+    _refuse_dark(brightest)
+
+
+def as_pixels(picture: Any, name: str) -> np.ndarray:
+    """One picture, uint8 (height, width, 1 or 3).
+
+    Args:
+        picture: (height, width), (height, width, 1) or (height, width, 3), 0..255.
+        name: of it, for messages.
+
+    Raises:
+        PicturesError: it has another shape, type or range.
+    """
+    values = np.asarray(picture)
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.ndim != 3 or values.shape[2] not in _CHANNELS or not values.size:
+        raise PicturesError(
+            f"{name} must be a picture: (height, width, 3) RGB, or (height, width) or (height, "
+            f"width, 1) gray; got the shape {np.shape(picture)}."
+        )
+    if values.dtype.kind not in "uif":
+        raise PicturesError(f"{name} must hold numbers, 0..255; got the type {values.dtype}.")
+    if values.dtype == np.uint8:
+        return values
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= 255):
+        got = "NaN" if np.isnan(low) else f"{low:g} to {high:g}"
+        raise PicturesError(
+            f"{name} must hold pixels 0..255; got {got}. Give them as they were read, before any "
+            "scaling or standardisation."
+        )
+    if high <= 1 and np.any(values % 1):
+        raise PicturesError(f"{name} must hold pixels 0..255; got {low:g} to {high:g}: {_SCALED}")
+    return np.rint(values).astype(np.uint8)
+
+
+def given_labels(y: Any, class_names: Sequence[str] | None = None) -> np.ndarray:
+    """Labels as whole numbers or names.
+
+    Args:
+        y: (n,) whole numbers or names, (n, 1) the same, or (n, classes) one-hot.
+        class_names: what the numbers stand for; None leaves them.
+
+    Returns:
+        int64 or str, (n,).
+
+    Raises:
+        PicturesError: `y` is anything else.
+    """
+    values = _one_per_picture(np.asarray(y))
+    kind = values.dtype.kind
+    if kind == "b":
+        values = np.array(["False", "True"])[values.astype(int)]
+    elif kind == "S":
+        values = np.char.decode(values, "utf-8")
+    elif kind == "f" and np.all(values % 1 == 0):
+        values = values.astype(np.int64)
+    elif kind == "O" and all(isinstance(label, str | bytes) for label in values):
+        values = np.array([_as_text(label) for label in values], dtype=str)
+    elif kind == "O" and all(isinstance(label, int | np.integer) for label in values):
+        values = values.astype(np.int64)
+    elif kind not in "iuU":
+        raise PicturesError(
+            "y must hold whole numbers or names, one per picture and none missing; got "
+            f"{'NaN, or numbers with a fraction' if kind == 'f' else f'the type {values.dtype}'}."
+        )
+    if values.dtype.kind == "U":
+        if not np.char.str_len(np.char.strip(values)).all():
+            raise PicturesError("y must name a class for every picture; got an empty name.")
+        return values
+    numbers = values.astype(np.int64)
+    return numbers if class_names is None else _named(numbers, class_names)
+
+
+def is_dataset(x: Any) -> bool:
+    """Whether it is a `tf.data.Dataset`."""
+    import tensorflow as tf
+
+    return isinstance(x, tf.data.Dataset)
+
+
+def resized(pictures: Iterable[np.ndarray], image_size: int, resize: ResizeMode) -> np.ndarray:
+    """Pictures at the input size of a network, as the experiment resizes files.
+
+    Args:
+        pictures: uint8 (height, width, 1 or 3) each.
+        image_size: height and width of the result, pixels.
+        resize: "stretch", "pad" or "crop".
+
+    Returns:
+        uint8 (n, image_size, image_size, 3).
+
+    Raises:
+        PicturesError: there are none.
+    """
+    change = _resizing(image_size, resize)
+    pixels = [change(np.broadcast_to(p, (*p.shape[:2], 3))).numpy() for p in pictures]
+    if not pixels:
+        raise PicturesError("x must hold pictures; got none.")
+    return np.stack(pixels)
+
+
+@cache
+def _resizing(image_size: int, resize: ResizeMode) -> Any:
+    import tensorflow as tf
+
+    return tf.function(
+        lambda image: resize_image(image, image_size, resize),
+        input_signature=[tf.TensorSpec((None, None, 3), tf.uint8)],
+        autograph=False,
+    )
+
+
+def _of_dataset(dataset: Any, named: bool) -> Iterator[GivenPicture]:
+    import tensorflow as tf
+
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) != 2:
+        held = f"a tuple of {len(spec)}" if isinstance(spec, tuple) else type(spec).__name__
+        raise PicturesError(
+            f"A tf.data.Dataset must hold (image, label); got {held}. Bring it to that by map(), "
+            "and call image_dataset_from_directory with labels."
+        )
+    if int(dataset.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        raise PicturesError(
+            "A tf.data.Dataset must be finite; got one that repeats for ever. Take repeat() out: "
+            "training goes over the images as often as it needs."
+        )
+    names, done = getattr(dataset, "class_names", None) if named else None, 0
+    for images, labels in dataset.as_numpy_iterator():
+        batch, marks = _as_batch(images, labels)
+        for pixels, label in zip(batch, given_labels(marks, names), strict=True):
+            yield GivenPicture(as_pixels(pixels, f"image {done} of the dataset"), label.item())
+            done += 1
+
+
+def _as_batch(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    """An element of a dataset, which is a batch or a single image, as a batch."""
+    if not isinstance(images, np.ndarray) or images.dtype == object:
+        raise PicturesError(
+            "The images of a tf.data.Dataset must be dense tensors; got ragged or sparse ones. "
+            "Pictures of several sizes must come one at a time: leave the batches out."
+        )
+    batched = images.ndim == 4 or (images.ndim == 3 and images.shape[-1] not in _CHANNELS)
+    return (images, np.asarray(labels)) if batched else (images[None], np.asarray(labels)[None])
+
+
+def _not_all_dark(pictures: Iterable[GivenPicture]) -> Iterator[GivenPicture]:
+    brightest = 0
+    for picture in pictures:
+        brightest = max(brightest, int(picture.pixels.max()))
+        yield picture
+    _refuse_dark(brightest)
+
+
+def _is_dark(values: np.ndarray) -> bool:
+    """Whether a set is dark as a whole, which is known before the first of it is used."""
+    if not values.size or values.dtype.kind not in "uif":
+        return False
+    return bool(values.min() >= 0 and values.max() <= 1)
+
+
+def _refuse_dark(brightest: int) -> None:
+    if brightest <= 1:
+        raise PicturesError(f"Pixels must be 0..255; got none above {brightest}: {_SCALED}")
+
+
+def _sequence(x: Any) -> Sequence[Any] | np.ndarray:
+    if isinstance(x, list | tuple):
+        return x
+    values = np.asarray(x)
+    if values.dtype == object and values.ndim == 1:
+        return list(values)
+    if values.ndim not in (3, 4):
+        raise PicturesError(
+            "x must be pictures: (n, height, width, 3) RGB, or (n, height, width, 1) or (n, "
+            f"height, width) gray, or a list of pictures; got the shape {values.shape}."
+        )
+    return values
+
+
+def _one_per_picture(values: np.ndarray) -> np.ndarray:
+    if values.ndim == 2 and values.shape[1] == 1:
+        return values[:, 0]
+    if values.ndim == 2 and values.dtype.kind in "buif":
+        if not np.all((values == 0) | (values == 1)) or not np.all(values.sum(axis=1) == 1):
+            raise PicturesError(
+                "y of the shape (n, classes) must be one-hot: a single 1 in every row, and 0 "
+                "elsewhere; got other rows. Give one class per picture."
+            )
+        return values.argmax(axis=1)
+    if values.ndim != 1:
+        raise PicturesError(
+            f"y must be (n,) labels or (n, classes) one-hot; got the shape {values.shape}."
+        )
+    return values
+
+
+def _named(numbers: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+    outside = np.unique(numbers[(numbers < 0) | (numbers >= len(class_names))])
+    if len(outside):
+        raise PicturesError(
+            f"Labels must be 0..{len(class_names) - 1}, one for each of the {len(class_names)} "
+            f"class names; got {some_of(map(str, outside))}."
+        )
+    return np.array(class_names, dtype=str)[numbers]
+
+
+def _group_names(groups: Any) -> list[str]:
+    values = np.asarray(groups)
+    if values.ndim != 1 or any(group is None or group != group for group in values.tolist()):
+        raise PicturesError(
+            "groups must be (n,), a name or number for every picture and none missing; got "
+            f"{'a missing one' if values.ndim == 1 else f'the shape {values.shape}'}."
+        )
+    return [_as_text(group) for group in values.tolist()]
+
+
+def _as_text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)

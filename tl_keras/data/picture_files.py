@@ -1,0 +1,98 @@
+"""Pictures in memory written as files, once and without loss, with the table that lists them."""
+
+import csv
+import hashlib
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tl_keras.config.files import slug
+from tl_keras.data.given_pictures import GivenPicture
+from tl_keras.errors import DataError
+
+_DIGEST_BYTES = 10
+
+
+def write_pictures(pictures: Iterable[GivenPicture], folder: Path) -> Path:
+    """Write PNG files into class folders, and a table with columns path, label and group.
+
+    Files and table are named by what they hold, whatever the order, so that the same pictures are
+    the same files and nothing is written twice. Row i of the table is picture i::
+
+        folder/
+            crack/0f2a....png
+            dent/93bc....png
+            5d11....csv
+
+    Returns:
+        The table; its paths start from `folder`.
+
+    Raises:
+        DataError: there are no pictures, or the folder cannot be written.
+    """
+    seen: Counter[str] = Counter()
+    rows: list[Sequence[str]] = []
+    try:
+        for picture in pictures:
+            name = _name(picture)
+            # a copy is a file of its own, for the audit to find
+            path = f"{name}-{seen[name]}.png" if seen[name] else f"{name}.png"
+            seen[name] += 1
+            if not (folder / path).exists():
+                _write(folder / path, _png(picture.pixels))
+            rows.append((path, str(picture.label), picture.group or ""))
+        return write_table(("path", "label", "group"), rows, folder)
+    except OSError as error:
+        raise DataError(
+            f"The pictures cannot be written to {folder} ({error.strerror}). Make room there, or "
+            "set results_dir to another folder."
+        ) from error
+
+
+def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], folder: Path) -> Path:
+    """Write a CSV file that is named by its rows, whatever their order.
+
+    Raises:
+        DataError: there are no rows.
+    """
+    if not rows:
+        raise DataError("The images must be two at least, of two classes; got none.")
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([columns, *rows])
+    path = folder / f"{_digest(*(repr(row) for row in sorted(map(tuple, rows))))}.csv"
+    _write(path, text.getvalue().encode())
+    return path
+
+
+def _name(picture: GivenPicture) -> str:
+    """The path without its ending."""
+    pixels, label = np.ascontiguousarray(picture.pixels), str(picture.label)
+    digest = _digest(str(pixels.shape), pixels.tobytes(), repr((label, picture.group)))
+    return f"{slug(label)}/{digest}"
+
+
+def _digest(*parts: str | bytes) -> str:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for part in parts:
+        digest.update(part.encode() if isinstance(part, str) else part)
+    return digest.hexdigest()
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    encoded = io.BytesIO()
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    picture.save(encoded, "PNG", compress_level=1)
+    return encoded.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that is there as a whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f"{path.name}.{os.getpid()}.part")
+    half.write_bytes(content)
+    half.replace(path)

@@ -1,0 +1,121 @@
+"""What Python hands to an experiment: keys, and images in any of their forms."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tl_keras.config.files import load_config, parse_config, slug
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.given_pictures import given_pictures, is_dataset
+from tl_keras.data.picture_files import write_pictures, write_table
+from tl_keras.errors import ConfigError, DataError
+
+Configuration = ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str]
+
+# Below results_dir. No experiment has this name: names begin with a letter or a digit.
+PICTURES = "_images"
+
+_SOURCES = ("folder", "table", "tfds")
+_TABLES = (".csv", ".parquet")
+_COLUMNS = ("path", "label", "group", "split")
+
+
+def experiment_config(
+    config: Configuration | None = None,
+    images: Any = None,
+    name: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> ExperimentConfig:
+    """A configuration from what a caller gave.
+
+    Images that are no files are written as such, without loss, below `results_dir`: the experiment
+    goes on from there, and the same images are the same files when it is started again.
+
+    Args:
+        config: a configuration, the same as a dict, or the path of a JSON file or of a folder of
+            images; None where `images` and `settings` say all.
+        images: a folder; a table, as the path of a CSV or Parquet file or as a `DataFrame` with
+            columns path, label and optional group, split; arrays `(x, y)` or `(x, y, groups)`; or
+            a `tf.data.Dataset` of (image, label).
+        name: of the experiment; None is that of the folder or the table, else "images".
+        settings: further keys of the experiment; those of a section change that section only.
+
+    Raises:
+        ConfigError: the configuration is not valid, or names images beside `images`.
+        DataError: the images are not as they must be.
+    """
+    if isinstance(config, ExperimentConfig) and images is None and not (name or settings):
+        return config
+    raw = _merged(_as_dict(config), settings or {})
+    if images is None and config is None:
+        raise ConfigError("images or a configuration must be given; got neither.")
+    if images is not None:
+        default, source = _source(images, Path(raw.get("results_dir", "results")))
+        data = raw.get("data") or {}
+        if given := [key for key in _SOURCES if data.get(key) is not None]:
+            raise ConfigError(
+                f"images and data.{given[0]} must not both be given; remove one of them."
+            )
+        raw = {"name": default, **raw, "data": {**data, **source}}
+    return parse_config(raw if name is None else {**raw, "name": name})
+
+
+def _as_dict(config: Configuration | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    if isinstance(config, Mapping):
+        return dict(config)
+    if isinstance(config, str | os.PathLike):
+        config = load_config(config)
+    if isinstance(config, ExperimentConfig):
+        return config.as_dict()
+    raise ConfigError(
+        "The configuration must be a dict, an ExperimentConfig or a path; got "
+        f"{type(config).__name__}. Images are given as images=..."
+    )
+
+
+def _merged(raw: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(raw)
+    for key, value in settings.items():
+        old = merged.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            value = _merged(dict(old), value)
+        merged[key] = value
+    return merged
+
+
+def _source(images: Any, results_dir: Path) -> tuple[str, dict[str, str]]:
+    """A name for images, and the keys of the section `data` that say where they are."""
+    folder = results_dir / PICTURES
+    if isinstance(images, str | os.PathLike):
+        path = Path(images)
+        kind = "table" if path.suffix.lower() in _TABLES and not path.is_dir() else "folder"
+        return slug(path.stem if kind == "table" else path.resolve().name), {kind: str(path)}
+    if isinstance(images, pd.DataFrame):
+        return "images", {"table": str(_written_frame(images, folder))}
+    if is_dataset(images):
+        table = write_pictures(given_pictures(images), folder)
+    elif isinstance(images, tuple) and len(images) in (2, 3):
+        table = write_pictures(given_pictures(*images), folder)
+    else:
+        raise DataError(
+            "images must be a folder, a table (a path, or a DataFrame with columns path and "
+            "label), arrays (x, y) or (x, y, groups), or a tf.data.Dataset of (image, label); got "
+            f"{type(images).__name__}."
+        )
+    return "images", {"table": str(table), "root": str(folder)}
+
+
+def _written_frame(frame: pd.DataFrame, folder: Path) -> Path:
+    columns = [column for column in _COLUMNS if column in frame.columns]
+    if missing := [column for column in _COLUMNS[:2] if column not in columns]:
+        raise DataError(
+            f"The table of images must have the columns path and label; it lacks {missing[0]}."
+        )
+    cells = frame[columns].astype(object).where(frame[columns].notna(), "")
+    rows = [[str(cell) for cell in row] for row in cells.itertuples(index=False)]
+    return write_table(columns, rows, folder)
