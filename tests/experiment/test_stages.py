@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 import tl_keras.experiment.export
 import tl_keras.experiment.prepare
@@ -25,6 +26,7 @@ from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.prepare import Images
 from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_experiment
 from tl_keras.models.blocks import find_blocks
+from tl_keras.models.keras_internals import ops_are_deterministic
 from tl_keras.models.networks import scaling_layer
 from tl_keras.models.source_card import write_source_model
 from tl_keras.models.source_models import load_source
@@ -1128,3 +1130,38 @@ def test_one_size_has_a_curve_of_the_quick_strategies_on_parts(
     assert whole["accuracy"].tolist() == pytest.approx(
         result.summary["test_accuracy_mean"].tolist()
     )
+
+
+def test_runs_that_have_epochs_have_events_for_tensorboard(result: ExperimentResult) -> None:
+    with_epochs = result.runs.loc[result.runs["epochs"] > 0, "run_id"]
+    folders = {path.name for path in (result.folder / "tensorboard").iterdir()}
+    assert folders == set(with_epochs)
+
+
+def test_the_model_handed_over_answers_as_the_run_did(result: ExperimentResult) -> None:
+    # whole numbers, to which the export rounds
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.float32)
+    model = result.model()
+    before = model.predict(images, verbose=0)
+    assert result.export is not None
+    served = tf.saved_model.load(str(result.export)).signatures["serving_images"]
+    answers = served(images=tf.constant(images))["probabilities"].numpy()
+    np.testing.assert_allclose(before, answers, atol=1e-6)
+    # what is done with one of them is nothing to the other, nor to the file
+    other = result.model()
+    other.set_weights([weights + 1 for weights in other.get_weights()])
+    np.testing.assert_array_equal(model.predict(images, verbose=0), before)
+    np.testing.assert_array_equal(result.model().predict(images, verbose=0), before)
+
+
+def test_without_an_export_there_is_no_model(
+    configure: Configure, tmp_path: Path, without_report: None
+) -> None:
+    result = run_experiment(configure(tmp_path, strategies=["majority_class"], seeds=1))
+    with pytest.raises(ExportError, match="export"):
+        result.model()
+
+
+def test_an_experiment_leaves_operations_as_it_found_them(result: ExperimentResult) -> None:
+    assert result.config.deterministic
+    assert not ops_are_deterministic()

@@ -18,10 +18,12 @@ from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.train import making
+from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.environment import environment
 from tl_keras.results.finished_run import FinishedRun
 from tl_keras.serving.decision_record import RECORD
+from tl_keras.serving.keras_file import write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
 from tl_keras.serving.model_card import Evidence, model_card, write_card
@@ -113,7 +115,8 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
         directory=store.folder / EXPORT_FOLDER,
         complete=complete,
     )
-    # before the record, so that a killed experiment that lacks it makes it when it goes on
+    # before the record, so that a killed experiment that lacks them makes them when it goes on
+    write_model(store.folder, plain_classifier(model), prepared.classes)
     export_source_model(prepared, chosen)
     _record(prepared, chosen, path, checks[0], rows)
     store.keep_weights_of(chosen.run_id)

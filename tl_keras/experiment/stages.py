@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import pandas as pd
-import tensorflow as tf
 
 from tl_keras.config.files import load_config
 from tl_keras.config.schema import ExperimentConfig
@@ -27,7 +27,9 @@ from tl_keras.reporting.report import write_report
 from tl_keras.results.choice import Choice
 from tl_keras.results.environment import environment
 from tl_keras.results.finished_run import run_of
+from tl_keras.serving.keras_file import read_model
 from tl_keras.serving.targets import check_targets
+from tl_keras.transfer.determinism import deterministic_ops
 from tl_keras.transfer.source_checks import source_notes
 
 
@@ -69,6 +71,17 @@ class ExperimentResult:
     decision: dict[str, Any] | None
     export: Path | None
 
+    def model(self) -> keras.Model:
+        """The exported run's classifier, RGB pixels 0..255 (batch, size, size, 3) to probabilities.
+
+        A plain model of Keras with weights of its own, read anew from `model.keras` at each call:
+        it can be saved, trained further, and loaded where this package is not installed.
+
+        Raises:
+            ExportError: nothing was exported.
+        """
+        return read_model(self.folder)
+
 
 def run_experiment(
     config: Configuration | None = None,
@@ -100,19 +113,18 @@ def run_experiment(
         ExportError: the exported model does not answer as the trained one.
     """
     checked = experiment_config(config, images, name, settings)
-    if checked.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    prepared = prepare(checked, monitor or Silent(), fresh=fresh)
-    write_inputs(prepared)
-    write_advice(prepared)
-    report_audit(prepared)
-    runs = train(prepared)
-    tables = compare(prepared, runs)
-    choice = choose(prepared, runs)
-    decision = decide(prepared, runs, choice.run_id)
-    explain(prepared, runs, choice.run_id)
-    exported = export(prepared, run_of(runs, choice.run_id))
-    write_report(prepared.store.folder)
+    with deterministic_ops(checked.deterministic):
+        prepared = prepare(checked, monitor or Silent(), fresh=fresh)
+        write_inputs(prepared)
+        write_advice(prepared)
+        report_audit(prepared)
+        runs = train(prepared)
+        tables = compare(prepared, runs)
+        choice = choose(prepared, runs)
+        decision = decide(prepared, runs, choice.run_id)
+        explain(prepared, runs, choice.run_id)
+        exported = export(prepared, run_of(runs, choice.run_id))
+        write_report(prepared.store.folder)
     return ExperimentResult(
         config=checked,
         folder=prepared.store.folder,
@@ -164,14 +176,13 @@ def export_experiment(
         )
     check_targets(targets)
     moved = stored.model_copy(update={"results_dir": str(path.parent)})
-    if moved.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    prepared = prepare(moved, monitor or Silent())
-    run_id = exported_run(prepared.store.folder)
-    write_inputs(prepared)
-    runs = write_runs(prepared)
-    decide(prepared, runs, run_id)
-    return publish(prepared, run_of(runs, run_id), targets)
+    with deterministic_ops(moved.deterministic):
+        prepared = prepare(moved, monitor or Silent())
+        run_id = exported_run(prepared.store.folder)
+        write_inputs(prepared)
+        runs = write_runs(prepared)
+        decide(prepared, runs, run_id)
+        return publish(prepared, run_of(runs, run_id), targets)
 
 
 def write_inputs(prepared: Prepared) -> None:

@@ -15,6 +15,8 @@ from tl_keras.experiment.strategies.fitted import Fitted
 from tl_keras.results.environment import peak_memory_megabytes, versions
 from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.store import Outcome, runs_table
+from tl_keras.results.tensorboard import FOLDER as EVENTS_FOLDER
+from tl_keras.results.tensorboard import write_events
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.strategies import Run
 
@@ -25,7 +27,10 @@ def train(prepared: Prepared) -> pd.DataFrame:
     left = [run for run in planned if not store.is_finished(run.run_id)]
     prepared.monitor.plan(planned, len(planned) - len(left))
     for run in left:
-        store.add(run.run_id, make_run(prepared, run))
+        outcome = make_run(prepared, run)
+        # before the run counts as finished, so that a kill between them loses neither
+        write_events(store.folder / EVENTS_FOLDER / run.run_id, outcome.history)
+        store.add(run.run_id, outcome)
         prepared.monitor.run(run, store.run(run.run_id))
         write_runs(prepared)
     return write_runs(prepared)

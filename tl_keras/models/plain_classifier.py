@@ -5,6 +5,9 @@ import keras
 from tl_keras.models.backbone import Frozen
 from tl_keras.models.blocks import leaves
 
+# Of the layers that a classifier may have, which `fit` trains.
+_TRAINS = {"backbone": False, "head": True}
+
 
 def plain_classifier(model: keras.Model) -> keras.Model:
     """Copy a classifier into layers of Keras, with weights that it shares with no other model.
@@ -36,8 +39,9 @@ def plain_classifier(model: keras.Model) -> keras.Model:
         if isinstance(layer, keras.layers.Normalization):
             # It computes with a copy of its weights.
             layer.finalize_state()
-    copied.get_layer("backbone").trainable = False
-    copied.get_layer("head").trainable = True
+    for layer in copied.layers:
+        if layer.name in _TRAINS:
+            layer.trainable = _TRAINS[layer.name]
     return copied
 
 

@@ -46,3 +46,18 @@ def write_model(folder: Path, model: keras.Model, labels: Sequence[str]) -> Path
     finally:
         half.unlink(missing_ok=True)
     return file
+
+
+def read_model(folder: Path) -> keras.Model:
+    """The classifier of an experiment's folder, with weights that it shares with no other model.
+
+    Raises:
+        ExportError: there is none.
+    """
+    file = folder / MODEL_FILE
+    if not file.is_file():
+        raise ExportError(
+            f"{folder} must hold {MODEL_FILE}, which the export writes; got a folder without. Set "
+            "export to true and run the experiment again: what is trained is kept."
+        )
+    return keras.models.load_model(file)
