@@ -38,7 +38,6 @@ DEFAULTS: dict[str, Any] = {
         "label_smoothing": 0.0,
         "class_weights": "balanced",
         "augmentation": "none",
-        "augmented_views": 0,
         "layer_decay": 1.0,
         "phase_1": {"epochs": 200, "learning_rate": 1e-3, "patience": 20},
         "phase_2": {"epochs": 40, "learning_rate": 1e-4, "patience": 8},
