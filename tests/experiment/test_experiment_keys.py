@@ -285,7 +285,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr("tl_keras.experiment.prepare.load_source", notes.load_source)
     patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
     patch.setattr("tl_keras.transfer.trainer.train_phase", notes.train_phase)
-    patch.setattr("tl_keras.transfer.phases.scale_rates", notes.scale_rates)
+    patch.setattr("tl_keras.transfer.optimizers.scale_rates", notes.scale_rates)
     patch.setattr("tl_keras.experiment.export.publish", notes.publish)
     patch.setattr(tf.config.experimental, "enable_op_determinism", notes.enable_op_determinism)
     patch.setattr(FeatureBank, "features", lambda *asked, **how: notes.features(*asked, **how))

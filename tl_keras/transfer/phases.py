@@ -15,9 +15,9 @@ from tl_keras.config.schema import PhaseConfig, TrainingConfig
 from tl_keras.data.batches import Batch, Batches
 from tl_keras.data.rows import Rows
 from tl_keras.models.backbone import seed_random_layers
-from tl_keras.models.keras_internals import sum_no_gradients
 from tl_keras.transfer.batch_norm import BatchNormStatistics
-from tl_keras.transfer.layer_rates import scale_rates
+from tl_keras.transfer.early_stopping import EarlyStopping
+from tl_keras.transfer.optimizers import make_optimizer
 
 # A traced training function of a whole backbone holds some 100 MB.
 MAX_GRAPHS = 8
@@ -69,16 +69,7 @@ class TrainingGraph:
                 part gives; None is the whole model.
             rate_factors: of the learning rate, by the `id` of a variable; 1 for others.
         """
-        optimizer = keras.optimizers.get(
-            {
-                "class_name": training.optimizer,
-                "config": {"weight_decay": training.weight_decay},
-            }
-        )
-        if rate_factors:
-            optimizer = scale_rates(optimizer, rate_factors)
-        if not tf.distribute.has_strategy():
-            sum_no_gradients(optimizer)
+        optimizer = make_optimizer(training, rate_factors)
         model.compile(
             optimizer,
             keras.losses.CategoricalCrossentropy(from_logits=True),
@@ -86,9 +77,6 @@ class TrainingGraph:
         )
         optimizer.build(model.trainable_variables)
         evaluated = model if evaluated is None else evaluated
-        if not training.weight_decay:
-            # A decay of 0 would be worked out for every variable in every step.
-            optimizer.weight_decay = None
         # Nothing in them needs a conversion, which Python 3.13 often refuses and which may keep the
         # graph of a refused function alive.
         return cls(
@@ -225,9 +213,7 @@ def train_phase(
 ) -> PhaseResult:
     """Train from the weights in the graph until validation cross-entropy stops improving.
 
-    The weights of the best epoch are kept. Unlike `keras.callbacks.EarlyStopping` this starts
-    from a loss that is already reached: a second phase that never improves on the first ends with
-    the weights of the first.
+    When that is, and which weights are kept, `EarlyStopping` says.
 
     Args:
         graph: its optimizer and random layers start anew.
@@ -242,9 +228,7 @@ def train_phase(
     graph.start_again(phase.learning_rate, seed)
     watch = watch or Watch()
     watch.phase(graph.model.optimizer)
-    changing = graph.changing
-    best = losses_so_far
-    best_epoch, best_weights = 0, [variable.numpy() for variable in changing]
+    stopping = EarlyStopping(graph.changing, phase.patience, losses_so_far)
     rows, epochs = [], []
     for epoch in range(1, phase.epochs + 1):
         watch.epoch_begins()
@@ -252,14 +236,10 @@ def train_phase(
         rows.append({"phase": name, "epoch": epoch, **row})
         epochs.append(losses)
         watch.epoch_ends(rows[-1])
-        if losses.mean() < (np.inf if best is None else best.mean()):
-            best, best_epoch = losses, epoch
-            best_weights = [variable.numpy() for variable in changing]
-        if watch.ended or epoch - best_epoch >= phase.patience:
+        if stopping.after(losses) or watch.ended:
             break
-    for variable, weights in zip(changing, best_weights, strict=True):
-        variable.assign(weights)
-    kept = np.full(len(losses), np.inf) if best is None else best
+    stopping.restore_best()
+    kept = np.full(len(losses), np.inf) if stopping.best is None else stopping.best
     return PhaseResult(kept, np.stack(epochs), pd.DataFrame(rows))
 
 

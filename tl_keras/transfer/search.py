@@ -14,8 +14,9 @@ import pandas as pd
 from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.data.splits import Draw
+from tl_keras.transfer.oracles import make_oracle
 from tl_keras.transfer.recipe import Recipe, depth_of
-from tl_keras.transfer.search_space import OBJECTIVE, make_oracle, places
+from tl_keras.transfer.search_space import OBJECTIVE, places
 from tl_keras.transfer.trainer import Trainer
 from tl_keras.transfer.trials import FoldScore, Trial, choose, summed_up, within_one_se
 

@@ -1,14 +1,12 @@
-"""What a search may try, in KerasTuner's terms: the space and the oracle that walks through it."""
+"""What a search may try, in KerasTuner's terms."""
 
-import math
 from collections.abc import Sequence
 
 import keras_tuner
 
-from tl_keras.config.schema import PhaseConfig, SearchConfig
+from tl_keras.config.schema import SearchConfig
 from tl_keras.errors import ConfigError
 from tl_keras.models.backbone import Depth
-from tl_keras.models.keras_internals import draw_again, limit_rounds
 from tl_keras.transfer.strategies import fitting_depths
 
 OBJECTIVE = "validation_loss"
@@ -40,35 +38,7 @@ def places(config: SearchConfig, blocks: Sequence[str]) -> dict[str, Place]:
     return found
 
 
-def make_oracle(
-    config: SearchConfig, phase_2: PhaseConfig, found: dict[str, Place]
-) -> keras_tuner.Oracle:
-    """The configured oracle, seeded, for the places found in `places`."""
-    common = {
-        "objective": keras_tuner.Objective(OBJECTIVE, "min"),
-        "hyperparameters": _space(config, found),
-        # A seed of 0 means a random one to the oracles.
-        "seed": config.seed + 1,
-    }
-    if config.oracle == "hyperband":
-        epochs = max(phase_2.epochs, 3)
-        oracle = keras_tuner.oracles.HyperbandOracle(max_epochs=epochs, **common)
-        # Of a small space the first round would never be full, and nothing would ever train for
-        # longer than the first round allows.
-        configurations = _configurations(config, found)
-        limit_rounds(oracle, lambda number: math.ceil(configurations / oracle.factor**number))
-    else:
-        kind = {
-            "random": keras_tuner.oracles.RandomSearchOracle,
-            "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
-            "grid": keras_tuner.oracles.GridSearchOracle,
-        }[config.oracle]
-        oracle = kind(max_trials=config.max_trials, **common)
-    draw_again(oracle, 1000)
-    return oracle
-
-
-def _space(config: SearchConfig, found: dict[str, Place]) -> keras_tuner.HyperParameters:
+def search_space(config: SearchConfig, found: dict[str, Place]) -> keras_tuner.HyperParameters:
     """The whole space, declared before the first trial, as oracles need it."""
     space = keras_tuner.HyperParameters()
     space.Choice("place", list(found), ordered=False)
@@ -83,7 +53,7 @@ def _space(config: SearchConfig, found: dict[str, Place]) -> keras_tuner.HyperPa
     return space
 
 
-def _configurations(config: SearchConfig, found: dict[str, Place]) -> int:
+def space_size(config: SearchConfig, found: dict[str, Place]) -> int:
     """Of the space, which has no rate where nothing is unfrozen."""
     rates = len(config.learning_rates) * len(config.layer_decays or (1.0,))
     placed = sum(rates if depth != 0 else 1 for _, depth in found.values())

@@ -1,9 +1,35 @@
-"""Learning rates that differ from variable to variable, under any Keras optimizer."""
+"""The optimizers that training uses, with a learning rate for each variable where that is asked."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
+
+from tl_keras.config.schema import TrainingConfig
+from tl_keras.models.keras_internals import sum_no_gradients
+
+
+def make_optimizer(
+    training: TrainingConfig, rate_factors: Mapping[int, float] | None = None
+) -> keras.Optimizer:
+    """The configured optimizer, not built yet. A new option of optimizers is read here.
+
+    Args:
+        training: optimizer and weight decay.
+        rate_factors: of the learning rate, by the `id` of a variable; 1 for others.
+    """
+    optimizer = keras.optimizers.get(
+        {"class_name": training.optimizer, "config": {"weight_decay": training.weight_decay}}
+    )
+    if not training.weight_decay:
+        # A decay of 0 would be worked out for every variable in every step.
+        optimizer.weight_decay = None
+    if rate_factors:
+        optimizer = scale_rates(optimizer, rate_factors)
+    if not tf.distribute.has_strategy():
+        sum_no_gradients(optimizer)
+    return optimizer
 
 
 def scale_rates(optimizer: keras.Optimizer, factors: Mapping[int, float]) -> keras.Optimizer:
