@@ -110,6 +110,8 @@ def test_predict(finished: Path, photos: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_serve(finished: Path) -> None:
+    pytest.importorskip("starlette", reason="the extra serve is not installed")
+    pytest.importorskip("uvicorn", reason="the extra serve is not installed")
     command = [sys.executable, "-m", "tl_keras", "serve", str(finished / "export"), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -14,7 +14,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from tl_keras.atomic_files import write_json
+from tl_keras.atomic_files import write_json, write_text
 from tl_keras.evaluation.intervals import Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
 from tl_keras.serving.verify import Verification
@@ -146,7 +146,7 @@ def model_card(
 def write_card(extra: Path, card: Mapping[str, Any]) -> None:
     """Write the card as JSON and as Markdown into a version's folder of extra files."""
     write_json(extra / JSON_NAME, dict(card))
-    (extra / MARKDOWN_NAME).write_text(markdown(card), encoding="utf-8")
+    write_text(extra / MARKDOWN_NAME, markdown(card))
 
 
 def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
