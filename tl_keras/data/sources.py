@@ -51,7 +51,7 @@ class ImageTable:
         """Absolute, of every image."""
         return self.frame["path"].tolist()
 
-    @cached_property
+    @property
     def labels(self) -> NDArray[np.int64]:
         """(images,), the class index of every image."""
         return self.frame["class_index"].to_numpy(np.int64)

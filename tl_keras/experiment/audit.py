@@ -107,15 +107,14 @@ def look_with_network(
         rows: positions of these n images among the readable ones.
     """
     together = keep_together(report.audit.table, report.audit.duplicates)
-    frame = together.frame.iloc[rows]
-    groups = frame["group"].to_numpy(str)
-    labels = check_labels(blocks, frame["class_index"].to_numpy(np.int64), groups)
+    groups = together.groups[rows]
+    labels = check_labels(blocks, together.labels[rows], groups)
     suspects = labels.suspects.assign(position=rows[labels.suspects["position"].to_numpy(int)])
-    pairs = embedding_matches(blocks[-1][1], np.unique(groups, return_inverse=True)[1].reshape(-1))
+    pairs = embedding_matches(blocks[-1][1], groups)
     return replace(
         report,
         labels=replace(labels, suspects=suspects),
-        matches=_named(frame, pairs),
+        matches=_named(together.frame.iloc[rows], pairs),
         notes=(*report.notes, *([labels.note] if labels.note else [])),
     )
 

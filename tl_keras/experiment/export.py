@@ -13,6 +13,7 @@ import pandas as pd
 
 from tl_keras.atomic_files import write_json
 from tl_keras.config.files import fingerprint
+from tl_keras.data.rows import spread
 from tl_keras.errors import ExportError
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
@@ -157,7 +158,7 @@ def _write_targets(
 ) -> Iterator[dict[str, object]]:
     """Rows of `exports.csv`: the SavedModel, and each target, written beside it."""
     pixels = prepared.bench.images.pixels
-    training = _some(prepared.draw_of(chosen).train, CALIBRATION_IMAGES)
+    training = spread(prepared.draw_of(chosen).train, CALIBRATION_IMAGES)
     test = (
         pixels[prepared.test_of(chosen)],
         evidence.labels,
@@ -276,11 +277,6 @@ def _manifest_digest(prepared: Prepared, rows: np.ndarray) -> str:
     contents = prepared.images.audit.images.set_index("image_id")["sha256"]
     lines = frame.assign(sha256=contents.loc[frame["image_id"]].to_numpy()).to_csv(index=False)
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def _some(rows: np.ndarray, most: int) -> np.ndarray:
-    """Up to so many, from all over the rows."""
-    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int)]
 
 
 def _megabytes(version: Path) -> float:

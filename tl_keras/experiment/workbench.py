@@ -10,7 +10,6 @@ import numpy as np
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.cache_entries import default_folder
-from tl_keras.data.pixels import load_pictures
 from tl_keras.data.row_cache import RowCache
 from tl_keras.data.sources import ImageTable
 from tl_keras.experiment.monitor import Monitor
@@ -46,26 +45,22 @@ class Workbench:
     studies: dict[tuple[int | None, int], Study] = field(default_factory=dict)
     _costs: dict[Hashable, Cost] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def labels(self) -> np.ndarray:
         """Int (images,), class indices."""
-        return self.table.frame["class_index"].to_numpy(np.int64)
+        return self.table.labels
 
-    @cached_property
+    @property
     def groups(self) -> np.ndarray:
-        """Str (images,), the group of each image."""
-        return self.table.frame["group"].to_numpy(str)
+        """Int (images,), the number of the group of each image."""
+        return self.table.groups
 
     @cached_property
     def images(self) -> LabelledImages:
         """The decoded pictures; those that no run uses are undefined."""
         self.monitor.stage("Decoding the images")
-        pixels = load_pictures(
-            self.table.frame["path"].tolist(),
-            self.rows,
-            image_size=self.config.backbone.image_size,
-            resize=self.config.data.resize,
-        )
+        side, resize = self.config.backbone.image_size, self.config.data.resize
+        pixels = self.table.decode(self.rows, side, resize)
         return LabelledImages(pixels, self.labels, len(self.table.classes), self.groups)
 
     @cached_property

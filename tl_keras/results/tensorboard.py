@@ -12,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from tl_keras.atomic_files import replacing
+
 FOLDER = "tensorboard"
 # TensorBoard knows such a file by its name. The number is usually a time; this one never changes.
 EVENTS_FILE = "events.out.tfevents.0"
@@ -45,11 +47,10 @@ def write_events(folder: Path, history: pd.DataFrame) -> Path | None:
     import tensorflow as tf
 
     folder.mkdir(parents=True, exist_ok=True)
-    file, half = folder / EVENTS_FILE, folder / "unfinished"
-    with tf.io.TFRecordWriter(str(half)) as writer:
+    file = folder / EVENTS_FILE
+    with replacing(file) as unfinished, tf.io.TFRecordWriter(str(unfinished)) as writer:
         for event in _events(history):
             writer.write(tf.compat.v1.Event(**event).SerializeToString(deterministic=True))
-    half.replace(file)
     return file
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from tl_keras.atomic_files import write_json
+from tl_keras.atomic_files import replacing, write_json
 from tl_keras.errors import ExportError
 
 MODEL_FILE = "model.keras"
@@ -38,13 +38,10 @@ def write_model(folder: Path, model: keras.Model, labels: Sequence[str]) -> Path
             f"labels must name the {model.output.shape[-1]} classes of the model; got "
             f"{len(labels)}: {', '.join(labels)}."
         )
-    file, half = folder / MODEL_FILE, folder / f".{MODEL_FILE}"
-    try:
-        model.save(half)
+    file = folder / MODEL_FILE
+    with replacing(file) as unfinished:
+        model.save(unfinished)
         write_json(folder / LABELS_FILE, list(labels))
-        half.replace(file)
-    finally:
-        half.unlink(missing_ok=True)
     return file
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.atomic_files import write_json, write_text
+from tl_keras.data.image_formats import formats_in_words
 from tl_keras.evaluation.intervals import Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
 from tl_keras.serving.verify import Verification
@@ -137,7 +138,7 @@ def model_card(
         "milliseconds_per_image": times,
         "how_to_call": {
             "signature": "serving_default",
-            "input": "image_bytes: string (batch,), JPEG, PNG, BMP or GIF files of any size",
+            "input": f"image_bytes: string (batch,), {formats_in_words()} files of any size",
             "output": "label, probability, probabilities in the order of classes, decoded",
         },
     }
