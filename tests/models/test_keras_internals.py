@@ -43,26 +43,26 @@ def test_a_private_part_is_still_there(package: str, owner: str, part: str) -> N
     )
 
 
-def test_private_parts_are_used_in_one_module_only() -> None:
-    """An attribute `_name` of anything but `self` and `cls`, and imports of private modules."""
-    package = MODULE.parents[1]
-    found = [
-        f"{path.relative_to(package)}: {ast.unparse(node)}"
-        for path in package.rglob("*.py")
-        if path != MODULE
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if _is_private_use(node)
+def private_uses(path: Path) -> list[str]:
+    """Attributes `_name` that no object of the file gives itself, and imports of private modules."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+    own = {node.attr for node in attributes if ast.unparse(node.value) in ("self", "cls")}
+    modules = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    private = ("tensorflow.python", "keras.src", "keras_tuner.src")
+    return [
+        *(module for module in modules if module.startswith(private)),
+        *(
+            ast.unparse(node)
+            for node in attributes
+            if node.attr.startswith("_") and not node.attr.startswith("__") and node.attr not in own
+        ),
     ]
-    assert not found
 
 
-def _is_private_use(node: ast.AST) -> bool:
-    if isinstance(node, ast.ImportFrom):
-        return (node.module or "").startswith(("tensorflow.python", "keras.src", "keras_tuner.src"))
-    if not isinstance(node, ast.Attribute) or not node.attr.startswith("_"):
-        return False
-    own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-    return not own and not node.attr.startswith("__")
+def test_private_parts_are_used_in_one_module_only() -> None:
+    uses = {path: private_uses(path) for path in MODULE.parents[1].rglob("*.py")}
+    assert [path for path, found in uses.items() if found] == [MODULE]
 
 
 def test_origin_of_each_call_of_a_layer() -> None:

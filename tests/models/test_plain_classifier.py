@@ -131,9 +131,10 @@ import sys
 sys.modules["tl_keras"] = None
 import keras, numpy, pathlib
 folder = pathlib.Path(sys.argv[1])
+images = numpy.load(folder / "images.npy")
 for path in folder.glob("*.keras"):
     model = keras.models.load_model(path)
-    numpy.save(path.with_suffix(".npy"), model(numpy.load(folder / "images.npy")))
+    numpy.save(path.with_suffix(".npy"), model.predict(images, verbose=0))
 """
     # Isolated: neither the working directory nor PYTHONPATH is looked into.
     subprocess.run([sys.executable, "-I", "-c", code, tmp_path], check=True, capture_output=True)
@@ -224,4 +225,6 @@ def test_every_backbone_can_be_copied_and_saved(name: str, tmp_path: Path) -> No
     expected = answers(model, images)
     assert 0 < expected.min() < expected.max() < 1
     np.testing.assert_array_equal(answers(copied, images), expected)
-    np.testing.assert_array_equal(answers(keras.models.load_model(path), images), expected)
+    # Keras 3.10 warns of its own doing where a loaded model is called directly.
+    loaded = keras.models.load_model(path).predict(images, verbose=0)
+    np.testing.assert_array_equal(loaded, model.predict(images, verbose=0))
