@@ -1,7 +1,4 @@
-"""Every sub-command once, on one tiny experiment: each takes what the one before it left.
-
-`pretrain` has its own, in `test_pretrain.py`.
-"""
+"""Every sub-command once, on one tiny experiment: each takes what the one before it left."""
 
 import csv
 import io
@@ -9,13 +6,15 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from tl_keras.commands.console import main
+from tl_keras.commands.console import SUBCOMMANDS, main
 
 pytestmark = [
     pytest.mark.smoke,
@@ -66,6 +65,10 @@ def finished(experiment: Path, said: io.StringIO) -> Path:
     with redirect_stdout(said):
         assert main(["run", str(experiment)]) == 0
     return experiment.parent / "results" / "colours"
+
+
+def test_every_subcommand_is_tried_here() -> None:
+    assert {f"test_{name}" for name in SUBCOMMANDS} <= set(globals())
 
 
 def test_audit(experiment: Path, tmp_path: Path) -> None:
@@ -125,3 +128,13 @@ def test_cache(experiment: Path, finished: Path, capsys: pytest.CaptureFixture[s
     folder = str(experiment.parent / "features")
     assert main(["cache", "list", "--folder", folder]) == 0
     assert "colours" in capsys.readouterr().out
+
+
+def test_pretrain(
+    photos: Path, tmp_path: Path, source_config: Callable[..., Any], tiny_backbone: None
+) -> None:
+    photographed = {"backbone": "Tiny", "generated": None, "data": {"folder": str(photos)}}
+    path = tmp_path / "tiny.json"
+    path.write_text(source_config(**photographed).model_dump_json())
+    assert main(["pretrain", str(path)]) == 0
+    assert json.loads((tmp_path / "model" / "card.json").read_text())["images"] == 30

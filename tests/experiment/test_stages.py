@@ -796,7 +796,11 @@ def test_other_source_weights_in_the_same_folder_are_refused(
     from_faces: Configure, faces: ExperimentResult, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(faces.folder / "source_model", tmp_path / "source")
-    config = from_faces(backbone=from_faces()["backbone"] | {"weights": str(folder)})
+    config = from_faces(
+        backbone=from_faces()["backbone"] | {"weights": str(folder)},
+        strategies=["feature_extraction"],
+        export=False,
+    )
     run_experiment(config)
     backbone, _ = load_source("Tiny", image_size=32, weights=str(folder))
     backbone.set_weights([2 * weight for weight in backbone.get_weights()])
