@@ -305,3 +305,23 @@ def test_grouped_images_are_covered_only_if_the_groups_are_known() -> None:
             held[known] += interval.low <= 0.8 <= interval.high
     assert held[True] >= 180
     assert held[False] <= 160
+
+
+def test_a_difference_of_seeds_that_disagree_stays_possible() -> None:
+    a, b = hits(20, 20, 3), np.vstack([hits(0, 20), hits(0, 20), hits(20, 20)])
+    # seed means 1, 1 and 0: by Student's t between -0.8 and 2.1
+    interval = paired_difference(a, b)
+    assert interval.high == 1
+    assert -1 <= interval.low < -0.3
+
+
+def test_an_accuracy_of_seeds_that_disagree_reaches_the_ends() -> None:
+    interval = accuracy_interval(np.vstack([hits(20, 20), hits(20, 20), hits(4, 20)]))
+    assert (interval.low, interval.high) == (0, 1)
+
+
+def test_swapping_the_strategies_turns_a_difference_of_groups_round() -> None:
+    a, b = hits(60, 60), hits(45, 60)
+    there = paired_difference(a, b, resamples=50_000, groups=GROUPS)
+    back = paired_difference(b, a, resamples=50_000, groups=GROUPS)
+    assert (back.low, back.high) == pytest.approx((-there.high, -there.low), abs=0.008)
