@@ -184,5 +184,5 @@ def test_more_than_a_thousand_runs_are_not_named() -> None:
     images = [np.arange(1000) + 1000 * fold for fold in range(5)]
     better = [np.arange(1000) < 222 + step for step in (-200, -100, 0, 100, 200)]
     none = [np.zeros(1000, bool)] * 5
-    needed = fold_images_needed(*(FoldScores(right, images, 5, 4000) for right in (better, none)))
-    assert needed.seeds is None
+    a, b = (FoldScores(right, images, 5, 4000) for right in (better, none))
+    assert fold_images_needed(a, b).seeds is None
