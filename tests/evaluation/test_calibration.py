@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tl_keras.evaluation.calibration import (
+    _alike,
     bin_starts,
     calibrate,
     calibration_error,
@@ -14,6 +15,7 @@ from tl_keras.evaluation.calibration import (
     reliability_table,
     temperature_draws,
 )
+from tl_keras.evaluation.dependence import effective_size
 from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 
 
@@ -191,3 +193,28 @@ def test_a_bin_of_one_part_has_the_interval_of_one_part() -> None:
     )
     # one of one by Wilson
     assert table["accuracy_low"].tolist() == pytest.approx([0.2065] * 2, abs=1e-4)
+
+
+def test_the_temperatures_lie_around_the_one_that_fits() -> None:
+    many = held_out(4000, 1.5)
+    draws = np.log(temperature_draws(many))
+    assert np.median(draws) == pytest.approx(np.log(fit_temperature(many)), abs=0.004)
+
+
+def test_what_chance_leaves_of_a_calibrated_model_is_known_for_a_single_bin() -> None:
+    even = np.full((14, 2), 0.5)
+    scores = calibration_scores(np.zeros(14, int), even, np.zeros(14, int), simulations=20_000)
+    # of 14 coins |heads - 7| is at most 3 in 94.3%, at most 4 in 98.7%
+    assert scores.ece_if_calibrated_high == pytest.approx(4 / 14)
+
+
+def test_simulated_images_of_a_group_are_as_alike_as_the_real_ones() -> None:
+    right = np.array([True, True, True] * 12 + [False] * 3 * 2 + [True, False, False] * 26)
+    groups, confidence = np.arange(120) // 3, np.full(120, 0.6)
+    effect = 120 / effective_size(right - confidence, groups, (-0.6, 0.4))
+    expected = (effect - 1) / (3 - 1)
+    assert 0.1 < expected < 0.9
+    generator = np.random.default_rng(0)
+    draws = _alike(generator.random((4000, 120)), groups, right, confidence, generator) < 0.6
+    first, second = draws[:, ::3].ravel(), draws[:, 1::3].ravel()
+    assert np.corrcoef(first, second)[0, 1] == pytest.approx(expected, abs=0.01)

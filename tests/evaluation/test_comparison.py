@@ -177,3 +177,12 @@ def test_a_planned_error_joins_the_freedoms_of_seeds_and_images() -> None:
     assert error == pytest.approx((seeds + images + rest) ** 0.5)
     total = seeds + images + rest
     assert freedom == pytest.approx(total**2 / (seeds**2 / 3 + (images + rest) ** 2 / 99))
+
+
+def test_more_than_a_thousand_runs_are_not_named() -> None:
+    # of 1000 images: deviation 158.1, mean 1.404 of it; 1000 runs tell 1.405, 5000 tell 1.402
+    images = [np.arange(1000) + 1000 * fold for fold in range(5)]
+    better = [np.arange(1000) < 222 + step for step in (-200, -100, 0, 100, 200)]
+    none = [np.zeros(1000, bool)] * 5
+    a, b = (FoldScores(right, images, 5, 4000) for right in (better, none))
+    assert fold_images_needed(a, b).seeds is None

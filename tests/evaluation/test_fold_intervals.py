@@ -125,3 +125,10 @@ def test_groups_of_one_image_change_nothing() -> None:
     one, other = scores(12, 14, 16, 18, 10), scores(10, 13, 16, 15, 6)
     assert fold_accuracy_interval(grouped(one, 1)) == fold_accuracy_interval(one)
     assert fold_difference(grouped(one, 1), grouped(other, 1)) == fold_difference(one, other)
+
+
+def test_half_an_image_widens_to_whole_ones_on_either_side() -> None:
+    # right in one of two divisions: 74.5 of 100
+    interval = fold_accuracy_interval(scores(*[15] * 9, 14, folds=5))
+    fewer, more = (binomtest(n, 100).proportion_ci(0.95, method="wilson") for n in (74, 75))
+    assert (interval.low, interval.high) == pytest.approx((fewer.low, more.high))

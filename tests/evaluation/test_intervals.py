@@ -17,6 +17,7 @@ from tl_keras.evaluation.intervals import (
     share_interval,
     wilson_interval,
 )
+from tl_keras.evaluation.variation import resample_images
 
 Correct = NDArray[np.bool_]
 
@@ -305,3 +306,42 @@ def test_grouped_images_are_covered_only_if_the_groups_are_known() -> None:
             held[known] += interval.low <= 0.8 <= interval.high
     assert held[True] >= 180
     assert held[False] <= 160
+
+
+def test_a_difference_of_seeds_that_disagree_stays_possible() -> None:
+    a, b = hits(20, 20, 3), np.vstack([hits(0, 20), hits(0, 20), hits(20, 20)])
+    # seed means 1, 1 and 0: by Student's t between -0.8 and 2.1
+    interval = paired_difference(a, b)
+    assert interval.high == 1
+    assert -1 <= interval.low < -0.3
+
+
+def test_an_accuracy_of_seeds_that_disagree_reaches_the_ends() -> None:
+    interval = accuracy_interval(np.vstack([hits(20, 20), hits(20, 20), hits(4, 20)]))
+    assert (interval.low, interval.high) == (0, 1)
+
+
+def test_swapping_the_strategies_turns_a_difference_of_groups_round() -> None:
+    a, b = hits(60, 60), hits(45, 60)
+    there = paired_difference(a, b, resamples=50_000, groups=GROUPS)
+    back = paired_difference(b, a, resamples=50_000, groups=GROUPS)
+    assert (back.low, back.high) == pytest.approx((-there.high, -there.low), abs=0.008)
+
+
+def test_an_unseen_group_may_differ_either_way() -> None:
+    """Of ten images two differ in every group, so that what is unseen is most of the doubt."""
+    a, b = hits(120, 120), (np.arange(120) % 10 >= 2)[np.newaxis]
+    interval = paired_difference(a, b, groups=np.arange(120) // 10)
+    # a mean of 24 / 130; squares around it alone and by groups, of one at -1 and one at 1 too
+    mean = 24 / 130
+    beyond = ((1 + mean) ** 2 + (1 - mean) ** 2) / 2
+    alone = 24 * (1 - mean) ** 2 + 96 * mean**2 + 10 * beyond
+    together = 12 * (2 - 10 * mean) ** 2 + 100 * beyond
+    # t of 12 degrees
+    size = 120 * alone / (together * (2.178813 / 1.959964) ** 2 * 13 / 12)
+    draws = resample_images(
+        a.astype(float) - b, (-1.0, 1.0), 1.0, 10_000, np.random.default_rng(0), size
+    )
+    low, high = np.quantile(draws, [0.025, 0.975])
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-4)
+    assert interval.counts == "1 seed and 120 test images in 12 groups"

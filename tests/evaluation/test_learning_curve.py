@@ -117,3 +117,12 @@ def test_images_of_one_group_tell_less() -> None:
 def test_groups_of_other_images_are_refused() -> None:
     with pytest.raises(ValueError, match="a number per image, 60; got"):
         fit_learning_curve(drawn(law(0.1, 1.0, 0.5), 3, 60), np.arange(59))
+
+
+def test_an_error_that_falls_too_fast_for_an_asymptote_has_none() -> None:
+    sizes = np.array([5.0, 10.0, 20.0, 40.0])
+    errors = 100 * sizes**-3
+    law = fit_power_law(sizes, errors[np.newaxis], np.ones(4))
+    assert (law.asymptote.tolist(), law.exponent.tolist()) == ([0], [pytest.approx(2)])
+    powers = sizes**-2
+    assert law.scale[0] == pytest.approx(errors @ powers / (powers @ powers))

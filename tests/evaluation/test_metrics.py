@@ -158,3 +158,8 @@ def test_tables_refuse_predictions_of_other_images() -> None:
         per_class(LABELS, PREDICTED[:-1], NAMES)
     with pytest.raises(ValueError, match=r"predicted must be in 0\.\.1, got 0\.\.2"):
         confusion(np.minimum(LABELS, 1), PREDICTED, NAMES[:2])
+
+
+def test_rows_that_sum_to_a_little_more_than_rounding_leaves_are_refused() -> None:
+    with pytest.raises(ValueError, match="sum to 1"):
+        evaluate(np.array([0, 1]), np.array([[0.55, 0.5], [0.5, 0.5]]))

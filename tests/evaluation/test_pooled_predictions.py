@@ -70,17 +70,17 @@ def test_images_that_share_no_group_are_their_own_groups() -> None:
     named = HeldOut.pooled([grouped([3, 5, 8], [2, 1, 0])], np.array([0.5, 0.5]))
     assert named.groups.tolist() == alone.groups.tolist() == [3, 5, 8]
     assert named.evenly_grouped == alone.evenly_grouped == 3
-    assert alone.evidence(np.array([True, True, False])) is alone.weights
+    assert named.effective_images(np.array([True, True, False])) == 3
 
 
-def test_the_evidence_of_groups_that_answer_as_one_is_theirs() -> None:
+def test_groups_that_answer_as_one_count_as_one_image_each() -> None:
     images = list(range(12))
     pooled = HeldOut.pooled([grouped(images, [k // 3 for k in images])], np.array([0.5, 0.5]))
     right = np.repeat([True, False, True, True], 3)
-    assert pooled.evidence(right).sum() == pytest.approx(4)
+    assert pooled.effective_images(right) == pytest.approx(4)
     # two runs that held the same images out tell no more
     twice = HeldOut.pooled([grouped(images, [k // 3 for k in images])] * 2, np.array([0.5, 0.5]))
-    assert twice.evidence(np.tile(right, 2)).sum() == pytest.approx(4)
+    assert twice.effective_images(np.tile(right, 2)) == pytest.approx(4)
 
 
 def test_uneven_groups_weigh_as_fewer() -> None:

@@ -107,3 +107,11 @@ def test_photos_that_are_groups_of_their_own_change_no_figure() -> None:
     assert named.tested() == FIGURES.tested()
     assert named.calibration() == FIGURES.calibration()
     pd.testing.assert_frame_equal(named.reliability(), FIGURES.reliability())
+
+
+def test_a_rule_that_makes_no_mistake_may_make_one_yet() -> None:
+    bad = np.where(LABELS == 0, 0.9, 0.1)
+    right = replace(TEST, probabilities=np.stack([bad, 1 - bad], axis=1))
+    cost = RuleFigures(RULE, FIGURES.config, right).tested()["cost_per_100"]["rule"]
+    assert (cost["estimate"], cost["low"]) == (0, 0)
+    assert cost["high"] > 15

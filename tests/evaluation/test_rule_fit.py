@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tl_keras.config.schema import DecisionConfig
+from tl_keras.evaluation.calibration import temperature_draws
 from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
 
@@ -149,3 +150,22 @@ def test_photos_that_are_groups_of_their_own_change_no_rule() -> None:
     config = DecisionConfig(target_recall=0.9)
     named = fit_rule(config, HeldOut.pooled([photos], SHARES), np.ones(2), LABELLED)
     assert named == fit_rule(config, one, np.ones(2), LABELLED)
+
+
+def test_the_share_for_a_person_is_of_the_photos_to_come() -> None:
+    """Half of the photos are bad here, one in ten to come; the good ones are all sure."""
+    labels = np.arange(100) % 2
+    bad = np.where(labels == 0, np.linspace(0.3, 0.7, 100), 0.01)
+    photos = Predictions(np.arange(100), labels, np.stack([bad, 1 - bad], axis=1))
+    held_out = HeldOut.pooled([photos], np.array([0.1, 0.9]))
+    config = DecisionConfig(review_share=0.05)
+    rule = fit_rule(config, held_out, np.ones(2), {"bad": 10, "good": 90}).rule
+    reviewed = held_out.weights[rule.reviewed(held_out.probabilities)].sum() / 100
+    assert 0.03 < reviewed <= 0.05
+
+
+def test_the_interval_of_the_temperature_knows_the_factors_of_the_classes() -> None:
+    factors = np.array([0.2, 1.8])
+    found = fit_rule(DecisionConfig(), validation(), factors, LABELLED).temperature
+    low, high = np.quantile(temperature_draws(validation(), factors), [0.025, 0.975])
+    assert (found["low"], found["high"]) == pytest.approx((low, high))

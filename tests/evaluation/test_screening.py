@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tl_keras.evaluation.screening import (
+    _ranks,
     auroc,
     average_precision,
     cost_per_100,
@@ -153,3 +154,20 @@ def test_costs_of_crops_are_no_surer_than_those_of_pictures() -> None:
     unaware = cost_per_100(repeated(costs), (0, 5))
     assert many["high"] - many["low"] > 1.5 * (unaware["high"] - unaware["low"])
     assert cost_per_100(costs, (0, 5), np.arange(10)) == one
+
+
+def test_the_cost_of_a_threshold_weighs_photos() -> None:
+    weights = np.where(POSITIVE, 1.0, 3.0)
+    table = threshold_table(POSITIVE, SCORES, weights, np.array([0.5]), 5.0, 2.0)
+    # 4 of 22 are positive, a quarter of them missed; a sixth of the others flagged
+    cost = 100 * (4 / 22 / 4 * 5 + 18 / 22 / 6 * 2)
+    assert table["cost_per_100"].tolist() == [pytest.approx(cost)]
+
+
+def test_a_rank_is_the_share_of_others_below_and_half_of_those_beside() -> None:
+    ranks = _ranks(np.array([1.0, 2.0]), np.array([1.0, 1.0, 2.0, 3.0]))
+    assert ranks.tolist() == [0.25, 0.625]
+    found = auroc(POSITIVE, np.round(SCORES))
+    own, others = np.round(SCORES)[POSITIVE], np.round(SCORES)[~POSITIVE]
+    assert found is not None
+    assert _ranks(own, others).mean() == pytest.approx(found["estimate"])

@@ -75,3 +75,15 @@ def test_the_share_asked_for_lies_above_the_limit() -> None:
     assert limit is not None
     assert (doubt > limit).sum() == 2
     assert review_limit(doubt, np.ones(20), 0.0) is None
+
+
+def test_no_threshold_lies_between_two_photos_of_one_score() -> None:
+    # between them there would be no mistake
+    scores, positive = np.full(2, 0.5), np.array([False, True])
+    assert cheapest_thresholds(scores, positive, np.ones((1, 2)), 1, 1).tolist() == [[0, 0.5]]
+
+
+def test_the_share_for_a_person_is_one_of_weights() -> None:
+    doubt = np.array([0.1, 0.2, 0.3, 0.4])
+    assert review_limit(doubt, np.array([1.0, 1.0, 1.0, 7.0]), 0.5) == 0.4
+    assert review_limit(doubt, np.ones(4), 0.5) == 0.2

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tl_keras.evaluation.variation import (
+    Variation,
     decompose,
     resample_images,
     resample_seed_shifts,
@@ -55,3 +56,10 @@ def test_images_that_count_as_fewer_vary_as_fewer_do() -> None:
     draws = resample_images(values, *settings, np.random.default_rng(0), size=4)
     # Beta(2.5, 2.5) again, though there are 20 of them
     assert draws.var() == pytest.approx(1 / 24, rel=0.03)
+
+
+def test_seeds_that_differ_by_chance_alone_often_shift_nothing() -> None:
+    variation = Variation(0.5, 1.0, 1.0, 1.0, n_seeds=3, n_images=100)
+    shifts = resample_seed_shifts(variation, 100_000, np.random.default_rng(0))
+    # where 2 / chi-square of two degrees is at most 1: exp(-1)
+    assert np.mean(shifts == 0) == pytest.approx(np.exp(-1), abs=0.01)

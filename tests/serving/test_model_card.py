@@ -2,6 +2,7 @@
 
 import html
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,13 @@ def test_markup_in_a_name_leaves_the_card_as_it_is() -> None:
     assert [token.content for token in tokens if token.type == "html_block"] == []
     plain = markdown(card(description="Parts"))
     assert text.count("\n#") == plain.count("\n#")
+
+
+def test_shots_of_a_few_parts_are_few() -> None:
+    groups = np.arange(len(LABELS)) // 5
+    found = replace(EVIDENCE, groups=groups)
+    made = model_card(facts(), found, Verification(10, 2e-7, True, 5.0, 2.5), [], 9.3)
+    text = markdown(made)
+    assert f"{len(LABELS)} test photos in {len(np.unique(groups))} groups" in text
+    alone, together = EVIDENCE.accuracy, found.accuracy
+    assert together.high - together.low > alone.high - alone.low

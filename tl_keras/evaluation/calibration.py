@@ -51,9 +51,9 @@ def fit_temperature(held_out: HeldOut, class_factors: NDArray[np.float64] | None
     """The temperature with the least cross-entropy on held-out images.
 
     The logarithm has a normal prior around 0 with deviation `PRIOR_DEVIATION`. Images of groups
-    count as many as tell as much about how often the model is right.
+    count as many as tell as much about how often the model is right and how sure it is.
     """
-    evidence = _evidence(held_out)
+    evidence = _evidence(held_out, class_factors)
 
     def objective(log_temperature: float) -> float:
         losses = _losses(held_out, log_temperature, class_factors)
@@ -71,7 +71,7 @@ def temperature_draws(
     The posterior distribution of the logarithm on a grid: with 30 images a bootstrap of the fit,
     which the prior holds back, is too sure of itself.
     """
-    evidence = _evidence(held_out)
+    evidence = _evidence(held_out, class_factors)
     objective = np.array(
         [evidence @ _losses(held_out, x, class_factors) + _penalty(x) for x in _GRID]
     )
@@ -220,8 +220,19 @@ def _alike(
     return np.where(takes, shared, draws)
 
 
-def _evidence(held_out: HeldOut) -> NDArray[np.float64]:
-    return held_out.evidence(held_out.probabilities.argmax(axis=1) == held_out.labels)
+def _evidence(held_out: HeldOut, class_factors: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """The weights of the rows, less where images of groups tell less of the temperature."""
+    logs = _log_calibrated(held_out.probabilities, 1.0, class_factors)
+    own = logs[np.arange(len(logs)), held_out.labels]
+    right = held_out.probabilities.argmax(axis=1) == held_out.labels
+    # how much the loss falls with the temperature; unlike what is right it has no bounds
+    slopes = own - (np.exp(logs) * logs).sum(axis=1)
+    middle, reach = float(slopes.mean()), max(2 * float(slopes.std()), SMALLEST_PROBABILITY)
+    size = min(
+        held_out.effective_images(right),
+        held_out.effective_images(slopes, (middle - reach, middle + reach)),
+    )
+    return held_out.weights * (size / held_out.n_images)
 
 
 def _log_calibrated(

@@ -17,9 +17,9 @@ from scipy.stats import t as student_t
 
 from tl_keras.evaluation.dependence import effective_size, shared_groups
 from tl_keras.evaluation.intervals import (
-    IN_GROUPS,
     Interval,
     check_level,
+    in_groups,
     share_interval,
     wilson_interval,
 )
@@ -171,14 +171,15 @@ def _interval(
     scores: FoldScores, estimate: float, low: float, high: float, level: float
 ) -> Interval:
     # the mean over folds of unequal size may lie a little beside the mean over images
-    return Interval(
+    plain = Interval(
         estimate=estimate,
         low=min(low, estimate),
         high=max(high, estimate),
         n_seeds=len(scores.correct),
         n_images=len(np.unique(np.concatenate(scores.images))),
-        method=CORRECTED_T if _groups_of_images(scores) is None else CORRECTED_T + IN_GROUPS,
+        method=CORRECTED_T,
         level=level,
         folds=scores.folds,
         training_images=scores.training_images,
     )
+    return in_groups(plain, _groups_of_images(scores))

@@ -6,7 +6,7 @@ of training images (from the same source), a new initialisation and new test ima
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ BOOTSTRAP_SEEDS_AND_IMAGES = "bootstrap over seeds and test images"
 BOOTSTRAP_IMAGES = "bootstrap over test images"
 SQUARE_AND_ADD = "intervals of both, joined by their squares"
 # After any of them, where images share groups.
-IN_GROUPS = ", counted as fewer where groups of them are alike"
+IN_GROUPS = ", images of a group that are alike counted as fewer"
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,10 @@ class Interval:
     """An estimate with its interval, as fractions (0.061 is 6.1 points).
 
     `low <= estimate <= high`; `level` is the chance, before the data are seen, that such an
-    interval holds the true value. `n_seeds` counts runs, `n_images` different test images. With
-    one test split `folds` and `training_images` are 0; else they are the folds of a division and
-    the mean number of training and validation images of a run.
+    interval holds the true value. `n_seeds` counts runs, `n_images` different test images,
+    `n_groups` the groups that these come in, 0 where none shares its own. With one test split
+    `folds` and `training_images` are 0; else they are the folds of a division and the mean number
+    of training and validation images of a run.
     """
 
     estimate: float
@@ -42,6 +43,7 @@ class Interval:
     level: float = 0.95
     folds: int = 0
     training_images: int = 0
+    n_groups: int = 0
 
     @property
     def about(self) -> str:
@@ -57,13 +59,14 @@ class Interval:
 
     @property
     def counts(self) -> str:
-        """What it rests on, such as "3 seeds and 300 test images"."""
+        """What it rests on, such as "3 seeds and 300 test images in 30 groups"."""
         runs = _count(self.n_seeds, "seed")
         if self.folds:
             repeats, rest = divmod(self.n_seeds, self.folds)
             whole = repeats > 1 and not rest
             runs = f"{repeats} x {self.folds} folds" if whole else _count(self.n_seeds, "fold")
-        return f"{runs} and {_count(self.n_images, 'test image')}"
+        groups = f" in {_count(self.n_groups, 'group')}" if self.n_groups else ""
+        return f"{runs} and {_count(self.n_images, 'test image')}{groups}"
 
 
 def accuracy_interval(
@@ -97,8 +100,9 @@ def accuracy_interval(
     together = shared_groups(groups, n_images)
     if n_seeds == 1:
         low, high = share_interval(correct[0], together, level)
-        hits, method = int(correct.sum()), _method(WILSON, together)
-        return Interval(hits / n_images, low, high, 1, n_images, method, level)
+        estimate = int(correct.sum()) / n_images
+        plain = Interval(estimate, low, high, 1, n_images, WILSON, level)
+        return in_groups(plain, together)
     values = correct.astype(np.float64)
     variation, size = decompose(values), effective_size(values.mean(axis=0), together)
     generator = np.random.default_rng(seed)
@@ -108,8 +112,8 @@ def accuracy_interval(
     centre = (variation.mean * size + 0.5) / (size + 1)
     angles = np.arcsin(np.sqrt(image_draws)) + shifts / (2 * np.sqrt(centre * (1 - centre)))
     draws = np.sin(np.clip(angles, 0, np.pi / 2)) ** 2
-    method = _method(BOOTSTRAP_SEEDS_AND_IMAGES, together)
-    return _from_draws(variation.mean, draws, correct, method, level)
+    plain = _from_draws(variation.mean, draws, correct, BOOTSTRAP_SEEDS_AND_IMAGES, level)
+    return in_groups(plain, together)
 
 
 def share_interval(
@@ -184,8 +188,9 @@ def paired_difference(
     size = effective_size(values.mean(axis=0), together, extremes)
     image_draws = resample_images(values, extremes, 1 / n_seeds, resamples, generator, size)
     draws = image_draws + resample_seed_shifts(variation, resamples, generator)
-    method = _method(BOOTSTRAP_IMAGES if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_IMAGES, together)
-    return _from_draws(variation.mean, np.clip(draws, -1, 1), correct_a, method, level)
+    method = BOOTSTRAP_IMAGES if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_IMAGES
+    plain = _from_draws(variation.mean, np.clip(draws, -1, 1), correct_a, method, level)
+    return in_groups(plain, together)
 
 
 def independent_difference(a: Interval, b: Interval) -> Interval:
@@ -222,8 +227,16 @@ def paired_values(
     return correct_a.astype(np.float64) - correct_b
 
 
-def _method(plain: str, groups: NDArray[np.integer] | None) -> str:
-    return plain if groups is None else plain + IN_GROUPS
+def in_groups(plain: Interval, groups: NDArray[np.integer] | None) -> Interval:
+    """The same interval, which says that images share groups, where they do.
+
+    Args:
+        plain: Made with knowledge of the groups.
+        groups: `(images,)`, number of the group of each; None where none shares its own.
+    """
+    if groups is None:
+        return plain
+    return replace(plain, method=plain.method + IN_GROUPS, n_groups=len(np.unique(groups)))
 
 
 def _from_draws(

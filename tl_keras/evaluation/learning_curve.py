@@ -118,8 +118,8 @@ def fit_learning_curve(
     values = [correct[int(size)].astype(np.float64) for size in sizes]
     accuracies = np.array([matrix.mean() for matrix in values])
     draws = _resampled_accuracies(values, groups, np.random.default_rng(seed), resamples)
-    # A tenth of an image keeps a size that is always right from outweighing all others.
-    spread = np.maximum(draws.std(axis=0), 0.1 / images)
+    # Above 0 where all images are right too, because of the unseen ones.
+    spread = draws.std(axis=0)
     return LearningCurve(
         sizes,
         accuracies,

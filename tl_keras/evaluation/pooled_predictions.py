@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,18 +82,16 @@ class HeldOut:
         _, number = np.unique(self.groups, return_inverse=True)
         return effective_groups(np.bincount(number, self.weights).astype(np.float64))
 
-    def evidence(self, values: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The weights, less where images of groups tell less, (n,).
-
-        Their sum is the `effective_size` of the images for the mean of `values`, bool (n,).
-        """
+    def effective_images(
+        self, values: NDArray[Any], unseen: tuple[float, float] = (0.0, 1.0)
+    ) -> float:
+        """The `effective_size` of the different images for the mean of `values`, (n,)."""
         if self.n_groups == self.n_images:
-            return self.weights
+            return self.n_images
         _, first, image = np.unique(self.images, return_index=True, return_inverse=True)
         weights = np.bincount(image, self.weights).astype(np.float64)
         by_image = np.bincount(image, self.weights * values) / weights
-        size = effective_size(by_image, self.groups[first], weights=weights)
-        return np.asarray(self.weights * size / weights.sum())
+        return effective_size(by_image, self.groups[first], unseen, weights)
 
     def part(self, rows: NDArray[np.bool_]) -> "HeldOut":
         """Some of the rows, bool (n,), with the weights that they have."""

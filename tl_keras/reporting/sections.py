@@ -197,10 +197,22 @@ def decision(results: Results) -> dict[str, Any] | None:
     return {
         "text": facts["text"],
         "figures": Cells(_FIGURES, figures(facts), _FIGURES[1:3]),
+        "about": _about_one_model(int(results.summary_of(results.chosen)["n"])),
         "steps": facts["how_to_apply"],
         "reliability": data_uri(reliability_figure(calibration)),
         "thresholds": None if thresholds is None else data_uri(thresholds_figure(thresholds)),
     }
+
+
+def _about_one_model(runs: int) -> str:
+    """Why an interval may differ from that of the strategy, which is about more."""
+    own = "Intervals here are about this one model on new photos"
+    if runs == 1:
+        return f"{own}, as that of its strategy above is."
+    return (
+        f"{own}; that of its strategy above is about the method, trained anew on other photos of "
+        "the kind as well."
+    )
 
 
 def curve(results: Results) -> dict[str, Any] | None:

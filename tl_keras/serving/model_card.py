@@ -94,7 +94,8 @@ class Evidence:
                 "high": accuracy.high,
                 "level": accuracy.level,
                 "method": accuracy.method,
-                "about": "this model on new images of the same kind",
+                "about": "this one model on new images of the same kind, where with several seeds "
+                "or folds summary.csv is about the method",
             },
             "macro_f1": scores.metrics["macro_f1"],
             "balanced_accuracy": scores.metrics["balanced_accuracy"],
