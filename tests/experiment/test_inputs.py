@@ -127,6 +127,7 @@ def test_a_configuration_is_taken_as_it_is(photos: Path, tmp_path: Path) -> None
         ({"config": {"name": "a", "data": {"folder": "x"}}, "images": "y"}, r"data\.folder"),
         ({"images": "x", "settings": {"sedes": 1}}, "seeds"),
         ({"config": 3}, "int"),
+        ({"images": "x", "settings": {"data": "y"}}, "data must be"),
         ({"config": np.zeros((2, 4, 4, 3))}, "images=..."),
     ],
 )

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tl_keras.atomic_files import scratch_folder, write_text
 from tl_keras.config.files import slug
 from tl_keras.data.given_pictures import GivenPicture
 from tl_keras.errors import DataError
@@ -38,14 +38,18 @@ def write_pictures(pictures: Iterable[GivenPicture], folder: Path) -> Path:
     seen: Counter[str] = Counter()
     rows: list[Sequence[str]] = []
     try:
-        for picture in pictures:
-            name = _name(picture)
-            # a copy is a file of its own, for the audit to find
-            path = f"{name}-{seen[name]}.png" if seen[name] else f"{name}.png"
-            seen[name] += 1
-            if not (folder / path).exists():
-                _write(folder / path, _png(picture.pixels))
-            rows.append((path, str(picture.label), picture.group or ""))
+        folder.mkdir(parents=True, exist_ok=True)
+        with scratch_folder(folder) as scratch:
+            for picture in pictures:
+                name = _name(picture)
+                # a copy is a file of its own, for the audit to find
+                path = f"{name}-{seen[name]}.png" if seen[name] else f"{name}.png"
+                seen[name] += 1
+                if not (folder / path).exists():
+                    unfinished = _png(picture.pixels, scratch)
+                    (folder / path).parent.mkdir(exist_ok=True)
+                    unfinished.replace(folder / path)
+                rows.append((path, str(picture.label), picture.group or ""))
         return write_table(("path", "label", "group"), rows, folder)
     except OSError as error:
         raise DataError(
@@ -65,7 +69,8 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], folder: P
     text = io.StringIO(newline="")
     csv.writer(text).writerows([columns, *rows])
     path = folder / f"{_digest(*(repr(row) for row in sorted(map(tuple, rows))))}.csv"
-    _write(path, text.getvalue().encode())
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(path, text.getvalue())
     return path
 
 
@@ -83,16 +88,8 @@ def _digest(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    encoded = io.BytesIO()
+def _png(pixels: np.ndarray, folder: Path) -> Path:
+    path = folder / "picture.png"
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    picture.save(encoded, "PNG", compress_level=1)
-    return encoded.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f"{path.name}.{os.getpid()}.part")
-    half.write_bytes(content)
-    half.replace(path)
+    picture.save(path, compress_level=1)
+    return path

@@ -53,8 +53,10 @@ def experiment_config(
     if images is None and config is None:
         raise ConfigError("images or a configuration must be given; got neither.")
     if images is not None:
-        default, source = _source(images, Path(raw.get("results_dir", "results")))
+        default, source = _source(images, Path(str(raw.get("results_dir", "results"))))
         data = raw.get("data") or {}
+        if not isinstance(data, Mapping):
+            raise ConfigError(f"data must be a dict of keys; got {type(data).__name__}.")
         if given := [key for key in _SOURCES if data.get(key) is not None]:
             raise ConfigError(
                 f"images and data.{given[0]} must not both be given; remove one of them."

@@ -16,9 +16,9 @@ from tl_keras.data.decoding import ResizeMode
 from tl_keras.data.given_pictures import given_pixels, resized
 from tl_keras.errors import ConfigError
 from tl_keras.models.backbone import Backbone, Depth
+from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_models import load_source
-from tl_keras.models.standalone import standalone
 from tl_keras.transfer.advice import advise
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.labelled_pictures import LabelledPictures
@@ -202,4 +202,4 @@ def _probed(
 ) -> keras.Model:
     fitted = probes.fit(rows, seed, backbone.block_names[-1])
     head = (fitted.probe.kernel, fitted.probe.bias)
-    return standalone(probe_classifier(backbone, fitted.blocks, classes, head))
+    return plain_classifier(probe_classifier(backbone, fitted.blocks, classes, head))

@@ -15,7 +15,8 @@ from tl_keras.data.splits import Draw
 from tl_keras.errors import ConfigError, PicturesError
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.blocks import unfrozen_range
-from tl_keras.models.standalone import standalone
+from tl_keras.models.plain_classifier import plain_classifier
+from tl_keras.transfer.determinism import deterministic_ops
 from tl_keras.transfer.labelled_pictures import LabelledPictures
 from tl_keras.transfer.phases import Watch
 from tl_keras.transfer.recipe import Recipe
@@ -73,9 +74,10 @@ def fit_two_phase(
             `augmentation` or `layer_decay`.
 
     Returns:
-        A model of its own from images, 0..255 (batch, size, size, 3), to probabilities, in the
-        order of the labels that occur (numbers by size, names alphabetically); and a row per epoch:
-        phase, epoch, loss, accuracy, validation_loss, validation_accuracy, seconds.
+        A model of its own (see `plain_classifier`) from images, 0..255 (batch, size, size, 3), to
+        probabilities, in the order of the labels that occur: numbers by size, names alphabetically.
+        And a row per epoch: phase, epoch, loss, accuracy, validation_loss, validation_accuracy,
+        seconds.
 
     Raises:
         PicturesError: the pictures are not as they must be, or too few to set any aside.
@@ -91,14 +93,15 @@ def fit_two_phase(
     pictures = LabelledPictures.of(x, y, groups, backbone.image_size, resize)
     pictures, draw = _divided(pictures, validation_data, validation_split, resize, seed)
     trainer = Trainer(backbone, pictures.as_images(), config.head, config.training)
-    with seeds_kept():
+    with seeds_kept(), deterministic_ops(enabled=True):
+        keras.utils.set_random_seed(seed)
         part, head = trainer.network(recipe)
         told = trainer.watch = _Callbacks(callbacks, part.live_model(head), sum(epochs))
         try:
             told.begin()
             history = trainer.train(recipe, draw, seed).history
             told.end()
-            return standalone(part.inference_model(head)), history
+            return plain_classifier(part.inference_model(head)), history
         finally:
             backbone.restore_source()
             backbone.model.trainable = False
