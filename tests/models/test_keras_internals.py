@@ -44,7 +44,7 @@ def test_a_private_part_is_still_there(package: str, owner: str, part: str) -> N
 
 
 def private_uses(path: Path) -> list[str]:
-    """Attributes `_name` that no object of the file gives itself, and imports of private modules."""
+    """Attributes `_name` that no class of the file has itself, and imports of private modules."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
     own = {node.attr for node in attributes if ast.unparse(node.value) in ("self", "cls")}
