@@ -65,7 +65,7 @@ def _make_photos(source: Path, folder: Path, count: int) -> None:
 def _measured(folder: Path, weights: Path) -> dict[str, float]:
     with quiet_tensorflow():
         from tl_keras.config.files import parse_config
-        from tl_keras.data.audit import examine
+        from tl_keras.data.file_audit import examine
         from tl_keras.data.pixels import load_pictures
         from tl_keras.data.sources import load_images
         from tl_keras.experiment.audit import look_with_network

@@ -22,7 +22,7 @@ from tl_keras.results import tables
 from tl_keras.results.choice import choose_run
 from tl_keras.results.comparisons import comparison_table
 from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import Ledger, Outcome, runs_table
+from tl_keras.results.store import Outcome, Store, runs_table
 from tl_keras.results.test_results import TestResults
 
 # Without a GPU every machine computes the same.
@@ -257,13 +257,13 @@ def finish(tmp_path: Path) -> Callable[..., Path]:
             }
             | keys
         )
-        ledger = Ledger.open(config)
+        store = Store.open(config)
         names = [(strategy, seed) for strategy in strategies for seed in (0, 1)]
         for strategy, seed in names:
-            ledger.add(f"{strategy}-n5-s{seed}", _finished_outcome(strategy, seed, name))
+            store.add(f"{strategy}-n5-s{seed}", _finished_outcome(strategy, seed, name))
         run_ids = [f"{strategy}-n5-s{seed}" for strategy, seed in names]
-        runs = runs_table([ledger.run(run_id) for run_id in run_ids])
-        predicted = {name: ledger.test_probabilities(name).argmax(axis=1) for name in run_ids}
+        runs = runs_table([store.run(run_id) for run_id in run_ids])
+        predicted = {name: store.test_probabilities(name).argmax(axis=1) for name in run_ids}
         rows = dict.fromkeys(run_ids, np.arange(len(FINISHED_LABELS)))
         results = TestResults(FINISHED_LABELS, rows, predicted, FINISHED_CLASSES)
         ids = [f"{photos}{number}" for number in range(len(FINISHED_LABELS))]
@@ -273,19 +273,19 @@ def finish(tmp_path: Path) -> Callable[..., Path]:
             "comparisons": comparison_table(runs, results),
             "per_class": tables.per_class_table(runs, results),
             "confusion": tables.confusion_table(runs, results),
-            "history": ledger.histories(run_ids),
+            "history": store.histories(run_ids),
             "images": pd.DataFrame({"image_id": ids, "sha256": ids, "group": ids}),
             "splits": pd.DataFrame(
                 {"seed": None, "part": "test", "image_id": ids, "class_index": FINISHED_LABELS}
             ),
         }.items():
-            ledger.write(title, table)
-        write_json(ledger.folder / "environment.json", {"tensorflow": "2.21", "processors": 2})
-        losses = {run_id: ledger.selection_losses(run_id) for run_id in run_ids}
+            store.write(title, table)
+        write_json(store.folder / "environment.json", {"tensorflow": "2.21", "processors": 2})
+        losses = {run_id: store.selection_losses(run_id) for run_id in run_ids}
         choice = choose_run(
             runs, losses, dict.fromkeys(run_ids, np.array(ids[:20])), lambda run: False
         )
-        write_json(ledger.folder / "choice.json", asdict(choice))
-        return ledger.folder
+        write_json(store.folder / "choice.json", asdict(choice))
+        return store.folder
 
     return finished

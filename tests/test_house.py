@@ -4,10 +4,13 @@ import ast
 import importlib.resources
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -120,6 +123,37 @@ def test_the_first_modules_exist() -> None:
 def test_every_folder_is_a_stage() -> None:
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert folders == {*FOLDERS, "config"}
+
+
+# The same thing in several wings: the command line of a stage, the making of what a table has, and
+# the entry that the user asked for.
+SHARED_NAMES = {"__init__", "advise", "audit", "export", "report", "run"}
+
+
+def test_no_two_modules_have_one_name() -> None:
+    stems = Counter(path.stem for path in MODULES)
+    assert {stem for stem, count in stems.items() if count > 1} <= SHARED_NAMES
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    names = Counter(
+        node.name
+        for path in MODULES
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert not [name for name, count in names.items() if count > 1]
+
+
+def test_the_table_of_where_things_go_names_files_that_exist() -> None:
+    lines = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()
+    start = lines.index("| a new | begins in |") + 2
+    rows = list(takewhile(lambda line: line.startswith("|"), lines[start:]))
+    assert len(rows) == 12
+    for row in rows:
+        named = re.findall(r"`([a-z_]+/[^`]+)`", row)
+        assert named, row
+        assert not [name for name in named if not (ROOT / name).exists()], row
 
 
 @pytest.mark.parametrize("path", MODULES, ids=dotted)

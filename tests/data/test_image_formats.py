@@ -9,7 +9,7 @@ from PIL import Image
 
 from tl_keras.config.schema import DataConfig
 from tl_keras.data import decoding, fingerprints
-from tl_keras.data.audit import examine
+from tl_keras.data.file_audit import examine
 from tl_keras.data.image_formats import (
     FORMATS,
     ImageFormat,

@@ -15,8 +15,8 @@ from tl_keras.config.schema import DataConfig
 from tl_keras.data.folds import fold_draws, stratified_folds
 from tl_keras.data.parts import parts_of
 from tl_keras.data.sources import ImageTable, load_images
-from tl_keras.data.split_pools import pools_of_source
 from tl_keras.data.splits import Draw
+from tl_keras.data.test_split import pools_of_source
 from tl_keras.errors import DataError
 
 SHARED = Path(__file__).parents[2].parent / "shared"

@@ -18,8 +18,8 @@ import tensorflow as tf
 from pydantic import BaseModel
 
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.data.audit import audit
 from tl_keras.data.batches import Batches
+from tl_keras.data.file_audit import audit
 from tl_keras.data.folder_source import list_folder
 from tl_keras.data.listing import Listing
 from tl_keras.data.pixels import load_pictures

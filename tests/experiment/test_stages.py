@@ -31,9 +31,9 @@ from tl_keras.models.networks import scaling_layer
 from tl_keras.models.source_card import write_source_model
 from tl_keras.models.source_models import load_source
 from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import Ledger, load_runs
+from tl_keras.results.store import Store, load_runs
 from tl_keras.serving.verify import verify_export
-from tl_keras.transfer.linear_probe import LinearProbes
+from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
 
@@ -359,7 +359,7 @@ def test_runs_are_compared_by_losses_at_epochs_that_other_images_chose(
     for run_id, loss, images in zip(
         runs["run_id"], runs["selection_loss"], runs["validation_images"], strict=True
     ):
-        losses = Ledger(result.folder).selection_losses(run_id)
+        losses = Store(result.folder).selection_losses(run_id)
         assert len(losses) == images
         assert losses.mean() == pytest.approx(loss)
     gain = runs["selection_loss"] - runs["validation_loss"]

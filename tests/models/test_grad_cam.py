@@ -14,7 +14,7 @@ from tl_keras.models.grad_cam import GradCam
 from tl_keras.models.heads import build_head
 from tl_keras.models.map_check import randomisation_check
 from tl_keras.models.networks import build_backbone
-from tl_keras.transfer.linear_probe import probe_classifier
+from tl_keras.transfer.probes import probe_classifier
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 SPEC = BackboneSpec(

@@ -17,7 +17,7 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.models.heads import build_head
 from tl_keras.models.networks import build_backbone
 from tl_keras.models.plain_classifier import plain_classifier
-from tl_keras.transfer.linear_probe import probe_classifier
+from tl_keras.transfer.probes import probe_classifier
 
 TINY = BackboneSpec(
     name="Tiny",

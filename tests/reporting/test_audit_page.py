@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tl_keras.data.audit import Audit, examine
+from tl_keras.data.file_audit import Audit, examine
 from tl_keras.data.sources import ImageTable
 from tl_keras.reporting.audit_page import audit_facts, audit_page
 from tl_keras.results.audit_report import AuditReport

@@ -9,16 +9,18 @@ import pytest
 
 from tl_keras.errors import ResultsError
 from tl_keras.evaluation.intervals import BOOTSTRAP_SEEDS_AND_IMAGES, IN_GROUPS
-from tl_keras.reporting.comparison_page import Choice, comparison, difference, write_comparison
-from tl_keras.results.finished import Results
+from tl_keras.reporting.comparison_page import Compared, comparison, difference, write_comparison
+from tl_keras.results.finished_experiment import FinishedExperiment
 
 FROZEN = {"strategies": ("feature_extraction",)}
 
 Finish = Callable[..., Path]
 
 
-def choices(*folders: Path) -> list[Choice]:
-    return [Choice.of(Results.open(folder), place) for place, folder in enumerate(folders)]
+def choices(*folders: Path) -> list[Compared]:
+    return [
+        Compared.of(FinishedExperiment.open(folder), place) for place, folder in enumerate(folders)
+    ]
 
 
 def test_the_same_photos_are_compared_in_pairs(finish: Finish) -> None:

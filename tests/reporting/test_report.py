@@ -16,7 +16,7 @@ from tl_keras.evaluation.metrics import METRICS, Metric
 from tl_keras.reporting import sections
 from tl_keras.reporting.answer import choice_in_words
 from tl_keras.reporting.report import content, write_report
-from tl_keras.results.finished import Results
+from tl_keras.results.finished_experiment import FinishedExperiment
 
 Finish = Callable[..., Path]
 
@@ -38,7 +38,7 @@ def test_the_page_needs_no_other_file_and_no_network(finish: Finish) -> None:
 def test_the_answer_names_the_choice_its_interval_and_what_it_is_better_than(
     finish: Finish,
 ) -> None:
-    chosen, compared, caution = content(Results.open(finish()))["answer"]
+    chosen, compared, caution = content(FinishedExperiment.open(finish()))["answer"]
     assert chosen.startswith("The choice is fine-tuning (2 blocks): on new photos trained")
     assert "95.0% of the time (95% interval" in chosen
     assert "2 seeds, 40 test photos" in chosen
@@ -50,7 +50,7 @@ def test_the_answer_names_the_choice_its_interval_and_what_it_is_better_than(
 def test_the_page_says_why_this_was_chosen_and_what_became_of_the_advice(finish: Finish) -> None:
     folder = finish()
     lowest = "Fine-tuning (2 blocks) has the lowest loss on validation photos (0.200)."
-    assert content(Results.open(folder))["strategies"]["choice"] == lowest
+    assert content(FinishedExperiment.open(folder))["strategies"]["choice"] == lowest
     assert words(folder) == lowest
     write_json(folder / "advice.json", {"strategy": "linear_probe", "cut": "top"})
     assert words(folder) == f"{lowest} The advice, linear probe, was not among the strategies."
@@ -75,11 +75,11 @@ def test_what_the_advice_gives_on_test_is_said_beside_what_was_chosen(finish: Fi
 
 
 def words(folder: Path) -> str:
-    return choice_in_words(Results.open(folder))
+    return choice_in_words(FinishedExperiment.open(folder))
 
 
 def test_the_answer_names_a_class_that_is_missed(finish: Finish) -> None:
-    results = Results.open(finish(strategies=("feature_extraction",)))
+    results = FinishedExperiment.open(finish(strategies=("feature_extraction",)))
     assert (
         "misses most is crack (recognised in 60.0% of 20 test photos)"
         in (content(results)["answer"][2])
@@ -94,11 +94,11 @@ def test_a_choice_that_is_no_better_says_so(finish: Finish) -> None:
     table = table.assign(difference_low=-0.3, difference_high=-0.05)
     table.to_csv(folder / "comparisons.csv", index=False)
     assert table[["a", "b"]].iloc[0].tolist() == ["from_scratch", "feature_extraction"]
-    compared = content(Results.open(folder))["answer"][1]
+    compared = content(FinishedExperiment.open(folder))["answer"][1]
     assert compared == "It is better than training from scratch by 17.5 points [5.0, 30.0]."
     table = table.assign(verdict="not distinguishable", difference_high=0.1)
     table.to_csv(folder / "comparisons.csv", index=False)
-    compared = content(Results.open(folder))["answer"][1]
+    compared = content(FinishedExperiment.open(folder))["answer"][1]
     assert (
         compared
         == "It is not distinguishable from training from scratch (17.5 points [-10.0, 30.0])."
@@ -111,7 +111,7 @@ def test_the_choice_is_compared_with_the_linear_probe_too(finish: Finish) -> Non
     # as if what was trained from scratch had been a probe
     table = table.replace({"from_scratch": "linear_probe", "from scratch": "linear probe"})
     table.to_csv(folder / "comparisons.csv", index=False)
-    compared = content(Results.open(folder))["answer"][1]
+    compared = content(FinishedExperiment.open(folder))["answer"][1]
     assert "better than linear probe by 32.5 points [" in compared
 
 
@@ -119,18 +119,18 @@ def test_doubtful_labels_are_part_of_the_answer(finish: Finish) -> None:
     folder = finish()
     suspects = pd.DataFrame({"image_id": ["trained", "photo3"]})
     suspects.to_csv(folder / "label_errors.csv", index=False)
-    caution = content(Results.open(folder))["answer"][2]
+    caution = content(FinishedExperiment.open(folder))["answer"][2]
     assert caution.startswith("2 labels look wrong (see The photos), 1 of them among the test")
 
 
 def test_the_chosen_strategy_is_set_off(finish: Finish) -> None:
-    table = content(Results.open(finish()))["strategies"]["table"]
+    table = content(FinishedExperiment.open(finish()))["strategies"]["table"]
     assert [table.rows[place][0] for place in table.marked] == ["fine-tuning (2 blocks)"]
     assert table.rows[0][:2] == ["from scratch", "0.625"]
 
 
 def test_the_confusion_matrix_is_that_of_the_chosen_run(finish: Finish) -> None:
-    classes = content(Results.open(finish()))["classes"]
+    classes = content(FinishedExperiment.open(finish()))["classes"]
     counts = {
         row["name"]: [cell["count"] for cell in row["cells"]] for row in classes["matrix"]["rows"]
     }
@@ -142,7 +142,7 @@ def test_the_chosen_probe_says_which_blocks_it_reads(finish: Finish) -> None:
     folder = finish()
     advice = {"strategy": "linear_probe", "cut": "b", "confidence": "clear", "reasons": []}
     write_json(folder / "advice.json", {**advice, "checks": []})
-    results = Results.open(folder)
+    results = FinishedExperiment.open(folder)
     shown = sections.blocks(results)
     assert shown is not None
     assert shown["exported"] is None
@@ -175,13 +175,15 @@ def test_a_learning_curve_is_shown_with_its_sentences(finish: Finish) -> None:
     ).to_csv(folder / "learning_curve.csv", index=False)
     law = write_law(folder)
     assert "<p>50 more photos would help.</p>" in html_of(folder)
-    caution = content(Results.open(folder))["answer"][2]
+    caution = content(FinishedExperiment.open(folder))["answer"][2]
     assert caution == "50 more labelled photos would add about 3.1 points [1.2, 5.0]."
     law["more_photos"]["beyond_measured"] = 6.0
     write_law(folder, law)
-    assert "[1.2, 5.0], a guess so far from" in content(Results.open(folder))["answer"][2]
+    assert (
+        "[1.2, 5.0], a guess so far from" in content(FinishedExperiment.open(folder))["answer"][2]
+    )
     write_law(folder, law | {"measured": 1.0})
-    assert "more labelled" not in content(Results.open(folder))["answer"][2]
+    assert "more labelled" not in content(FinishedExperiment.open(folder))["answer"][2]
 
 
 def write_law(folder: Path, law: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -203,20 +205,20 @@ def test_photos_that_were_not_used_are_counted(finish: Finish) -> None:
     images = pd.DataFrame({"image_id": [f"photo{number}" for number in range(99)]})
     images.to_csv(folder / "images.csv", index=False)
     # 10 for training, 10 for validation, 40 for the test
-    caution = content(Results.open(folder))["answer"][2]
+    caution = content(FinishedExperiment.open(folder))["answer"][2]
     assert caution.startswith("39 labelled photos were not used, which a larger data.train_per_")
 
 
 def test_the_decision_is_part_of_the_answer(finish: Finish, decision_facts: dict[str, Any]) -> None:
     folder = finish()
     write_json(folder / "decision.json", decision_facts)
-    caution = content(Results.open(folder))["answer"][2]
+    caution = content(FinishedExperiment.open(folder))["answer"][2]
     assert caution.startswith("Decided at a calibrated score of 0.2 it finds 95.0% [47.5%, 97.5%]")
 
 
 def test_how_it_was_made_can_be_repeated(finish: Finish) -> None:
     folder = finish()
-    made = content(Results.open(folder))["made"]
+    made = content(FinishedExperiment.open(folder))["made"]
     assert f"{folder.as_posix()}/config.json" in made["command"]
     assert ["tensorflow", "2.21"] in list(made["facts"].rows)
     assert '"train_per_class": 5' in made["configuration"]
@@ -228,7 +230,7 @@ def test_the_same_results_give_the_same_page(finish: Finish) -> None:
 
 
 def test_the_scores_of_classes_are_those_of_the_chosen_run(finish: Finish) -> None:
-    results = Results.open(finish())
+    results = FinishedExperiment.open(finish())
     table = results.table("per_class")
     assert table is not None
     own = table[table["run_id"] == results.chosen["run_id"]].set_index("class")
@@ -241,7 +243,7 @@ def test_a_class_that_is_never_answered_has_no_precision(finish: Finish) -> None
     table = pd.read_csv(folder / "confusion.csv")
     table.loc[table["predicted_class"] == table["predicted_class"].iloc[0], "count"] = 0
     table.to_csv(folder / "confusion.csv", index=False)
-    scores = Results.open(folder).class_scores
+    scores = FinishedExperiment.open(folder).class_scores
     assert scores["precision"].isna().tolist() == [True, False]
     assert scores["f1"].iloc[0] == 0
 
@@ -256,7 +258,7 @@ def test_folds_are_called_folds(finish: Finish) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["estimate"] |= {"method": "k_fold", "folds": 2, "repeats": 1}
     write_json(folder / "config.json", config)
-    shown = content(Results.open(folder))
+    shown = content(FinishedExperiment.open(folder))
     assert "2 folds, 40 test photos" in shown["answer"][0]
     assert shown["test_photos"] == "fold 1 of 2"
     # both folds of the fixture tested all 40 photos
@@ -284,7 +286,7 @@ def test_errors_whose_label_looks_wrong_are_marked(finish: Finish) -> None:
     facts = {"wrong": 2, "test_images": 40, "randomisation_correlation": 0.0}
     write_json(folder / "errors.json", facts)
     pd.DataFrame({"image_id": ["doubtful.png"]}).to_csv(folder / "label_errors.csv", index=False)
-    errors = content(Results.open(folder))["errors"]
+    errors = content(FinishedExperiment.open(folder))["errors"]
     marked, clear = errors["wrong_photos"]
     assert marked.lines[-1] == "this label looks wrong"
     assert clear.lines[-1] == "probability of crack: 10%"
@@ -297,7 +299,9 @@ def test_a_new_metric_has_a_column_among_the_strategies(
     before = finish("before", ("feature_extraction", "fine_tuning"))
     monkeypatch.setitem(METRICS, "errors", Metric(lambda labels, predicted: 0.0, "wrong ones"))
     after = finish("after", ("feature_extraction", "fine_tuning"))
-    shown = [sections.strategies(Results.open(folder))["table"] for folder in (before, after)]
+    shown = [
+        sections.strategies(FinishedExperiment.open(folder))["table"] for folder in (before, after)
+    ]
     assert [("wrong ones" in table.columns) for table in shown] == [False, True]
     assert {"macro F1", "balanced accuracy"} <= set(shown[0].columns)
     assert all(len(row) == len(table.columns) for table in shown for row in table.rows)

@@ -13,7 +13,7 @@ import pytest
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
 from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import Ledger, Outcome, load_runs, runs_table
+from tl_keras.results.store import Outcome, Store, load_runs, runs_table
 
 PROBABILITIES = np.array([[0.25, 0.75], [1.0, 0.0]], np.float32)
 
@@ -25,8 +25,8 @@ def config(results: Path, **keys: Any) -> ExperimentConfig:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger.open(config(tmp_path))
+def store(tmp_path: Path) -> Store:
+    return Store.open(config(tmp_path))
 
 
 def outcome(**values: Any) -> Outcome:
@@ -41,27 +41,27 @@ def outcome(**values: Any) -> Outcome:
     )
 
 
-def test_a_run_is_read_as_it_was_written(ledger: Ledger) -> None:
-    ledger.add("a", outcome())
-    assert ledger.is_finished("a")
-    assert ledger.run("a") == outcome().run
-    assert np.array_equal(ledger.test_probabilities("a"), PROBABILITIES)
-    assert np.array_equal(ledger.validation_probabilities("a"), outcome().validation_probabilities)
-    assert ledger.selection_losses("a").tolist() == [0.25]
-    weights = ledger.weights("a")["head_0000"]
+def test_a_run_is_read_as_it_was_written(store: Store) -> None:
+    store.add("a", outcome())
+    assert store.is_finished("a")
+    assert store.run("a") == outcome().run
+    assert np.array_equal(store.test_probabilities("a"), PROBABILITIES)
+    assert np.array_equal(store.validation_probabilities("a"), outcome().validation_probabilities)
+    assert store.selection_losses("a").tolist() == [0.25]
+    weights = store.weights("a")["head_0000"]
     assert weights.dtype == np.float32
     assert weights.tolist() == [[1.5]]
 
 
-def test_a_run_of_an_earlier_version_is_refused(ledger: Ledger) -> None:
-    ledger.add("a", outcome())
-    np.savez(ledger.folder / "runs/a/probabilities.npz", test=PROBABILITIES)
+def test_a_run_of_an_earlier_version_is_refused(store: Store) -> None:
+    store.add("a", outcome())
+    np.savez(store.folder / "runs/a/probabilities.npz", test=PROBABILITIES)
     with pytest.raises(ResultsError, match=r"got a of an earlier one\. Use --fresh"):
-        ledger.selection_losses("a")
+        store.selection_losses("a")
 
 
 def test_a_run_is_not_finished_before_it_is_complete(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full_disk(*arguments: Any, **arrays: Any) -> None:
         raise OSError("No space left on device")
@@ -69,13 +69,13 @@ def test_a_run_is_not_finished_before_it_is_complete(
     with monkeypatch.context() as patch:
         patch.setattr(np, "savez", full_disk)
         with pytest.raises(OSError, match="No space"):
-            ledger.add("a", outcome())
-    assert not ledger.is_finished("a")
-    ledger.add("a", outcome())
-    assert ledger.is_finished("a")
+            store.add("a", outcome())
+    assert not store.is_finished("a")
+    store.add("a", outcome())
+    assert store.is_finished("a")
 
 
-def test_histories_are_joined_without_turning_epochs_into_fractions(ledger: Ledger) -> None:
+def test_histories_are_joined_without_turning_epochs_into_fractions(store: Store) -> None:
     nothing = Outcome(
         FinishedRun.from_row({}),
         pd.DataFrame({"run_id": []}),
@@ -84,151 +84,149 @@ def test_histories_are_joined_without_turning_epochs_into_fractions(ledger: Ledg
         PROBABILITIES,
         {},
     )
-    ledger.add("majority", nothing)
-    ledger.add("a", outcome())
-    joined = ledger.histories(["majority", "a"])
+    store.add("majority", nothing)
+    store.add("a", outcome())
+    joined = store.histories(["majority", "a"])
     assert joined["epoch"].tolist() == [1]
     assert pd.api.types.is_integer_dtype(joined["epoch"])
-    assert ledger.histories(["majority"]).empty
+    assert store.histories(["majority"]).empty
 
 
-def test_only_the_exported_weights_are_kept(ledger: Ledger) -> None:
+def test_only_the_exported_weights_are_kept(store: Store) -> None:
     for run_id in ("a", "b", "c"):
-        ledger.add(run_id, outcome())
-    ledger.keep_weights_of("b")
-    assert [path.parent.name for path in ledger.folder.glob("runs/*/weights.npz")] == ["b"]
-    assert ledger.is_finished("a")
+        store.add(run_id, outcome())
+    store.keep_weights_of("b")
+    assert [path.parent.name for path in store.folder.glob("runs/*/weights.npz")] == ["b"]
+    assert store.is_finished("a")
 
 
-def test_a_table_is_read_as_it_was_written(ledger: Ledger) -> None:
+def test_a_table_is_read_as_it_was_written(store: Store) -> None:
     table = pd.DataFrame({"run_id": ["a", "b"], "loss": [0.1 + 0.2, 1 / 3]})
-    path = ledger.write("losses", table)
-    assert path == ledger.folder / "losses.csv"
-    pd.testing.assert_frame_equal(ledger.read("losses"), table, check_exact=True)
-    assert [p.name for p in ledger.folder.iterdir() if "part" in p.name] == []
+    path = store.write("losses", table)
+    assert path == store.folder / "losses.csv"
+    pd.testing.assert_frame_equal(store.read("losses"), table, check_exact=True)
+    assert [p.name for p in store.folder.iterdir() if "part" in p.name] == []
 
 
-def test_trials_of_several_sizes_are_one_table(ledger: Ledger) -> None:
-    assert ledger.trials() is None
+def test_trials_of_several_sizes_are_one_table(store: Store) -> None:
+    assert store.trials() is None
     # the later size first, as after a restart
     for size in (10, 5):
-        folder = ledger.open_search(size, {})
-        ledger.add_trials(
+        folder = store.open_search(size, {})
+        store.add_trials(
             folder, size, 0, pd.DataFrame({"trial": [1, 2], "validation_loss": [0.5, 0.25]})
         )
-    trials = ledger.trials()
+    trials = store.trials()
     assert trials is not None
     assert trials["train_per_class"].tolist() == [5, 5, 10, 10]
 
 
-def test_trials_with_all_images(ledger: Ledger) -> None:
-    folder = ledger.open_search(None, {})
-    ledger.add_trials(folder, None, 0, pd.DataFrame({"trial": [1], "validation_loss": [0.5]}))
-    trials = ledger.trials()
+def test_trials_with_all_images(store: Store) -> None:
+    folder = store.open_search(None, {})
+    store.add_trials(folder, None, 0, pd.DataFrame({"trial": [1], "validation_loss": [0.5]}))
+    trials = store.trials()
     assert trials is not None
     assert trials["train_per_class"].isna().all()
 
 
-def test_every_fold_has_a_search_of_its_own(ledger: Ledger) -> None:
-    one, two = (ledger.open_search(5, {}, seed) for seed in (0, 1))
+def test_every_fold_has_a_search_of_its_own(store: Store) -> None:
+    one, two = (store.open_search(5, {}, seed) for seed in (0, 1))
     assert {one.name, two.name} == {"n5-s0", "n5-s1"}
     for seed, folder in ((1, two), (0, one)):
-        ledger.add_trials(folder, 5, seed, pd.DataFrame({"trial": [1], "validation_loss": [0.5]}))
-    trials = ledger.trials()
+        store.add_trials(folder, 5, seed, pd.DataFrame({"trial": [1], "validation_loss": [0.5]}))
+    trials = store.trials()
     assert trials is not None
     assert trials["seed"].tolist() == [0, 1]
 
 
-def test_search_folder_older_than_a_section_has_its_defaults(
-    ledger: Ledger, tmp_path: Path
-) -> None:
+def test_search_folder_older_than_a_section_has_its_defaults(store: Store, tmp_path: Path) -> None:
     facts = {key: config(tmp_path).as_dict()[key] for key in ("data", "search", "estimate")}
-    folder = ledger.open_search(5, facts)
+    folder = store.open_search(5, facts)
     old = {key: facts[key] for key in ("data", "search")}
     (folder / "search.json").write_text(json.dumps(old))
-    assert ledger.open_search(5, facts) == folder
+    assert store.open_search(5, facts) == folder
 
 
-def test_search_of_the_same_facts_goes_on(ledger: Ledger) -> None:
+def test_search_of_the_same_facts_goes_on(store: Store) -> None:
     facts = {"search": {"folds": 3}, "images_sha256": "12ab"}
-    folder = ledger.open_search(5, facts)
+    folder = store.open_search(5, facts)
     (folder / "trial.json").write_text("{}")
-    assert ledger.open_search(5, facts) == folder
+    assert store.open_search(5, facts) == folder
     assert (folder / "trial.json").exists()
-    assert ledger.open_search(10, {"search": {"folds": 2}}) != folder, "sizes are on their own"
+    assert store.open_search(10, {"search": {"folds": 2}}) != folder, "sizes are on their own"
 
 
-def test_search_of_other_facts_is_refused_with_what_changed(ledger: Ledger) -> None:
-    ledger.open_search(None, {"search": {"folds": 3, "seed": 0}, "images_sha256": "12ab"})
+def test_search_of_other_facts_is_refused_with_what_changed(store: Store) -> None:
+    store.open_search(None, {"search": {"folds": 3, "seed": 0}, "images_sha256": "12ab"})
     with pytest.raises(ResultsError) as refused:
-        ledger.open_search(None, {"search": {"folds": 2, "seed": 0}, "images_sha256": "34cd"})
+        store.open_search(None, {"search": {"folds": 2, "seed": 0}, "images_sha256": "34cd"})
     lines = str(refused.value).splitlines()
     assert lines[1:3] == ["  search.folds: 3 -> 2", '  images_sha256: "12ab" -> "34cd"']
     assert "nall" in lines[0]
     assert "--fresh" in lines[-1]
 
 
-def test_search_folder_older_than_a_key_has_its_default(ledger: Ledger, tmp_path: Path) -> None:
+def test_search_folder_older_than_a_key_has_its_default(store: Store, tmp_path: Path) -> None:
     facts = {key: config(tmp_path).as_dict()[key] for key in ("data", "search")}
-    folder = ledger.open_search(5, facts)
+    folder = store.open_search(5, facts)
     old = copy.deepcopy(facts)
     del old["search"]["folds"]
     (folder / "search.json").write_text(json.dumps(old))
-    assert ledger.open_search(5, facts) == folder
+    assert store.open_search(5, facts) == folder
 
 
-def test_the_configuration_is_written_with_defaults(ledger: Ledger) -> None:
-    stored = json.loads((ledger.folder / "config.json").read_text())
-    assert stored == config(ledger.folder.parent).as_dict()
+def test_the_configuration_is_written_with_defaults(store: Store) -> None:
+    stored = json.loads((store.folder / "config.json").read_text())
+    assert stored == config(store.folder.parent).as_dict()
 
 
-def test_the_same_configuration_goes_on(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.add("a", outcome())
-    assert Ledger.open(config(tmp_path)).is_finished("a")
+def test_the_same_configuration_goes_on(store: Store, tmp_path: Path) -> None:
+    store.add("a", outcome())
+    assert Store.open(config(tmp_path)).is_finished("a")
 
 
 @pytest.mark.parametrize(("views", "refused"), [(0, False), (8, True)])
 def test_a_configuration_with_a_key_that_is_gone_goes_on_where_it_did_nothing(
-    ledger: Ledger, tmp_path: Path, views: int, refused: bool
+    store: Store, tmp_path: Path, views: int, refused: bool
 ) -> None:
     stored = config(tmp_path).as_dict()
     stored["training"]["augmented_views"] = views
-    (ledger.folder / "config.json").write_text(json.dumps(stored))
+    (store.folder / "config.json").write_text(json.dumps(stored))
     expected = pytest.raises(ResultsError, match="augmented_views: 8 -> ")
     with expected if refused else nullcontext():
-        Ledger.open(config(tmp_path))
+        Store.open(config(tmp_path))
 
 
 def test_a_changed_configuration_is_refused_with_every_difference(
-    ledger: Ledger, tmp_path: Path
+    store: Store, tmp_path: Path
 ) -> None:
     changed = config(tmp_path, seeds=5, training={"batch_size": 8})
     with pytest.raises(ResultsError) as error:
-        Ledger.open(changed)
+        Store.open(changed)
     message = str(error.value)
     assert "seeds: 3 -> 5" in message
     assert "training.batch_size: 32 -> 8" in message
     assert "--fresh" in message
-    assert json.loads((ledger.folder / "config.json").read_text())["seeds"] == 3
+    assert json.loads((store.folder / "config.json").read_text())["seeds"] == 3
 
 
-def test_fresh_moves_the_folder_aside(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.add("a", outcome())
-    fresh = Ledger.open(config(tmp_path, seeds=5), fresh=True)
+def test_fresh_moves_the_folder_aside(store: Store, tmp_path: Path) -> None:
+    store.add("a", outcome())
+    fresh = Store.open(config(tmp_path, seeds=5), fresh=True)
     assert not fresh.is_finished("a")
     (aside,) = [path for path in tmp_path.iterdir() if path != fresh.folder]
     assert (aside / "runs" / "a" / "row.json").is_file()
 
 
 def test_fresh_without_earlier_results_is_no_error(tmp_path: Path) -> None:
-    assert Ledger.open(config(tmp_path), fresh=True).folder == tmp_path / "parts"
+    assert Store.open(config(tmp_path), fresh=True).folder == tmp_path / "parts"
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "thesis.txt").touch()
     with pytest.raises(ResultsError, match=r"parts must be empty.*--fresh"):
-        Ledger.open(config(tmp_path))
+        Store.open(config(tmp_path))
 
 
 @pytest.mark.parametrize("path", ["results", "results/parts"])
@@ -236,13 +234,13 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path, path: str)
     (tmp_path / path).parent.mkdir(exist_ok=True)
     (tmp_path / path).write_text("a file")
     with pytest.raises(ResultsError, match="must be a folder that can be written"):
-        Ledger.open(config(tmp_path / "results"))
+        Store.open(config(tmp_path / "results"))
 
 
-def test_a_damaged_configuration_is_refused(ledger: Ledger, tmp_path: Path) -> None:
-    (ledger.folder / "config.json").write_text('{"name": ')
+def test_a_damaged_configuration_is_refused(store: Store, tmp_path: Path) -> None:
+    (store.folder / "config.json").write_text('{"name": ')
     with pytest.raises(ResultsError, match=r"config\.json must be the configuration.*--fresh"):
-        Ledger.open(config(tmp_path))
+        Store.open(config(tmp_path))
 
 
 def inputs(sha256: str = "f00d", part: str = "train") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -259,23 +257,23 @@ def inputs(sha256: str = "f00d", part: str = "train") -> tuple[pd.DataFrame, pd.
     return images, splits
 
 
-def test_the_same_inputs_are_accepted_again(ledger: Ledger) -> None:
-    ledger.keep_inputs(*inputs())
-    ledger.keep_inputs(*inputs())
-    assert list(ledger.read("images")["sha256"]) == ["beef", "f00d"]
+def test_the_same_inputs_are_accepted_again(store: Store) -> None:
+    store.keep_inputs(*inputs())
+    store.keep_inputs(*inputs())
+    assert list(store.read("images")["sha256"]) == ["beef", "f00d"]
 
 
-def test_an_image_that_changed_is_refused_by_name(ledger: Ledger) -> None:
-    ledger.keep_inputs(*inputs())
+def test_an_image_that_changed_is_refused_by_name(store: Store) -> None:
+    store.keep_inputs(*inputs())
     with pytest.raises(ResultsError, match=r"images\.csv differs .* b/2\.png.*--fresh"):
-        ledger.keep_inputs(*inputs(sha256="cafe"))
-    assert list(ledger.read("images")["sha256"]) == ["beef", "f00d"]
+        store.keep_inputs(*inputs(sha256="cafe"))
+    assert list(store.read("images")["sha256"]) == ["beef", "f00d"]
 
 
-def test_another_division_is_refused(ledger: Ledger) -> None:
-    ledger.keep_inputs(*inputs())
+def test_another_division_is_refused(store: Store) -> None:
+    store.keep_inputs(*inputs())
     with pytest.raises(ResultsError, match=r"splits\.csv differs"):
-        ledger.keep_inputs(*inputs(part="validation"))
+        store.keep_inputs(*inputs(part="validation"))
 
 
 def test_the_columns_of_the_runs_have_the_same_types_whatever_the_values() -> None:
@@ -311,11 +309,11 @@ def test_runs_that_were_moved_aside_are_not_loaded(tmp_path: Path) -> None:
 
 
 def test_a_folder_from_before_a_key_existed_goes_on(tmp_path: Path) -> None:
-    Ledger.open(config(tmp_path))
+    Store.open(config(tmp_path))
     stored = tmp_path / "parts" / "config.json"
     old = json.loads(stored.read_text())
     del old["backbone"]["cut"]
     stored.write_text(json.dumps(old))
-    Ledger.check(config(tmp_path))
+    Store.check(config(tmp_path))
     with pytest.raises(ResultsError, match=r'backbone\.cut: "top" -> "search"'):
-        Ledger.check(config(tmp_path, backbone={"cut": "search"}))
+        Store.check(config(tmp_path, backbone={"cut": "search"}))

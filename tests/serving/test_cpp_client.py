@@ -18,7 +18,7 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.models.networks import build_backbone
 from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
 from tl_keras.serving.saved_model import export_classifier
-from tl_keras.transfer.linear_probe import probe_classifier
+from tl_keras.transfer.probes import probe_classifier
 from tl_keras.transfer.probing import fit_probe
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from tl_keras.errors import DataError
 from tl_keras.models.backbone import Backbone
 from tl_keras.transfer.block_probes import probe_blocks
 from tl_keras.transfer.features import FeatureBank
-from tl_keras.transfer.linear_probe import LinearProbes
+from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.trainer import LabelledImages
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from tl_keras.data.rows import whole
 from tl_keras.models.backbone import Backbone
 from tl_keras.transfer.features import FeatureBank
-from tl_keras.transfer.linear_probe import LinearProbes
 from tl_keras.transfer.measurements import measure
+from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.trainer import LabelledImages
 
 

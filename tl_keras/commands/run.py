@@ -66,7 +66,7 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
             show_summary,
             show_warning,
         )
-        from tl_keras.results.finished import Results
+        from tl_keras.results.finished_experiment import FinishedExperiment
         from tl_keras.serving.decision_record import other_decision
 
     with TerminalMonitor(console, config.estimate.folds) as monitor:
@@ -74,7 +74,7 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     if result.probes is not None:
         show_probes(console, result.probes)
     show_summary(console, result.summary, result.notice)
-    words = choice_in_words(Results.open(result.folder))
+    words = choice_in_words(FinishedExperiment.open(result.folder))
     console.print(words, markup=False, highlight=False)
     if result.decision is not None:
         show_decision(console, result.decision)

@@ -8,8 +8,8 @@ from tl_keras.config.schema import DataConfig, ExperimentConfig
 from tl_keras.data.folds import ATTEMPTS, stratified_folds
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
-from tl_keras.data.split_pools import Pools, Positions, pools_of_source
 from tl_keras.data.splits import Draw, Splits, draw_sizes, make_splits, manifest_of
+from tl_keras.data.test_split import Pools, Positions, pools_of_source
 from tl_keras.errors import DataError
 
 # First word of the divisions' seeds; smaller ones belong to the test split and the draws.

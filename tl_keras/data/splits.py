@@ -13,7 +13,7 @@ import pandas as pd
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.group_choice import Counts, Wish, choose_groups
 from tl_keras.data.sources import ImageTable
-from tl_keras.data.split_pools import Pools, Positions, make_pools
+from tl_keras.data.test_split import Pools, Positions, make_pools
 from tl_keras.errors import DataError
 
 _DEFAULT_VALIDATION = 10

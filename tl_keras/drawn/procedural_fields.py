@@ -86,7 +86,7 @@ class Grating:
 
 
 @dataclass(frozen=True)
-class Cells:
+class CellField:
     """A Voronoi partition: distance to the seed, walls between cells, or a tone per cell."""
 
     count: int
@@ -207,12 +207,12 @@ def random_grating(rng: Generator) -> Grating:
     return Grating(tuple(waves), float(rng.uniform(0.3, 5)), bool(rng.random() < 0.5), warp)
 
 
-def random_cells(rng: Generator) -> Cells:
+def random_cells(rng: Generator) -> CellField:
     """A Voronoi texture."""
     count = int(np.exp(rng.uniform(np.log(6), np.log(160))))
     stretch = float(rng.choice([1.0, rng.uniform(0.25, 0.8)]))
     mode = str(rng.choice(["bump", "wall", "tone", "pane"]))
-    return Cells(count, float(rng.uniform(0, 1)), stretch, mode)
+    return CellField(count, float(rng.uniform(0, 1)), stretch, mode)
 
 
 def random_strokes(rng: Generator) -> Strokes:

@@ -51,7 +51,7 @@ PALETTES = 12
 
 
 @dataclass(frozen=True, eq=False)
-class Recipe:
+class TextureRecipe:
     """What the images of one class have in common.
 
     Attributes:
@@ -78,14 +78,14 @@ class Recipe:
 
 
 @lru_cache(maxsize=1024)
-def recipe(class_index: int, seed: int) -> Recipe:
+def recipe(class_index: int, seed: int) -> TextureRecipe:
     """The recipe of one class; the same for every number of classes."""
     rng = np.random.default_rng([seed, class_index])
     family = CYCLE[class_index % len(CYCLE)]
     upright = family == "glyph" and rng.random() < 0.6
     least = int(rng.choice([2, 4, 8]))
     small = family == "scene"
-    return Recipe(
+    return TextureRecipe(
         family=family,
         textures=(random_texture(rng), random_texture(rng)),
         outlines=_outlines(family, rng),
@@ -160,14 +160,14 @@ def _outlines(family: Family, rng: Generator) -> tuple[Outline, ...]:
     return (random_outline(rng), random_outline(rng))
 
 
-def _texture_layers(plan: Recipe, size: int, rng: Generator) -> tuple[Gray, Gray, Gray]:
+def _texture_layers(plan: TextureRecipe, size: int, rng: Generator) -> tuple[Gray, Gray, Gray]:
     """The texture alone."""
     turn, scale = rng.uniform(-np.pi, np.pi), float(np.exp(rng.uniform(-0.35, 0.35)))
     ground = plan.textures[0].render(size, rng, turn, scale)
     return ground, np.zeros_like(ground), np.zeros_like(ground)
 
 
-def _mixture_layers(plan: Recipe, size: int, rng: Generator) -> tuple[Gray, Gray, Gray]:
+def _mixture_layers(plan: TextureRecipe, size: int, rng: Generator) -> tuple[Gray, Gray, Gray]:
     """Two textures, one of them in patches with soft or hard borders."""
     ground = _texture_layers(plan, size, rng)[0]
     scale = float(np.exp(rng.uniform(-0.35, 0.35)))
@@ -177,21 +177,21 @@ def _mixture_layers(plan: Recipe, size: int, rng: Generator) -> tuple[Gray, Gray
     return ground, border.astype(np.float32), inside
 
 
-def _object_layers(plan: Recipe, size: int, rng: Generator) -> tuple[Gray, Gray, Gray]:
+def _object_layers(plan: TextureRecipe, size: int, rng: Generator) -> tuple[Gray, Gray, Gray]:
     """One shape before a ground that changes from image to image."""
     pose = random_pose(rng, plan.radius, plan.tilt)
     cover, inside = draw_outlines(plan.outlines[0], [pose], size, rng)
     return _any_ground(size, rng), cover, inside
 
 
-def _fractal_layers(plan: Recipe, size: int, rng: Generator) -> tuple[Gray, Gray, Gray]:
+def _fractal_layers(plan: TextureRecipe, size: int, rng: Generator) -> tuple[Gray, Gray, Gray]:
     """One fractal before a ground that changes from image to image."""
     pose = random_pose(rng, (0.28, 0.6))
     cover = draw_fractal(plan.maps, pose, size, rng)
     return _any_ground(size, rng), cover, cover
 
 
-def _scene_layers(plan: Recipe, size: int, rng: Generator) -> tuple[Gray, Gray, Gray]:
+def _scene_layers(plan: TextureRecipe, size: int, rng: Generator) -> tuple[Gray, Gray, Gray]:
     """Several copies of a shape, a few of another one, before the class's own texture."""
     ground = 0.5 + 0.6 * (_texture_layers(plan, size, rng)[0] - 0.5)
     count = int(rng.integers(plan.count[0], plan.count[1] + 1))
@@ -212,7 +212,7 @@ def _any_ground(size: int, rng: Generator) -> Gray:
     return np.asarray(0.5 + rng.uniform(0.1, 0.8) * (values - 0.5), np.float32)
 
 
-def _coloured(plan: Recipe, ground: Gray, cover: Gray, inside: Gray, rng: Generator) -> Gray:
+def _coloured(plan: TextureRecipe, ground: Gray, cover: Gray, inside: Gray, rng: Generator) -> Gray:
     """Map the layers to colours: (size, size, 3), about 0..1."""
     tints = _tints(plan.palette, rng)
     contrast = float(rng.uniform(0.2, 1.0))
@@ -264,7 +264,7 @@ def _developed(image: Gray, rng: Generator) -> Image:
     return np.asarray(np.clip(image * 255 + 0.5, 0, 255), np.uint8)
 
 
-LAYERS: dict[Family, Callable[[Recipe, int, Generator], tuple[Gray, Gray, Gray]]] = {
+LAYERS: dict[Family, Callable[[TextureRecipe, int, Generator], tuple[Gray, Gray, Gray]]] = {
     "texture": _texture_layers,
     "mixture": _mixture_layers,
     "glyph": _object_layers,

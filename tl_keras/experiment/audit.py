@@ -9,8 +9,8 @@ import pandas as pd
 
 from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import BUNDLED_BACKBONE, ExperimentConfig
-from tl_keras.data.audit import examine
 from tl_keras.data.duplicate_groups import duplicates_across_given_splits, keep_together
+from tl_keras.data.file_audit import examine
 from tl_keras.data.findings import in_order
 from tl_keras.data.sources import load_images
 from tl_keras.errors import WeightsError

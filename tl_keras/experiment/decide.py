@@ -20,7 +20,7 @@ from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.reporting.decision_words import how_to_apply, in_words
 from tl_keras.results.finished_run import FinishedRun, run_of
-from tl_keras.results.store import Ledger
+from tl_keras.results.store import Store
 from tl_keras.results.test_results import method_of
 from tl_keras.serving.decision_record import RECORD
 
@@ -74,7 +74,7 @@ def read_decision(folder: Path, run_id: str) -> dict[str, Any] | None:
     return record if record.get("run_id") == run_id else None
 
 
-def _write_tables(store: Ledger, figures: RuleFigures, validation: HeldOut) -> None:
+def _write_tables(store: Store, figures: RuleFigures, validation: HeldOut) -> None:
     store.write("calibration", figures.reliability())
     if figures.rule.threshold is None:
         # of a decision with other keys

@@ -14,7 +14,7 @@ from tl_keras.experiment.strategies.duration import (
 )
 from tl_keras.experiment.train import making
 from tl_keras.models.source_models import read_source_card
-from tl_keras.results.store import Ledger
+from tl_keras.results.store import Store
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.source_checks import source_notes
 from tl_keras.transfer.strategies import plan_runs
@@ -81,7 +81,7 @@ class _Warnings(Silent):
 
 def _warn_of_older_results(config: ExperimentConfig, warnings: _Warnings) -> None:
     try:
-        Ledger.check(config)
+        Store.check(config)
     except ResultsError as error:
         warnings.warn(str(error))
 

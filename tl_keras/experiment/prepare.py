@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.data.audit import Audit, audit
 from tl_keras.data.division import divide
 from tl_keras.data.duplicate_groups import duplicates_across_splits, keep_together
+from tl_keras.data.file_audit import Audit, audit
 from tl_keras.data.findings import in_order
 from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.data.splits import Draw, Splits
@@ -20,7 +20,7 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_models import load_source
 from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import Ledger
+from tl_keras.results.store import Store
 from tl_keras.serving.targets import check_targets
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.similarity import input_moments
@@ -75,7 +75,7 @@ class Prepared:
     card: SourceCard | None
     cut: str
     planned: tuple[Run, ...]
-    store: Ledger
+    store: Store
     monitor: Monitor
     bench: Workbench
 
@@ -123,7 +123,7 @@ def prepare(config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False) 
     """
     check_targets(config.export_targets if config.export else ())
     if not fresh and Path(config.results_folder).is_dir():
-        Ledger.check(config)
+        Store.check(config)
     backbone, card = load_backbone(config)
     images = prepare_images(config, monitor)
     bench = Workbench(config, backbone, images.table, images.used_rows(), monitor)
@@ -138,7 +138,7 @@ def prepare(config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False) 
         card=card,
         cut=cut,
         planned=planned,
-        store=Ledger.open(config, fresh=fresh),
+        store=Store.open(config, fresh=fresh),
         monitor=monitor,
         bench=bench,
     )

@@ -16,7 +16,7 @@ from tl_keras.experiment.monitor import Monitor
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.cost import Cost, cost_of
 from tl_keras.transfer.features import FeatureBank
-from tl_keras.transfer.linear_probe import LinearProbes, probe_classifier
+from tl_keras.transfer.probes import LinearProbes, probe_classifier
 from tl_keras.transfer.search import Study
 from tl_keras.transfer.trainer import LabelledImages, Trainer
 

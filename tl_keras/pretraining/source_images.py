@@ -83,10 +83,10 @@ def _generated(
 
 def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> SourceImages:
     # Seconds of import, not needed for generated images.
-    from tl_keras.data.audit import audit
+    from tl_keras.data.file_audit import audit
     from tl_keras.data.pixels import decoded_pictures
     from tl_keras.data.sources import load_images
-    from tl_keras.data.split_pools import make_pools
+    from tl_keras.data.test_split import make_pools
 
     checked = audit(
         load_images(data),

@@ -8,7 +8,7 @@ import pandas as pd
 
 from tl_keras.evaluation.comparison import points
 from tl_keras.reporting.decision_words import found_and_flagged
-from tl_keras.results.finished import Results
+from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.learning_curves import FARTHEST
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
 from tl_keras.strategy_table import STRATEGIES, with_trait
@@ -19,7 +19,7 @@ Row = Mapping[Any, Any]
 WEAK_RECALL = 0.8
 
 
-def question(results: Results) -> str:
+def question(results: FinishedExperiment) -> str:
     """What the experiment was made to find out."""
     run, backbone = results.chosen, results.config["backbone"]
     known = {"imagenet": "ImageNet weights", "bundled": "the shipped weights"}
@@ -33,12 +33,12 @@ def question(results: Results) -> str:
     )
 
 
-def answer(results: Results) -> list[str]:
+def answer(results: FinishedExperiment) -> list[str]:
     """What was chosen and how good it is; how it compares; what to know before using it."""
     return [_chosen(results), _compared(results), _caution(results)]
 
 
-def choice_in_words(results: Results) -> str:
+def choice_in_words(results: FinishedExperiment) -> str:
     """What was chosen, why, and what became of the advice on test, which chose nothing."""
     choice, advice = results.choice, results.facts("advice")
     if advice is None:
@@ -60,7 +60,7 @@ def choice_in_words(results: Results) -> str:
     return f"{choice['sentence']} {after}"
 
 
-def _chosen(results: Results) -> str:
+def _chosen(results: FinishedExperiment) -> str:
     row = results.summary_of(results.chosen)
     n, images = int(row["n"]), int(row["test_images"])
     about = "trained models of this kind" if n > 1 else "this trained model"
@@ -74,7 +74,7 @@ def _chosen(results: Results) -> str:
     )
 
 
-def _compared(results: Results) -> str:
+def _compared(results: FinishedExperiment) -> str:
     """Against from scratch, which tells what borrowing gains, and against what costs less."""
     table, chosen = results.table("comparisons"), results.summary_of(results.chosen)
     if table is None:
@@ -106,7 +106,7 @@ def _against(row: Row, other: str, sign: int) -> str:
     return f"{outcome} than {name} by {points(gap)} points [{points(ends[0])}, {points(ends[1])}]"
 
 
-def _caution(results: Results) -> str:
+def _caution(results: FinishedExperiment) -> str:
     """What to know before using it: decisions, a class that is missed, labels, more photos."""
     parts = (_decided, _weakest, _doubtful_labels, _more_photos)
     sentence = "; ".join(text for part in parts for text in part(results))
@@ -115,14 +115,14 @@ def _caution(results: Results) -> str:
     return sentence[0].upper() + sentence[1:] + "."
 
 
-def _decided(results: Results) -> Iterator[str]:
+def _decided(results: FinishedExperiment) -> Iterator[str]:
     decision = results.facts("decision")
     found = found_and_flagged(decision) if decision else None
     if found:
         yield found
 
 
-def _weakest(results: Results) -> Iterator[str]:
+def _weakest(results: FinishedExperiment) -> Iterator[str]:
     row = results.class_scores.sort_values("recall").iloc[0]
     if row["recall"] < WEAK_RECALL:
         yield (
@@ -131,7 +131,7 @@ def _weakest(results: Results) -> Iterator[str]:
         )
 
 
-def _doubtful_labels(results: Results) -> Iterator[str]:
+def _doubtful_labels(results: FinishedExperiment) -> Iterator[str]:
     errors, splits = results.table("label_errors"), results.table("splits")
     if errors is not None and splits is not None:
         count, verb = len(errors), "looks" if len(errors) == 1 else "look"
@@ -145,7 +145,7 @@ def _doubtful_labels(results: Results) -> Iterator[str]:
         )
 
 
-def _more_photos(results: Results) -> Iterator[str]:
+def _more_photos(results: FinishedExperiment) -> Iterator[str]:
     curve = results.facts("learning_curve")
     law = _law_of(curve, results.chosen) if curve else None
     if law and law["measured"] < 1:
@@ -161,7 +161,7 @@ def _more_photos(results: Results) -> Iterator[str]:
     yield from _unused_photos(results)
 
 
-def _unused_photos(results: Results) -> Iterator[str]:
+def _unused_photos(results: FinishedExperiment) -> Iterator[str]:
     run, images = results.chosen, results.table("images")
     used = run["training_images"] + run["validation_images"] + run["test_images"]
     unused = 0 if images is None else len(images) - int(used)

@@ -14,15 +14,15 @@ from tl_keras.evaluation.comparison import verdict
 from tl_keras.evaluation.intervals import Interval, independent_difference
 from tl_keras.reporting.pages import Cells, render, write_page
 from tl_keras.reporting.plots import data_uri, experiments_figure
-from tl_keras.results.finished import Results
-from tl_keras.results.store import Ledger
+from tl_keras.results.finished_experiment import FinishedExperiment
+from tl_keras.results.store import Store
 from tl_keras.results.test_results import TestResults, method_of, strategy_name
 
 TEMPLATE = "comparison.html"
 
 
 @dataclass(frozen=True)
-class Choice:
+class Compared:
     """What an experiment chose, with its answers on test.
 
     Attributes:
@@ -33,18 +33,18 @@ class Choice:
         photos: image_id and content of every image, in the order of `tested.labels`.
     """
 
-    results: Results
+    results: FinishedExperiment
     name: str
     runs: pd.DataFrame
     tested: TestResults
     photos: tuple[str, ...]
 
     @classmethod
-    def of(cls, results: Results, place: int) -> "Choice":
+    def of(cls, results: FinishedExperiment, place: int) -> "Compared":
         """Read the answers of the chosen strategy, all its seeds."""
         own = method_of(results.runs, str(results.chosen["run_id"])).sort_values("seed")
-        ledger = Ledger(results.folder)
-        splits, images = ledger.read("splits"), ledger.read("images")
+        store = Store(results.folder)
+        splits, images = store.read("splits"), store.read("images")
         test = splits[splits["part"] == "test"].merge(
             images[["image_id", "sha256", "group"]], on="image_id"
         )
@@ -57,7 +57,7 @@ class Choice:
             part = test[test["seed"].isna() | (test["seed"] == run["seed"])]
             name = names[run["run_id"]]
             rows[name] = position[part["image_id"]].to_numpy(np.int64)
-            predicted[name] = ledger.test_probabilities(run["run_id"]).argmax(axis=1)
+            predicted[name] = store.test_probabilities(run["run_id"]).argmax(axis=1)
         folds = results.config["estimate"]["folds"] or 0
         labels = known["class_index"].to_numpy(np.int64)
         return cls(
@@ -82,7 +82,7 @@ class Choice:
             folds=self.tested.folds,
         )
 
-    def tested_like(self, other: "Choice") -> bool:
+    def tested_like(self, other: "Compared") -> bool:
         """Whether the seeds that both have answered the same photos."""
         mine, theirs = (
             {seed: each.tested.rows[run_id].tolist() for run_id, seed in _seeds(each.runs)}
@@ -107,13 +107,13 @@ def write_comparison(folders: Sequence[Path], path: Path) -> Path:
     Raises:
         ResultsError: a folder holds no finished experiment, or the page cannot be written.
     """
-    opened = [Results.open(folder) for folder in folders]
-    choices = [Choice.of(results, place) for place, results in enumerate(opened)]
+    opened = [FinishedExperiment.open(folder) for folder in folders]
+    choices = [Compared.of(results, place) for place, results in enumerate(opened)]
     write_page(path, render(TEMPLATE, comparison(choices)))
     return path
 
 
-def comparison(choices: Sequence[Choice]) -> dict[str, Any]:
+def comparison(choices: Sequence[Compared]) -> dict[str, Any]:
     """What the template names."""
     intervals = [choice.accuracy for choice in choices]
     names = [choice.name for choice in choices]
@@ -133,7 +133,7 @@ def comparison(choices: Sequence[Choice]) -> dict[str, Any]:
     }
 
 
-def difference(a: Choice, b: Choice) -> Interval:
+def difference(a: Compared, b: Compared) -> Interval:
     """Accuracy of a less that of b: paired where both answered the same photos."""
     if a.tested_like(b):
         rows, predicted = a.tested.rows, a.tested.predicted
@@ -148,13 +148,13 @@ def difference(a: Choice, b: Choice) -> Interval:
     return independent_difference(a.accuracy, b.accuracy)
 
 
-def _sentence(a: Choice, b: Choice) -> str:
+def _sentence(a: Compared, b: Compared) -> str:
     same = a.tested_like(b)
     how = "paired, on the same test photos" if same else "on different test photos"
     return f"{verdict(difference(a, b), a.name, b.name).sentence} ({how})."
 
 
-def _table(choices: Sequence[Choice], intervals: Sequence[Interval]) -> Cells:
+def _table(choices: Sequence[Compared], intervals: Sequence[Interval]) -> Cells:
     columns = ["experiment", "chosen", "test accuracy", "95% interval", "test photos"]
     columns += ["training photos", "size, MB", "ms per photo", "training, s"]
     rows = []
@@ -176,7 +176,7 @@ def _table(choices: Sequence[Choice], intervals: Sequence[Interval]) -> Cells:
     return Cells(columns, rows, columns[2:])
 
 
-def _strategies(choices: Sequence[Choice]) -> Cells:
+def _strategies(choices: Sequence[Compared]) -> Cells:
     """Mean test accuracy of every strategy in every experiment, in its largest training size."""
     by_experiment = [
         {

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tl_keras.reporting.pages import Photo, jpeg_uri
-from tl_keras.results.finished import Results
+from tl_keras.results.finished_experiment import FinishedExperiment
 
 # The folder of the pictures of errors.
 ERRORS = "errors"
@@ -13,7 +13,7 @@ ERRORS = "errors"
 INDEPENDENT = 0.5
 
 
-def errors(results: Results) -> dict[str, Any] | None:
+def errors(results: FinishedExperiment) -> dict[str, Any] | None:
     """The worst errors of the chosen run and its least sure right answers, with their maps."""
     table, facts = results.table("errors"), results.facts("errors")
     if table is None or facts is None:

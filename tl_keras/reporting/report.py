@@ -6,7 +6,7 @@ from typing import Any
 from tl_keras.reporting import photo_sections, sections
 from tl_keras.reporting.answer import answer, question
 from tl_keras.reporting.pages import render, write_page
-from tl_keras.results.finished import Results
+from tl_keras.results.finished_experiment import FinishedExperiment
 
 REPORT = "report.html"
 
@@ -24,13 +24,13 @@ def write_report(folder: Path, path: Path | None = None) -> Path:
     Raises:
         ResultsError: the folder holds no finished experiment, or the page cannot be written.
     """
-    results = Results.open(folder)
+    results = FinishedExperiment.open(folder)
     path = path or folder / REPORT
     write_page(path, render(REPORT, content(results)))
     return path
 
 
-def content(results: Results) -> dict[str, Any]:
+def content(results: FinishedExperiment) -> dict[str, Any]:
     """What the template names, by section; None for a section that the experiment lacks."""
     return {
         "name": results.config["name"],

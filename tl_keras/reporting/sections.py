@@ -19,7 +19,7 @@ from tl_keras.reporting.plots import (
     probes_figure,
     strategies_figure,
 )
-from tl_keras.results.finished import Results
+from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.test_results import rows_like, strategy_name
 from tl_keras.strategy_table import STRATEGIES, with_trait
 
@@ -28,7 +28,7 @@ MOST_CLASSES = 40
 _FIGURES = ("figure", "estimate", "95% interval", "of")
 
 
-def strategies(results: Results) -> dict[str, Any]:
+def strategies(results: FinishedExperiment) -> dict[str, Any]:
     """Of the largest training size: accuracy with intervals, and the comparisons in words."""
     shown, chosen = results.largest, results.summary_of(results.chosen)
     marked = [
@@ -63,7 +63,7 @@ def strategies(results: Results) -> dict[str, Any]:
     }
 
 
-def _comparisons(results: Results) -> Cells | None:
+def _comparisons(results: FinishedExperiment) -> Cells | None:
     """Any two strategies of the largest training size."""
     table = results.table("comparisons")
     if table is None:
@@ -84,7 +84,7 @@ def _comparisons(results: Results) -> Cells | None:
     return Cells(columns, rows, columns[2:4]) if rows else None
 
 
-def training(results: Results) -> dict[str, Any] | None:
+def training(results: FinishedExperiment) -> dict[str, Any] | None:
     """Curves of one run per strategy, the seed of the chosen run, in the largest size."""
     history = results.table("history")
     if history is None:
@@ -101,7 +101,7 @@ def training(results: Results) -> dict[str, Any] | None:
     }
 
 
-def blocks(results: Results) -> dict[str, Any] | None:
+def blocks(results: FinishedExperiment) -> dict[str, Any] | None:
     """The probes at every block, and the advice that rests on them."""
     probes, advice = results.table("probes"), results.facts("advice")
     if probes is None and advice is None:
@@ -135,7 +135,7 @@ def _advice(advice: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def classes(results: Results) -> dict[str, Any]:
+def classes(results: FinishedExperiment) -> dict[str, Any]:
     """Of the chosen run or all its folds: scores by class, and what is taken for what."""
     columns = ["class", "test photos", "recall", "precision", "F1"]
     rows = [
@@ -188,7 +188,7 @@ def _most_confused(matrix: pd.DataFrame) -> list[str]:
     return [f"{true} taken for {predicted}: {count}" for count, true, predicted in most]
 
 
-def decision(results: Results) -> dict[str, Any] | None:
+def decision(results: FinishedExperiment) -> dict[str, Any] | None:
     """Calibration, threshold and review, in words and as plots."""
     facts, calibration = results.facts("decision"), results.table("calibration")
     if facts is None or calibration is None:
@@ -215,7 +215,7 @@ def _about_one_model(runs: int) -> str:
     )
 
 
-def curve(results: Results) -> dict[str, Any] | None:
+def curve(results: FinishedExperiment) -> dict[str, Any] | None:
     """The learning curves, and what they say."""
     table, facts = results.table("learning_curve"), results.facts("learning_curve")
     if table is None or facts is None:
@@ -223,7 +223,7 @@ def curve(results: Results) -> dict[str, Any] | None:
     return {"plot": data_uri(learning_curve_figure(table)), "sentences": facts["sentences"]}
 
 
-def cost(results: Results) -> Cells:
+def cost(results: FinishedExperiment) -> Cells:
     """Seconds, size and speed of every strategy."""
     columns = ["strategy", "training, s", "size, MB", "ms per photo"]
     rows = [
@@ -239,7 +239,7 @@ def cost(results: Results) -> Cells:
     return Cells(columns, rows, columns[1:])
 
 
-def made(results: Results) -> dict[str, Any]:
+def made(results: FinishedExperiment) -> dict[str, Any]:
     """Configuration, versions, and how to repeat it."""
     environment = results.facts("environment") or {}
     versions = ("tl_keras", "tensorflow", "keras", "keras_tuner", "numpy", "pandas", "python")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tl_keras.data.audit import Audit
+from tl_keras.data.file_audit import Audit
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 from tl_keras.transfer.label_errors import LabelCheck

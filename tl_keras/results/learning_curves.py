@@ -9,7 +9,7 @@ import pandas as pd
 
 from tl_keras.evaluation.comparison import points, verdict
 from tl_keras.evaluation.intervals import Interval
-from tl_keras.evaluation.learning_curve import LearningCurve, fit_learning_curve
+from tl_keras.evaluation.power_law import LearningCurve, fit_learning_curve
 from tl_keras.results.test_results import TestResults, by_strategy, strategy_name
 from tl_keras.strategy_table import REFERENCE, STRATEGIES, with_trait
 

@@ -61,13 +61,13 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Store:
     """The folder of one experiment."""
 
     folder: Path
 
     @classmethod
-    def open(cls, config: ExperimentConfig, *, fresh: bool = False) -> "Ledger":
+    def open(cls, config: ExperimentConfig, *, fresh: bool = False) -> "Store":
         """The experiment's folder, created or continued.
 
         Args:
@@ -89,7 +89,7 @@ class Ledger:
             ) from error
 
     @classmethod
-    def _open(cls, folder: Path, config: ExperimentConfig, fresh: bool) -> "Ledger":
+    def _open(cls, folder: Path, config: ExperimentConfig, fresh: bool) -> "Store":
         if fresh and folder.exists():
             folder.rename(folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}"))
         cls.check(config)

@@ -9,7 +9,7 @@ from tl_keras.errors import PicturesError
 from tl_keras.models.backbone import Backbone
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.labelled_pictures import LabelledPictures
-from tl_keras.transfer.linear_probe import LinearProbes
+from tl_keras.transfer.probes import LinearProbes
 
 
 def probe_blocks(

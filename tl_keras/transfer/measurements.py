@@ -9,7 +9,7 @@ import pandas as pd
 from tl_keras.data.rows import spread
 from tl_keras.models.source_card import SourceCard
 from tl_keras.transfer.features import FeatureBank
-from tl_keras.transfer.linear_probe import LinearProbes
+from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.similarity import block_distances
 from tl_keras.transfer.trainer import LabelledImages
 from tl_keras.transfer.transferability import logme

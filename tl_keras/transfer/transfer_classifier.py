@@ -22,8 +22,8 @@ from tl_keras.models.source_models import load_source
 from tl_keras.transfer.advice import advise
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.labelled_pictures import LabelledPictures
-from tl_keras.transfer.linear_probe import LinearProbes, probe_classifier
 from tl_keras.transfer.measurements import measure
+from tl_keras.transfer.probes import LinearProbes, probe_classifier
 from tl_keras.transfer.seeds import seeds_kept
 from tl_keras.transfer.similarity import input_moments
 from tl_keras.transfer.two_phase import fit_two_phase

@@ -10,9 +10,9 @@ from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.search import study
 from tl_keras.experiment.strategies.duration import training_seconds
 from tl_keras.experiment.strategies.fitted import Fitted
+from tl_keras.experiment.study import study
 from tl_keras.models.backbone import Backbone
 from tl_keras.results.finished_run import FinishedRun
 from tl_keras.strategy_table import STRATEGIES

@@ -14,7 +14,7 @@ from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.duration import HEAD_SECONDS, forward_seconds
 from tl_keras.experiment.strategies.fitted import Fitted
 from tl_keras.results.finished_run import FinishedRun
-from tl_keras.transfer.linear_probe import probe_classifier
+from tl_keras.transfer.probes import probe_classifier
 from tl_keras.transfer.strategies import Run
 
 _KERNEL, _BIAS = "head_0000", "head_0001"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tl_keras.evaluation.learning_curve import fit_learning_curve, fit_power_law
+from tl_keras.evaluation.power_law import fit_learning_curve, fit_power_law
 
 SIZES = np.array([5.0, 10.0, 20.0, 40.0])
 

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.errors import ResultsError
-from tl_keras.results.store import Ledger
+from tl_keras.results.store import Store
 from tl_keras.results.tables import largest_size
 from tl_keras.results.test_results import KEYS, method_of, rows_like, seed_name
 from tl_keras.strategy_table import STRATEGIES
 
 
 @dataclass(frozen=True)
-class Results:
+class FinishedExperiment:
     """A finished experiment.
 
     Attributes:
@@ -30,7 +30,7 @@ class Results:
     config: dict[str, Any]
 
     @classmethod
-    def open(cls, folder: Path) -> "Results":
+    def open(cls, folder: Path) -> "FinishedExperiment":
         """Look into the folder of an experiment.
 
         Raises:
@@ -49,7 +49,7 @@ class Results:
         # a table without columns is an empty line
         if not path.exists() or path.stat().st_size <= 1:
             return None
-        table = Ledger(self.folder).read(name)
+        table = Store(self.folder).read(name)
         return table if len(table) else None
 
     def facts(self, name: str) -> dict[str, Any] | None:
@@ -62,11 +62,11 @@ class Results:
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        return Ledger(self.folder).read("runs")
+        return Store(self.folder).read("runs")
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        return Ledger(self.folder).read("summary")
+        return Store(self.folder).read("summary")
 
     @cached_property
     def chosen(self) -> Mapping[Any, Any]:

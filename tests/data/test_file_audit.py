@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tl_keras.config.schema import DataConfig
-from tl_keras.data.audit import Audit, audit
 from tl_keras.data.duplicate_groups import duplicates_across_splits
+from tl_keras.data.file_audit import Audit, audit
 from tl_keras.data.findings import Finding
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import make_splits
