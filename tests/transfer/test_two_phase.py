@@ -16,9 +16,10 @@ from tl_keras.data.rows import whole
 from tl_keras.data.splits import Draw
 from tl_keras.errors import ConfigError, DataError
 from tl_keras.models.backbone import Backbone
+from tl_keras.transfer.labelled_pictures import LabelledPictures
 from tl_keras.transfer.recipe import Recipe
 from tl_keras.transfer.trainer import LabelledImages, Trainer
-from tl_keras.transfer.two_phase import fit_two_phase
+from tl_keras.transfer.two_phase import fit_two_phase, set_aside
 
 SHORT: dict[str, Any] = {
     "epochs": (3, 2),
@@ -259,29 +260,16 @@ def test_a_dataset_trains_as_its_arrays(
     pd.testing.assert_frame_equal(history.drop(columns="seconds"), expected.drop(columns="seconds"))
 
 
-def test_the_split_keeps_groups_whole_and_is_of_every_class(
-    make_backbone: Callable[..., Backbone], images: LabelledImages
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_set_aside_keeps_groups_whole_and_is_of_every_class(
+    images: LabelledImages, seed: int
 ) -> None:
-    groups = np.repeat(np.arange(10), 3)
-    held_out: list[int] = []
-    for seed in range(3):
-        fit_two_phase(
-            make_backbone(),
-            images.pixels,
-            images.class_indices,
-            groups=groups,
-            validation_split=0.2,
-            unfrozen_blocks=0,
-            callbacks=[
-                keras.callbacks.LambdaCallback(
-                    on_epoch_end=lambda epoch, logs: held_out.append(logs["val_accuracy"])
-                )
-            ],
-            seed=seed,
-            **{**SHORT, "epochs": (1, 1)},
-        )
-    # two groups of three, so the accuracy is in sixths
-    assert all((value * 6) % 1 == pytest.approx(0, abs=1e-5) for value in held_out)
+    labels, groups = images.class_indices, np.repeat([f"part {n}" for n in range(10)], 3)
+    draw = set_aside(LabelledPictures(whole(images.pixels), labels, groups), 0.2, seed)
+    assert len(draw.validation) == 6
+    assert not set(groups[draw.train]) & set(groups[draw.validation])
+    assert sorted([*draw.train, *draw.validation]) == list(range(30))
+    assert set(labels[draw.validation]) == {0, 1, 2}
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ def _divided(
     """All pictures, and which of them are for training and for validation."""
     count = len(pictures.labels)
     if validation_data is None:
-        return pictures, _split(pictures, validation_split, seed)
+        return pictures, set_aside(pictures, validation_split, seed)
     x, y = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
     held_out = LabelledPictures.of(x, y, None, pictures.pixels.shape[1], resize)
     held_out.indices(pictures.classes)
@@ -198,7 +198,19 @@ def _divided(
     return both, Draw(train=rows[:count], validation=rows[count:])
 
 
-def _split(pictures: LabelledPictures, share: float, seed: int) -> Draw:
+def set_aside(pictures: LabelledPictures, share: float, seed: int) -> Draw:
+    """Divide pictures into those to train on and those that choose the epochs.
+
+    Args:
+        pictures: whose groups stay whole.
+        share: of every class that is set aside, above 0 and at most 0.5; as near as whole folds
+            and groups allow.
+        seed: of the division.
+
+    Raises:
+        ConfigError: there is no such share.
+        PicturesError: a class has fewer than two groups.
+    """
     if not 0 < share <= 0.5:
         raise ConfigError(
             f"validation_split must be above 0 and at most 0.5; got {share}. Give validation_data "
