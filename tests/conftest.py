@@ -18,11 +18,11 @@ from PIL import Image
 from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.evaluation.metrics import METRICS, column_of
-from tl_keras.results import tables
+from tl_keras.results import summary_tables as tables
 from tl_keras.results.choice import choose_run
 from tl_keras.results.comparisons import comparison_table
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import Outcome, Store, runs_table
+from tl_keras.results.runs_table import FinishedRun, runs_table
+from tl_keras.results.store import Outcome, Store
 from tl_keras.results.test_results import TestResults
 
 # Without a GPU every machine computes the same.

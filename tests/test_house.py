@@ -31,7 +31,9 @@ FIRST = (
     "atomic_files",
     "augmentation_table",
     "backbone_table",
+    "oracle_table",
     "strategy_table",
+    "target_table",
     "quiet",
     "config",
 )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tl_keras.experiment.audit import audit_images
     from tl_keras.experiment.stages import run_experiment
     from tl_keras.models.pretrained import load_backbone
-    from tl_keras.results.store import load_runs
+    from tl_keras.results.runs_table import load_runs
     from tl_keras.transfer.block_probes import probe_blocks
     from tl_keras.transfer.transfer_classifier import TransferClassifier
     from tl_keras.transfer.two_phase import fit_two_phase
@@ -35,7 +35,7 @@ _HOMES = {
     "audit_images": "experiment.audit",
     "fit_two_phase": "transfer.two_phase",
     "load_backbone": "models.pretrained",
-    "load_runs": "results.store",
+    "load_runs": "results.runs_table",
     "probe_blocks": "transfer.block_probes",
     "run_experiment": "experiment.stages",
 }

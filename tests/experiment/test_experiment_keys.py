@@ -28,7 +28,7 @@ from tl_keras.errors import TlKerasError
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.models.source_models import load_source
-from tl_keras.results.finished_run import FinishedRun
+from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import PhaseResult, TrainingGraph
 from tl_keras.transfer.trainer import Trainer

@@ -30,11 +30,11 @@ from tl_keras.models.keras_internals import ops_are_deterministic
 from tl_keras.models.networks import scaling_layer
 from tl_keras.models.source_card import write_source_model
 from tl_keras.models.source_models import load_source
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import Store, load_runs
+from tl_keras.results.runs_table import FinishedRun, load_runs
+from tl_keras.results.store import Store
 from tl_keras.serving.verify import verify_export
 from tl_keras.transfer.probes import LinearProbes
-from tl_keras.transfer.strategies import Run
+from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.trials import Trial
 
 # KerasTuner asks for the current thread by its old name.

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.reporting.terminal import TerminalMonitor, show_decision, show_probes, show_summary
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.transfer.strategies import Run
+from tl_keras.results.runs_table import FinishedRun
+from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.trials import Trial
 
 ROW = {

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from tl_keras.results.choice import Choice, choose_run, follows
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import runs_table
+from tl_keras.results.runs_table import FinishedRun, runs_table
 
 NAMES = {
     "from_scratch": "all",

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from tl_keras.results.comparisons import COLUMNS, comparison_table
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import runs_table
+from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.test_results import TestResults
 
 LABELS = np.tile([0, 1], 50)

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tl_keras.results.finished_run import FinishedRun
 from tl_keras.results.learning_curves import Curve, curve_facts, curve_table, learning_curves
-from tl_keras.results.store import runs_table
+from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.test_results import TestResults
 
 IMAGES, SIZES = 200, (5, 10, 20)

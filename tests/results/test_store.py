@@ -12,8 +12,8 @@ import pytest
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import Outcome, Store, load_runs, runs_table
+from tl_keras.results.runs_table import FinishedRun, load_runs, runs_table
+from tl_keras.results.store import Outcome, Store
 
 PROBABILITIES = np.array([[0.25, 0.75], [1.0, 0.0]], np.float32)
 

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import runs_table
+from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.test_results import (
     TestResults,
     by_strategy,

@@ -3,16 +3,20 @@
 import json
 import sys
 import zipfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import keras
 import numpy as np
 import pytest
 
-from tl_keras.errors import ExportError
+from tl_keras.config.files import parse_config
+from tl_keras.errors import ConfigError, ExportError
 from tl_keras.serving import targets
-from tl_keras.serving.targets import TARGETS, check_targets, is_exact, load_target, write_target
+from tl_keras.serving.targets import check_targets, is_exact, load_target, write_target
+from tl_keras.target_table import TARGETS, TargetSpec
 
 SIZE = 16
 LABELS = ["scratches", "pitted surface", "überzug"]
@@ -156,7 +160,7 @@ def test_operation_that_onnx_lacks_is_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_target_is_refused() -> None:
-    with pytest.raises(ExportError, match=r"one of \('litert', .*\), got 'coreml'"):
+    with pytest.raises(ExportError, match="one of litert, .*, got 'coreml'"):
         check_targets(["coreml"])
 
 
@@ -202,3 +206,32 @@ def test_half_a_file_never_has_the_name(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(OSError, match="No space left"):
         targets._write(b"content", tmp_path, "classifier.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_is_all_that_a_new_target_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("listed_target")
+
+    def convert(model: keras.Model, labels: Sequence[str], calibration: np.ndarray) -> bytes:
+        return json.dumps([*labels, len(calibration)]).encode()
+
+    vars(module).update(convert=convert, load=lambda path: json.loads(path.read_text()))
+    monkeypatch.setitem(sys.modules, "listed_target", module)
+    spec = TargetSpec(
+        file="classifier.json",
+        extra="dev",
+        modules=("json",),
+        convert="listed_target:convert",
+        load="listed_target:load",
+        about="names only",
+    )
+    config = {"name": "parts", "data": {"folder": "photos"}, "export_targets": ["listed"]}
+    with pytest.raises(ConfigError, match="listed"):
+        parse_config(config)
+    monkeypatch.setitem(TARGETS, "listed", spec)
+    assert parse_config(config).export_targets == ("listed",)
+    path = write("listed", tmp_path)
+    assert path.name == "classifier.json"
+    loaded: object = load_target("listed", path)
+    assert loaded == [*LABELS, len(PIXELS)]

@@ -11,7 +11,8 @@ from tl_keras.data.decoding import load_pixels
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.networks import build_backbone
 from tl_keras.serving.measure import exports_table, measure_target
-from tl_keras.serving.targets import TARGETS, write_target
+from tl_keras.serving.targets import write_target
+from tl_keras.target_table import TARGETS
 from tl_keras.transfer.probes import probe_classifier
 from tl_keras.transfer.probing import fit_probe
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tl_keras.commands.command_line import carry_out
 from tl_keras.quiet import quiet_tensorflow
-from tl_keras.serving.targets import TARGETS, check_targets
+from tl_keras.serving.targets import check_targets
+from tl_keras.target_table import TARGETS
 
 DESCRIPTION = """\
 Export the chosen run of a finished experiment again, as the next version, and in other formats if

@@ -23,7 +23,9 @@ from pydantic_core import core_schema
 
 from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.backbone_table import BACKBONES
+from tl_keras.oracle_table import ORACLES
 from tl_keras.strategy_table import STRATEGIES
+from tl_keras.target_table import TARGETS
 
 
 class NameOf:
@@ -53,7 +55,8 @@ RANGE_PATTERN = r"^[^:]+:[^:]+$"
 BlockRange = Annotated[str, Field(pattern=RANGE_PATTERN)]
 Depth = Annotated[int, Field(ge=1)] | Literal["all"] | BlockRange
 SearchDepth = Annotated[int, Field(ge=0)] | Literal["all"] | BlockRange
-ExportTarget = Literal["litert", "litert_int8", "onnx"]
+ExportTarget = Annotated[str, NameOf(TARGETS)]
+Oracle = Annotated[str, NameOf(ORACLES)]
 Augmentation = Annotated[str, NameOf(AUGMENTATIONS)]
 AugmentationOrSearch = Annotated[str, NameOf(AUGMENTATIONS, "search")]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -365,9 +368,7 @@ class FineTuningConfig(_Section):
 class SearchConfig(_Section):
     """The KerasTuner search behind the strategy searched."""
 
-    oracle: Literal["random", "bayesian", "hyperband", "grid"] = Field(
-        default="random", description="How KerasTuner chooses the next trial."
-    )
+    oracle: Oracle = Field(default="random", description="How KerasTuner chooses the next trial.")
     max_trials: int = Field(default=8, ge=1, description="Trials (hyperband decides by itself).")
     unfrozen_blocks: tuple[SearchDepth, ...] = Field(
         default=(0, 1, 2, 4, "all"),
@@ -572,8 +573,9 @@ class ExperimentConfig(_Section):
     )
     export_targets: tuple[ExportTarget, ...] = Field(
         default=(),
-        description="Formats to write beside the SavedModel: litert (float), litert_int8 "
-        "(quantised with the training images) and onnx. Each needs an extra of the package.",
+        description="Formats to write beside the SavedModel: "
+        + ", ".join(f"{name} ({spec.about})" for name, spec in TARGETS.items())
+        + ". Each needs an extra of the package.",
     )
     deterministic: bool = Field(
         default=True, description="Same file, seed and machine give the same numbers, bit for bit."

@@ -8,7 +8,7 @@ from tl_keras.experiment.train import making
 from tl_keras.models.block_statistics import block_statistics, scaled_batches
 from tl_keras.models.source_card import SourceCard, write_source_model
 from tl_keras.models.source_folder import SOURCE_MODEL_FOLDER
-from tl_keras.results.finished_run import FinishedRun
+from tl_keras.results.runs_table import FinishedRun
 
 
 def export_source_model(prepared: Prepared, chosen: FinishedRun) -> None:

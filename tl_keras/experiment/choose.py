@@ -8,7 +8,7 @@ import pandas as pd
 from tl_keras.atomic_files import write_json
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.results.choice import Choice, choose_run, follows
-from tl_keras.results.finished_run import FinishedRun
+from tl_keras.results.runs_table import FinishedRun
 
 
 def choose(prepared: Prepared, runs: pd.DataFrame) -> Choice:

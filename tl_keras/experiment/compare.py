@@ -10,7 +10,7 @@ from tl_keras.experiment.small_runs import with_parts
 from tl_keras.reporting.plots import probes_figure, save
 from tl_keras.results.comparisons import comparison_table
 from tl_keras.results.learning_curves import curve_facts, curve_table, learning_curves
-from tl_keras.results.tables import confusion_table, per_class_table, summary_table
+from tl_keras.results.summary_tables import confusion_table, per_class_table, summary_table
 from tl_keras.results.test_results import TestResults
 
 

@@ -19,7 +19,7 @@ from tl_keras.evaluation.rule_figures import RuleFigures
 from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.reporting.decision_words import how_to_apply, in_words
-from tl_keras.results.finished_run import FinishedRun, run_of
+from tl_keras.results.runs_table import FinishedRun, run_of
 from tl_keras.results.store import Store
 from tl_keras.results.test_results import method_of
 from tl_keras.serving.decision_record import RECORD

@@ -16,8 +16,8 @@ from tl_keras.experiment.train import making
 from tl_keras.models.source_models import read_source_card
 from tl_keras.results.store import Store
 from tl_keras.strategy_table import STRATEGIES
+from tl_keras.transfer.run_plan import plan_runs
 from tl_keras.transfer.source_checks import source_notes
-from tl_keras.transfer.strategies import plan_runs
 
 # Loading TensorFlow and the weights, looking at the images.
 _START_SECONDS = 25.0

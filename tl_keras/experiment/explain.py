@@ -16,7 +16,7 @@ from tl_keras.experiment.train import making
 from tl_keras.models.grad_cam import GradCam
 from tl_keras.models.heat import overlay
 from tl_keras.models.map_check import randomisation_check
-from tl_keras.results.finished_run import run_of
+from tl_keras.results.runs_table import run_of
 
 # The folder of the pictures, and the columns of the table.
 FOLDER = "errors"

@@ -22,7 +22,7 @@ from tl_keras.experiment.train import making
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.environment import environment
-from tl_keras.results.finished_run import FinishedRun
+from tl_keras.results.runs_table import FinishedRun
 from tl_keras.serving.decision_record import RECORD
 from tl_keras.serving.keras_file import write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES

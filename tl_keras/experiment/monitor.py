@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from tl_keras.results.finished_run import FinishedRun
+from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.advice import Advice
-from tl_keras.transfer.strategies import Run
+from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.trials import Trial
 
 

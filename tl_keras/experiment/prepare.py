@@ -19,12 +19,12 @@ from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_models import load_source
-from tl_keras.results.finished_run import FinishedRun
+from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
 from tl_keras.serving.targets import check_targets
 from tl_keras.strategy_table import STRATEGIES
+from tl_keras.transfer.run_plan import Run, fitting_depths, plan_runs
 from tl_keras.transfer.similarity import input_moments
-from tl_keras.transfer.strategies import Run, fitting_depths, plan_runs
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ from tl_keras.data.parts import parts_of
 from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.train import make_run
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import runs_table
+from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.test_results import TestResults
-from tl_keras.transfer.strategies import Run
+from tl_keras.transfer.run_plan import Run
 
 
 def with_parts(

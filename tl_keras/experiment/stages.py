@@ -26,7 +26,7 @@ from tl_keras.experiment.train import train, write_runs
 from tl_keras.reporting.report import write_report
 from tl_keras.results.choice import Choice
 from tl_keras.results.environment import environment
-from tl_keras.results.finished_run import run_of
+from tl_keras.results.runs_table import run_of
 from tl_keras.serving.keras_file import read_model
 from tl_keras.serving.targets import check_targets
 from tl_keras.transfer.determinism import deterministic_ops
@@ -149,7 +149,7 @@ def export_experiment(
 
     Args:
         folder: of the experiment, such as results/defects; it may lie elsewhere than it was made.
-        targets: other formats to write as well, of `tl_keras.serving.targets.TARGETS`.
+        targets: other formats to write as well, of `tl_keras.target_table.TARGETS`.
         monitor: hears about progress.
 
     Returns:

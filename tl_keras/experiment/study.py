@@ -7,8 +7,8 @@ from tl_keras.config.schema import SearchConfig
 from tl_keras.data.folds import fold_draws
 from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
+from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.search import Study, search
-from tl_keras.transfer.strategies import Run
 
 
 def study(prepared: Prepared, run: Run) -> Study:

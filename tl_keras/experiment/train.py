@@ -13,12 +13,12 @@ from tl_keras.evaluation.metrics import cross_entropies, evaluate
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.fitted import Fitted
 from tl_keras.results.environment import peak_memory_megabytes, versions
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import Outcome, runs_table
+from tl_keras.results.runs_table import FinishedRun, runs_table
+from tl_keras.results.store import Outcome
 from tl_keras.results.tensorboard import FOLDER as EVENTS_FOLDER
 from tl_keras.results.tensorboard import write_events
 from tl_keras.strategy_table import STRATEGIES
-from tl_keras.transfer.strategies import Run
+from tl_keras.transfer.run_plan import Run
 
 
 def train(prepared: Prepared) -> pd.DataFrame:

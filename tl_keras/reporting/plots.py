@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from tl_keras.evaluation.intervals import Interval
-from tl_keras.results.tables import mean_probes
+from tl_keras.results.summary_tables import mean_probes
 from tl_keras.results.test_results import rows_like, seed_name, strategy_name
 
 INCHES = (7.0, 3.8)

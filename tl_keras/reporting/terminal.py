@@ -18,12 +18,12 @@ from rich.table import Table
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.reporting.decision_words import in_short
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.tables import mean_probes
+from tl_keras.results.runs_table import FinishedRun
+from tl_keras.results.summary_tables import mean_probes
 from tl_keras.results.test_results import seed_name, strategy_name
 from tl_keras.transfer.advice import Advice
+from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.source_checks import FAR, NEAR
-from tl_keras.transfer.strategies import Run
 from tl_keras.transfer.trials import Trial
 
 # Characters of an accuracy of 1.

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.evaluation.dependence import standard_error
-from tl_keras.results.tables import largest_size
+from tl_keras.results.summary_tables import largest_size
 from tl_keras.results.test_results import by_strategy, strategy_name
 from tl_keras.strategy_table import STRATEGIES, with_trait
 

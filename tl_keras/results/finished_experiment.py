@@ -12,7 +12,7 @@ import pandas as pd
 
 from tl_keras.errors import ResultsError
 from tl_keras.results.store import Store
-from tl_keras.results.tables import largest_size
+from tl_keras.results.summary_tables import largest_size
 from tl_keras.results.test_results import KEYS, method_of, rows_like, seed_name
 from tl_keras.strategy_table import STRATEGIES
 

@@ -13,7 +13,6 @@ where it was.
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,19 +21,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow
-from pyarrow import parquet
 from pydantic import ValidationError
 
 from tl_keras.atomic_files import replacing, write_json
 from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
-from tl_keras.evaluation.metrics import METRICS, column_of
-from tl_keras.results.finished_run import FinishedRun
-
-# What `fresh` adds to a folder's name.
-_MOVED_ASIDE = re.compile(r"\.\d{8}-\d{6}$")
+from tl_keras.results.runs_table import FinishedRun
 
 
 @dataclass(frozen=True)
@@ -282,43 +275,6 @@ class Store:
 
     def _run(self, run_id: str) -> Path:
         return self.folder / "runs" / run_id
-
-
-def runs_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
-    """One row per finished run with the columns' types, whatever values occur."""
-    table = pd.DataFrame([run.as_row() for run in runs])
-    texts = ["unfrozen_blocks", "cut", "augmentation", "hidden_units", "weights"]
-    whole = ["train_per_class"]
-    # of two classes only: without any value pandas would not know that they are numbers
-    numbers = [column_of(name) for name, found in METRICS.items() if found.reads == "positive"]
-    present = [name for name in texts if name in table]
-    table[present] = table[present].astype("string")
-    table = table.astype({name: "float64" for name in numbers if name in table})
-    return table.astype({name: "Int64" for name in whole if name in table})
-
-
-def load_runs(results_dir: str | Path) -> pd.DataFrame:
-    """The finished runs of all experiments in a results folder, one row each.
-
-    Results that `--fresh` moved aside are left out.
-
-    Args:
-        results_dir: the folder that holds the experiments' folders.
-
-    Raises:
-        ResultsError: no experiment there has a finished run.
-    """
-    paths = sorted(Path(results_dir).glob("*/runs.parquet"))
-    current = [path for path in paths if not _MOVED_ASIDE.search(path.parent.name)]
-    tables = [parquet.read_table(path) for path in current]
-    if not tables:
-        raise ResultsError(
-            f"{results_dir} must hold folders of experiments with runs.parquet; found none. Run "
-            "an experiment first, or name the folder that holds its folder."
-        )
-    # Arrow, because pandas guesses the type of a column that one experiment leaves empty.
-    joined: pd.DataFrame = pyarrow.concat_tables(tables, promote_options="permissive").to_pandas()
-    return joined
 
 
 def _write_outcome(folder: Path, outcome: Outcome) -> None:

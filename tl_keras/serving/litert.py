@@ -26,7 +26,9 @@ LABELS_FILE = "labels.txt"
 CALIBRATION_IMAGES = 200
 
 
-def convert_float(model: keras.Model, labels: Sequence[str]) -> bytes:
+def convert_float(
+    model: keras.Model, labels: Sequence[str], calibration: NDArray[np.uint8] | None = None
+) -> bytes:
     """A file that computes in float32, as the model does.
 
     Its signature `serving_default` takes `images`, float32 (1, size, size, 3), RGB, 0..255, and

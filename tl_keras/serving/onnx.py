@@ -19,7 +19,7 @@ LABELS_KEY = "labels"
 OPSET = 15
 
 
-def convert_onnx(model: keras.Model, labels: Sequence[str]) -> bytes:
+def convert_onnx(model: keras.Model, labels: Sequence[str], calibration: Any = None) -> bytes:
     """A file that computes in float32, as the model does.
 
     It takes `images`, float32 (batch, size, size, 3), RGB, 0..255, and answers `probabilities`,

@@ -1,47 +1,23 @@
 """The formats besides the SavedModel that a classifier can be written in."""
 
+import importlib
 import importlib.util
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tl_keras.atomic_files import write_bytes
 from tl_keras.errors import ExportError
+from tl_keras.target_table import TARGETS, TargetSpec
 
 # Names and checks of targets load no TensorFlow: they come before everything else.
 if TYPE_CHECKING:
     import keras
 
     from tl_keras.serving.runtime import Runtime
-
-
-@dataclass(frozen=True)
-class _Target:
-    """What a target needs.
-
-    Attributes:
-        file: what it is written as.
-        extra: of this package, which installs `modules`.
-        modules: to convert a model and to run it.
-        exact: whether it answers as the trained model does; a quantised one does so roughly.
-    """
-
-    file: str
-    extra: str
-    modules: tuple[str, ...]
-    exact: bool = True
-
-
-_TARGETS = {
-    "litert": _Target("classifier.tflite", "litert", ("ai_edge_litert",)),
-    "litert_int8": _Target("classifier_int8.tflite", "litert", ("ai_edge_litert",), exact=False),
-    "onnx": _Target("classifier.onnx", "onnx", ("onnx", "onnxruntime", "tf2onnx")),
-}
-TARGETS = tuple(_TARGETS)
 
 
 def check_targets(names: Iterable[str]) -> None:
@@ -92,7 +68,7 @@ def write_target(
     `convert_onnx`. Resizing is the caller's part, scaling of pixels the file's.
 
     Args:
-        name: One of `TARGETS`.
+        name: A key of `TARGETS`.
         model: Inference only: float32 (batch, size, size, 3), 0..255, to probabilities
             (batch, classes).
         folder: Created if absent; a file of an earlier time is replaced.
@@ -115,7 +91,7 @@ def write_target(
     check_model(model, len(labels), model.input_shape[1])
     _check_calibration(calibration, model)
     try:
-        content = _convert(name, model, calibration, labels)
+        content: bytes = _function(_find(name).convert)(model, labels, calibration)
     # Converters raise whatever comes: several kinds of their own, ValueError, KeyError.
     except Exception as error:
         raise ExportError(
@@ -131,12 +107,11 @@ def load_target(name: str, path: Path) -> "Runtime":
     Raises:
         ExportError: `check_targets` would refuse the name, or the runtime cannot load the file.
     """
-    from tl_keras.serving.litert import load_litert
-    from tl_keras.serving.onnx import load_onnx
-
     check_targets([name])
+    load = _function(_find(name).load)
     try:
-        return load_onnx(path) if name == "onnx" else load_litert(path)
+        runtime: Runtime = load(path)
+        return runtime
     # Both runtimes raise kinds of their own, and RuntimeError and ValueError.
     except Exception as error:
         raise ExportError(
@@ -145,10 +120,17 @@ def load_target(name: str, path: Path) -> "Runtime":
         ) from error
 
 
-def _find(name: str) -> _Target:
-    if name not in _TARGETS:
-        raise ExportError(f"A target must be one of {TARGETS}, got {name!r}.")
-    return _TARGETS[name]
+def _find(name: str) -> TargetSpec:
+    if name not in TARGETS:
+        raise ExportError(f"A target must be one of {', '.join(TARGETS)}, got {name!r}.")
+    return TARGETS[name]
+
+
+def _function(place: str) -> Callable[..., Any]:
+    """What a row names as "module:function"."""
+    module, _, name = place.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
 
 
 def _check_calibration(calibration: NDArray[np.uint8], model: "keras.Model") -> None:
@@ -158,19 +140,6 @@ def _check_calibration(calibration: NDArray[np.uint8], model: "keras.Model") -> 
             f"calibration must be uint8 of shape (n, {', '.join(map(str, size))}), n at least 1, "
             f"got {calibration.dtype} of shape {calibration.shape}."
         )
-
-
-def _convert(
-    name: str, model: "keras.Model", calibration: NDArray[np.uint8], labels: Sequence[str]
-) -> bytes:
-    from tl_keras.serving.litert import convert_float, convert_int8
-    from tl_keras.serving.onnx import convert_onnx
-
-    if name == "onnx":
-        return convert_onnx(model, labels)
-    if name == "litert_int8":
-        return convert_int8(model, labels, calibration)
-    return convert_float(model, labels)
 
 
 def _told(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The oracles that walk through a search's space: a new one is a row of `_ORACLES`."""
+"""The oracles that walk through a search's space: a new one is a row of `tl_keras.oracle_table`."""
 
 import math
 from typing import Any
@@ -7,6 +7,7 @@ import keras_tuner
 
 from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.models.keras_internals import draw_again, limit_rounds
+from tl_keras.oracle_table import ORACLES
 from tl_keras.transfer.search_space import OBJECTIVE, Place, search_space, space_size
 
 
@@ -23,22 +24,19 @@ def make_oracle(
     if config.oracle == "hyperband":
         oracle = _hyperband(space_size(config, found), phase_2, common)
     else:
-        oracle = _ORACLES[config.oracle](max_trials=config.max_trials, **common)
+        oracle = _kind(config.oracle)(max_trials=config.max_trials, **common)
     draw_again(oracle, 1000)
     return oracle
 
 
-_ORACLES = {
-    "random": keras_tuner.oracles.RandomSearchOracle,
-    "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
-    "grid": keras_tuner.oracles.GridSearchOracle,
-}
+def _kind(name: str) -> Any:
+    return getattr(keras_tuner.oracles, ORACLES[name])
 
 
 def _hyperband(
     configurations: int, phase_2: PhaseConfig, common: dict[str, Any]
 ) -> keras_tuner.Oracle:
-    oracle = keras_tuner.oracles.HyperbandOracle(max_epochs=max(phase_2.epochs, 3), **common)
+    oracle = _kind("hyperband")(max_epochs=max(phase_2.epochs, 3), **common)
     # Of a small space the first round would never be full, and nothing would ever train for
     # longer than the first round allows.
     limit_rounds(oracle, lambda number: math.ceil(configurations / oracle.factor**number))

@@ -7,7 +7,7 @@ import keras_tuner
 from tl_keras.config.schema import SearchConfig
 from tl_keras.errors import ConfigError
 from tl_keras.models.backbone import Depth
-from tl_keras.transfer.strategies import fitting_depths
+from tl_keras.transfer.run_plan import fitting_depths
 
 OBJECTIVE = "validation_loss"
 Place = tuple[str, Depth]

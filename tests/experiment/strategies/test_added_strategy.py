@@ -19,11 +19,10 @@ from tl_keras.experiment.dry_run import describe_plan
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
 from tl_keras.experiment.strategies.fitted import Fitted
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import load_runs
+from tl_keras.results.runs_table import FinishedRun, load_runs
 from tl_keras.serving.exported_classifier import ExportedClassifier
 from tl_keras.strategy_table import STRATEGIES, StrategySpec
-from tl_keras.transfer.strategies import Run
+from tl_keras.transfer.run_plan import Run
 
 NAME, MODULE = "nearest_colour", "nearest_colour_strategy"
 SECONDS = 7.0

@@ -14,10 +14,10 @@ from tl_keras.experiment.strategies.duration import training_seconds
 from tl_keras.experiment.strategies.fitted import Fitted
 from tl_keras.experiment.study import study
 from tl_keras.models.backbone import Backbone
-from tl_keras.results.finished_run import FinishedRun
+from tl_keras.results.runs_table import FinishedRun
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.recipe import Recipe, Trained, depth_of
-from tl_keras.transfer.strategies import Run, recipes_for
+from tl_keras.transfer.run_plan import Run, recipes_for
 
 _HEAD, _BACKBONE = "head_", "backbone_"
 

@@ -13,9 +13,9 @@ from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.duration import HEAD_SECONDS, forward_seconds
 from tl_keras.experiment.strategies.fitted import Fitted
-from tl_keras.results.finished_run import FinishedRun
+from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.probes import probe_classifier
-from tl_keras.transfer.strategies import Run
+from tl_keras.transfer.run_plan import Run
 
 _KERNEL, _BIAS = "head_0000", "head_0001"
 # Divisions times folds, and seconds of one fold with 100 images.

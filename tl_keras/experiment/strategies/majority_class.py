@@ -10,8 +10,8 @@ from tl_keras.data.splits import Draw
 from tl_keras.errors import ExportError
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.fitted import Fitted
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.transfer.strategies import Run
+from tl_keras.results.runs_table import FinishedRun
+from tl_keras.transfer.run_plan import Run
 
 
 def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:

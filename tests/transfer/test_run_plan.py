@@ -9,7 +9,7 @@ from tl_keras.config.schema import NAME_PATTERN, ExperimentConfig
 from tl_keras.errors import ConfigError
 from tl_keras.models.backbone import Depth
 from tl_keras.transfer.recipe import Recipe
-from tl_keras.transfer.strategies import Run, fitting_depths, plan_runs, recipes_for
+from tl_keras.transfer.run_plan import Run, fitting_depths, plan_runs, recipes_for
 
 EVERY_STRATEGY = (
     "majority_class",

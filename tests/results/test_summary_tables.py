@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 from tl_keras.evaluation.metrics import METRICS, Metric
-from tl_keras.results.finished_run import FinishedRun
-from tl_keras.results.store import runs_table
-from tl_keras.results.tables import (
+from tl_keras.results.runs_table import FinishedRun, runs_table
+from tl_keras.results.summary_tables import (
     confusion_table,
     per_class_table,
     summary_table,

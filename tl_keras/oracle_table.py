@@ -1,0 +1,13 @@
+"""The oracles that a search may ask for its next trial: names here, and in KerasTuner.
+
+To add one: a row here. One that needs more than `max_trials` is made in
+`tl_keras.transfer.oracles`, as Hyperband is.
+"""
+
+# The class in `keras_tuner.oracles`.
+ORACLES = {
+    "random": "RandomSearchOracle",
+    "bayesian": "BayesianOptimizationOracle",
+    "hyperband": "HyperbandOracle",
+    "grid": "GridSearchOracle",
+}

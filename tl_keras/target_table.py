@@ -1,0 +1,60 @@
+"""The formats beside the SavedModel that an export can be written in, as a table of facts.
+
+To add one: a row here, and two functions: one that makes its content, one that loads it again.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """A row of the table.
+
+    Attributes:
+        file: what it is written as.
+        extra: of this package, which installs `modules`.
+        modules: to convert a model and to run it.
+        convert: "module:function", from (model, labels, calibration images) to the file's bytes.
+        load: "module:function", from the file to a `tl_keras.serving.runtime.Runtime`.
+        about: in a few words, for the schema of configurations.
+        exact: whether it answers as the trained model does; a quantised one does so roughly.
+    """
+
+    file: str
+    extra: str
+    modules: tuple[str, ...]
+    convert: str
+    load: str
+    about: str
+    exact: bool = True
+
+
+_LITERT, _ONNX = "tl_keras.serving.litert", "tl_keras.serving.onnx"
+
+TARGETS = {
+    "litert": TargetSpec(
+        file="classifier.tflite",
+        extra="litert",
+        modules=("ai_edge_litert",),
+        convert=f"{_LITERT}:convert_float",
+        load=f"{_LITERT}:load_litert",
+        about="float",
+    ),
+    "litert_int8": TargetSpec(
+        file="classifier_int8.tflite",
+        extra="litert",
+        modules=("ai_edge_litert",),
+        convert=f"{_LITERT}:convert_int8",
+        load=f"{_LITERT}:load_litert",
+        about="quantised with the training images",
+        exact=False,
+    ),
+    "onnx": TargetSpec(
+        file="classifier.onnx",
+        extra="onnx",
+        modules=("onnx", "onnxruntime", "tf2onnx"),
+        convert=f"{_ONNX}:convert_onnx",
+        load=f"{_ONNX}:load_onnx",
+        about="float",
+    ),
+}
