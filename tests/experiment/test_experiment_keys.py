@@ -237,7 +237,14 @@ class Notes:
         return list_folder("uneven")
 
     def train_phase(
-        self, graph: TrainingGraph, train: Batches, validation: Batches, phase: Any, **settings: Any
+        self,
+        graph: TrainingGraph,
+        train: Batches,
+        validation: Batches,
+        phase: Any,
+        *,
+        watch: object = None,
+        **settings: Any,
     ) -> PhaseResult:
         for batches in (train, validation):
             arrays = (whole(batches.inputs), batches.targets, batches.sample_weights)
@@ -247,7 +254,8 @@ class Notes:
         for layer in graph.model._flatten_layers():
             if type(layer).__name__.startswith(("Dense", "Dropout", "Random")):
                 self.note("layer", type(layer).__name__, without_name(layer))
-        row = {"phase": "noted", "epoch": 1, "validation_loss": 0.5, "validation_accuracy": 0.5}
+        scores = dict.fromkeys(("loss", "accuracy", "validation_loss", "validation_accuracy"), 0.5)
+        row = {"phase": "noted", "epoch": 1, "seconds": 0.0, **scores}
         losses = np.full(len(validation.targets), 0.5)
         return PhaseResult(losses, losses[None], pd.DataFrame([row]))
 
@@ -278,7 +286,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     notes = Notes()
     # what takes longest and does not train
     patch.setattr("tl_keras.experiment.prepare.audit", remembering(audit))
-    patch.setattr("tl_keras.experiment.workbench.load_pictures", remembering(load_pictures))
+    patch.setattr("tl_keras.data.pixels.load_pictures", remembering(load_pictures))
     patch.setattr("tl_keras.experiment.stages.write_advice", lambda prepared: None)
     patch.setattr("tl_keras.experiment.stages.write_report", lambda folder: None)
     patch.setattr("tl_keras.experiment.stages.explain", lambda prepared, runs, run_id: None)
