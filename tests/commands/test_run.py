@@ -14,6 +14,7 @@ import keras
 import pandas as pd
 import pytest
 
+import tl_keras.experiment.prepare
 import tl_keras.experiment.stages
 from tl_keras.commands.run import main
 from tl_keras.data.sources import load_images
@@ -132,7 +133,7 @@ def test_generated_images_are_labelled_so(
     experiment: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        tl_keras.experiment.stages,
+        tl_keras.experiment.prepare,
         "load_images",
         lambda data: replace(load_images(data), notice="The images are generated."),
     )

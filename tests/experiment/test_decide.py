@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,9 @@ def of_parts(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> 
         "validation_per_class": 10,
     }
     results = tmp_path_factory.mktemp("of_parts")
-    keys = {"data": data, "decision": {}, "seeds": 1, "export": True, "export_targets": ["litert"]}
+    # what cannot be written here is left to where it can
+    targets = ["litert"] if find_spec("ai_edge_litert") else []
+    keys = {"data": data, "decision": {}, "seeds": 1, "export": True, "export_targets": targets}
     return run_experiment(configure(results, **keys))
 
 
@@ -218,7 +221,7 @@ def test_one_model_has_one_interval_wherever_it_stands(of_parts: ExperimentResul
     interval = card["metrics"]["accuracy_interval"]
     assert (interval["low"], interval["high"]) == expected
     # with one seed the method is the model
-    for table in ("exports", "summary"):
+    for table in ("exports", "summary") if of_parts.config.export_targets else ("summary",):
         for row in pd.read_csv(of_parts.folder / f"{table}.csv").to_dict("records"):
             bounds = row["test_accuracy_low"], row["test_accuracy_high"]
             assert bounds == pytest.approx(expected, abs=1e-12)

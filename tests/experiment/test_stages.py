@@ -22,6 +22,7 @@ from tl_keras.config.files import fingerprint
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
 from tl_keras.errors import ConfigError, DataError, ExportError, ResultsError, WeightsError
+from tl_keras.experiment.advise import advise
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.prepare import Images
 from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_experiment
@@ -425,7 +426,7 @@ def test_a_target_that_cannot_be_written_is_left_out(
         raise ExportError("The converter cannot write this model.")
 
     monkeypatch.setattr("tl_keras.experiment.export.write_target", refuse)
-    monkeypatch.setattr("tl_keras.experiment.prepare.check_targets", lambda names: None)
+    monkeypatch.setattr("tl_keras.experiment.stages.check_targets", lambda names: None)
     folder, listener = shutil.copytree(result.folder, tmp_path / "colours"), Listener()
     assert export_experiment(folder, ["onnx"], monitor=listener).name == "2"
     assert "onnx is left out: The converter cannot write this model." in listener.warnings
@@ -1169,3 +1170,32 @@ def test_without_an_export_there_is_no_model(
 def test_an_experiment_leaves_operations_as_it_found_them(result: ExperimentResult) -> None:
     assert result.config.deterministic
     assert not ops_are_deterministic()
+
+
+def test_what_a_kill_left_out_after_the_export_is_made_up_for(
+    result: ExperimentResult, configure: Configure, tmp_path: Path, without_report: None
+) -> None:
+    """Also what an earlier version did not write: the model for Keras."""
+    folder = shutil.copytree(result.folder, tmp_path / "colours")
+    (folder / "model.keras").unlink()
+    kept = next(folder.glob("runs/*/weights.npz"))
+    left = next(path for path in folder.glob("runs/*") if path != kept.parent) / "weights.npz"
+    shutil.copy(kept, left)
+    again = run_experiment(configure(tmp_path, export=True))
+    assert again.export == folder / "export" / "1"
+    images = np.zeros((1, 32, 32, 3), np.float32)
+    expected = result.model().predict(images, verbose=0)
+    np.testing.assert_array_equal(again.model().predict(images, verbose=0), expected)
+    assert list(folder.glob("runs/*/weights.npz")) == [kept]
+
+
+def test_the_random_numbers_of_the_caller_go_on(quick: Configure) -> None:
+    np.random.seed(7)
+    state = np.random.get_state()[1]
+    run_experiment(quick())
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_advice_on_a_draw_that_there_is_not_is_refused(quick: Configure) -> None:
+    with pytest.raises(ConfigError, match="seed must"):
+        advise(quick(), seed=99)

@@ -5,21 +5,24 @@ from typing import Any
 import numpy as np
 
 from tl_keras.atomic_files import write_json
+from tl_keras.errors import ConfigError
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
-from tl_keras.experiment.prepare import Prepared, load_backbone, prepare_images
+from tl_keras.experiment.prepare import ADVICE, Prepared, load_backbone, prepare_images
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.source_card import SourceCard
 from tl_keras.strategy_table import borrowing
 from tl_keras.transfer import advice
 from tl_keras.transfer.advice import Advice
+from tl_keras.transfer.determinism import deterministic_ops
 from tl_keras.transfer.measurements import measure
+from tl_keras.transfer.seeds import seeds_kept
 from tl_keras.transfer.similarity import input_moments
 
 
 def write_advice(prepared: Prepared) -> None:
     """Say what to borrow, once, where anything is borrowed, and write `advice.json`."""
-    record = prepared.store.folder / "advice.json"
+    record = prepared.store.folder / ADVICE
     if record.exists() or not borrowing(prepared.config.strategies):
         return
     found = _advice(prepared.bench, prepared.card, prepared.images.splits.labelled(seed=0))
@@ -48,15 +51,21 @@ def advise(
         settings: further keys of an experiment file.
 
     Raises:
-        ConfigError: the configuration is not valid.
+        ConfigError: the configuration or the seed is not valid.
         DataError: the images cannot be used.
         WeightsError: the source weights cannot be had or do not fit.
     """
     checked, monitor = experiment_config(config, images, None, settings), monitor or Silent()
-    backbone, card = load_backbone(checked)
-    prepared = prepare_images(checked, monitor)
-    rows = prepared.splits.labelled(seed)
-    return _advice(Workbench(checked, backbone, prepared.table, rows, monitor), card, rows)
+    if not 0 <= seed < checked.draws:
+        raise ConfigError(
+            f"seed must be that of a draw, 0 to {checked.draws - 1}; got {seed}. Enlarge seeds, or "
+            "ask for another draw."
+        )
+    with seeds_kept(), deterministic_ops(checked.deterministic):
+        backbone, card = load_backbone(checked)
+        prepared = prepare_images(checked, monitor)
+        rows = prepared.splits.labelled(seed)
+        return _advice(Workbench(checked, backbone, prepared.table, rows, monitor), card, rows)
 
 
 def _advice(bench: Workbench, card: SourceCard | None, rows: np.ndarray) -> Advice:

@@ -1,6 +1,9 @@
 """A finished experiment as a source model for other experiments."""
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.experiment.prepare import Prepared
@@ -11,7 +14,9 @@ from tl_keras.models.source_folder import SOURCE_MODEL_FOLDER
 from tl_keras.results.runs_table import FinishedRun
 
 
-def export_source_model(prepared: Prepared, chosen: FinishedRun) -> None:
+def export_source_model(
+    prepared: Prepared, chosen: FinishedRun, weights: Mapping[str, np.ndarray]
+) -> None:
     """Keep the backbone of a run for other experiments, if it is whole and was changed.
 
     It is written with its card and with what its blocks answer to the training images; an
@@ -19,11 +24,11 @@ def export_source_model(prepared: Prepared, chosen: FinishedRun) -> None:
 
     Args:
         prepared: the experiment.
-        chosen: a finished run, whose weights must still be there.
+        chosen: a finished run.
+        weights: that it left.
     """
     if not chosen.spec.changes_backbone:
         return
-    weights = prepared.store.weights(chosen.run_id)
     backbone = making(chosen.strategy).trained_backbone(prepared, chosen, weights)
     if backbone is None or not backbone.is_whole:
         return

@@ -22,8 +22,10 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.reporting.audit_page import audit_facts
 from tl_keras.results.audit_report import AuditReport
 from tl_keras.strategy_table import borrowing
+from tl_keras.transfer.determinism import deterministic_ops
 from tl_keras.transfer.embedding_matches import embedding_matches
 from tl_keras.transfer.label_errors import check_labels
+from tl_keras.transfer.seeds import seeds_kept
 
 # Of fewer images the network says nothing worth a forward pass.
 _LEAST_IMAGES = 10
@@ -52,7 +54,12 @@ def audit_images(
         WeightsError: weights other than "imagenet" cannot be had. In place of "imagenet" the
             bundled ones are used, with a note.
     """
-    experiment, monitor = experiment_config(config, images, None, settings), monitor or Silent()
+    experiment = experiment_config(config, images, None, settings)
+    with seeds_kept(), deterministic_ops(experiment.deterministic):
+        return _audited(experiment, network, monitor or Silent())
+
+
+def _audited(experiment: ExperimentConfig, network: bool, monitor: Monitor) -> AuditReport:
     table = load_images(experiment.data, to_train=False)
     notes: list[str] = []
     backbone = _backbone(experiment, notes) if network else None

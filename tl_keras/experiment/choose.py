@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from tl_keras.atomic_files import write_json
-from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.prepare import ADVICE, Prepared
 from tl_keras.results.choice import Choice, choose_run, follows
 from tl_keras.results.runs_table import FinishedRun
 
@@ -19,7 +19,7 @@ def choose(prepared: Prepared, runs: pd.DataFrame) -> Choice:
         runs: as `runs.csv`.
     """
     store = prepared.store
-    record = store.folder / "advice.json"
+    record = store.folder / ADVICE
     advice = json.loads(record.read_text()) if record.exists() else None
     validation = {
         run.run_id: prepared.draw_of(run).validation

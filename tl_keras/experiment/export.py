@@ -24,7 +24,7 @@ from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.environment import environment
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.serving.decision_record import RECORD
-from tl_keras.serving.keras_file import write_model
+from tl_keras.serving.keras_file import MODEL_FILE, write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
 from tl_keras.serving.model_card import Evidence, model_card, write_card
@@ -50,14 +50,24 @@ def export(prepared: Prepared, chosen: FinishedRun) -> Path | None:
     if not prepared.config.export:
         return None
     if (prepared.store.folder / EXPORT_RECORD).exists():
-        directory = prepared.store.folder / EXPORT_FOLDER
-        return directory / str(find_version(directory).number)
+        return _exported_before(prepared)
     if not chosen.spec.exportable:
         prepared.monitor.warn(
             f"Nothing was exported: the {chosen.spec.label} is no model to serve."
         )
         return None
     return publish(prepared, chosen, prepared.config.export_targets)
+
+
+def _exported_before(prepared: Prepared) -> Path:
+    """The newest version, with what a kill or an earlier version may have left out beside it."""
+    store = prepared.store
+    run = store.run(exported_run(store.folder))
+    store.keep_weights_of(run.run_id)
+    if not (store.folder / MODEL_FILE).exists():
+        model = making(run.strategy).model(prepared, run, store.weights(run.run_id))
+        write_model(store.folder, plain_classifier(model), prepared.classes)
+    return store.folder / EXPORT_FOLDER / str(find_version(store.folder / EXPORT_FOLDER).number)
 
 
 def exported_run(folder: Path) -> str:
@@ -91,7 +101,8 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
     prepared.monitor.stage(f"Exporting {chosen.run_id}")
     _warn_of_guessing(prepared, chosen)
     store, evidence = prepared.store, _evidence(prepared, chosen)
-    model = making(chosen.strategy).model(prepared, chosen, store.weights(chosen.run_id))
+    weights = store.weights(chosen.run_id)
+    model = making(chosen.strategy).model(prepared, chosen, weights)
     checks: list[Verification] = []
     rows: list[dict[str, object]] = []
 
@@ -118,7 +129,7 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
     )
     # before the record, so that a killed experiment that lacks them makes them when it goes on
     write_model(store.folder, plain_classifier(model), prepared.classes)
-    export_source_model(prepared, chosen)
+    export_source_model(prepared, chosen, weights)
     _record(prepared, chosen, path, checks[0], rows)
     store.keep_weights_of(chosen.run_id)
     return path
@@ -131,7 +142,11 @@ def _record(
     check: Verification,
     rows: list[dict[str, object]],
 ) -> None:
-    """Write whose the newest version is, and how its targets compare."""
+    """Write how the targets of a version compare, and at last whose the newest version is."""
+    if rows:
+        table = exports_table(rows)
+        table.insert(0, "version", version.name)
+        prepared.store.write("exports", table)
     write_json(
         prepared.store.folder / EXPORT_RECORD,
         {
@@ -142,10 +157,6 @@ def _record(
             "labels": list(prepared.classes),
         },
     )
-    if rows:
-        table = exports_table(rows)
-        table.insert(0, "version", version.name)
-        prepared.store.write("exports", table)
 
 
 def _write_targets(

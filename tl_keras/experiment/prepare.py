@@ -21,10 +21,12 @@ from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_models import load_source
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
-from tl_keras.serving.targets import check_targets
-from tl_keras.strategy_table import STRATEGIES
+from tl_keras.strategy_table import STRATEGIES, borrowing
 from tl_keras.transfer.run_plan import Run, fitting_depths, plan_runs
 from tl_keras.transfer.similarity import input_moments
+
+# Where the folder of an experiment keeps what was advised.
+ADVICE = "advice.json"
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Prepared:
 
     @property
     def groups(self) -> np.ndarray:
-        """Str (images,), the group of each of them."""
+        """Int (images,), number of the group of each of them."""
         return self.bench.groups
 
     @property
@@ -116,12 +118,11 @@ def prepare(config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False) 
         fresh: move existing results of this name aside.
 
     Raises:
-        ConfigError: depths, classes or targets do not fit the images or the machine.
+        ConfigError: depths or classes do not fit the images.
         DataError: the images cannot be used.
         WeightsError: the source weights cannot be had or do not fit.
         ResultsError: the folder holds results of another configuration.
     """
-    check_targets(config.export_targets if config.export else ())
     if not fresh and Path(config.results_folder).is_dir():
         Store.check(config)
     backbone, card = load_backbone(config)
@@ -199,8 +200,9 @@ def _chosen_cut(config: ExperimentConfig, splits: Splits, bench: Workbench) -> s
     cut, names = config.backbone.cut, bench.backbone.block_names
     if cut != "search":
         return names[-1] if cut == "top" else cut
-    # The advice will ask for it, and one pass gives what both read.
-    input_moments(bench.bank, splits.labelled(seed=0))
+    if borrowing(config.strategies) and not (Path(config.results_folder) / ADVICE).exists():
+        # The advice will ask for it, and one pass gives what both read.
+        input_moments(bench.bank, splits.labelled(seed=0))
     return bench.probes.choose_cut(splits.draws[0, config.data.training_sizes[0]].train)
 
 

@@ -30,6 +30,7 @@ from tl_keras.results.runs_table import run_of
 from tl_keras.serving.keras_file import read_model
 from tl_keras.serving.targets import check_targets
 from tl_keras.transfer.determinism import deterministic_ops
+from tl_keras.transfer.seeds import seeds_kept
 from tl_keras.transfer.source_checks import source_notes
 
 
@@ -52,7 +53,7 @@ class ExperimentResult:
         splits: every image's part in every run.
         choice: the run to hand over, and why.
         decision: what `decision.json` holds; None of a majority class alone.
-        export: the SavedModel's folder; None where `export` is false.
+        export: the SavedModel's folder; None where `export` is false or a majority class is all.
     """
 
     config: ExperimentConfig
@@ -110,10 +111,12 @@ def run_experiment(
         DataError: the images cannot be used.
         WeightsError: the source weights cannot be had or do not fit.
         ResultsError: the folder holds results of another configuration.
-        ExportError: the exported model does not answer as the trained one.
+        ExportError: a target needs what is not installed, or the exported model does not answer as
+            the trained one.
     """
     checked = experiment_config(config, images, name, settings)
-    with deterministic_ops(checked.deterministic):
+    check_targets(checked.export_targets if checked.export else ())
+    with seeds_kept(), deterministic_ops(checked.deterministic):
         prepared = prepare(checked, monitor or Silent(), fresh=fresh)
         write_inputs(prepared)
         write_advice(prepared)
@@ -176,9 +179,9 @@ def export_experiment(
         )
     check_targets(targets)
     moved = stored.model_copy(update={"results_dir": str(path.parent)})
-    with deterministic_ops(moved.deterministic):
+    run_id = exported_run(path)
+    with seeds_kept(), deterministic_ops(moved.deterministic):
         prepared = prepare(moved, monitor or Silent())
-        run_id = exported_run(prepared.store.folder)
         write_inputs(prepared)
         runs = write_runs(prepared)
         decide(prepared, runs, run_id)

@@ -1,7 +1,6 @@
 """The stage that makes the runs that are not there yet."""
 
 import importlib
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -31,7 +30,7 @@ def train(prepared: Prepared) -> pd.DataFrame:
         # before the run counts as finished, so that a kill between them loses neither
         write_events(store.folder / EVENTS_FOLDER / run.run_id, outcome.history)
         store.add(run.run_id, outcome)
-        prepared.monitor.run(run, store.run(run.run_id))
+        prepared.monitor.run(run, outcome.run)
         write_runs(prepared)
     return write_runs(prepared)
 
@@ -59,14 +58,18 @@ def make_run(prepared: Prepared, run: Run, draw: Draw | None = None) -> Outcome:
     losses = fitted.selection_losses
     if losses is None:
         losses = cross_entropies(prepared.labels[draw.validation], fitted.validation)
-    finished = _finished(prepared, run, draw, fitted)
-    if fitted.selection_losses is not None:
-        finished = replace(finished, selection_loss=float(losses.mean()))
+    finished = _finished(prepared, run, draw, fitted, float(losses.mean()))
     history = fitted.history.copy()
     history.insert(0, "run_id", run.run_id if len(history) else [])
     weights = dict(fitted.weights)
     return Outcome(
-        finished, history, fitted.validation, losses, fitted.test, weights, fitted.probes
+        run=finished,
+        history=history,
+        validation_probabilities=fitted.validation,
+        selection_losses=losses,
+        test_probabilities=fitted.test,
+        weights=weights,
+        probes=fitted.probes,
     )
 
 
@@ -75,7 +78,9 @@ def making(strategy: str) -> ModuleType:
     return importlib.import_module(STRATEGIES[strategy].module)
 
 
-def _finished(prepared: Prepared, run: Run, draw: Draw, fitted: Fitted) -> FinishedRun:
+def _finished(
+    prepared: Prepared, run: Run, draw: Draw, fitted: Fitted, selection_loss: float
+) -> FinishedRun:
     """What is known of any run, changed by what its strategy knows."""
     config, table = prepared.config, prepared.images.table
     test_rows = prepared.test_of(run)
@@ -90,7 +95,7 @@ def _finished(prepared: Prepared, run: Run, draw: Draw, fitted: Fitted) -> Finis
         "labelled_images_per_class": labelled_images_per_class(draw, len(table.classes)),
         "validation_loss": held_out.cross_entropy,
         "validation_accuracy": held_out.metrics["accuracy"],
-        "selection_loss": held_out.cross_entropy,
+        "selection_loss": selection_loss,
         "test": {"loss": tested.cross_entropy, **tested.metrics},
         "classes": len(table.classes),
         "training_images": len(draw.train),

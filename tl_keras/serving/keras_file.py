@@ -54,7 +54,8 @@ def read_model(folder: Path) -> keras.Model:
     file = folder / MODEL_FILE
     if not file.is_file():
         raise ExportError(
-            f"{folder} must hold {MODEL_FILE}, which the export writes; got a folder without. Set "
-            "export to true and run the experiment again: what is trained is kept."
+            f"{folder} must hold {MODEL_FILE}, which the export of a trained run writes; got a "
+            "folder without. Set export to true and run the experiment again: what is trained is "
+            "kept."
         )
     return keras.models.load_model(file)

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tl_keras
 from tl_keras.data.row_cache import BATCH
 from tl_keras.models.backbone import Backbone
+from tl_keras.models.keras_internals import ops_are_deterministic
 from tl_keras.models.networks import scaling_layer
 
 
@@ -60,6 +61,7 @@ class Pass:
             "weights": weights.hexdigest(),
             "computed_by": "tl_keras {} on TensorFlow {}, Keras {}".format(*versions),
             "device": device,
+            "deterministic": ops_are_deterministic(),
         }
 
     @cached_property
