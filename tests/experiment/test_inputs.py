@@ -1,5 +1,6 @@
 """What Python hands to an experiment, and what becomes of it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,27 @@ def test_settings_change_keys_of_a_section_and_leave_the_rest(photos: Path) -> N
     data = {"folder": str(photos), "test_fraction": 0.4, "split_seed": 3}
     assert found == parse_config({"name": "b", "data": data, "seeds": 2, "backbone": TINY})
     assert config["data"] == {"folder": str(photos), "test_fraction": 0.4}
+
+
+@pytest.mark.usefixtures("tiny_backbone")
+@pytest.mark.parametrize(
+    ("given", "settings"),
+    [
+        ({"estimate": {"method": "k_fold"}}, {"estimate": {"method": "seeds"}}),
+        ({}, {"backbone": {"cut": "stem"}}),
+        ({"search": {"max_trials": 2}}, {"search": {"cuts": ["stem"]}}),
+    ],
+)
+def test_settings_are_as_if_they_stood_in_the_file(
+    photos: Path, tmp_path: Path, given: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    """A default that follows from other keys follows from the changed ones."""
+    raw = {"name": "a", "data": {"folder": str(photos)}, "backbone": TINY, **given}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(raw))
+    merged = {**raw, **{key: {**raw.get(key, {}), **settings[key]} for key in settings}}
+    for config in (path, parse_config(raw), raw):
+        assert experiment_config(config, settings=settings) == parse_config(merged)
 
 
 def test_names_come_from_the_images(photos: Path, arrays: Arrays, tmp_path: Path) -> None:

@@ -643,7 +643,9 @@ class ExperimentConfig(_Section):
         if deepest > len(blocks) and "unfrozen_blocks" not in settings.model_fields_set:
             # a default must suit every backbone, also one of few blocks
             fitting = tuple(depth for depth in depths if depth == "all" or depth <= len(blocks))
-            fitted = settings.model_copy(update={"unfrozen_blocks": fitting})
+            fitted = settings.model_copy()
+            # `update` would mark it as given
+            object.__setattr__(fitted, "unfrozen_blocks", fitting)
             object.__setattr__(self, section, fitted)
         elif deepest > len(blocks):
             yield f'{key} must be at most {len(blocks)} or "all" for {where}; got {deepest}'

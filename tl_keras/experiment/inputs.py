@@ -73,7 +73,8 @@ def _as_dict(config: Configuration | None) -> dict[str, Any]:
     if isinstance(config, str | os.PathLike):
         config = load_config(config)
     if isinstance(config, ExperimentConfig):
-        return config.as_dict()
+        # the defaults follow from what the settings change
+        return config.model_dump(mode="json", exclude_unset=True)
     raise ConfigError(
         "The configuration must be a dict, an ExperimentConfig or a path; got "
         f"{type(config).__name__}. Images are given as images=..."
