@@ -175,6 +175,28 @@ def test_wrong_images_are_refused_in_a_sentence(images: Any, message: str, tmp_p
     assert not list(tmp_path.rglob("*.csv"))
 
 
+@pytest.mark.parametrize("form", ["arrays", "frame"])
+@pytest.mark.parametrize(
+    "settings", [{"sedes": 1}, {"data": {"test_fraction": 2}}, {"data": {"folder": "photos"}}]
+)
+def test_nothing_is_written_for_a_configuration_that_is_refused(
+    form: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    x, y = np.full((4, 8, 8, 3), 9, np.uint8), ["a", "b", "a", "b"]
+    frame = pd.DataFrame({"path": ["1.png", "2.png"], "label": ["a", "b"]})
+    images = (x, y) if form == "arrays" else frame
+    with pytest.raises(ConfigError):
+        experiment_config(images=images, settings={"results_dir": str(tmp_path), **settings})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    frame = pd.DataFrame({"path": ["1.png", "2.png"], "label": ["a", "b"]})
+    with pytest.raises(DataError, match="results_dir"):
+        experiment_config(images=frame, settings={"results_dir": str(tmp_path / "file")})
+
+
 SHORT: dict[str, Any] = {
     "backbone": TINY,
     "data": {"train_per_class": 4, "test_fraction": 0.4},

@@ -31,8 +31,9 @@ def experiment_config(
 ) -> ExperimentConfig:
     """A configuration from what a caller gave.
 
-    Images that are no files are written as such, without loss, below `results_dir`: the experiment
-    goes on from there, and the same images are the same files when it is started again.
+    Images that are no files are written as such, without loss, below `results_dir`, once the keys
+    are found right: the experiment goes on from there, and the same images are the same files when
+    it is started again.
 
     Args:
         config: a configuration, the same as a dict, or the path of a JSON file or of a folder of
@@ -50,19 +51,17 @@ def experiment_config(
     if isinstance(config, ExperimentConfig) and images is None and not (name or settings):
         return config
     raw = _merged(_as_dict(config), settings or {})
+    if name is not None:
+        raw["name"] = name
     if images is None and config is None:
         raise ConfigError("images or a configuration must be given; got neither.")
-    if images is not None:
-        default, source = _source(images, Path(str(raw.get("results_dir", "results"))))
-        data = raw.get("data") or {}
-        if not isinstance(data, Mapping):
-            raise ConfigError(f"data must be a dict of keys; got {type(data).__name__}.")
-        if given := [key for key in _SOURCES if data.get(key) is not None]:
-            raise ConfigError(
-                f"images and data.{given[0]} must not both be given; remove one of them."
-            )
-        raw = {"name": default, **raw, "data": {**data, **source}}
-    return parse_config(raw if name is None else {**raw, "name": name})
+    if images is None:
+        return parse_config(raw)
+    if isinstance(images, str | os.PathLike):
+        return parse_config(_with_images(raw, *_on_disk(Path(images))))
+    checked = parse_config(_with_images(raw, "images", {"table": "not written yet"}))
+    written = _written(images, Path(checked.results_dir) / PICTURES)
+    return parse_config(_with_images(raw, "images", written))
 
 
 def _as_dict(config: Configuration | None) -> dict[str, Any]:
@@ -91,15 +90,30 @@ def _merged(raw: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _source(images: Any, results_dir: Path) -> tuple[str, dict[str, str]]:
-    """A name for images, and the keys of the section `data` that say where they are."""
-    folder = results_dir / PICTURES
-    if isinstance(images, str | os.PathLike):
-        path = Path(images)
-        kind = "table" if path.suffix.lower() in _TABLES and not path.is_dir() else "folder"
-        return slug(path.stem if kind == "table" else path.resolve().name), {kind: str(path)}
+def _with_images(raw: Mapping[str, Any], name: str, source: Mapping[str, str]) -> dict[str, Any]:
+    """Keys with those of the section `data` that say where the images are; a name if there is none.
+
+    Raises:
+        ConfigError: the section is no dict, or says it already.
+    """
+    data = raw.get("data") or {}
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"data must be a dict of keys; got {type(data).__name__}.")
+    if given := [key for key in _SOURCES if data.get(key) is not None]:
+        raise ConfigError(f"images and data.{given[0]} must not both be given; remove one of them.")
+    return {"name": name, **raw, "data": {**data, **source}}
+
+
+def _on_disk(path: Path) -> tuple[str, dict[str, str]]:
+    """A name for images that are files, and the key of the section `data` for them."""
+    kind = "table" if path.suffix.lower() in _TABLES and not path.is_dir() else "folder"
+    return slug(path.stem if kind == "table" else path.resolve().name), {kind: str(path)}
+
+
+def _written(images: Any, folder: Path) -> dict[str, str]:
+    """Write what is no file yet; the keys of the section `data` that say where."""
     if isinstance(images, pd.DataFrame):
-        return "images", {"table": str(_written_frame(images, folder))}
+        return {"table": str(_written_frame(images, folder))}
     if is_dataset(images):
         table = write_pictures(given_pictures(images), folder)
     elif isinstance(images, tuple) and len(images) in (2, 3):
@@ -110,7 +124,7 @@ def _source(images: Any, results_dir: Path) -> tuple[str, dict[str, str]]:
             "label), arrays (x, y) or (x, y, groups), or a tf.data.Dataset of (image, label); got "
             f"{type(images).__name__}."
         )
-    return "images", {"table": str(table), "root": str(folder)}
+    return {"table": str(table), "root": str(folder)}
 
 
 def _written_frame(frame: pd.DataFrame, folder: Path) -> Path:
