@@ -4,7 +4,8 @@ import csv
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,41 +38,47 @@ def write_pictures(pictures: Iterable[GivenPicture], folder: Path) -> Path:
     """
     seen: Counter[str] = Counter()
     rows: list[Sequence[str]] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with scratch_folder(folder) as scratch:
-            for picture in pictures:
-                name = _name(picture)
-                # a copy is a file of its own, for the audit to find
-                path = f"{name}-{seen[name]}.png" if seen[name] else f"{name}.png"
-                seen[name] += 1
-                if not (folder / path).exists():
-                    unfinished = _png(picture.pixels, scratch)
-                    (folder / path).parent.mkdir(exist_ok=True)
-                    unfinished.replace(folder / path)
-                rows.append((path, str(picture.label), picture.group or ""))
-        return write_table(("path", "label", "group"), rows, folder)
-    except OSError as error:
-        raise DataError(
-            f"The pictures cannot be written to {folder} ({error.strerror}). Make room there, or "
-            "set results_dir to another folder."
-        ) from error
+    with _made(folder), scratch_folder(folder) as scratch:
+        for picture in pictures:
+            name = _name(picture)
+            # a copy is a file of its own, for the audit to find
+            path = f"{name}-{seen[name]}.png" if seen[name] else f"{name}.png"
+            seen[name] += 1
+            if not (folder / path).exists():
+                unfinished = _png(picture.pixels, scratch)
+                (folder / path).parent.mkdir(exist_ok=True)
+                unfinished.replace(folder / path)
+            rows.append((path, str(picture.label), picture.group or ""))
+    return write_table(("path", "label", "group"), rows, folder)
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], folder: Path) -> Path:
     """Write a CSV file that is named by its rows, whatever their order.
 
     Raises:
-        DataError: there are no rows.
+        DataError: there are no rows, or the folder cannot be written.
     """
     if not rows:
         raise DataError("The images must be two at least, of two classes; got none.")
     text = io.StringIO(newline="")
     csv.writer(text).writerows([columns, *rows])
     path = folder / f"{_digest(*(repr(row) for row in sorted(map(tuple, rows))))}.csv"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(path, text.getvalue())
+    with _made(folder):
+        write_text(path, text.getvalue())
     return path
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """A folder to write images or their table into; what stands in the way is a sentence."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise DataError(
+            f"The images cannot be written to {folder} ({error.strerror or error}). Make room "
+            "there, or set results_dir to another folder."
+        ) from error
 
 
 def _name(picture: GivenPicture) -> str:
