@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, for every reader and after every kill."""
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -9,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# Beside what is written; later writers remove what killed ones left.
-_UNFINISHED = ".tl_keras-unfinished-"
+# How a folder beside what is written begins; later writers remove what killed ones left.
+UNFINISHED = ".tl_keras-unfinished-"
 _ABANDONED_SECONDS = 24 * 3600
 
 
@@ -70,13 +71,27 @@ def scratch_folder(directory: Path) -> Iterator[Path]:
     """
     _remove_abandoned(directory)
     with tempfile.TemporaryDirectory(
-        prefix=_UNFINISHED, dir=directory, ignore_cleanup_errors=True
+        prefix=UNFINISHED, dir=directory, ignore_cleanup_errors=True
     ) as scratch:
         yield Path(scratch)
 
 
+def check_writable(folder: Path) -> None:
+    """Nothing, if files can be made in a folder, or where it is absent the folder itself.
+
+    It is tried, because permissions do not tell of every disk, and leaves nothing.
+
+    Raises:
+        OSError: they cannot.
+    """
+    # a link to nowhere is there as well, and in the way
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    with scratch_folder(there):
+        pass
+
+
 def _remove_abandoned(directory: Path) -> None:
-    for folder in directory.glob(f"{_UNFINISHED}*"):
+    for folder in directory.glob(f"{UNFINISHED}*"):
         try:
             if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)

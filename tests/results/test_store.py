@@ -2,6 +2,8 @@
 
 import copy
 import json
+import tempfile
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tl_keras.atomic_files import UNFINISHED
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
 from tl_keras.results.runs_table import FinishedRun, load_runs, runs_table
@@ -229,12 +232,47 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         Store.open(config(tmp_path))
 
 
+@pytest.mark.parametrize("act", [Store.check, Store.open])
 @pytest.mark.parametrize("path", ["results", "results/parts"])
-def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path, path: str) -> None:
-    (tmp_path / path).parent.mkdir(exist_ok=True)
-    (tmp_path / path).write_text("a file")
+@pytest.mark.parametrize("kind", ["file", "link to nowhere"])
+def test_what_is_no_folder_is_refused(
+    tmp_path: Path, act: Callable[..., Any], path: str, kind: str
+) -> None:
+    place = tmp_path / path
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("a file") if kind == "file" else place.symlink_to(tmp_path / "nowhere")
     with pytest.raises(ResultsError, match="must be a folder that can be written"):
-        Store.open(config(tmp_path / "results"))
+        act(config(tmp_path / "results"))
+
+
+@pytest.mark.parametrize("there", [".", "results", "results/parts"])
+def test_a_folder_that_cannot_be_written_is_refused_by_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    (tmp_path / there).mkdir(parents=True, exist_ok=True)
+    Store.check(config(tmp_path / "results"))
+
+    def read_only(prefix: str, dir: Path, **options: Any) -> None:
+        assert dir == tmp_path / there
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", read_only)
+    with pytest.raises(ResultsError, match="Permission denied"):
+        Store.check(config(tmp_path / "results"))
+
+
+def test_an_empty_folder_and_what_a_kill_left_in_it_are_no_results(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    Store.check(config(tmp_path))
+    (folder / f"{UNFINISHED}abc").mkdir()
+    Store.check(config(tmp_path))
+    assert Store.open(config(tmp_path)).folder == folder
+
+
+def test_the_check_leaves_nothing(tmp_path: Path) -> None:
+    Store.check(config(tmp_path / "results"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_configuration_is_refused(store: Store, tmp_path: Path) -> None:

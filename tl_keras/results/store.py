@@ -13,7 +13,8 @@ where it was.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from tl_keras.atomic_files import replacing, write_json
+from tl_keras.atomic_files import UNFINISHED, check_writable, replacing, write_json
 from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
@@ -72,40 +73,30 @@ class Store:
                 cannot be written.
         """
         folder = Path(config.results_folder)
-        try:
-            return cls._open(folder, config, fresh)
-        except (OSError, ValueError) as error:
-            raise ResultsError(
-                f"{folder} must be a folder that can be written, new or with results of this "
-                f"package; got: {error}. Choose another results_dir or name, or use --fresh to "
-                "move the folder aside."
-            ) from error
-
-    @classmethod
-    def _open(cls, folder: Path, config: ExperimentConfig, fresh: bool) -> "Store":
-        if fresh and folder.exists():
-            folder.rename(folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}"))
-        cls.check(config)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "config.json", config.as_dict())
+        with _in_a_sentence(folder):
+            if fresh and folder.exists():
+                folder.rename(folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}"))
+            cls.check(config)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / "config.json", config.as_dict())
         return cls(folder)
 
     @staticmethod
     def check(config: ExperimentConfig) -> None:
-        """Nothing, if the experiment can go on in its folder; changes nothing.
+        """Nothing, if the experiment can begin or go on in its folder; leaves nothing there.
 
         Raises:
-            ResultsError: the folder holds results of another configuration or other files.
+            ResultsError: the folder holds results of another configuration or other files, or is
+                none, or cannot be made or written.
         """
         folder = Path(config.results_folder)
         stored = folder / "config.json"
-        if stored.exists():
-            _refuse_changes(folder, _stored_config(stored), config.as_dict())
-        elif folder.exists() and any(folder.iterdir()):
-            raise ResultsError(
-                f"{folder} must be empty or hold results of this package; got other files. Choose "
-                "another name, or use --fresh to move the folder aside."
-            )
+        with _in_a_sentence(folder):
+            if stored.exists():
+                _refuse_changes(folder, _stored_config(stored), config.as_dict())
+            elif folder.exists():
+                _refuse_other_files(folder)
+            check_writable(folder)
 
     def is_finished(self, run_id: str) -> bool:
         return self._run(run_id).is_dir()
@@ -327,6 +318,27 @@ def _search_facts(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError:
         return facts
     return facts | {key: complete[key] for key in wanted if key in complete}
+
+
+@contextmanager
+def _in_a_sentence(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ResultsError(
+            f"{folder} must be a folder that can be written, new or with results of this package; "
+            f"got: {error}. Choose another results_dir or name, or use --fresh to move the folder "
+            "aside."
+        ) from error
+
+
+def _refuse_other_files(folder: Path) -> None:
+    # a kill may have left some before the configuration was written
+    if not all(path.name.startswith(UNFINISHED) for path in folder.iterdir()):
+        raise ResultsError(
+            f"{folder} must be empty or hold results of this package; got other files. Choose "
+            "another name, or use --fresh to move the folder aside."
+        )
 
 
 def _refuse_other_weights(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
