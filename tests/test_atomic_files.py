@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tl_keras.atomic_files import replacing, scratch_folder, write_bytes, write_json, write_text
+from tl_keras.atomic_files import (
+    check_writable,
+    replacing,
+    scratch_folder,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 # Writes a long file of one digit again and again.
 WRITER = """
@@ -114,6 +121,16 @@ def test_others_may_read_what_was_written(tmp_path: Path) -> None:
     plain.touch()
     write_bytes(written, b"")
     assert written.stat().st_mode == plain.stat().st_mode
+
+
+def test_a_folder_is_tried_where_it_is_or_will_be_and_nothing_is_left(tmp_path: Path) -> None:
+    check_writable(tmp_path)
+    check_writable(tmp_path / "new" / "deep")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    for below in ("file", "file/deep"):
+        with pytest.raises(NotADirectoryError):
+            check_writable(tmp_path / below)
 
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # How a folder beside what is written begins; later writers remove what killed ones left.
 UNFINISHED = ".tl_keras-unfinished-"
@@ -41,6 +44,16 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with replacing(path) as unfinished:
         unfinished.write_bytes(content)
+
+
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table of raw numbers, without its index.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+    """
+    with replacing(path) as unfinished:
+        table.to_csv(unfinished, index=False)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -50,6 +51,20 @@ def test_probes_are_drawn_block_by_block(tmp_path: Path) -> None:
         colours = picture.convert("RGB").getcolors(2**20)
     assert colours is not None
     assert len(colours) > 50, "something is drawn"
+
+
+def test_a_picture_is_there_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "probes.png"
+    path.write_bytes(b"old")
+
+    def half(figure: Figure, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", half)
+    with pytest.raises(OSError, match="No space"):
+        save(Figure(), path)
+    assert path.read_bytes() == b"old"
 
 
 def test_a_figure_in_an_address_is_the_same_every_time() -> None:

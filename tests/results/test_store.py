@@ -275,6 +275,44 @@ def test_the_check_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def half_of(content: str) -> Callable[..., None]:
+    """A writer that is stopped on its way."""
+
+    def write(table: object, path: Path, **options: Any) -> None:
+        path.write_text(content)
+        raise OSError("No space left on device")
+
+    return write
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_table_of_the_runs_is_there_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    table = runs_table([outcome().run])
+    store.write_runs(table)
+    pd.testing.assert_frame_equal(load_runs(store.folder.parent), table)
+    before = (store.folder / f"runs.{ending}").read_bytes()
+    monkeypatch.setattr(pd.DataFrame, f"to_{ending}", half_of("run_"))
+    with pytest.raises(OSError, match="No space"):
+        store.write_runs(table)
+    assert (store.folder / f"runs.{ending}").read_bytes() == before
+
+
+def test_trials_are_there_whole_or_not_at_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = pd.DataFrame({"trial": [1], "validation_loss": [0.5]})
+    one, two = store.open_search(5, {}), store.open_search(10, {})
+    store.add_trials(one, 5, 0, trials)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(pd.DataFrame, "to_csv", half_of("trial,valid"))
+        store.add_trials(two, 10, 0, trials)
+    assert not (two / "trials.csv").exists()
+    store.add_trials(one, 5, 0, trials)
+    assert len(store.read("trials")) == 1
+
+
 def test_a_damaged_configuration_is_refused(store: Store, tmp_path: Path) -> None:
     (store.folder / "config.json").write_text('{"name": ')
     with pytest.raises(ResultsError, match=r"config\.json must be the configuration.*--fresh"):

@@ -40,8 +40,7 @@ def write_runs(prepared: Prepared) -> pd.DataFrame:
     store = prepared.store
     finished = [run.run_id for run in prepared.planned if store.is_finished(run.run_id)]
     table = runs_table([store.run(run_id) for run_id in finished])
-    store.write("runs", table)
-    table.to_parquet(store.folder / "runs.parquet", index=False)
+    store.write_runs(table)
     return table
 
 

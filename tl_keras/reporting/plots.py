@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from tl_keras.atomic_files import replacing
 from tl_keras.evaluation.intervals import Interval
 from tl_keras.results.summary_tables import mean_probes
 from tl_keras.results.test_results import rows_like, seed_name, strategy_name
@@ -22,8 +23,9 @@ BLUE, ORANGE, GRAY = "tab:blue", "tab:orange", "0.45"
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG file."""
-    figure.savefig(path)
+    """Write a figure as a PNG file; a reader never sees half of it."""
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished)
 
 
 def data_uri(figure: Figure) -> str:

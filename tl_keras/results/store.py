@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from tl_keras.atomic_files import UNFINISHED, check_writable, replacing, write_json
+from tl_keras.atomic_files import UNFINISHED, check_writable, replacing, write_csv, write_json
 from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
@@ -224,7 +224,7 @@ class Store:
         """
         size = pd.array([train_per_class] * len(trials), dtype="Int64")
         table = trials.assign(train_per_class=size, seed=seed)
-        table.to_csv(folder / "trials.csv", index=False)
+        write_csv(folder / "trials.csv", table)
         finished = sorted(self.folder.glob("search/*/trials.csv"))
         # those of an earlier version have no seed: it was the first
         tables = [_read_csv(path) for path in finished]
@@ -238,9 +238,14 @@ class Store:
     def write(self, name: str, table: pd.DataFrame) -> Path:
         """Write a table of raw numbers as `<name>.csv`; a reader never sees half of it."""
         path = self.folder / f"{name}.csv"
-        with replacing(path) as unfinished:
-            table.to_csv(unfinished, index=False)
+        write_csv(path, table)
         return path
+
+    def write_runs(self, table: pd.DataFrame) -> None:
+        """Write the table of finished runs as `runs.csv` and, with its types, `runs.parquet`."""
+        self.write("runs", table)
+        with replacing(self.folder / "runs.parquet") as unfinished:
+            table.to_parquet(unfinished, index=False)
 
     def read(self, name: str) -> pd.DataFrame:
         """`<name>.csv` as it was written, but for the types of empty columns."""
