@@ -185,6 +185,17 @@ def test_output_that_cannot_be_written_is_said(
     assert "cannot be written: No such file" in capsys.readouterr().err
 
 
+def test_a_failure_while_classifying_is_not_blamed_on_the_output(
+    exported: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object, files: object) -> None:
+        raise OSError("the disk with the photos is gone")
+
+    monkeypatch.setattr(exported_classifier.ExportedClassifier, "classify_paths", broken)
+    with pytest.raises(OSError, match="with the photos"):
+        main([str(exported), str(photos), "--output", str(tmp_path / "answers.csv")])
+
+
 def test_file_that_vanishes_or_has_an_odd_name_is_listed(
     exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

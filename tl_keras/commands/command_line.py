@@ -1,11 +1,13 @@
-"""What all command lines share: errors as a sentence and an exit code, and the option --set."""
+"""What all command lines share: errors as sentences and exit codes, and the option --set."""
 
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from tl_keras.errors import TlKerasError
+from tl_keras.errors import ConfigError, TlKerasError
 from tl_keras.quiet import few_notes
 
 STOPPED = 130
@@ -31,6 +33,21 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         return STOPPED
+
+
+@contextmanager
+def writing(path: Path, option: str) -> Iterator[None]:
+    """Say which place cannot be written, and by which option to choose another.
+
+    Raises:
+        ConfigError: the block raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror or error}. Choose another {option}."
+        ) from error
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from tl_keras.commands.command_line import carry_out
+from tl_keras.commands.command_line import carry_out, writing
 from tl_keras.data.image_formats import endings_in_words, format_by_name, why_undecodable
 from tl_keras.data.listing import some_of
 from tl_keras.errors import DataError
@@ -186,11 +186,10 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
-    try:
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
-    except OSError as error:
-        raise DataError(f"--output {path} cannot be written: {error.strerror}.") from error
+    with writing(path, "--output"):
+        stream = path.open("w", encoding="utf-8", newline="")
+    with stream:
+        yield stream
 
 
 @contextmanager
