@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tl_keras.experiment.advise
 from tl_keras.commands.advise import main
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.transfer.trainer import Trainer
@@ -102,6 +103,21 @@ def test_test_images_are_not_looked_at(
         texts.append(capsys.readouterr().out)
 
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("place", ["missing/advice.json", "."])
+def test_a_place_that_cannot_be_written_is_said_before_the_work(
+    written: Written,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    monkeypatch.setattr(tl_keras.experiment.advise, "advise", lambda *given, **keys: pytest.fail())
+    assert main([str(written()), "--json", str(tmp_path / place)]) == 2
+    said = capsys.readouterr().err
+    assert str(tmp_path / place) in said and "--json" in said
+    assert not (tmp_path / "missing").exists()
 
 
 def test_a_mistake_is_a_sentence(written: Written, capsys: pytest.CaptureFixture[str]) -> None:

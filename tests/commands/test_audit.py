@@ -153,6 +153,46 @@ def test_without_imagenet_weights_the_bundled_ones_say_so(
     assert (tmp_path / "audit_parts" / "audit.html").is_file()
 
 
+def test_a_place_that_cannot_be_written_is_said_before_the_work(
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        tl_keras.experiment.audit, "audit_images", lambda *given, **keys: pytest.fail()
+    )
+    (tmp_path / "file").touch()
+    assert main([str(photos), "--output", str(tmp_path / "file" / "out")]) == 2
+    said = capsys.readouterr().err
+    assert str(tmp_path / "file" / "out") in said and "--output" in said
+    assert main([str(photos), "--set", f"results_dir={tmp_path / 'file'}"]) == 2
+    assert str(tmp_path / "file" / "audit_photos") in capsys.readouterr().err
+
+
+def test_a_page_that_cannot_be_written_is_a_sentence(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "out" / "audit.html"
+    page.mkdir(parents=True)
+    assert main([str(photos), "--no-network", "--output", str(page.parent)]) == 2
+    assert str(page) in capsys.readouterr().err
+
+
+def test_a_disk_that_fills_up_is_a_sentence(
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*given: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    assert main([str(photos), "--no-network", "--output", str(tmp_path / "out")]) != 0
+    assert "No space left" in capsys.readouterr().err
+
+
 def test_no_images_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "--no-network"]) == 2
     assert "no sub-folders" in capsys.readouterr().err

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from tl_keras.commands.command_line import add_overrides, carry_out
+from tl_keras.atomic_files import scratch_folder
+from tl_keras.commands.command_line import add_overrides, carry_out, writing
 from tl_keras.config.files import load_config
 from tl_keras.quiet import quiet_tensorflow
 
@@ -33,6 +34,8 @@ def _advise(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     config = load_config(options.experiment, options.set)
+    if options.json is not None:
+        _check(options.json)
     console = Console()
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
@@ -48,5 +51,16 @@ def _advise(options: argparse.Namespace) -> int:
     console.print("To follow it:", highlight=False)
     print(shlex.join(["tl-keras", "run", str(options.experiment), *sets]))
     if options.json is not None:
-        options.json.write_text(json.dumps(advice.as_dict(), indent=2) + "\n", encoding="utf-8")
+        with writing(options.json, "--json"):
+            options.json.write_text(json.dumps(advice.as_dict(), indent=2) + "\n", "utf-8")
     return 0
+
+
+def _check(file: Path) -> None:
+    """Refuse a file that cannot be written, and leave it as it is."""
+    with writing(file, "--json"):
+        if file.exists():
+            file.open("a").close()
+        else:
+            with scratch_folder(file.parent):
+                pass

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from tl_keras.commands.command_line import add_overrides, carry_out
+from tl_keras.atomic_files import check_writable
+from tl_keras.commands.command_line import add_overrides, carry_out, writing
 from tl_keras.config.files import load_config
 from tl_keras.quiet import quiet_tensorflow
 
@@ -41,20 +42,24 @@ def _audit(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     config = load_config(options.experiment, options.set)
+    folder = options.output or Path(config.results_dir) / f"audit_{config.name}"
+    with writing(folder, "--output"):
+        check_writable(folder)
     console = Console()
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
         from tl_keras.experiment.audit import audit_images
         from tl_keras.reporting.audit_page import audit_page
         from tl_keras.reporting.audit_terminal import show_audit
+        from tl_keras.reporting.pages import write_page
         from tl_keras.reporting.terminal import TerminalMonitor
 
     with TerminalMonitor(console) as monitor:
         report = audit_images(config, network=not options.no_network, monitor=monitor)
-    folder = options.output or Path(config.results_dir) / f"audit_{config.name}"
-    report.write(folder)
+    with writing(folder, "--output"):
+        report.write(folder)
     page = folder / "audit.html"
-    page.write_text(audit_page(report), encoding="utf-8")
+    write_page(page, audit_page(report))
     show_audit(console, report)
     console.print(f"Tables and pictures: {page}", markup=False, highlight=False, soft_wrap=True)
     return 0
