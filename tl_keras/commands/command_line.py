@@ -50,12 +50,14 @@ def writing(path: Path, option: str) -> Iterator[None]:
         ) from error
 
 
-def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Let keys of an experiment be overridden: `--set KEY=VALUE`, into `options.set`."""
+def add_overrides(
+    parser: argparse.ArgumentParser, example: str = "data.train_per_class=10"
+) -> None:
+    """Let keys of a configuration be overridden: `--set KEY=VALUE`, into `options.set`."""
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="override a key, such as data.train_per_class=10; may be repeated",
+        help=f"override a key, such as {example}; may be repeated",
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from tl_keras.commands.command_line import carry_out
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.serving.targets import check_targets
+from tl_keras.serving.versions import EXTRA
 from tl_keras.target_table import TARGETS
 
 DESCRIPTION = """\
@@ -45,7 +46,7 @@ def _export(options: argparse.Namespace) -> int:
     version = options.results / version.relative_to(options.results.resolve())
     text = f"SavedModel, checked: {version}"
     if options.targets:
-        text += f"\nOther formats: {version / 'assets.extra'}; how they compare: "
+        text += f"\nOther formats: {version / EXTRA}; how they compare: "
         text += f"{options.results / 'exports.csv'}"
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     return 0

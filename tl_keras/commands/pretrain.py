@@ -7,14 +7,14 @@ with a card that says what it saw. A run that was stopped goes on at its last ch
 import argparse
 import platform
 import shlex
-import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tl_keras.backbone_table import BACKBONES
-from tl_keras.commands.command_line import carry_out
+from tl_keras.commands.command_line import add_overrides, carry_out
 from tl_keras.errors import ConfigError
 from tl_keras.pretraining.source_config import PLACES, SourceConfig, read_source_config
 from tl_keras.pretraining.source_images import SourceImages, stored_images
@@ -122,10 +122,9 @@ def write_preview(config: SourceConfig, path: Path) -> None:
     print(f"Contact sheet of {classes} classes: {path}")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns its exit code: 0, or 2 for what the user can mend."""
-    words = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(words)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
+    options = _parser().parse_args(arguments)
     return carry_out(
         lambda: _pretrain(options),
         stopped="stopped; the same command goes on at the last checkpoint",
@@ -210,11 +209,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("config", type=Path, help="JSON file, such as source_textures.json")
     parser.add_argument("--preview", type=Path, help="write a contact sheet here and stop")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key, such as epochs=3 or output=models/mine; may be repeated",
-    )
+    add_overrides(parser, "epochs=3 or output=models/mine")
     return parser
