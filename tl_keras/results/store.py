@@ -1,4 +1,4 @@
-"""Finished runs on disk, and the tables made of them.
+"""An experiment's folder: its finished runs, and what is kept beside them.
 
 <results_dir>/<experiment>/
     config.json           the configuration, defaults included
@@ -6,7 +6,10 @@
                           and probes.csv of a linear probe
     search/n<size>/       search.json, what its trials depend on, and a file per finished training;
                           n<size>-s<seed>/ where every fold searches for itself
-    *.csv, runs.parquet   tables over all finished runs
+    *.csv, runs.parquet   tables over all finished runs; `runs_table` says what a run's row holds
+    tensorboard/<run_id>/ the course of a run, for TensorBoard
+    export/<version>/     the chosen run as a SavedModel
+    model.keras           the same as a plain model of Keras
 
 A run's folder appears under its name only when it is complete, so a killed experiment goes on
 where it was.
