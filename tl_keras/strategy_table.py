@@ -4,6 +4,7 @@ Everything that asks what a strategy is asks its row. To add one: a row here, an
 those in `tl_keras.experiment.strategies` that makes its runs.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,19 +44,24 @@ class StrategySpec:
     yardstick: bool = False
 
     @property
-    def exportable(self) -> bool:
-        """Whether there is a model to serve."""
-        return not self.trivial
-
-    @property
     def changes_backbone(self) -> bool:
         """Whether its backbone may be a source for other experiments."""
         return self.unfrozen != "none"
 
     @property
+    def asks_depths(self) -> bool:
+        """Whether it has runs for each depth that the configuration asks for."""
+        return self.unfrozen == "asked"
+
+    @property
+    def searches(self) -> bool:
+        """Whether a search finds what it trains, and how deep."""
+        return self.unfrozen == "found"
+
+    @property
     def has_depths(self) -> bool:
         """Whether its runs differ in how many blocks train, which their names then say."""
-        return self.unfrozen in ("asked", "found")
+        return self.asks_depths or self.searches
 
 
 _BY_STEPS = "tl_keras.experiment.strategies.by_steps"
@@ -127,6 +133,6 @@ def borrowing(names: tuple[str, ...]) -> bool:
     return any(STRATEGIES[name].borrows for name in names)
 
 
-def with_trait(trait: str, value: object = True) -> tuple[str, ...]:
-    """Names of the strategies whose attribute `trait` is `value`, in the order of the table."""
-    return tuple(name for name, spec in STRATEGIES.items() if getattr(spec, trait) == value)
+def names_where(wanted: Callable[[StrategySpec], bool]) -> tuple[str, ...]:
+    """Names of the strategies whose row is wanted, in the order of the table."""
+    return tuple(name for name, spec in STRATEGIES.items() if wanted(spec))

@@ -109,7 +109,7 @@ def _tested(config: ExperimentConfig, splits: Splits) -> str:
 
 
 def _searches(config: ExperimentConfig) -> bool:
-    return any(STRATEGIES[name].unfrozen == "found" for name in config.strategies)
+    return any(STRATEGIES[name].searches for name in config.strategies)
 
 
 def _search_lines(config: ExperimentConfig) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tl_keras.errors import WeightsError
 from tl_keras.models.source_card import CARD_FILE
-from tl_keras.strategy_table import STRATEGIES, with_trait
+from tl_keras.strategy_table import STRATEGIES, names_where
 
 # In the results folder of an experiment.
 SOURCE_MODEL_FOLDER = "source_model"
@@ -51,7 +51,7 @@ def _reason(folder: Path, config: dict[str, Any]) -> str:
     if chosen is None:
         return (
             "it is not finished, or has no run that is a model. Run it to the end, with one of "
-            f"{', '.join(with_trait('changes_backbone'))} among its strategies."
+            f"{', '.join(names_where(lambda spec: spec.changes_backbone))} among its strategies."
         )
     if config["backbone"].get("cut", "top") != "top" and STRATEGIES[chosen["strategy"]].borrows:
         return (

@@ -21,7 +21,7 @@ from tl_keras.reporting.plots import (
 )
 from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.test_results import rows_like, strategy_name
-from tl_keras.strategy_table import STRATEGIES, with_trait
+from tl_keras.strategy_table import STRATEGIES, names_where
 
 # Of classes, in a confusion matrix that can still be read on a page.
 MOST_CLASSES = 40
@@ -79,7 +79,7 @@ def _comparisons(results: FinishedExperiment) -> Cells | None:
             row["verdict"] + ("" if pd.isna(row["needed"]) else f": {row['needed']}"),
         ]
         for row in own.to_dict("records")
-        if not {row["a"], row["b"]} & set(with_trait("trivial"))
+        if not {row["a"], row["b"]} & set(names_where(lambda spec: spec.trivial))
     ]
     return Cells(columns, rows, columns[2:4]) if rows else None
 

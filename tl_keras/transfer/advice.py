@@ -89,7 +89,7 @@ class Advice:
     def settings(self) -> tuple[str, ...]:
         """What follows the advice, as `--set` takes it."""
         settings = [f'strategies=["{self.strategy}"]', f"backbone.cut={self.cut}"]
-        if STRATEGIES[self.strategy].unfrozen == "asked":
+        if STRATEGIES[self.strategy].asks_depths:
             settings.append(f"fine_tuning.unfrozen_blocks={json.dumps(self.unfrozen_blocks)}")
         return tuple(settings)
 

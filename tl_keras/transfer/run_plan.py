@@ -50,7 +50,7 @@ def plan_runs(config: ExperimentConfig, blocks: Sequence[str] | None = None) -> 
     depths: tuple[Depth, ...] = config.fine_tuning.unfrozen_blocks
     if blocks is not None:
         depths = fitting_depths(depths, blocks)
-    asked = [name for name in config.strategies if STRATEGIES[name].unfrozen == "asked"]
+    asked = [name for name in config.strategies if STRATEGIES[name].asks_depths]
     if blocks is not None and not depths and asked:
         raise ConfigError(
             f"fine_tuning.unfrozen_blocks must have a depth below the cut at {blocks[-1]}, which "
@@ -96,7 +96,7 @@ def recipes_for(
             network is trained all the same.
     """
     spec = STRATEGIES[run.strategy]
-    if spec.unfrozen == "found":
+    if spec.searches:
         if winner is None:
             raise ValueError(f"The strategy {run.strategy} needs the search's winner")
         return (winner,)

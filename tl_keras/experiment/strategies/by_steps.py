@@ -25,7 +25,7 @@ _HEAD, _BACKBONE = "head_", "backbone_"
 def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
     """Train the recipes of a run; of several, validation chooses one."""
     trainer = prepared.bench.trainer
-    searched = STRATEGIES[run.strategy].unfrozen == "found"
+    searched = STRATEGIES[run.strategy].searches
     winner = study(prepared, run).winner if searched else None
     candidates = [
         trainer.train(recipe, draw, run.seed)
@@ -79,7 +79,7 @@ def trained_backbone(
 def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
     """Of its training; what a search costs is not in it."""
     spec, training = STRATEGIES[run.strategy], config.training
-    depth = run.unfrozen_blocks or (0 if spec.unfrozen == "none" else "all")
+    depth = run.unfrozen_blocks or ("all" if spec.changes_backbone else 0)
     phase = training.phase_2 if spec.borrows else training.from_scratch
     candidates = len(AUGMENTATIONS) if training.augmentation == "search" else 1
     return candidates * training_seconds(config, depth, phase.epochs, train, validation)
