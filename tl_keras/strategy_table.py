@@ -29,6 +29,8 @@ class StrategySpec:
         quick: whether it works on frozen features, so that parts of the training images cost
             seconds and give a learning curve.
         yardstick: whether the answer compares the choice with it.
+        by_default: whether an experiment that names no strategies compares it.
+        noun: for sentences, where the label is none.
     """
 
     name: str
@@ -42,6 +44,8 @@ class StrategySpec:
     trivial: bool = False
     quick: bool = False
     yardstick: bool = False
+    by_default: bool = False
+    noun: str | None = None
 
     @property
     def changes_backbone(self) -> bool:
@@ -77,6 +81,7 @@ STRATEGIES = {
             borrows=False,
             by_steps=False,
             trivial=True,
+            by_default=True,
         ),
         StrategySpec(
             "from_scratch",
@@ -86,6 +91,8 @@ STRATEGIES = {
             borrows=False,
             unfrozen="all",
             yardstick=True,
+            by_default=True,
+            noun="training from scratch",
         ),
         StrategySpec(
             "linear_probe",
@@ -96,6 +103,7 @@ STRATEGIES = {
             chooses_blocks=True,
             quick=True,
             yardstick=True,
+            by_default=True,
         ),
         StrategySpec(
             "feature_extraction",
@@ -104,6 +112,7 @@ STRATEGIES = {
             _BY_STEPS,
             quick=True,
             yardstick=True,
+            by_default=True,
         ),
         StrategySpec(
             "fine_tuning",
@@ -111,6 +120,7 @@ STRATEGIES = {
             "then the top blocks, or all, at a small rate (phase 2)",
             _BY_STEPS,
             unfrozen="asked",
+            by_default=True,
         ),
         StrategySpec(
             "searched",

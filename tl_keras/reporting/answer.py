@@ -92,7 +92,7 @@ def _compared(results: FinishedExperiment) -> str:
 
 def _against(row: Row, other: str, sign: int) -> str:
     """What a row of `comparisons.csv` says of the chosen strategy, whose sign is -1 as its b."""
-    name = str(row[f"{other}_name"]).replace("from scratch", "training from scratch")
+    name = STRATEGIES[row[other]].noun or str(row[f"{other}_name"])
     gap = sign * row["difference"]
     ends = sorted(sign * row[f"difference_{end}"] for end in ("low", "high"))
     if row["verdict"] == "not distinguishable":

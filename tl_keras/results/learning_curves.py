@@ -195,18 +195,19 @@ def _overtaking_words(outcomes: Mapping[int, str]) -> str:
     """What the verdicts by size say, after the name of the strategy."""
     sizes = list(outcomes)
     reach = f"from {sizes[0]} to {sizes[-1]} training photos per class"
+    reference = STRATEGIES[REFERENCE].label
     better = [size for size in sizes if outcomes[size] == "better"]
     lasting = [size for size in sizes if all(outcomes[s] == "better" for s in sizes if s >= size)]
     if lasting and lasting[0] == sizes[0]:
-        return f"is better than feature extraction {reach}"
+        return f"is better than {reference} {reach}"
     if lasting:
-        return f"overtakes feature extraction at {lasting[0]} training photos per class"
+        return f"overtakes {reference} at {lasting[0]} training photos per class"
     if better:
         listed = ", ".join(map(str, better))
-        return f"is better than feature extraction at {listed} per class, but not beyond"
+        return f"is better than {reference} at {listed} per class, but not beyond"
     if all(outcome == "worse" for outcome in outcomes.values()):
-        return f"is worse than feature extraction {reach}"
-    return f"does not clearly overtake feature extraction {reach}"
+        return f"is worse than {reference} {reach}"
+    return f"does not clearly overtake {reference} {reach}"
 
 
 def _bounds(interval: Interval) -> dict[str, float]:

@@ -36,7 +36,7 @@ class Advice:
     """What to borrow and why.
 
     Attributes:
-        strategy: "linear_probe", "feature_extraction" or "fine_tuning".
+        strategy: what to train, `PROBING`, `HEAD_ONLY` or `FINE_TUNING` of the table.
         cut: block to end the network after; "top" is the whole.
         unfrozen_blocks: from the fewest to the most that are worth trying, as in the
             configuration; both 0 where nothing should be unfrozen.
