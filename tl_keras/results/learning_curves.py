@@ -39,10 +39,7 @@ class Curve:
     @property
     def name(self) -> str:
         """For people."""
-        if STRATEGIES[self.strategy].searches:
-            return STRATEGIES[self.strategy].label
-        depth = self.unfrozen_blocks
-        return strategy_name({"strategy": self.strategy, "unfrozen_blocks": depth})
+        return strategy_name(vars(self))
 
     @property
     def largest(self) -> int:

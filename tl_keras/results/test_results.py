@@ -177,9 +177,9 @@ def kind_name(strategy: str) -> str:
 
 
 def strategy_name(row: Mapping[Any, Any]) -> str:
-    """A strategy for people: "fine-tuning (2 blocks)"."""
+    """A strategy for people: "fine-tuning (2 blocks)"; without a depth where it is missing."""
     name = kind_name(str(row["strategy"]))
-    if not STRATEGIES[row["strategy"]].has_depths:
+    if not STRATEGIES[row["strategy"]].has_depths or pd.isna(row["unfrozen_blocks"]):
         return name
     depth = str(row["unfrozen_blocks"])
     if depth == VARIES:
