@@ -4,6 +4,7 @@ Everything that asks what a strategy is asks its row. To add one: a row here, an
 those in `tl_keras.experiment.strategies` that makes its runs.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,8 @@ class StrategySpec:
         quick: whether it works on frozen features, so that parts of the training images cost
             seconds and give a learning curve.
         yardstick: whether the answer compares the choice with it.
+        by_default: whether an experiment that names no strategies compares it.
+        noun: for sentences, where the label is none.
     """
 
     name: str
@@ -41,11 +44,8 @@ class StrategySpec:
     trivial: bool = False
     quick: bool = False
     yardstick: bool = False
-
-    @property
-    def exportable(self) -> bool:
-        """Whether there is a model to serve."""
-        return not self.trivial
+    by_default: bool = False
+    noun: str | None = None
 
     @property
     def changes_backbone(self) -> bool:
@@ -53,9 +53,19 @@ class StrategySpec:
         return self.unfrozen != "none"
 
     @property
+    def asks_depths(self) -> bool:
+        """Whether it has runs for each depth that the configuration asks for."""
+        return self.unfrozen == "asked"
+
+    @property
+    def searches(self) -> bool:
+        """Whether a search finds what it trains, and how deep."""
+        return self.unfrozen == "found"
+
+    @property
     def has_depths(self) -> bool:
         """Whether its runs differ in how many blocks train, which their names then say."""
-        return self.unfrozen in ("asked", "found")
+        return self.asks_depths or self.searches
 
 
 _BY_STEPS = "tl_keras.experiment.strategies.by_steps"
@@ -71,6 +81,7 @@ STRATEGIES = {
             borrows=False,
             by_steps=False,
             trivial=True,
+            by_default=True,
         ),
         StrategySpec(
             "from_scratch",
@@ -80,6 +91,8 @@ STRATEGIES = {
             borrows=False,
             unfrozen="all",
             yardstick=True,
+            by_default=True,
+            noun="training from scratch",
         ),
         StrategySpec(
             "linear_probe",
@@ -90,6 +103,7 @@ STRATEGIES = {
             chooses_blocks=True,
             quick=True,
             yardstick=True,
+            by_default=True,
         ),
         StrategySpec(
             "feature_extraction",
@@ -98,6 +112,7 @@ STRATEGIES = {
             _BY_STEPS,
             quick=True,
             yardstick=True,
+            by_default=True,
         ),
         StrategySpec(
             "fine_tuning",
@@ -105,6 +120,7 @@ STRATEGIES = {
             "then the top blocks, or all, at a small rate (phase 2)",
             _BY_STEPS,
             unfrozen="asked",
+            by_default=True,
         ),
         StrategySpec(
             "searched",
@@ -127,6 +143,6 @@ def borrowing(names: tuple[str, ...]) -> bool:
     return any(STRATEGIES[name].borrows for name in names)
 
 
-def with_trait(trait: str, value: object = True) -> tuple[str, ...]:
-    """Names of the strategies whose attribute `trait` is `value`, in the order of the table."""
-    return tuple(name for name, spec in STRATEGIES.items() if getattr(spec, trait) == value)
+def names_where(wanted: Callable[[StrategySpec], bool]) -> tuple[str, ...]:
+    """Names of the strategies whose row is wanted, in the order of the table."""
+    return tuple(name for name, spec in STRATEGIES.items() if wanted(spec))

@@ -20,6 +20,7 @@ from tl_keras.reporting.plots import (
     save,
     strategies_figure,
 )
+from tl_keras.results.store import Store
 
 
 def labels_of(figure: Figure) -> list[str]:
@@ -154,3 +155,21 @@ def test_learning_curves_tell_measured_from_foretold() -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["5", "10", "20"]
     (border,) = [line for line in axes.get_lines() if line.get_linestyle() == ":"]
     assert np.asarray(border.get_xdata()).tolist() == [10, 10]
+
+
+def test_the_learning_curve_of_a_search_has_no_depth(tmp_path: Path) -> None:
+    curve = pd.DataFrame(
+        {
+            "strategy": ["searched"] * 2,
+            "unfrozen_blocks": [None] * 2,
+            "train_per_class": [5.0, 5.0],
+            "kind": ["measured", "fitted"],
+            "accuracy": [0.6, 0.6],
+            "accuracy_low": [0.5, 0.5],
+            "accuracy_high": [0.7, 0.7],
+        }
+    )
+    curve.to_csv(tmp_path / "learning_curve.csv", index=False)
+    stored = Store(tmp_path).read("learning_curve")
+    (axes,) = learning_curve_figure(stored).axes
+    assert axes.get_legend_handles_labels()[1] == ["searched"]

@@ -107,6 +107,7 @@ def test_depths_that_a_search_chose_by_fold_are_one_strategy() -> None:
         ("fine_tuning", "all", "fine-tuning (all blocks)"),
         ("searched", "0", "searched (0 blocks)"),
         ("searched", "block_2:block_5", "searched (block_2 to block_5)"),
+        ("searched", None, "searched"),
     ],
 )
 def test_strategies_have_names_for_people(strategy: str, depth: str | None, name: str) -> None:

@@ -135,23 +135,12 @@ def test_each_strategy_has_its_recipe(
         cut=None if from_scratch else "block_9",
         layer_decay=1.0 if from_scratch else 0.5,
     )
-    assert recipes_for(asked, settings, None, "block_9") == (expected,)
+    assert recipes_for(asked, settings, "block_9") == (expected,)
 
 
 @pytest.mark.parametrize("strategy", ["feature_extraction", "fine_tuning", "from_scratch"])
 def test_augmentation_to_search_for_gives_a_recipe_per_level(strategy: str) -> None:
     settings = config(training={"augmentation": "search"})
-    recipes = recipes_for(run(strategy, 2), settings, None)
+    recipes = recipes_for(run(strategy, 2), settings)
     assert [recipe.augmentation for recipe in recipes] == ["none", "light", "strong"]
     assert len({recipe.unfrozen_blocks for recipe in recipes}) == 1
-
-
-def test_searched_is_the_winner_of_the_search() -> None:
-    settings = config(training={"augmentation": "search"})
-    winner = Recipe(4, "light", (3,), settings.training.phase_2)
-    assert recipes_for(run("searched"), settings, winner) == (winner,)
-
-
-def test_searched_needs_a_winner() -> None:
-    with pytest.raises(ValueError, match="needs the search's winner"):
-        recipes_for(run("searched"), config(), None)

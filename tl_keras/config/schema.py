@@ -24,7 +24,7 @@ from pydantic_core import core_schema
 from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.oracle_table import ORACLES
-from tl_keras.strategy_table import STRATEGIES
+from tl_keras.strategy_table import STRATEGIES, names_where
 from tl_keras.target_table import TARGETS
 
 
@@ -535,13 +535,7 @@ class ExperimentConfig(_Section):
     head: HeadConfig = HeadConfig()
     training: TrainingConfig = TrainingConfig()
     strategies: tuple[Strategy, ...] = Field(
-        default=(
-            "majority_class",
-            "from_scratch",
-            "linear_probe",
-            "feature_extraction",
-            "fine_tuning",
-        ),
+        default=names_where(lambda spec: spec.by_default),
         min_length=1,
         description="What to compare, by what is trained. "
         + "; ".join(f"{spec.name}: {spec.trains}" for spec in STRATEGIES.values())
@@ -561,9 +555,10 @@ class ExperimentConfig(_Section):
     )
     learning_curve: bool = Field(
         default=True,
-        description="Where data.train_per_class is one size: whether to train linear_probe and "
-        "feature_extraction on parts of the training images too, which takes seconds. A list of "
-        "sizes gives the learning curve of every strategy.",
+        description="Where data.train_per_class is one size: whether to train "
+        + " and ".join(names_where(lambda spec: spec.quick))
+        + " on parts of the training images too, which takes seconds. A list of sizes gives the "
+        "learning curve of every strategy.",
     )
     results_dir: Text = Field(
         default="results", description="Folder that holds the experiments' folders."
@@ -608,10 +603,11 @@ class ExperimentConfig(_Section):
                     f"estimate.folds times estimate.repeats runs; got {value}"
                 )
         if self.backbone.cut == "search":
+            choosing = names_where(lambda spec: spec.chooses_blocks or spec.searches)
             yield (
                 f"backbone.cut must be top or a block {beside}: search would choose it for all "
-                "folds on images that some of them test; got search; use the strategy searched "
-                "with search.cuts, or linear_probe, which choose for each fold"
+                "folds on images that some of them test; got search; use one of the strategies "
+                f"{', '.join(choosing)} (with search.cuts), which choose for each fold"
             )
 
     def _cut_problems(self) -> Iterator[str]:

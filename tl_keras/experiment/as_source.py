@@ -7,7 +7,7 @@ import numpy as np
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.train import making
+from tl_keras.experiment.strategies.making import backbone_making
 from tl_keras.models.block_statistics import block_statistics, scaled_batches
 from tl_keras.models.source_card import SourceCard, write_source_model
 from tl_keras.models.source_folder import SOURCE_MODEL_FOLDER
@@ -29,7 +29,7 @@ def export_source_model(
     """
     if not chosen.spec.changes_backbone:
         return
-    backbone = making(chosen.strategy).trained_backbone(prepared, chosen, weights)
+    backbone = backbone_making(chosen.strategy).trained_backbone(prepared, chosen, weights)
     if backbone is None or not backbone.is_whole:
         return
     pixels, rows = prepared.bench.images.pixels, prepared.draw_of(chosen).train

@@ -37,7 +37,7 @@ def decide(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> dict[str, Any
         What `decision.json` holds; None of a run that is no model, which decides nothing.
     """
     chosen = run_of(runs, run_id)
-    if not chosen.spec.exportable:
+    if chosen.spec.trivial:
         return None
     config, classes, store = prepared.config.decision, prepared.classes, prepared.store
     pool = [FinishedRun.from_row(row) for row in method_of(runs, run_id).to_dict("records")]

@@ -12,7 +12,7 @@ from tl_keras.experiment.strategies.duration import (
     training_seconds,
     unfrozen_share,
 )
-from tl_keras.experiment.train import making
+from tl_keras.experiment.strategies.making import making
 from tl_keras.models.source_models import read_source_card
 from tl_keras.results.store import Store
 from tl_keras.strategy_table import STRATEGIES
@@ -109,7 +109,7 @@ def _tested(config: ExperimentConfig, splits: Splits) -> str:
 
 
 def _searches(config: ExperimentConfig) -> bool:
-    return any(STRATEGIES[name].unfrozen == "found" for name in config.strategies)
+    return any(STRATEGIES[name].searches for name in config.strategies)
 
 
 def _search_lines(config: ExperimentConfig) -> list[str]:

@@ -49,7 +49,7 @@ def explain(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> None:
     """
     store, chosen = prepared.store, run_of(runs, run_id)
     record = store.folder / "errors.json"
-    if record.exists() or not chosen.spec.exportable:
+    if record.exists() or chosen.spec.trivial:
         return
     prepared.monitor.stage("Looking at the errors")
     explained = explain_errors(

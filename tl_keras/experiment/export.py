@@ -51,7 +51,7 @@ def export(prepared: Prepared, chosen: FinishedRun) -> Path | None:
         return None
     if (prepared.store.folder / EXPORT_RECORD).exists():
         return _exported_before(prepared)
-    if not chosen.spec.exportable:
+    if chosen.spec.trivial:
         prepared.monitor.warn(
             f"Nothing was exported: the {chosen.spec.label} is no model to serve."
         )

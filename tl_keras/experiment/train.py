@@ -1,7 +1,5 @@
 """The stage that makes the runs that are not there yet."""
 
-import importlib
-from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -11,12 +9,12 @@ from tl_keras.data.splits import Draw, labelled_images_per_class
 from tl_keras.evaluation.metrics import cross_entropies, evaluate
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.fitted import Fitted
+from tl_keras.experiment.strategies.making import making as making
 from tl_keras.results.environment import peak_memory_megabytes, versions
 from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome
 from tl_keras.results.tensorboard import FOLDER as EVENTS_FOLDER
 from tl_keras.results.tensorboard import write_events
-from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import Run
 
 
@@ -70,11 +68,6 @@ def make_run(prepared: Prepared, run: Run, draw: Draw | None = None) -> Outcome:
         weights=weights,
         probes=fitted.probes,
     )
-
-
-def making(strategy: str) -> ModuleType:
-    """The module that makes the runs of a strategy (see `tl_keras.experiment.strategies`)."""
-    return importlib.import_module(STRATEGIES[strategy].module)
 
 
 def _finished(

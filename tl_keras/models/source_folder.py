@@ -6,7 +6,7 @@ from typing import Any
 
 from tl_keras.errors import WeightsError
 from tl_keras.models.source_card import CARD_FILE
-from tl_keras.strategy_table import STRATEGIES, with_trait
+from tl_keras.strategy_table import STRATEGIES, names_where
 
 # In the results folder of an experiment.
 SOURCE_MODEL_FOLDER = "source_model"
@@ -43,6 +43,7 @@ def _experiment_in(folder: Path) -> dict[str, Any] | None:
 def _reason(folder: Path, config: dict[str, Any]) -> str:
     """Why there is no source model, and what to do."""
     chosen = _chosen_run(folder)
+    changing = ", ".join(names_where(lambda spec: spec.changes_backbone))
     if chosen is None and not config.get("export", True):
         return (
             "it was run with export false. Set export to true and run it again: what is trained "
@@ -51,7 +52,7 @@ def _reason(folder: Path, config: dict[str, Any]) -> str:
     if chosen is None:
         return (
             "it is not finished, or has no run that is a model. Run it to the end, with one of "
-            f"{', '.join(with_trait('changes_backbone'))} among its strategies."
+            f"{changing} among its strategies."
         )
     if config["backbone"].get("cut", "top") != "top" and STRATEGIES[chosen["strategy"]].borrows:
         return (
@@ -62,8 +63,8 @@ def _reason(folder: Path, config: dict[str, Any]) -> str:
     return (
         f"its chosen run, {chosen['run_id']}, left the backbone as it was, or it was made by a "
         f"version that kept no source models. It started from {weights}: set "
-        "backbone.weights to that, or run an experiment anew whose best run is fine-tuning or "
-        "from scratch."
+        f"backbone.weights to that, or run an experiment anew whose chosen run is of one of "
+        f"{changing}."
     )
 
 

@@ -11,7 +11,7 @@ from tl_keras.reporting.decision_words import found_and_flagged
 from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.learning_curves import FARTHEST
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
-from tl_keras.strategy_table import STRATEGIES, with_trait
+from tl_keras.strategy_table import STRATEGIES, names_where
 
 Row = Mapping[Any, Any]
 
@@ -81,7 +81,7 @@ def _compared(results: FinishedExperiment) -> str:
         return "Nothing else was trained to compare it with."
     own = rows_like(table, chosen, ["train_per_class"])
     name, parts = strategy_name(chosen), []
-    for other in with_trait("yardstick"):
+    for other in names_where(lambda spec: spec.yardstick):
         for mine, theirs, sign in (("a", "b", 1), ("b", "a", -1)):
             rows = own[(own[f"{mine}_name"] == name) & (own[theirs] == other)]
             parts += [_against(row, theirs, sign) for row in rows.to_dict("records")]
@@ -92,7 +92,7 @@ def _compared(results: FinishedExperiment) -> str:
 
 def _against(row: Row, other: str, sign: int) -> str:
     """What a row of `comparisons.csv` says of the chosen strategy, whose sign is -1 as its b."""
-    name = str(row[f"{other}_name"]).replace("from scratch", "training from scratch")
+    name = STRATEGIES[row[other]].noun or str(row[f"{other}_name"])
     gap = sign * row["difference"]
     ends = sorted(sign * row[f"difference_{end}"] for end in ("low", "high"))
     if row["verdict"] == "not distinguishable":
@@ -174,7 +174,7 @@ def _unused_photos(results: FinishedExperiment) -> Iterator[str]:
 
 def _law_of(curve: Row, run: Row) -> Row | None:
     laws = [law for law in curve["laws"] if law["strategy"] == run["strategy"]]
-    if STRATEGIES[run["strategy"]].unfrozen == "asked":
+    if STRATEGIES[run["strategy"]].asks_depths:
         laws = [law for law in laws if law["unfrozen_blocks"] == run["unfrozen_blocks"]]
     return laws[0] if laws else None
 

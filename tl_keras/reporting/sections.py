@@ -20,8 +20,8 @@ from tl_keras.reporting.plots import (
     strategies_figure,
 )
 from tl_keras.results.finished_experiment import FinishedExperiment
-from tl_keras.results.test_results import rows_like, strategy_name
-from tl_keras.strategy_table import STRATEGIES, with_trait
+from tl_keras.results.test_results import kind_name, rows_like, strategy_name
+from tl_keras.strategy_table import STRATEGIES, names_where
 
 # Of classes, in a confusion matrix that can still be read on a page.
 MOST_CLASSES = 40
@@ -79,7 +79,7 @@ def _comparisons(results: FinishedExperiment) -> Cells | None:
             row["verdict"] + ("" if pd.isna(row["needed"]) else f": {row['needed']}"),
         ]
         for row in own.to_dict("records")
-        if not {row["a"], row["b"]} & set(with_trait("trivial"))
+        if not {row["a"], row["b"]} & set(names_where(lambda spec: spec.trivial))
     ]
     return Cells(columns, rows, columns[2:4]) if rows else None
 
@@ -127,7 +127,7 @@ def _probe_in_words(run: Mapping[Any, Any]) -> str | None:
 def _advice(advice: dict[str, Any]) -> dict[str, Any]:
     checks = [[check["name"], check["finding"], check["sentence"]] for check in advice["checks"]]
     return {
-        "strategy": strategy_name({"unfrozen_blocks": None, **advice}).partition(" (")[0],
+        "strategy": kind_name(advice["strategy"]),
         "cut": advice["cut"],
         "confidence": advice["confidence"],
         "reasons": advice["reasons"],

@@ -17,7 +17,7 @@ import pandas as pd
 from tl_keras.evaluation.dependence import standard_error
 from tl_keras.results.summary_tables import largest_size
 from tl_keras.results.test_results import by_strategy, strategy_name
-from tl_keras.strategy_table import STRATEGIES, with_trait
+from tl_keras.strategy_table import STRATEGIES, names_where
 
 # By how many standard errors another strategy must be better.
 CLEARLY = 2.0
@@ -93,7 +93,7 @@ def choose_run(
         groups: by run_id, (validation images,), the group of each of them.
         advised: whether a row of `runs` is what was advised.
     """
-    learned = runs[~runs["strategy"].isin(with_trait("trivial"))]
+    learned = runs[~runs["strategy"].isin(names_where(lambda spec: spec.trivial))]
     candidates = largest_size(learned if len(learned) else runs)
     strategies = [_Strategy(strategy_name(keys), rows) for keys, rows in by_strategy(candidates)]
     best = min(strategies, key=lambda strategy: strategy.order)  # the first of equals

@@ -133,7 +133,7 @@ class FinishedExperiment:
     def summary_of(self, run: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """The row of the summary that a run belongs to."""
         # a search in every fold is one strategy, whatever depth it chose for the run
-        searched = STRATEGIES[run["strategy"]].unfrozen == "found"
+        searched = STRATEGIES[run["strategy"]].searches
         keys = [key for key in KEYS if not (searched and key == "unfrozen_blocks")]
         return rows_like(self.summary, run, keys).iloc[0].to_dict()
 

@@ -11,7 +11,7 @@ from tl_keras.evaluation.comparison import points, verdict
 from tl_keras.evaluation.intervals import Interval
 from tl_keras.evaluation.power_law import LearningCurve, fit_learning_curve
 from tl_keras.results.test_results import TestResults, by_strategy, strategy_name
-from tl_keras.strategy_table import REFERENCE, STRATEGIES, with_trait
+from tl_keras.strategy_table import REFERENCE, STRATEGIES, names_where
 
 MORE_PHOTOS = 50
 # Of the largest size: beyond, a law fitted to what was measured is no measurement any more.
@@ -39,10 +39,7 @@ class Curve:
     @property
     def name(self) -> str:
         """For people."""
-        if STRATEGIES[self.strategy].unfrozen == "found":
-            return STRATEGIES[self.strategy].label
-        depth = self.unfrozen_blocks
-        return strategy_name({"strategy": self.strategy, "unfrozen_blocks": depth})
+        return strategy_name(vars(self))
 
     @property
     def largest(self) -> int:
@@ -69,11 +66,11 @@ def learning_curves(runs: pd.DataFrame, results: TestResults) -> list[Curve]:
             size differs by class.
         results: predictions of the same runs.
     """
-    trivial = runs["strategy"].isin(with_trait("trivial"))
+    trivial = runs["strategy"].isin(names_where(lambda spec: spec.trivial))
     learned = runs[~trivial & runs["train_per_class"].notna()]
     methods: dict[tuple[str, str | None], dict[int, pd.DataFrame]] = {}
     for keys, group in by_strategy(learned):
-        searched = STRATEGIES[keys["strategy"]].unfrozen == "found"
+        searched = STRATEGIES[keys["strategy"]].searches
         depth = None if searched else keys["unfrozen_blocks"]
         method = (str(keys["strategy"]), depth)
         methods.setdefault(method, {})[int(keys["train_per_class"])] = group
@@ -177,7 +174,7 @@ def _overtaking(curves: Sequence[Curve], results: TestResults) -> Iterator[str]:
     """From which measured size on fine-tuning is better than feature extraction."""
     reference = next((curve for curve in curves if curve.strategy == REFERENCE), None)
     for curve in curves:
-        if STRATEGIES[curve.strategy].unfrozen == "asked" and reference is not None:
+        if STRATEGIES[curve.strategy].asks_depths and reference is not None:
             outcomes = {
                 size: _outcome(runs, reference.runs[size], results)
                 for size, runs in curve.runs.items()
@@ -195,18 +192,19 @@ def _overtaking_words(outcomes: Mapping[int, str]) -> str:
     """What the verdicts by size say, after the name of the strategy."""
     sizes = list(outcomes)
     reach = f"from {sizes[0]} to {sizes[-1]} training photos per class"
+    reference = STRATEGIES[REFERENCE].label
     better = [size for size in sizes if outcomes[size] == "better"]
     lasting = [size for size in sizes if all(outcomes[s] == "better" for s in sizes if s >= size)]
     if lasting and lasting[0] == sizes[0]:
-        return f"is better than feature extraction {reach}"
+        return f"is better than {reference} {reach}"
     if lasting:
-        return f"overtakes feature extraction at {lasting[0]} training photos per class"
+        return f"overtakes {reference} at {lasting[0]} training photos per class"
     if better:
         listed = ", ".join(map(str, better))
-        return f"is better than feature extraction at {listed} per class, but not beyond"
+        return f"is better than {reference} at {listed} per class, but not beyond"
     if all(outcome == "worse" for outcome in outcomes.values()):
-        return f"is worse than feature extraction {reach}"
-    return f"does not clearly overtake feature extraction {reach}"
+        return f"is worse than {reference} {reach}"
+    return f"does not clearly overtake {reference} {reach}"
 
 
 def _bounds(interval: Interval) -> dict[str, float]:

@@ -10,7 +10,7 @@ import pandas as pd
 from tl_keras.evaluation.comparison import Needed, fold_images_needed, images_needed
 from tl_keras.evaluation.fold_intervals import FoldScores, fold_accuracy_interval, fold_difference
 from tl_keras.evaluation.intervals import Interval, accuracy_interval, paired_difference
-from tl_keras.strategy_table import STRATEGIES, with_trait
+from tl_keras.strategy_table import STRATEGIES, names_where
 
 # What makes runs the same but for the seed.
 KEYS = ["strategy", "unfrozen_blocks", "train_per_class"]
@@ -145,7 +145,7 @@ def by_strategy(runs: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]
     A search in every fold may choose several depths: they are one strategy, its depth "varies".
     """
     depth = runs["unfrozen_blocks"].copy()
-    own = runs["strategy"].isin(with_trait("unfrozen", "found"))
+    own = runs["strategy"].isin(names_where(lambda spec: spec.searches))
     for _, group in runs[own].groupby("train_per_class", dropna=False):
         if group["unfrozen_blocks"].nunique() > 1:
             depth[group.index] = VARIES
@@ -177,9 +177,9 @@ def kind_name(strategy: str) -> str:
 
 
 def strategy_name(row: Mapping[Any, Any]) -> str:
-    """A strategy for people: "fine-tuning (2 blocks)"."""
+    """A strategy for people: "fine-tuning (2 blocks)"; without a depth where it is missing."""
     name = kind_name(str(row["strategy"]))
-    if not STRATEGIES[row["strategy"]].has_depths:
+    if not STRATEGIES[row["strategy"]].has_depths or pd.isna(row["unfrozen_blocks"]):
         return name
     depth = str(row["unfrozen_blocks"])
     if depth == VARIES:

@@ -36,7 +36,7 @@ class Advice:
     """What to borrow and why.
 
     Attributes:
-        strategy: "linear_probe", "feature_extraction" or "fine_tuning".
+        strategy: what to train, `PROBING`, `HEAD_ONLY` or `FINE_TUNING` of the table.
         cut: block to end the network after; "top" is the whole.
         unfrozen_blocks: from the fewest to the most that are worth trying, as in the
             configuration; both 0 where nothing should be unfrozen.
@@ -89,7 +89,7 @@ class Advice:
     def settings(self) -> tuple[str, ...]:
         """What follows the advice, as `--set` takes it."""
         settings = [f'strategies=["{self.strategy}"]', f"backbone.cut={self.cut}"]
-        if STRATEGIES[self.strategy].unfrozen == "asked":
+        if STRATEGIES[self.strategy].asks_depths:
             settings.append(f"fine_tuning.unfrozen_blocks={json.dumps(self.unfrozen_blocks)}")
         return tuple(settings)
 

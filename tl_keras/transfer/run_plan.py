@@ -50,7 +50,7 @@ def plan_runs(config: ExperimentConfig, blocks: Sequence[str] | None = None) -> 
     depths: tuple[Depth, ...] = config.fine_tuning.unfrozen_blocks
     if blocks is not None:
         depths = fitting_depths(depths, blocks)
-    asked = [name for name in config.strategies if STRATEGIES[name].unfrozen == "asked"]
+    asked = [name for name in config.strategies if STRATEGIES[name].asks_depths]
     if blocks is not None and not depths and asked:
         raise ConfigError(
             f"fine_tuning.unfrozen_blocks must have a depth below the cut at {blocks[-1]}, which "
@@ -83,25 +83,16 @@ def fitting_depths(depths: Sequence[Depth], blocks: Sequence[str]) -> tuple[Dept
     return tuple(dict.fromkeys(fitted))
 
 
-def recipes_for(
-    run: Run, config: ExperimentConfig, winner: Recipe | None, cut: str | None = None
-) -> tuple[Recipe, ...]:
+def recipes_for(run: Run, config: ExperimentConfig, cut: str | None = None) -> tuple[Recipe, ...]:
     """What to train for a run; of several recipes, validation chooses one.
 
     Args:
-        run: of a strategy that is trained by steps.
+        run: of a strategy that is trained by steps and does not search.
         config: of the experiment.
-        winner: of the search, for the strategy searched.
         cut: the block whose output feeds the head; None is the last one. From scratch the whole
             network is trained all the same.
     """
-    spec = STRATEGIES[run.strategy]
-    if spec.unfrozen == "found":
-        if winner is None:
-            raise ValueError(f"The strategy {run.strategy} needs the search's winner")
-        return (winner,)
-    training = config.training
-    from_scratch = not spec.borrows
+    training, from_scratch = config.training, not STRATEGIES[run.strategy].borrows
     chosen = training.augmentation
     recipe = Recipe(
         unfrozen_blocks="all" if from_scratch else run.unfrozen_blocks or 0,

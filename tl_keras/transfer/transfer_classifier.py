@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -19,6 +19,7 @@ from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_models import load_source
+from tl_keras.strategy_table import FINE_TUNING, HEAD_ONLY, PROBING
 from tl_keras.transfer.advice import advise
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.labelled_pictures import LabelledPictures
@@ -28,9 +29,8 @@ from tl_keras.transfer.seeds import seeds_kept
 from tl_keras.transfer.similarity import input_moments
 from tl_keras.transfer.two_phase import fit_two_phase
 
-Strategy = Literal["advise", "linear_probe", "feature_extraction", "fine_tuning"]
-
-STRATEGIES = ("advise", "linear_probe", "feature_extraction", "fine_tuning")
+ADVISED = "advise"
+CHOICES = (ADVISED, PROBING, HEAD_ONLY, FINE_TUNING)
 PREDICTION_BATCH = 64
 
 
@@ -55,7 +55,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         alpha: float | None = None,
         image_size: int = 160,
         resize: ResizeMode = "stretch",
-        strategy: Strategy = "advise",
+        strategy: str = ADVISED,
         cut: str = "top",
         unfrozen_blocks: Depth = 2,
         validation_split: float = 0.2,
@@ -106,9 +106,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             ConfigError: a parameter is not valid.
             WeightsError: the weights cannot be had or do not fit.
         """
-        if self.strategy not in STRATEGIES:
+        if self.strategy not in CHOICES:
             raise ConfigError(
-                f"strategy must be one of {', '.join(STRATEGIES)}; got {self.strategy!r}."
+                f"strategy must be one of {', '.join(CHOICES)}; got {self.strategy!r}."
             )
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
@@ -150,10 +150,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         """What was trained, the model, and its history."""
         images, rows = pictures.as_images(), np.arange(len(pictures.labels))
         backbone, card = self._source(seed)
-        strategy: str = self.strategy
-        cut, depths = self.cut, [self.unfrozen_blocks]
+        strategy, cut, depths = self.strategy, self.cut, [self.unfrozen_blocks]
         probes: LinearProbes | None = None
-        if strategy == "advise":
+        if strategy == ADVISED:
             bank = FeatureBank(backbone, images.pixels)
             # before the probes, for one pass gives what both read
             input_moments(bank, rows)
@@ -163,11 +162,11 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             depths = list(dict.fromkeys(advice.unfrozen_blocks))
         if cut != "top":
             backbone = backbone.cut_after(cut)
-        if strategy == "linear_probe":
+        if strategy == PROBING:
             bank = FeatureBank(backbone, images.pixels)
             probes = probes or LinearProbes(bank, images, pictures.groups, rows)
             return strategy, _probed(backbone, probes, images.classes, rows, seed), None
-        if strategy == "feature_extraction":
+        if strategy == HEAD_ONLY:
             depths = [0]
         trained = [self._trained(backbone, pictures, depth, seed) for depth in depths]
         model, history = min(trained, key=lambda found: found[1]["validation_loss"].min())

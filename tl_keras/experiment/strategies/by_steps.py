@@ -24,13 +24,11 @@ _HEAD, _BACKBONE = "head_", "backbone_"
 
 def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
     """Train the recipes of a run; of several, validation chooses one."""
-    trainer = prepared.bench.trainer
-    searched = STRATEGIES[run.strategy].unfrozen == "found"
-    winner = study(prepared, run).winner if searched else None
-    candidates = [
-        trainer.train(recipe, draw, run.seed)
-        for recipe in recipes_for(run, prepared.config, winner, prepared.cut)
-    ]
+    trainer, config, spec = prepared.bench.trainer, prepared.config, STRATEGIES[run.strategy]
+    recipes = (
+        (study(prepared, run).winner,) if spec.searches else recipes_for(run, config, prepared.cut)
+    )
+    candidates = [trainer.train(recipe, draw, run.seed) for recipe in recipes]
     trained = min(candidates, key=lambda candidate: candidate.selection_losses.mean())
     validation, test = (
         trainer.probabilities(trained, rows) for rows in (draw.validation, prepared.test_of(run))
@@ -49,7 +47,7 @@ def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
         "trainable_parameters": trained.trainable_parameters,
         "augmentation": recipe.augmentation,
         "hidden_units": " ".join(map(str, recipe.hidden_units)),
-        "learning_rate": _last_rate(recipe, prepared.config),
+        "learning_rate": _last_rate(recipe, config),
         "layer_decay": recipe.layer_decay,
         "epochs": len(trained.history),
         "validation_loss": trained.validation_loss,
@@ -79,9 +77,11 @@ def trained_backbone(
 def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
     """Of its training; what a search costs is not in it."""
     spec, training = STRATEGIES[run.strategy], config.training
-    depth = run.unfrozen_blocks or (0 if spec.unfrozen == "none" else "all")
+    depth = run.unfrozen_blocks or ("all" if spec.changes_backbone else 0)
     phase = training.phase_2 if spec.borrows else training.from_scratch
-    candidates = len(AUGMENTATIONS) if training.augmentation == "search" else 1
+    # the search has chosen it for its winner
+    compared = training.augmentation == "search" and not spec.searches
+    candidates = len(AUGMENTATIONS) if compared else 1
     return candidates * training_seconds(config, depth, phase.epochs, train, validation)
 
 

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tl_keras.results.tensorboard import TAGS
+
+HISTORY_COLUMNS = ("phase", "epoch", "seconds", *TAGS)
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -19,8 +23,13 @@ class Fitted:
         columns: fields of `FinishedRun` that the strategy knows, such as `epochs`.
         selection_losses: (validation images,), what strategies are compared by, in nats; None is
             the cross-entropy of `validation`, right for what has no epochs to choose among.
-        history: a row per epoch; empty without any.
+        history: a row per epoch, in the order of training; empty without any. The columns are
+            phase (a name), epoch (from 1 in each phase), seconds (of the epoch), loss and accuracy
+            on the training images, validation_loss and validation_accuracy; others are kept.
         probes: a row per block, where it looked at all of them.
+
+    Raises:
+        ValueError: the history lacks a column.
     """
 
     validation: np.ndarray
@@ -30,3 +39,11 @@ class Fitted:
     selection_losses: np.ndarray | None = None
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
     probes: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        missing = [name for name in HISTORY_COLUMNS if name not in self.history]
+        if len(self.history) and missing:
+            raise ValueError(
+                f"The history of a run must have the columns {', '.join(HISTORY_COLUMNS)}; it "
+                f"lacks {', '.join(missing)}. An empty one is right where there are no epochs."
+            )
