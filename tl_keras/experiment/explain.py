@@ -12,7 +12,7 @@ from PIL import Image
 from tl_keras.atomic_files import write_json
 from tl_keras.data.rows import Rows
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.train import making
+from tl_keras.experiment.strategies.making import making
 from tl_keras.models.grad_cam import GradCam
 from tl_keras.models.heat import overlay
 from tl_keras.models.map_check import randomisation_check

@@ -18,7 +18,7 @@ from tl_keras.errors import ExportError
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.train import making
+from tl_keras.experiment.strategies.making import making
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.environment import environment

@@ -123,7 +123,7 @@ def prepare(config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False) 
         WeightsError: the source weights cannot be had or do not fit.
         ResultsError: the folder holds results of another configuration.
     """
-    if not fresh and Path(config.results_folder).is_dir():
+    if not fresh:
         Store.check(config)
     backbone, card = load_backbone(config)
     images = prepare_images(config, monitor)

@@ -9,7 +9,7 @@ from tl_keras.data.splits import Draw, labelled_images_per_class
 from tl_keras.evaluation.metrics import cross_entropies, evaluate
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.fitted import Fitted
-from tl_keras.experiment.strategies.making import making as making
+from tl_keras.experiment.strategies.making import making
 from tl_keras.results.environment import peak_memory_megabytes, versions
 from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome
