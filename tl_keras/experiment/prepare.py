@@ -213,8 +213,8 @@ def _warn_of_ranges_above_the_cut(
     depths = config.fine_tuning.unfrozen_blocks
     fitting = fitting_depths(depths, blocks)
     missing = [str(depth) for depth in depths if ":" in str(depth) and depth not in fitting]
-    asked = {STRATEGIES[name].unfrozen for name in config.strategies}
-    if missing and "asked" in asked:
+    asked = any(STRATEGIES[name].asks_depths for name in config.strategies)
+    if missing and asked:
         monitor.warn(
             f"Left out of fine_tuning.unfrozen_blocks: {', '.join(missing)}; the probes chose "
             f"the cut {blocks[-1]}, which lies below."
