@@ -393,3 +393,10 @@ def test_a_folder_from_before_a_key_existed_goes_on(tmp_path: Path) -> None:
     Store.check(config(tmp_path))
     with pytest.raises(ResultsError, match=r'backbone\.cut: "top" -> "search"'):
         Store.check(config(tmp_path, backbone={"cut": "search"}))
+
+
+def test_what_will_be_moved_aside_needs_a_place_that_can_be_written(tmp_path: Path) -> None:
+    Store.check(config(tmp_path / "new"), fresh=True)
+    (tmp_path / "results").touch()
+    with pytest.raises(ResultsError, match="must be a folder that can be written"):
+        Store.check(config(tmp_path / "results"), fresh=True)

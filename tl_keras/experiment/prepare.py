@@ -123,8 +123,7 @@ def prepare(config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False) 
         WeightsError: the source weights cannot be had or do not fit.
         ResultsError: the folder holds results of another configuration.
     """
-    if not fresh:
-        Store.check(config)
+    Store.check(config, fresh=fresh)
     backbone, card = load_backbone(config)
     images = prepare_images(config, monitor)
     bench = Workbench(config, backbone, images.table, images.used_rows(), monitor)

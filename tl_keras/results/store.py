@@ -85,8 +85,12 @@ class Store:
         return cls(folder)
 
     @staticmethod
-    def check(config: ExperimentConfig) -> None:
+    def check(config: ExperimentConfig, *, fresh: bool = False) -> None:
         """Nothing, if the experiment can begin or go on in its folder; leaves nothing there.
+
+        Args:
+            config: the experiment.
+            fresh: whether what is there will be moved aside first.
 
         Raises:
             ResultsError: the folder holds results of another configuration or other files, or is
@@ -95,6 +99,9 @@ class Store:
         folder = Path(config.results_folder)
         stored = folder / "config.json"
         with _in_a_sentence(folder):
+            if fresh:
+                check_writable(folder.parent)
+                return
             if stored.exists():
                 _refuse_changes(folder, _stored_config(stored), config.as_dict())
             elif folder.exists():
