@@ -66,7 +66,6 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
             show_summary,
             show_warning,
         )
-        from tl_keras.results.finished_experiment import FinishedExperiment
         from tl_keras.serving.decision_record import other_decision
 
     with TerminalMonitor(console, config.estimate.folds) as monitor:
@@ -74,14 +73,12 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     if result.probes is not None:
         show_probes(console, result.probes)
     show_summary(console, result.summary, result.notice)
-    words = choice_in_words(FinishedExperiment.open(result.folder))
-    console.print(words, markup=False, highlight=False)
+    finished = result.finished
+    console.print(choice_in_words(finished), markup=False, highlight=False)
     if result.decision is not None:
         show_decision(console, result.decision)
-    curve = result.folder / "learning_curve.json"
-    if curve.exists():
-        for sentence in json.loads(curve.read_text())["sentences"]:
-            console.print(sentence, markup=False, highlight=False)
+    for sentence in (finished.facts("learning_curve") or {}).get("sentences", ()):
+        console.print(sentence, markup=False, highlight=False)
     places = {
         "Report, for a browser": result.folder / REPORT,
         "Tables and configuration": result.folder,

@@ -26,6 +26,7 @@ from tl_keras.experiment.train import train, write_runs
 from tl_keras.reporting.report import write_report
 from tl_keras.results.choice import Choice
 from tl_keras.results.environment import environment
+from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.runs_table import run_of
 from tl_keras.serving.keras_file import read_model
 from tl_keras.serving.targets import check_targets
@@ -71,6 +72,11 @@ class ExperimentResult:
     choice: Choice
     decision: dict[str, Any] | None
     export: Path | None
+
+    @property
+    def finished(self) -> FinishedExperiment:
+        """All that lies in the folder, by name: `.table("errors")`, `.facts("learning_curve")`."""
+        return FinishedExperiment.open(self.folder)
 
     def model(self) -> keras.Model:
         """The exported run's classifier, RGB pixels 0..255 (batch, size, size, 3) to probabilities.
