@@ -1,4 +1,4 @@
-"""The stopping rule: when a phase ends, and with the weights of which epoch."""
+"""The stopping rule of `phases`: when a phase ends, and with the weights of which epoch."""
 
 from collections.abc import Sequence
 from typing import Any
