@@ -1,7 +1,7 @@
 """Sections of the report that are made of tables: what the template shows of each.
 
-Their order on the page is that of `templates/report.html`; `report.content` gives it each by its name.
-The question and the answer that it begins with are in `answer`.
+Their order on the page is that of `templates/report.html`; `report.content` gives it each by its
+name. The question and the answer that it begins with are in `answer`.
 """
 
 import json

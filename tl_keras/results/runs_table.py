@@ -1,7 +1,7 @@
 """`runs.csv`: a finished run as a typed value, whose fields are the columns, and the table of them.
 
-A new column is a field of `FinishedRun`; `tl_keras.experiment.train` gives it its value, or the module
-of a strategy does. One that may be empty gets its type in `runs_table`.
+A new column is a field of `FinishedRun`; `tl_keras.experiment.train` gives it its value, or the
+module of a strategy does. One that may be empty gets its type in `runs_table`.
 """
 
 import re

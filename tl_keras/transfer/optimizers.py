@@ -13,7 +13,9 @@ from tl_keras.models.keras_internals import sum_no_gradients
 def make_optimizer(
     training: TrainingConfig, rate_factors: Mapping[int, float] | None = None
 ) -> keras.Optimizer:
-    """The configured optimizer, not built yet. A new option is a key of `TrainingConfig` and read here.
+    """The configured optimizer, not built yet.
+
+    A new option is a key of `TrainingConfig`, and is read here.
 
     Args:
         training: optimizer and weight decay.
