@@ -196,3 +196,12 @@ def test_a_disk_that_fills_up_is_a_sentence(
 def test_no_images_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "--no-network"]) == 2
     assert "no sub-folders" in capsys.readouterr().err
+
+
+def test_an_experiments_folder_is_no_place_for_an_audit(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert main([str(photos), "--no-network", "--output", str(tmp_path)]) == 2
+    assert "--output" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]

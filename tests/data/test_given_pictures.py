@@ -188,3 +188,8 @@ def test_other_datasets_are_refused(dataset: tf.data.Dataset, received: str) -> 
 def test_labels_beside_a_dataset_are_refused() -> None:
     with pytest.raises(DataError, match="itself"):
         list(given_pictures(SLICES["batched"](), LABELS))
+
+
+@pytest.mark.parametrize("nothing", [np.zeros((0, 4, 4, 3), np.uint8), []])
+def test_no_pictures_are_not_taken_for_scaled_ones(nothing: Any) -> None:
+    assert list(given_pixels(nothing)) == []

@@ -299,3 +299,22 @@ def test_validation_pictures_of_other_classes_and_too_few_are_refused(
         fit(validation_data=(whole(images.pixels)[:2], [0, 7]))
     with pytest.raises(DataError, match="set aside"):
         fit_two_phase(make_backbone(), whole(images.pixels)[:4], [0, 0, 1, 2], **SHORT)
+
+
+@pytest.mark.parametrize("kind", ["EarlyStopping", "ModelCheckpoint", "ReduceLROnPlateau"])
+def test_a_callback_that_watches_accuracy_knows_which_way_is_better(
+    fit: Fit, tmp_path: Path, kind: str
+) -> None:
+    options: dict[str, Any] = {"monitor": "val_accuracy"}
+    if kind == "ModelCheckpoint":
+        path = tmp_path / "best.weights.h5"
+        options |= {"filepath": str(path), "save_best_only": True, "save_weights_only": True}
+    callback = getattr(keras.callbacks, kind)(**options)
+    _, history = fit(callbacks=callback)
+    best = getattr(callback, "best", None)
+    if best is not None:
+        assert float(best) == history["validation_accuracy"].max()
+
+
+def test_a_progress_bar_is_told_that_batches_are_not_counted(fit: Fit) -> None:
+    fit(callbacks=[keras.callbacks.ProgbarLogger()])

@@ -85,12 +85,12 @@ def given_pixels(x: Any) -> Iterator[np.ndarray]:
     Raises:
         PicturesError: these are no pictures, or their pixels are not in 0..255 or all in 0..1.
     """
-    pictures, brightest = _sequence(x), 0
+    pictures, brightest = _sequence(x), None
     if isinstance(pictures, np.ndarray) and _is_dark(pictures):
         _refuse_dark(1)
     for place, picture in enumerate(pictures):
         pixels = as_pixels(picture, f"x[{place}]")
-        brightest = max(brightest, int(pixels.max()))
+        brightest = max(brightest or 0, int(pixels.max()))
         yield pixels
     _refuse_dark(brightest)
 
@@ -203,9 +203,9 @@ def _as_batch(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _not_all_dark(pictures: Iterable[GivenPicture]) -> Iterator[GivenPicture]:
-    brightest = 0
+    brightest: int | None = None
     for picture in pictures:
-        brightest = max(brightest, int(picture.pixels.max()))
+        brightest = max(brightest or 0, int(picture.pixels.max()))
         yield picture
     _refuse_dark(brightest)
 
@@ -217,8 +217,8 @@ def _is_dark(values: np.ndarray) -> bool:
     return bool(values.min() >= 0 and values.max() <= 1)
 
 
-def _refuse_dark(brightest: int) -> None:
-    if brightest <= 1:
+def _refuse_dark(brightest: int | None) -> None:
+    if brightest is not None and brightest <= 1:
         raise PicturesError(f"Pixels must be 0..255; got none above {brightest}: {_SCALED}")
 
 

@@ -53,7 +53,11 @@ class Needed:
             ways.append(_runs(self.seeds, difference.folds))
         if not ways:
             return None
-        return f"about {' or '.join(ways)} would be needed to tell"
+        needed = f"about {' or '.join(ways)} would be needed to tell"
+        if difference.n_seeds == 1:
+            # whose number is about the two trained models alone, see `verdict`
+            return f"{needed} these two models apart, and three seeds to tell the strategies"
+        return needed
 
 
 def verdict(difference: Interval, name_a: str, name_b: str) -> Verdict:

@@ -39,7 +39,7 @@ def probe_blocks(
     table = probes.cross_validate(rows, seed)
     if table.empty:
         raise PicturesError(
-            "Every class must have pictures of two groups at least, to hold one of them out; got a "
-            "class with fewer. Add pictures, or leave groups out."
+            "Every class must have two pictures at least, of two groups where these are given, to "
+            f"hold one of them out; got fewer of {pictures.rarest}. Add pictures."
         )
     return table

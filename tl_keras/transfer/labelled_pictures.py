@@ -51,6 +51,12 @@ class LabelledPictures:
         """The labels, each once: numbers in their order, names alphabetically."""
         return np.unique(self.labels)
 
+    @property
+    def rarest(self) -> str:
+        """The class whose pictures are of the fewest groups, in words."""
+        groups = {label: len(set(self.groups[self.labels == label])) for label in self.classes}
+        return f"class {min(groups, key=lambda label: groups[label])}"
+
     def indices(self, classes: np.ndarray) -> np.ndarray:
         """Positions of the labels among `classes`, int64 (n,).
 
@@ -75,4 +81,5 @@ class LabelledPictures:
             raise PicturesError(
                 f"The pictures must be of two classes at least; got one class, {classes[0]}."
             )
-        return LabelledImages(self.pixels, self.indices(classes), len(classes))
+        numbers = np.unique(self.groups, return_inverse=True)[1].reshape(-1)
+        return LabelledImages(self.pixels, self.indices(classes), len(classes), numbers)

@@ -39,7 +39,7 @@ def fit_two_phase(
     hidden_units: Sequence[int] = (),
     dropout: float = 0.2,
     resize: ResizeMode = "stretch",
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.Callback = (),
     seed: int = 0,
     **training: Any,
 ) -> tuple[keras.Model, pd.DataFrame]:
@@ -68,7 +68,7 @@ def fit_two_phase(
         hidden_units: of hidden layers in the head.
         dropout: before each layer of the head, 0..1.
         resize: how pictures that are not square reach the input: "stretch", "pad" or "crop".
-        callbacks: of Keras.
+        callbacks: of Keras, one or several.
         seed: of the head, the split, dropout, augmentation and the order of the pictures.
         training: further keys of the section `training` of an experiment, such as `batch_size`,
             `augmentation` or `layer_decay`.
@@ -111,12 +111,22 @@ class _Callbacks(Watch):
     """Callbacks of Keras, for which all phases are one `fit`."""
 
     def __init__(
-        self, callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, epochs: int
+        self,
+        callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.Callback,
+        model: keras.Model,
+        epochs: int,
     ) -> None:
         self._model, self._epoch = model, 0
         self._logs: dict[str, float] = {}
+        if isinstance(callbacks, keras.callbacks.Callback):
+            callbacks = [callbacks]
+        for callback in callbacks:
+            # Keras asks the metrics of a compiled model which way is better. This one is not
+            # compiled, so that a checkpoint of it is the classifier alone.
+            if getattr(callback, "mode", None) == "auto" and _is_accuracy(callback):
+                callback.mode = "max"
         self._callbacks = keras.callbacks.CallbackList(
-            list(callbacks), model=model, epochs=epochs, verbose=0
+            list(callbacks), model=model, epochs=epochs, steps=None, verbose=0
         )
 
     @property
@@ -143,6 +153,10 @@ class _Callbacks(Watch):
         self._logs = {new: row[old] for old, new in names.items()}
         self._callbacks.on_epoch_end(self._epoch, self._logs)
         self._epoch += 1
+
+
+def _is_accuracy(callback: keras.callbacks.Callback) -> bool:
+    return str(getattr(callback, "monitor", "")).endswith("accuracy")
 
 
 def _by_phase(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -220,9 +234,8 @@ def set_aside(pictures: LabelledPictures, share: float, seed: int) -> Draw:
     folds = stratified_folds(indices, pictures.groups, round(1 / share), seed)
     if not folds:
         raise PicturesError(
-            "Every class must have pictures of two groups at least, so that one of them can be set "
-            "aside for validation; got a class with fewer. Add pictures, leave groups out, or give "
-            "validation_data."
+            "Every class must have two pictures at least, of two groups where these are given, so "
+            f"that one can be set aside for validation; got fewer of {pictures.rarest}. Add some."
         )
     train, validation = folds[0]
     return Draw(train, validation)
