@@ -10,6 +10,7 @@ from PIL import Image
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.file_audit import examine
 from tl_keras.data.sources import load_images
+from tl_keras.errors import ConfigError
 from tl_keras.results.audit_report import AuditReport
 
 
@@ -54,3 +55,10 @@ def test_a_table_is_there_whole(
     with pytest.raises(OSError, match="No space"):
         report.write(tmp_path)
     assert (tmp_path / "images.csv").read_text() == before
+
+
+def test_tables_of_an_experiment_are_not_replaced(report: AuditReport, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="folder of an experiment"):
+        report.write(tmp_path)
+    assert not (tmp_path / "images.csv").exists()

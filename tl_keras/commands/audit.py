@@ -6,8 +6,7 @@ from pathlib import Path
 
 from tl_keras.atomic_files import check_writable
 from tl_keras.commands.command_line import add_overrides, carry_out, writing
-from tl_keras.config.files import load_config
-from tl_keras.errors import ConfigError
+from tl_keras.config.files import load_config, refuse_experiment_folder
 from tl_keras.quiet import quiet_tensorflow
 
 DESCRIPTION = """\
@@ -44,11 +43,7 @@ def _audit(options: argparse.Namespace) -> int:
 
     config = load_config(options.experiment, options.set)
     folder = options.output or Path(config.results_dir) / f"audit_{config.name}"
-    if (folder / "config.json").exists():
-        raise ConfigError(
-            f"--output must not be the folder of an experiment, whose tables an audit would "
-            f"replace; got {folder}. Name another folder."
-        )
+    refuse_experiment_folder(folder)
     with writing(folder, "--output"):
         check_writable(folder)
     console = Console()

@@ -86,6 +86,19 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
+def refuse_experiment_folder(folder: Path) -> None:
+    """Nothing, if a folder is not that of an experiment, whose tables an audit would replace.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    if (folder / "config.json").exists():
+        raise ConfigError(
+            "An audit must not be written into the folder of an experiment, whose tables it would "
+            f"replace; got {folder}. Name another folder (--output)."
+        )
+
+
 def slug(text: str) -> str:
     """The nearest valid name of an experiment.
 

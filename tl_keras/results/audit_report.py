@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from tl_keras.atomic_files import write_csv
+from tl_keras.config.files import refuse_experiment_folder
 from tl_keras.data.file_audit import Audit
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
@@ -125,7 +126,12 @@ class AuditReport:
         }
 
     def write(self, folder: Path) -> None:
-        """Write all tables, each as a whole, into a folder that is made if it is not there."""
+        """Write all tables, each as a whole, into a folder that is made if it is not there.
+
+        Raises:
+            ConfigError: it is the folder of an experiment.
+        """
+        refuse_experiment_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in {"images": self.audit.images, **self.tables()}.items():
             write_csv(folder / f"{name}.csv", table)

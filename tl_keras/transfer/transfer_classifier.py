@@ -163,8 +163,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         if cut != "top":
             backbone = backbone.cut_after(cut)
         if strategy == PROBING:
-            bank = FeatureBank(backbone, images.pixels)
-            probes = probes or LinearProbes(bank, images, pictures.groups, rows)
+            if probes is None:
+                bank = FeatureBank(backbone, images.pixels)
+                probes = LinearProbes(bank, images, pictures.groups, rows)
             return strategy, _probed(backbone, probes, images.classes, rows, seed), None
         if strategy == HEAD_ONLY:
             depths = [0]
