@@ -6,7 +6,7 @@ module of a strategy does. One that may be empty gets its type in `runs_table`.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +105,7 @@ class FinishedRun:
         A column that an earlier version did not write is missing.
         """
         plain = {name: _plain(value) for name, value in row.items()}
-        known: dict[str, Any] = {
-            field.name: plain.get(field.name)
-            for field in fields(cls)
-            if field.name in plain or field.default is MISSING
-        }
+        known: dict[str, Any] = {field.name: plain.get(field.name) for field in fields(cls)}
         known["test"] = {
             name.removeprefix(_TEST): value
             for name, value in plain.items()
