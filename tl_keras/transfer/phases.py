@@ -33,16 +33,14 @@ class TrainingGraph:
 
     Attributes:
         model: from training inputs to logits.
-        evaluated: from the inputs of validation and prediction to logits. It is the model, or its
-            upper part where training changes images at random and nothing else does.
         optimizer_state: values of the optimizer's variables before the first step.
         train_step: (inputs, targets, sample weights) to running means of the metrics.
-        logits: inputs to logits, in inference mode.
+        logits: inputs of validation and prediction to logits, in inference mode; of the model, or
+            of its upper part where training changes images at random and nothing else does.
         statistics: of BatchNorm, for a network trained from scratch.
     """
 
     model: keras.Model
-    evaluated: keras.Model
     optimizer_state: Sequence[np.ndarray]
     train_step: Any
     logits: Any
@@ -81,7 +79,6 @@ class TrainingGraph:
         # graph of a refused function alive.
         return cls(
             model,
-            evaluated,
             [variable.numpy() for variable in optimizer.variables],
             train_step=tf.function(
                 lambda *data: model.train_step(data),
