@@ -93,7 +93,7 @@ def test_table_is_for_people(
     head, blue, broken = capsys.readouterr().out.splitlines()
     assert head.split() == ["file", "probability", "label"]
     assert blue.split()[0].endswith("b.png") and blue.split()[2] == "blue"
-    assert broken.endswith("(no JPEG, PNG, BMP or GIF content)")
+    assert broken.endswith("(no JPEG, PNG, BMP, GIF, TIFF or WEBP content)")
 
 
 def test_an_export_that_says_how_to_decide_adds_confidence_and_decision(
@@ -120,7 +120,7 @@ def test_an_export_that_says_how_to_decide_adds_confidence_and_decision(
     head, red, broken = capsys.readouterr().out.splitlines()
     assert head.split() == ["file", "probability", "confidence", "label", "(decision)"]
     assert red.split()[2:] == ["0.5761", "red", "(red)"]
-    assert broken.endswith("(no JPEG, PNG, BMP or GIF content)")
+    assert broken.endswith("(no JPEG, PNG, BMP, GIF, TIFF or WEBP content)")
 
 
 def test_where_nothing_can_be_read_the_exit_code_says_so(
@@ -132,7 +132,7 @@ def test_where_nothing_can_be_read_the_exit_code_says_so(
     assert main([str(exported), *broken, "--format", "csv"]) == 1
     problems = [line["problem"] for line in lines(capsys.readouterr().out)]
     assert problems == [
-        "no JPEG, PNG, BMP or GIF content",
+        "no JPEG, PNG, BMP, GIF, TIFF or WEBP content",
         "empty file",
         "damaged or cut short PNG",
     ]

@@ -95,14 +95,16 @@ def test_pictures_of_one_camera_are_no_copies() -> None:
         top, left = rng.integers(0, THUMBNAIL - 12, 2)
         pixels[top : top + 12, left : left + 12] += 60
         thumbnail = np.clip(pixels, 0, 255).astype(np.uint8)
-        prints.append(Fingerprint(str(number).encode(), thumbnail, gray=True))
+        prints.append(Fingerprint(str(number).encode(), thumbnail, gray=True, levels=9))
     assert len(find_pairs(prints)) == 0
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_and_plain_pictures(count: int) -> None:
     plain = np.full((THUMBNAIL, THUMBNAIL), 7, np.uint8)
-    prints = [Fingerprint(bytes([number + 1]), plain, gray=True) for number in range(count)]
+    prints = [
+        Fingerprint(bytes([number + 1]), plain, gray=True, levels=9) for number in range(count)
+    ]
     pairs = find_pairs(prints)
     assert len(pairs) == 0
     assert pd.api.types.is_integer_dtype(pairs["first"])

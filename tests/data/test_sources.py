@@ -173,8 +173,8 @@ def test_other_files_are_listed(tmp_path: Path) -> None:
     assert dict(zip(ignored["path"], ignored["reason"], strict=True)) == {
         ".cache": "hidden",
         "b/.hidden.png": "hidden",
-        "b/notes.txt": "not a JPEG, PNG, BMP or GIF file",
-        "readme.md": "not a JPEG, PNG, BMP or GIF file",
+        "b/notes.txt": "not a JPEG, PNG, BMP, GIF, TIFF or WEBP file",
+        "readme.md": "not a JPEG, PNG, BMP, GIF, TIFF or WEBP file",
         "top.png": "not in a class folder",
     }
 

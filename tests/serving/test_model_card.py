@@ -26,6 +26,7 @@ def facts(**changed: Any) -> dict[str, Any]:
         "name": "parts",
         "description": "Parts from above.",
         "notice": None,
+        "other_formats": [],
         "doubtful_labels": {"training": 0, "validation": 0, "test": 0},
         "run": {"run_id": "fine_tuning-d2-n5-s0", "strategy": "fine_tuning"},
         "trained_on": {

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tl_keras.commands.command_line import carry_out, writing
-from tl_keras.data.image_formats import endings_in_words, format_by_name, why_undecodable
+from tl_keras.data.image_formats import endings_in_words, format_by_name
 from tl_keras.data.listing import some_of
+from tl_keras.data.picture_bytes import why_unreadable
 from tl_keras.errors import DataError
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.serving.versions import EXTRA, find_version
@@ -125,20 +126,13 @@ def lines_of(
         for line, sure, decision in zip(lines, confidence, decisions, strict=True):
             line |= {"confidence": float(sure), "decision": decision if line["label"] else ""}
     for line, file, decoded in zip(lines, files, answers.decoded, strict=True):
-        line["problem"] = "" if decoded else _problem(file)
+        line["problem"] = "" if decoded else why_unreadable(file)
     return lines
 
 
 def _name(file: Path) -> str:
     """Printable, also where the name is no UTF-8."""
     return os.fsencode(file).decode(errors="replace")
-
-
-def _problem(file: Path) -> str:
-    try:
-        return why_undecodable(file.read_bytes())
-    except OSError as error:
-        return f"cannot be opened: {error.strerror}"
 
 
 def _table(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:

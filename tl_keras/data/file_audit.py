@@ -4,30 +4,38 @@ A picture counts as readable when `tl_keras.data.decoding` decodes it, so that w
 what training and serving can read. Headers are read by Pillow.
 """
 
-import hashlib
-import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 
 from tl_keras.data.duplicate_groups import duplicate_table
+from tl_keras.data.file_facts import FileFacts, look_inside, look_outside
 from tl_keras.data.findings import Finding, find_all
-from tl_keras.data.fingerprints import Fingerprint, fingerprint
-from tl_keras.data.image_formats import format_by_content, why_undecodable
+from tl_keras.data.fingerprints import Fingerprint
 from tl_keras.data.listing import some_of
+from tl_keras.data.picture_bytes import MAX_MEGAPIXELS
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import DataError
 
 if TYPE_CHECKING:
     from tl_keras.data.decoding import ResizeMode
 
-_EXIF_ORIENTATION = 0x0112
-_PNG_BIT_DEPTH_OFFSET = 24
+# What the pictures that are decoded side by side take together; larger ones come one by one.
+_MEMORY_BYTES = 2**31
+_WHOLE = (
+    "bytes",
+    "width",
+    "height",
+    "exif_orientation",
+    "bit_depth",
+    "gray_levels",
+    "darkest",
+    "brightest",
+)
+_YES_OR_NO = ("has_alpha", "several_pictures", "cmyk_unmarked", "gray")
 
 
 @dataclass(frozen=True)
@@ -37,9 +45,11 @@ class Audit:
     Attributes:
         images: One row per image of the table that was given, in its order: image_id, bytes (of
             the file), format (as Pillow names it), mode (Pillow's), width, height (pixels as
-            stored), exif_orientation (1 is upright), bit_depth, has_alpha, gray (as decoded),
-            sha256, error (None where the image can be decoded). What the header does not say is
-            missing.
+            stored), exif_orientation (1 is upright), bit_depth, has_alpha, several_pictures
+            (pages or frames), cmyk_unmarked (a JPEG that does not say whether its CMYK is
+            inverted), gray (as decoded), gray_levels (different values once decoded, of any
+            channel), darkest and brightest (of the picture at 64 x 64 pixels, 0..255), sha256,
+            error (None where the image can be decoded). What the header does not say is missing.
         findings: Warnings, the graver ones first.
         table: The images that can be used.
         left_out: Number of unreadable images that `table` lacks.
@@ -59,6 +69,7 @@ def audit(
     image_size: int,
     skip_unreadable: bool,
     resize: "ResizeMode" = "stretch",
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> Audit:
     """Read and decode every image once, and stop where that cannot be gone on with.
 
@@ -67,26 +78,34 @@ def audit(
         image_size: Side of the network's input, pixels.
         skip_unreadable: Leave unreadable images out instead of stopping.
         resize: How pictures that are not square reach the input.
+        max_megapixels: Larger pictures count as unreadable.
 
     Raises:
         DataError: if images are unreadable and are not to be skipped, or none of a class is left.
     """
-    checked = examine(table, image_size=image_size, resize=resize)
+    checked = examine(table, image_size=image_size, resize=resize, max_megapixels=max_megapixels)
     if checked.left_out and not skip_unreadable:
         raise DataError(_unreadable(checked.images[checked.images["error"].notna()]))
     _check_classes_left(table, checked.table)
     return checked
 
 
-def examine(table: ImageTable, *, image_size: int, resize: "ResizeMode" = "stretch") -> Audit:
+def examine(
+    table: ImageTable,
+    *,
+    image_size: int,
+    resize: "ResizeMode" = "stretch",
+    max_megapixels: float = MAX_MEGAPIXELS,
+) -> Audit:
     """Read and decode every image once, whatever is found.
 
     Args:
         table: The images.
         image_size: Side of the network's input, pixels.
         resize: How pictures that are not square reach the input.
+        max_megapixels: Larger pictures count as unreadable.
     """
-    images, fingerprints = _facts(table)
+    images, fingerprints = _facts(table, max_megapixels)
     broken = images["error"].notna().to_numpy(bool)
     readable = replace(table, frame=table.frame[~broken].reset_index(drop=True))
     duplicates = duplicate_table(readable.frame, fingerprints)
@@ -94,77 +113,26 @@ def examine(table: ImageTable, *, image_size: int, resize: "ResizeMode" = "stret
     return Audit(images, findings, readable, int(broken.sum()), duplicates)
 
 
-@dataclass(frozen=True)
-class _Facts:
-    bytes: int | None = None
-    format: str | None = None
-    mode: str | None = None
-    width: int | None = None
-    height: int | None = None
-    exif_orientation: int | None = None
-    bit_depth: int | None = None
-    has_alpha: bool | None = None
-    gray: bool | None = None
-    sha256: str | None = None
-    error: str | None = None
-
-
-def _facts(table: ImageTable) -> tuple[pd.DataFrame, list[Fingerprint]]:
+def _facts(table: ImageTable, max_megapixels: float) -> tuple[pd.DataFrame, list[Fingerprint]]:
     """Facts on every image, and the fingerprints of those that can be decoded."""
-    # Decoding and hashing release Python's lock.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
-        read = list(threads.map(_read, table.paths))
+    read = _look(table.paths, max_megapixels)
     images = pd.DataFrame([asdict(facts) for facts, _ in read])
-    whole = ["bytes", "width", "height", "exif_orientation", "bit_depth"]
-    images = images.astype(
-        dict.fromkeys(whole, "Int64") | dict.fromkeys(["has_alpha", "gray"], "boolean")
-    )
+    images = images.astype(dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys(_YES_OR_NO, "boolean"))
     images.insert(0, "image_id", table.frame["image_id"].to_numpy())
     return images, [found for _, found in read if found is not None]
 
 
-def _read(path: str) -> tuple[_Facts, Fingerprint | None]:
-    try:
-        encoded = Path(path).read_bytes()
-    except OSError as error:
-        return _Facts(error=error.strerror or "cannot be opened"), None
-    facts = replace(
-        _header(encoded), bytes=len(encoded), sha256=hashlib.sha256(encoded).hexdigest()
-    )
-    found = _decoded(encoded)
-    if isinstance(found, str):
-        return replace(facts, error=found), None
-    return replace(facts, gray=found.gray), found
-
-
-def _header(encoded: bytes) -> _Facts:
-    try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            wide = image.format == "PNG" and encoded[_PNG_BIT_DEPTH_OFFSET] == 16
-            return _Facts(
-                # MPO is a JPEG file with further pictures after the first one.
-                format="JPEG" if image.format == "MPO" else image.format,
-                mode=image.mode,
-                width=image.width,
-                height=image.height,
-                exif_orientation=int(image.getexif().get(_EXIF_ORIENTATION, 1)),
-                bit_depth=16 if wide else 8,
-                has_alpha=image.has_transparency_data,
-            )
-    # Damaged headers raise nearly anything; whether the image is usable is decided by decoding.
-    except (UnidentifiedImageError, OSError, ValueError, TypeError, SyntaxError, KeyError):
-        return _Facts(format=format_by_content(encoded))
-
-
-def _decoded(encoded: bytes) -> Fingerprint | str:
-    """The fingerprint, or why there is none."""
-    import tensorflow as tf
-
-    try:
-        return fingerprint(encoded)
-    # TensorFlow quotes some files in its message, which then is no text that Python can read.
-    except (tf.errors.OpError, UnicodeDecodeError):
-        return why_undecodable(encoded)
+def _look(paths: list[str], max_megapixels: float) -> list[tuple[FileFacts, Fingerprint | None]]:
+    """Look at all files, several at a time as long as they fit into the memory together."""
+    threads = min(8, os.cpu_count() or 1)
+    # Decoding and hashing release Python's lock.
+    with ThreadPoolExecutor(threads) as together, ThreadPoolExecutor(1) as alone:
+        outside = list(together.map(lambda path: look_outside(path, max_megapixels), paths))
+        inside = []
+        for path, facts in zip(paths, outside, strict=True):
+            pool = alone if facts.memory > _MEMORY_BYTES // threads else together
+            inside.append(pool.submit(look_inside, path, facts, max_megapixels))
+        return [look.result() for look in inside]
 
 
 def _unreadable(broken: pd.DataFrame) -> str:

@@ -1,6 +1,7 @@
-"""What is kept of a decoded picture to find its copies: a digest and a small gray picture."""
+"""What is kept of a decoded picture: a digest and a small one to find copies by, its grays."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 THUMBNAIL = 64
 # ITU-R BT.601, as JPEG files and Pillow have it.
 _LUMA = (0.299, 0.587, 0.114)
+# Of larger pictures the gray levels are those of pixels in a grid, so many at least.
+_LEAST_SAMPLE = 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +23,13 @@ class Fingerprint:
         digest: SHA-256 of its decoded pixels and their shape.
         thumbnail: uint8 (64, 64), gray, stretched.
         gray: Whether the three channels are the same, however the file stores them.
+        levels: Different values of its pixels, in any channel, 1..256.
     """
 
     digest: bytes
     thumbnail: np.ndarray
     gray: bool
+    levels: int
 
 
 def fingerprint(encoded: bytes) -> Fingerprint:
@@ -42,7 +47,13 @@ def fingerprint(encoded: bytes) -> Fingerprint:
     red, green, blue = np.moveaxis(pixels, -1, 0)
     # here: in the graph this would take nearly as long as decoding
     gray = np.array_equal(red, green) and np.array_equal(green, blue)
-    return Fingerprint(digest.digest(), thumbnail, gray)
+    return Fingerprint(digest.digest(), thumbnail, gray, _levels(pixels))
+
+
+def _levels(pixels: np.ndarray) -> int:
+    height, width, _ = pixels.shape
+    step = max(1, math.isqrt(height * width // _LEAST_SAMPLE))
+    return int(np.count_nonzero(np.bincount(pixels[::step, ::step].reshape(-1), minlength=256)))
 
 
 @cache

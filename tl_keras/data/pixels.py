@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.decoding import ResizeMode, load_pixels
-from tl_keras.data.image_formats import formats_in_words
+from tl_keras.data.image_formats import FORMATS
+from tl_keras.data.picture_bytes import readable_bytes, why_unreadable
 from tl_keras.data.rows import MappedRows
 from tl_keras.errors import DataError
 
@@ -77,7 +78,7 @@ def decoded_pictures(
     """
     names = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
     decoded = names.map(
-        lambda path: load_pixels(tf.io.read_file(path), image_size, resize),
+        lambda path: load_pixels(_readable(tf.io.read_file(path)), image_size, resize),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     ).prefetch(tf.data.AUTOTUNE)
@@ -88,6 +89,17 @@ def decoded_pictures(
             done += 1
     except tf.errors.OpError as error:
         raise DataError(
-            f"{paths[done]} cannot be decoded; it must be a {formats_in_words()} file. Replace "
-            "it, or set data.skip_unreadable"
+            f"{paths[done]} cannot be decoded ({why_unreadable(paths[done])}). Replace it, or set "
+            "data.skip_unreadable"
         ) from error
+
+
+def _readable(encoded: tf.Tensor) -> tf.Tensor:
+    """What `readable_bytes` says of a file, without leaving the graph where it says nothing new."""
+    served = [row.first_bytes for row in FORMATS.values() if row.served]
+    starts = [tf.strings.substr(encoded, 0, len(first)) == first for first in served]
+    return tf.cond(
+        tf.reduce_any(starts),
+        lambda: encoded,
+        lambda: tf.ensure_shape(tf.numpy_function(readable_bytes, [encoded], tf.string), ()),
+    )

@@ -13,6 +13,7 @@ import pandas as pd
 
 from tl_keras.atomic_files import write_json
 from tl_keras.config.files import fingerprint
+from tl_keras.data.image_formats import is_served
 from tl_keras.data.rows import spread
 from tl_keras.errors import ExportError
 from tl_keras.experiment.as_source import export_source_model
@@ -27,7 +28,12 @@ from tl_keras.serving.decision_record import RECORD
 from tl_keras.serving.keras_file import MODEL_FILE, write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
-from tl_keras.serving.model_card import Evidence, model_card, write_card
+from tl_keras.serving.model_card import (
+    Evidence,
+    model_card,
+    served_formats_only,
+    write_card,
+)
 from tl_keras.serving.saved_model import export_classifier
 from tl_keras.serving.targets import file_of, write_target
 from tl_keras.serving.verify import Verification, verify_export
@@ -100,6 +106,8 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
     """
     prepared.monitor.stage(f"Exporting {chosen.run_id}")
     _warn_of_guessing(prepared, chosen)
+    if others := _other_formats(prepared):
+        prepared.monitor.warn(served_formats_only(others))
     store, evidence = prepared.store, _evidence(prepared, chosen)
     weights = store.weights(chosen.run_id)
     model = making(chosen.strategy).model(prepared, chosen, weights)
@@ -223,6 +231,7 @@ def _facts(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:
         "trained_on": _trained_on(prepared, chosen),
         "source": None if borrowed is None else asdict(borrowed),
         "model": {key: row[key] for key in model},
+        "other_formats": _other_formats(prepared),
         "doubtful_labels": _doubtful_labels(prepared, chosen),
         "decision": read_decision(prepared.store.folder, chosen.run_id),
         "configuration": config.as_dict(),
@@ -244,6 +253,13 @@ def _trained_on(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:
         "manifest_sha256": _manifest_digest(prepared, np.concatenate(list(parts.values()))),
         "division": _division(prepared, chosen),
     }
+
+
+def _other_formats(prepared: Prepared) -> list[str]:
+    """Formats among the images that an export does not take."""
+    images = prepared.images.audit.images
+    formats = images.loc[images["error"].isna(), "format"].dropna().unique()
+    return sorted(name for name in formats if not is_served(name))
 
 
 def _doubtful_labels(prepared: Prepared, chosen: FinishedRun) -> dict[str, int]:

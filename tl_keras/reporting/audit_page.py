@@ -15,6 +15,7 @@ MOST_IN_REPORT = 12
 GRAVE = (
     "label_errors",
     "unreadable",
+    "nearly_empty",
     "duplicates_across_classes",
     "near_duplicates_across_classes",
     "duplicates_across_splits",

@@ -105,6 +105,11 @@ class AuditReport:
         facts = self.audit.images.set_index("image_id").loc[image_id]
         if kind == "unreadable":
             return str(facts["error"])
+        if kind == "nearly_empty":
+            return (
+                f"{facts['gray_levels']} gray levels, "
+                f"{facts['darkest']} to {facts['brightest']} at 64 x 64 pixels"
+            )
         if kind == "wrong_extension":
             return f"{facts['format']} content"
         if kind == "exif_rotation":

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.data.picture_bytes import UnreadableError, readable_bytes
 from tl_keras.errors import ExportError
 from tl_keras.serving.signature_names import BYTES
 
 # The network's activations of a batch and its decoded files fit in any memory.
 BATCH = 32
+# Files that were made PNG are large.
+_BATCH_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,15 @@ class ExportedClassifier:
         )
 
     def classify_paths(self, paths: Sequence[Path]) -> Iterator[Answers]:
-        """Answer files, `BATCH` at a time; one that cannot be opened counts as empty."""
-        for start in range(0, len(paths), BATCH):
-            yield self.classify([content(path) for path in paths[start : start + BATCH]])
+        """Answer files, up to `BATCH` at a time; one that cannot be read counts as empty."""
+        files: list[bytes] = []
+        for path in paths:
+            files.append(content(path))
+            if len(files) == BATCH or sum(map(len, files)) > _BATCH_BYTES:
+                yield self.classify(files)
+                files = []
+        if files:
+            yield self.classify(files)
 
     def milliseconds(self, files: Sequence[bytes], repeats: int) -> float:
         """Median time for one batch of files, warm; per batch, not per image."""
@@ -94,8 +103,8 @@ class ExportedClassifier:
 
 
 def content(path: Path) -> bytes:
-    """The bytes of a file; none where it cannot be opened."""
+    """The bytes of a file as the model takes them; none where it cannot be read."""
     try:
-        return path.read_bytes()
-    except OSError:
+        return readable_bytes(path)
+    except (OSError, UnreadableError):
         return b""

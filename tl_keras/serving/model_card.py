@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.atomic_files import write_json, write_text
-from tl_keras.data.image_formats import formats_in_words
+from tl_keras.data.image_formats import served_in_words
 from tl_keras.evaluation.intervals import Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
 from tl_keras.serving.verify import Verification
@@ -139,7 +139,7 @@ def model_card(
         "milliseconds_per_image": times,
         "how_to_call": {
             "signature": "serving_default",
-            "input": f"image_bytes: string (batch,), {formats_in_words()} files of any size",
+            "input": f"image_bytes: string (batch,), {served_in_words()} files of any size",
             "output": "label, probability, probabilities in the order of classes, decoded",
         },
     }
@@ -162,6 +162,8 @@ def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
         "The EXIF orientation of a photo is ignored, as it was in training: rotated photos are "
         "classified as they are stored."
     )
+    if facts["other_formats"]:
+        yield served_formats_only(facts["other_formats"])
     if min(accuracy.n_images, evidence.n_groups) < FEW_TEST_IMAGES:
         yield (
             f"Measured on {evidence.photos}: the accuracy on new ones lies between "
@@ -180,6 +182,15 @@ def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
         )
     if facts["notice"]:
         yield f"{facts['notice']} The figures say nothing about photographs."
+
+
+def served_formats_only(others: Sequence[str]) -> str:
+    """What to know of an export where photos it learned from have formats that it does not take."""
+    return (
+        f"The exported model takes {served_in_words()}; some of the photos are "
+        f"{' and '.join(others)}. tl-keras predict reads these too; to call the model in any other "
+        "way, save them as PNG first."
+    )
 
 
 def _about_probabilities(decision: Mapping[str, Any] | None) -> str:

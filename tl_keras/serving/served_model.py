@@ -8,6 +8,7 @@ import numpy as np
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tl_keras.data.image_formats import why_undecodable
 from tl_keras.serving.exported_classifier import ExportedClassifier
 from tl_keras.serving.versions import Version
 
@@ -44,7 +45,10 @@ class ServedModel:
         return {"model_spec": spec, "metadata": described}
 
     def predict(self, files: Sequence[bytes]) -> dict[str, Any]:
-        """The answer to photos, a row for each; one that cannot be decoded has no label."""
+        """The answer to photos, a row for each; one that cannot be decoded has a problem instead.
+
+        That, beyond TensorFlow Serving's answer, says why, and what would be taken.
+        """
         answers = self.classifier.classify(files)
         columns = {
             "label": answers.labels,
@@ -52,8 +56,11 @@ class ServedModel:
             "probabilities": [list(map(_decimal, row)) for row in answers.probabilities],
             "decoded": answers.decoded.tolist(),
         }
-        rows = zip(*columns.values(), strict=True)
-        return {"predictions": [dict(zip(columns, row, strict=True)) for row in rows]}
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        for row, file in zip(rows, files, strict=True):
+            if not row["decoded"]:
+                row["problem"] = why_undecodable(file, served=True)
+        return {"predictions": rows}
 
 
 def load_model(folder: Version, name: str) -> ServedModel:

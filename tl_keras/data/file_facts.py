@@ -1,0 +1,169 @@
+"""What is known of one picture file: of its header by Pillow, and whether it can be decoded."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image, TiffImagePlugin
+
+from tl_keras.data.fingerprints import Fingerprint, fingerprint
+from tl_keras.data.image_formats import format_by_content, is_served, why_undecodable
+from tl_keras.data.picture_bytes import (
+    TURNED,
+    UnreadableError,
+    in_words,
+    opened,
+    orientation_of,
+    readable_bytes,
+    refuse_larger,
+    why_unreadable,
+)
+
+# What a picture takes while it is looked at, bytes per pixel: of 8 bits, by way of Pillow, of 16.
+_PLAIN, _CONVERTED, _DEEP = 8, 16, 32
+_MOST_BYTES = 2**31
+_BIT_DEPTH_OF_PNG = 24
+_BITS_PER_SAMPLE_OF_TIFF = 258
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """A row of `Audit.images`, without the name; None is not known."""
+
+    bytes: int | None = None
+    format: str | None = None
+    mode: str | None = None
+    width: int | None = None
+    height: int | None = None
+    exif_orientation: int | None = None
+    bit_depth: int | None = None
+    has_alpha: bool | None = None
+    several_pictures: bool | None = None
+    cmyk_unmarked: bool | None = None
+    gray: bool | None = None
+    gray_levels: int | None = None
+    darkest: int | None = None
+    brightest: int | None = None
+    sha256: str | None = None
+    error: str | None = None
+
+    @property
+    def memory(self) -> int:
+        """Bytes that looking at the picture takes; of one whose size is not known, without end."""
+        if self.width is None or self.height is None or self.bytes is None:
+            return _MOST_BYTES
+        deep = _DEEP if self.bit_depth == 16 else 0
+        each = max(_PLAIN if is_served(self.format) else _CONVERTED, deep)
+        return self.bytes + each * self.width * self.height
+
+
+def look_outside(path: str, max_megapixels: float) -> FileFacts:
+    """What is known of a file before its pixels are decoded, whatever it is.
+
+    Args:
+        path: Of the file.
+        max_megapixels: A larger picture is an error, like anything that cannot be a picture.
+    """
+    facts = FileFacts()
+    # Damaged files raise anything, and one must not keep the others from being looked at.
+    try:
+        first = _first_bytes(path)
+        facts = _stored(path)
+        name = format_by_content(first)
+        if name is None:
+            raise UnreadableError(why_undecodable(first))
+        facts = replace(facts, format=name)
+        facts = _told(lambda: _header(path, facts, first), facts)
+        _refuse(facts, max_megapixels)
+    except Exception as error:
+        return replace(facts, error=in_words(error, facts.format))
+    return facts
+
+
+def look_inside(
+    path: str, facts: FileFacts, max_megapixels: float
+) -> tuple[FileFacts, Fingerprint | None]:
+    """Decode a file, whatever it is.
+
+    Args:
+        path: Of the file.
+        facts: What `look_outside` found.
+        max_megapixels: Larger pictures are not decoded.
+
+    Returns:
+        The facts, and the fingerprint, None where they hold an error.
+    """
+    if facts.error is not None:
+        return facts, None
+    try:
+        found = fingerprint(readable_bytes(path, max_megapixels))
+    except Exception:
+        return replace(facts, error=why_unreadable(path, max_megapixels)), None
+    return replace(
+        facts,
+        gray=found.gray,
+        gray_levels=found.levels,
+        darkest=int(found.thumbnail.min()),
+        brightest=int(found.thumbnail.max()),
+    ), found
+
+
+def _first_bytes(path: str) -> bytes:
+    if Path(path).exists() and not Path(path).is_file():
+        raise UnreadableError("no regular file")
+    with Path(path).open("rb") as file:
+        return file.read(_BIT_DEPTH_OF_PNG + 1)
+
+
+def _stored(path: str) -> FileFacts:
+    with Path(path).open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return FileFacts(bytes=file.tell(), sha256=sha256)
+
+
+def _header(path: str, facts: FileFacts, first: bytes) -> FileFacts:
+    with opened(path) as image:
+        orientation = orientation_of(image)
+        width, height = image.size
+        if image.format == "TIFF" and orientation in TURNED:
+            # Pillow tells the size of the upright picture.
+            width, height = height, width
+        return replace(
+            facts,
+            mode=image.mode,
+            width=width,
+            height=height,
+            exif_orientation=orientation,
+            bit_depth=_bit_depth(image, first),
+            has_alpha=_told(lambda: bool(image.has_transparency_data), None),
+            several_pictures=_told(lambda: bool(getattr(image, "is_animated", False)), None),
+            cmyk_unmarked=(image.format, image.mode, "adobe" in image.info)
+            == ("JPEG", "CMYK", False),
+        )
+
+
+def _bit_depth(image: Image.Image, first: bytes) -> int:
+    if image.format == "PNG":
+        return 16 if first[_BIT_DEPTH_OF_PNG] == 16 else 8
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 16 if max(image.tag_v2.get(_BITS_PER_SAMPLE_OF_TIFF, (8,))) > 8 else 8
+    return 8
+
+
+def _refuse(facts: FileFacts, max_megapixels: float) -> None:
+    if facts.bytes is not None and facts.bytes > _MOST_BYTES:
+        raise UnreadableError("a file of more than 2 GB")
+    if facts.width is not None and facts.height is not None:
+        refuse_larger((facts.width, facts.height), max_megapixels)
+
+
+def _told(ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+    """What a header says; damaged ones raise anything."""
+    try:
+        return ask()
+    except Exception:
+        return otherwise
