@@ -1,6 +1,9 @@
 """The audit finds what is wrong with images before they are trained on."""
 
+import os
+import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.hostile.pictures import BROKEN, HEIGHT, SOUND, WIDTH, photo
 from tl_keras.config.schema import DataConfig
+from tl_keras.data import file_audit, file_facts, findings
 from tl_keras.data.duplicate_groups import duplicates_across_splits
-from tl_keras.data.file_audit import Audit, audit
+from tl_keras.data.file_audit import Audit, audit, examine
+from tl_keras.data.file_facts import FileFacts
 from tl_keras.data.findings import Finding
+from tl_keras.data.fingerprints import Fingerprint, fingerprint
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import make_splits
 from tl_keras.errors import DataError
@@ -126,7 +133,7 @@ def test_unreadable_files_are_left_out_on_request(plain: Path) -> None:
 def test_file_that_vanished(plain: Path) -> None:
     table = load_images(DataConfig(folder=str(plain)))
     (plain / "a/0.png").unlink()
-    with pytest.raises(DataError, match=r"a/0.png \(No such file or directory\)"):
+    with pytest.raises(DataError, match=r"a/0.png \(cannot be opened: No such file or directory\)"):
         audit(table, image_size=32, skip_unreadable=False)
 
 
@@ -160,6 +167,208 @@ def test_copies_across_classes(plain: Path) -> None:
     assert found.image_ids == ("a/0.png", "b/copy.png")
     assert "labels are probably wrong" in found.message
     assert len(checked.findings) == 1
+
+
+def test_a_whole_folder_of_hostile_files(tmp_path: Path) -> None:
+    for label, files in (("sound", SOUND), ("broken", BROKEN)):
+        (tmp_path / label).mkdir()
+        for name, content in files.items():
+            (tmp_path / label / name).write_bytes(content)
+    checked = examine(load_images(DataConfig(folder=str(tmp_path))), image_size=32)
+    assert len(SOUND) + len(BROKEN) == len(checked.images) > 69
+    unreadable = set(checked.images.loc[checked.images["error"].notna(), "image_id"])
+    assert unreadable == {f"broken/{name}" for name in BROKEN}
+    assert set(finding(checked, "unreadable").image_ids) == unreadable
+    assert checked.images["sha256"].notna().all()
+    with pytest.raises(DataError, match=f"{len(BROKEN)} images cannot be read"):
+        check(tmp_path)
+    with pytest.raises(DataError, match="all images of broken are unreadable"):
+        check(tmp_path, skip=True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError, RecursionError, OverflowError, AssertionError, Image.DecompressionBombError],
+)
+def test_whatever_a_file_raises_is_about_that_file(
+    plain: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def decode(encoded: bytes) -> Fingerprint:
+        if encoded == broken:
+            raise error
+        return fingerprint(encoded)
+
+    broken = (plain / "a/0.png").read_bytes()
+    monkeypatch.setattr(file_facts, "fingerprint", decode)
+    checked = check(plain, skip=True)
+    assert finding(checked, "unreadable").image_ids == ("a/0.png",)
+    with pytest.raises(DataError, match=r"1 images? cannot be read: a/0\.png"):
+        check(plain)
+
+
+def test_a_picture_above_the_limit_is_named_with_its_size(plain: Path, save: Save) -> None:
+    save("a/large.png", (40, 30))
+    table = load_images(DataConfig(folder=str(plain)))
+    with pytest.raises(DataError, match=r"a/large.png \(40 x 30 pixels, more than data.max_mega"):
+        audit(table, image_size=32, skip_unreadable=False, max_megapixels=0.001)
+    assert examine(table, image_size=32, max_megapixels=0.0012).left_out == 0
+
+
+def test_large_pictures_are_decoded_one_by_one(
+    plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, most = [0], [0]
+
+    def decode(encoded: bytes) -> Fingerprint:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.02)
+        inside[0] -= 1
+        return fingerprint(encoded)
+
+    monkeypatch.setattr(file_facts, "fingerprint", decode)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    check(plain)
+    assert most[0] > 1
+    most[0] = 0
+    monkeypatch.setattr(file_audit, "_MEMORY_BYTES", 1000)
+    check(plain)
+    assert most[0] == 1
+
+
+def photo_of(path: Path) -> np.ndarray:
+    """A sound photo in gray, 0..255."""
+    pixels = np.asarray(photo("L", sum(path.name.encode()))).astype(float)
+    return 255 * (pixels - pixels.min()) / np.ptp(pixels)
+
+
+RUINED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "8 bits saved as 16": lambda gray: gray.astype(np.uint16),
+    "10 of 16 bits": lambda gray: (gray * 4).astype(np.uint16),
+    "12 of 16 bits": lambda gray: (gray * 16).astype(np.uint16),
+    "14 of 16 bits": lambda gray: (gray * 64).astype(np.uint16),
+    "darkened": lambda gray: (gray / 16).astype(np.uint8),
+    "scaled to 0..1": lambda gray: (gray / 255).round().astype(np.uint8),
+    "all white": lambda gray: np.full_like(gray, 255, np.uint8),
+    "overexposed": lambda gray: (255 - gray / 32).astype(np.uint8),
+    "one gray": lambda gray: np.full_like(gray, 128, np.uint8),
+    "a cap on the lens": lambda gray: np.clip(
+        np.random.default_rng(0).normal(4, 4, gray.shape), 0, 255
+    ).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif"])
+@pytest.mark.parametrize("kind", RUINED)
+def test_pictures_with_next_to_nothing_in_them(plain: Path, kind: str, ending: str) -> None:
+    names = [f"a/ruined{number}{ending}" for number in range(2)]
+    for name in names:
+        Image.fromarray(RUINED[kind](photo_of(plain / name))).save(plain / name)
+    checked = check(plain)
+    found = finding(checked, "nearly_empty")
+    assert found.image_ids == tuple(names)
+    levels = checked.images.set_index("image_id").loc[names, "gray_levels"]
+    span = f"{levels.min()} to {levels.max()}" if levels.min() < levels.max() else f"{levels.min()}"
+    assert (
+        f"2 images are nearly black, nearly white or of one shade once decoded, with {span} of 256"
+        in (found.message)
+    )
+    deep = {
+        "8 bits saved as 16": "[0, 255]",
+        "10 of 16 bits": "[0, 1023]",
+        "12 of 16 bits": '"12_bit"',
+        "14 of 16 bits": "[0, 16383]",
+    }
+    if kind in deep:
+        assert f"set data.range_16_bit to {deep[kind]}, or to" in found.message
+    else:
+        assert "range_16_bit" not in found.message
+
+
+def test_gray_levels_are_those_once_decoded(plain: Path) -> None:
+    ramp = np.tile(np.arange(0, 4096, 64, dtype=np.uint16), (64, 1))
+    Image.fromarray(ramp).save(plain / "a/ramp.png")
+    row = check(plain).images.set_index("image_id").loc["a/ramp.png"]
+    # 0, 64, .., 4032 of 65535 are 0 to 16 of 255
+    assert row["gray_levels"] == 17
+    assert (row["darkest"], row["brightest"]) == (0, 16)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda gray: (gray * 257).astype(np.uint16),
+        lambda gray: np.where(gray > 128, 255, 0).astype(np.uint8),
+        lambda gray: (gray / 5).astype(np.uint8),
+        lambda gray: (255 - gray / 5).astype(np.uint8),
+    ],
+)
+def test_dim_pale_and_two_coloured_pictures_are_sound(
+    plain: Path, make: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    Image.fromarray(make(photo_of(plain))).save(plain / "a/sound.png")
+    assert "nearly_empty" not in {found.kind for found in check(plain).findings}
+
+
+def test_colour_in_a_tiff_of_16_bits_is_told_without_a_range(plain: Path) -> None:
+    dark = FileFacts(format="TIFF", mode="RGB", bit_depth=16, gray_levels=3, darkest=0, brightest=9)
+    images = pd.DataFrame([asdict(dark)]).assign(image_id="a", path="a.tif")
+    (found,) = findings._nearly_empty(images)
+    assert "range_16_bit" not in found.message
+
+
+SETS = Path(__file__).parents[3] / "shared" / "data"
+KINDS_OF_PHOTOS = (
+    "bccd_cells",
+    "brick_cracks",
+    "cats_vs_dogs",
+    "mnist_digits",
+    "neu_cls",
+    "orl_faces",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS_OF_PHOTOS)
+def test_no_sound_photo_is_called_empty(name: str) -> None:
+    folder = SETS / name
+    if not folder.is_dir():
+        pytest.skip("the photos are not on this machine")
+    table = load_images(DataConfig(folder=str(folder)))
+    assert "nearly_empty" not in {one.kind for one in examine(table, image_size=96).findings}
+
+
+def test_cmyk_that_may_be_inverted(plain: Path) -> None:
+    for name in ("cmyk.jpg", "ycck.jpg", "cmyk_unmarked.jpg", "cmyk.tif"):
+        (plain / "a" / name).write_bytes(SOUND[name])
+    found = finding(check(plain), "cmyk_unmarked")
+    assert found.image_ids == ("a/cmyk_unmarked.jpg",)
+
+
+def test_files_with_further_pictures(plain: Path) -> None:
+    several = ("animated.gif", "animated.png", "animated.webp", "pages.tif", "two_pictures.jpg")
+    for name in (*several, "plain.gif", "plain.tif", "plain.jpg", "lossy.webp", "gray.png"):
+        (plain / "a" / name).write_bytes(SOUND[name])
+    found = finding(check(plain), "several_pictures")
+    assert found.image_ids == tuple(f"a/{name}" for name in several)
+
+
+def test_a_size_is_that_of_the_pixels_as_stored(plain: Path) -> None:
+    for name in ("orientation_6.tif", "held_upright.jpg", "held_upright.webp"):
+        (plain / "a" / name).write_bytes(SOUND[name])
+    images = check(plain).images.set_index("image_id")
+    for name in ("orientation_6.tif", "held_upright.jpg", "held_upright.webp"):
+        row = images.loc[f"a/{name}"]
+        assert (row["width"], row["height"], row["exif_orientation"]) == (WIDTH, HEIGHT, 6)
+
+
+@pytest.mark.parametrize("name", [name for name in SOUND if name.startswith("orientation_")])
+def test_an_orientation_that_is_no_number_of_eight_is_upright(plain: Path, name: str) -> None:
+    (plain / "a" / name).write_bytes(SOUND[name])
+    row = check(plain).images.set_index("image_id").loc[f"a/{name}"]
+    given = name.partition("_")[2].partition(".")[0]
+    assert row["exif_orientation"] == (int(given) if given in "12345678" else 1)
+    assert row["width"] == WIDTH
 
 
 def test_transparency(plain: Path, save: Save) -> None:
@@ -322,7 +531,12 @@ def test_facts_are_a_table_of_known_types(plain: Path) -> None:
         "exif_orientation",
         "bit_depth",
         "has_alpha",
+        "several_pictures",
+        "cmyk_unmarked",
         "gray",
+        "gray_levels",
+        "darkest",
+        "brightest",
         "sha256",
         "error",
     ]

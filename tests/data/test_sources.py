@@ -352,7 +352,7 @@ HEADER = ("path", "label", "group", "split")
             [("path", "label"), ("1.png", "a"), ("2.png", "b"), ("x/../1.png", "b")],
             r'line 4: path "x/../1.png" is already in line 2',
         ),
-        ([("path", "label"), ("1.tif", "a")], r"line 2: path must end in one of .*got .tif"),
+        ([("path", "label"), ("1.txt", "a")], r"line 2: path must end in one of .*got .txt"),
         (
             [HEADER, ("1.png", "a", "g", "train"), ("2.png", "b", "g", "dev")],
             "line 3: split must be train, validation or test, got dev",

@@ -5,8 +5,10 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from tests.hostile.pictures import BROKEN, PICTURES
 from tl_keras.reporting.thumbnails import thumbnail
 
 
@@ -39,3 +41,17 @@ def test_what_is_no_picture_has_none(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     assert thumbnail(tmp_path / "a.png", 40) is None
     assert thumbnail(tmp_path / "missing.png", 40) is None
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_sound_picture_has_one_and_no_broken_one_stops(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(PICTURES[name])
+    made = thumbnail(path, 20)
+    assert made is not None or name in BROKEN
+
+
+def test_a_picture_above_the_limit_has_none(tmp_path: Path) -> None:
+    Image.new("L", (300, 100)).save(tmp_path / "a.png")
+    assert thumbnail(tmp_path / "a.png", 60, max_megapixels=0.029) is None
+    assert thumbnail(tmp_path / "a.png", 60, max_megapixels=0.03) is not None

@@ -73,6 +73,13 @@ def test_labels_that_look_wrong_are_a_limit() -> None:
     assert "look wrong" not in " ".join(card(doubtful_labels={})["known_limits"])
 
 
+def test_formats_that_are_read_and_not_served_are_a_limit() -> None:
+    assert "takes JPEG, PNG, BMP or GIF" not in " ".join(card()["known_limits"])
+    limits = " ".join(card(other_formats=["TIFF", "WEBP"])["known_limits"])
+    assert "takes JPEG, PNG, BMP or GIF; some of the photos are TIFF and WEBP" in limits
+    assert "JPEG, PNG, BMP or GIF files" in card()["how_to_call"]["input"]
+
+
 def test_generated_images_are_a_limit() -> None:
     assert any(
         "drawn by a program" in limit

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.hostile.pictures import SOUND
 from tl_keras.errors import ExportError
 from tl_keras.serving.served_model import ServedModel, load_model
 from tl_keras.serving.versions import Version, find_version
@@ -30,7 +31,15 @@ def test_files_are_answered_by_rows(model: ServedModel) -> None:
         "probability": 0.0,
         "probabilities": [0.0, 0.0, 0.0],
         "decoded": False,
+        "problem": "no JPEG, PNG, BMP or GIF content",
     }
+
+
+def test_a_format_that_is_not_served_is_answered_with_those_that_are(model: ServedModel) -> None:
+    tiff, empty = model.predict([SOUND["plain.tif"], b""])["predictions"]
+    assert not tiff["decoded"]
+    assert tiff["problem"].startswith("TIFF content, where an exported model takes JPEG, PNG, BMP")
+    assert empty["problem"] == "empty file"
 
 
 def test_metadata_describes_the_signatures(model: ServedModel) -> None:

@@ -101,5 +101,7 @@ def _readable(encoded: tf.Tensor) -> tf.Tensor:
     return tf.cond(
         tf.reduce_any(starts),
         lambda: encoded,
-        lambda: tf.ensure_shape(tf.numpy_function(readable_bytes, [encoded], tf.string), ()),
+        lambda: tf.ensure_shape(
+            tf.numpy_function(readable_bytes, [encoded], tf.string, stateful=False), ()
+        ),
     )
