@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import tl_keras.experiment.audit
+from tests.hostile.pictures import BROKEN, SOUND
 from tl_keras.commands.audit import main
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import WeightsError
@@ -73,6 +74,21 @@ def test_planted_faults_are_found_and_nothing_else(
     details = pd.read_csv(output / "findings.csv").set_index("image_id")["detail"]
     assert details["green/5.png"].startswith("like green/mirrored<b>.png, mirrored, correlation ")
     assert details["blue/cut.png"] == "damaged or cut short PNG"
+
+
+def test_hostile_files_are_findings_in_every_table_and_on_the_page(
+    audit: Audit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label, files in (("sound", SOUND), ("broken", BROKEN)):
+        (tmp_path / "odd" / label).mkdir(parents=True)
+        for name, content in files.items():
+            (tmp_path / "odd" / label / name).write_bytes(content)
+    output = audit(tmp_path / "odd")
+    assert set(found(output)["unreadable"]) == {f"broken/{name}" for name in BROKEN}
+    images = pd.read_csv(output / "images.csv")
+    assert len(images) == len(SOUND) + len(BROKEN)
+    assert "Warning" not in capsys.readouterr().err
+    assert "Nearly empty" in (output / "audit.html").read_text(encoding="utf-8")
 
 
 def test_the_page_has_pictures_and_no_foreign_markup(audit: Audit, faulty: Path) -> None:

@@ -13,6 +13,7 @@ import keras
 import pytest
 from PIL import Image
 
+from tests.hostile.pictures import BROKEN, PICTURES, SOUND
 from tl_keras.commands.predict import find_photos, main
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving import exported_classifier
@@ -147,6 +148,34 @@ def test_other_files_of_a_folder_and_another_decision_are_said(
     told = capsys.readouterr().err
     assert "left out, not pictures by their names: notes.txt" in told
     assert "has another decision than decision.json of its experiment" in told
+
+
+def test_hostile_files_are_classified_or_listed_with_a_reason(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, content in PICTURES.items():
+        (tmp_path / name).write_bytes(content)
+    assert main([str(exported), str(tmp_path), "--format", "csv"]) == 0
+    found = {Path(line["file"]).name: line for line in lines(capsys.readouterr().out)}
+    assert set(found) == set(PICTURES)
+    refused = {name for name, line in found.items() if line["problem"]}
+    # what is only too large is for the export to refuse
+    large = {"196_megapixels_of_zeros.png", "claims_much.gif"}
+    assert set(BROKEN) - large <= refused <= set(BROKEN)
+    assert all(found[name]["label"] in LABELS for name in SOUND)
+
+
+def test_large_files_are_answered_in_smaller_batches(
+    exported: Path,
+    photos: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    main([str(exported), str(photos), "--format", "csv"])
+    together = capsys.readouterr().out
+    monkeypatch.setattr(exported_classifier, "_BATCH_BYTES", 1)
+    main([str(exported), str(photos), "--format", "csv"])
+    assert lines(capsys.readouterr().out) == lines(together)
 
 
 def test_named_files_need_no_known_ending(tmp_path: Path) -> None:
