@@ -19,6 +19,7 @@ from PIL import Image, ImageEnhance
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.duplicates import connected, find_pairs
 from tl_keras.data.fingerprints import Fingerprint, fingerprint
+from tl_keras.data.picture_bytes import readable_bytes
 from tl_keras.data.sources import load_images
 
 SETS = ("neu_cls", "cats_vs_dogs", "bccd_cells", "mnist_digits", "orl_faces")
@@ -36,7 +37,7 @@ def main() -> None:
 
 
 def _measure(name: str, paths: list[str], copies: int) -> list[dict[str, object]]:
-    own = [fingerprint(Path(path).read_bytes()) for path in paths]
+    own = [fingerprint(readable_bytes(path)) for path in paths]
     chosen = np.sort(np.random.default_rng(0).permutation(len(paths))[:copies])
     sizes = pd.Series(_groups(own)).value_counts()
     facts = {"set": name, "images": len(paths), "copies": len(chosen)}

@@ -17,6 +17,7 @@ from tl_keras.data.image_formats import (
     format_by_content,
     format_by_name,
     formats_in_words,
+    served_in_words,
     why_undecodable,
 )
 from tl_keras.data.sources import load_images
@@ -46,6 +47,23 @@ def test_other_names_have_no_format(name: str) -> None:
 )
 def test_what_cannot_be_decoded_is_described(content: bytes, reason: str) -> None:
     assert reason in why_undecodable(content)
+
+
+def test_a_new_row_that_is_not_served_is_read_by_pillow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FORMATS, "TGA", ImageFormat((".tga",), rb"\0\0\x02\0{5}", served=False))
+    for gray, name in enumerate(("a/1.tga", "b/2.png", "b/3.TGA")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (4, 2), (9 * gray,) * 3).save(tmp_path / name)
+    table = load_images(DataConfig(folder=str(tmp_path)))
+    checked = examine(table, image_size=32)
+    assert list(checked.images["format"]) == ["TGA", "PNG", "TGA"]
+    assert checked.left_out == 0
+    pixels = table.decode(np.arange(3), 32, "stretch")[np.arange(3)]
+    assert [int(picture.max()) for picture in pixels] == [0, 9, 18]
+    assert "TGA" in formats_in_words()
+    assert "TGA" not in served_in_words()
 
 
 def test_a_new_row_is_listed_recognised_decoded_and_named(

@@ -11,7 +11,6 @@ from PIL import Image, TiffImagePlugin
 from tl_keras.data.fingerprints import Fingerprint, fingerprint
 from tl_keras.data.image_formats import format_by_content, is_served, why_undecodable
 from tl_keras.data.picture_bytes import (
-    TURNED,
     UnreadableError,
     in_words,
     opened,
@@ -25,7 +24,7 @@ from tl_keras.data.picture_bytes import (
 _PLAIN, _CONVERTED, _DEEP = 8, 16, 32
 _MOST_BYTES = 2**31
 _BIT_DEPTH_OF_PNG = 24
-_BITS_PER_SAMPLE_OF_TIFF = 258
+_SIZE_OF_TIFF, _BITS_PER_SAMPLE_OF_TIFF = (256, 257), 258
 
 Answer = TypeVar("Answer")
 
@@ -127,23 +126,27 @@ def _stored(path: str) -> FileFacts:
 
 def _header(path: str, facts: FileFacts, first: bytes) -> FileFacts:
     with opened(path) as image:
-        orientation = orientation_of(image)
-        width, height = image.size
-        if image.format == "TIFF" and orientation in TURNED:
-            # Pillow tells the size of the upright picture.
-            width, height = height, width
+        width, height = _size_as_stored(image)
         return replace(
             facts,
             mode=image.mode,
             width=width,
             height=height,
-            exif_orientation=orientation,
+            exif_orientation=orientation_of(image),
             bit_depth=_bit_depth(image, first),
             has_alpha=_told(lambda: bool(image.has_transparency_data), None),
             several_pictures=_told(lambda: bool(getattr(image, "is_animated", False)), None),
             cmyk_unmarked=(image.format, image.mode, "adobe" in image.info)
             == ("JPEG", "CMYK", False),
         )
+
+
+def _size_as_stored(image: Image.Image) -> tuple[int, int]:
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        # Some versions of Pillow tell the size of the upright picture.
+        width, height = (int(image.tag_v2[tag]) for tag in _SIZE_OF_TIFF)
+        return width, height
+    return image.size
 
 
 def _bit_depth(image: Image.Image, first: bytes) -> int:

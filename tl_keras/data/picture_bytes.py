@@ -40,8 +40,6 @@ _AS_STORED = {
     8: Image.Transpose.ROTATE_270,
 }
 
-# Orientations with which width and height change places.
-TURNED = (5, 6, 7, 8)
 
 PictureFile = str | os.PathLike[str] | bytes
 
