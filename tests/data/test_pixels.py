@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.hostile.pictures import BROKEN, SOUND
 from tl_keras.data import pixels
 from tl_keras.data.decoding import ResizeMode
 from tl_keras.data.pixels import allocate, load_pictures
@@ -87,6 +88,25 @@ def test_resize_mode_is_applied(tmp_path: Path) -> None:
 def test_text_paths_are_accepted(tmp_path: Path) -> None:
     (path,) = write_pictures(tmp_path, 1)
     assert load([str(path)]).shape == (1, 5, 5, 3)
+
+
+@pytest.mark.parametrize("name", ["plain.tif", "lossless.webp", "downloaded.jpg", "pages.tif"])
+def test_a_format_that_pillow_reads_has_its_pixels(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(SOUND[name])
+    with Image.open(path) as image:
+        image.convert("RGB").save(tmp_path / "same.png")
+    there, same = whole(load([path, tmp_path / "same.png"]))
+    np.testing.assert_array_equal(there, same)
+
+
+def test_why_a_picture_is_broken_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "float.tif"
+    path.write_bytes(BROKEN["float.tif"])
+    with pytest.raises(
+        DataError, match=r"float\.tif cannot be decoded \(32-bit, signed or decimal"
+    ):
+        load([path])
 
 
 def test_broken_picture_is_named(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def _header(path: str, facts: FileFacts, first: bytes) -> FileFacts:
             width=width,
             height=height,
             exif_orientation=orientation_of(image),
-            bit_depth=_bit_depth(image, first),
+            bit_depth=_told(lambda: _bit_depth(image, first), None),
             has_alpha=_told(lambda: bool(image.has_transparency_data), None),
             several_pictures=_told(lambda: bool(getattr(image, "is_animated", False)), None),
             cmyk_unmarked=(image.format, image.mode, "adobe" in image.info)
