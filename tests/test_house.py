@@ -35,6 +35,7 @@ FIRST = (
     "strategy_table",
     "target_table",
     "quiet",
+    "safe_text",
     "config",
 )
 # In the order in which data passes them. Any other module belongs to the top, which may use all.

@@ -32,6 +32,12 @@ from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
 from tl_keras.results.runs_table import FinishedRun
+from tl_keras.safe_text import csv_text, unguarded
+
+_PANDAS_2 = pd.__version__.startswith("2.")
+# Columns of names, whatever they look like; a cell without any text is missing, and no other.
+_NAMES = ("image_id", "label", "suggested_label", "predicted", "true_class", "predicted_class")
+_MISSING: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
 
 
 @dataclass(frozen=True)
@@ -266,8 +272,9 @@ class Store:
         path = self.folder / f"{name}.csv"
         if not path.exists():
             return
-        old = pd.read_csv(path, dtype=str)[list(table)].to_csv(index=False).splitlines()
-        new = table.to_csv(index=False).splitlines()
+        stored = unguarded(pd.read_csv(path, dtype=str, **_MISSING))
+        old = csv_text(stored[list(table)]).splitlines()
+        new = csv_text(table).splitlines()
         gone, come = set(old) - set(new), set(new) - set(old)
         changed = [line for line in (*old, *new) if line in gone | come]
         if changed:
@@ -299,11 +306,11 @@ def _write_outcome(folder: Path, outcome: Outcome) -> None:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     """A table as it was written: the default of pandas 2 may be off by the last bit."""
-    # numbers of blocks stand beside "all" and ranges
+    # numbers of blocks stand beside "all" and ranges; a class may be called 007 or NA
     texts: dict[str, Any] = dict.fromkeys(("unfrozen_blocks", "head_blocks"), "string")
-    if pd.__version__.startswith("2."):
-        return pd.read_csv(path, dtype=texts, float_precision="round_trip")
-    return pd.read_csv(path, dtype=texts)
+    texts |= dict.fromkeys(_NAMES, str)
+    exact: dict[str, Any] = {"float_precision": "round_trip"} if _PANDAS_2 else {}
+    return unguarded(pd.read_csv(path, dtype=texts, **_MISSING, **exact))
 
 
 def _stored_config(path: Path) -> dict[str, Any]:

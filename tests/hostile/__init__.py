@@ -1,0 +1,1 @@
+"""Inputs that are odd, damaged or malicious, small and made in code, for the tests of all parts."""
