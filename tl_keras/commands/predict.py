@@ -163,9 +163,13 @@ def _table(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Wri
 
 def _csv(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
     # a carriage return ends a line for readers, and Python before 3.13 does not quote it
-    returns = any("\r" in _name(file) for file in files)
-    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
-    writer = csv.DictWriter(stream, columns, lineterminator="\n", quoting=quoting)
+    quoted = any("\r" in _name(file) for file in files)
+    writer = csv.DictWriter(
+        stream,
+        columns,
+        lineterminator="\n",
+        quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL,
+    )
     writer.writeheader()
     # whoever looks at it in a terminal is no program that reads it
     shown = one_line if stream.isatty() else str

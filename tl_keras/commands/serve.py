@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--max-batch",
-        type=_whole_number(1, 1_000_000),
+        type=_whole_number(1, 10_000),
         default=64,
         metavar="IMAGES",
         help="most images in a request (default: %(default)s)",
@@ -86,8 +86,9 @@ def _serve(options: argparse.Namespace) -> int:
     with _listen(options.host, options.port) as listener:
         say("Loading TensorFlow ...")
         with quiet_tensorflow():
+            from tl_keras.serving.request_bodies import MEGABYTE
             from tl_keras.serving.served_model import load_model
-            from tl_keras.serving.server import MEGABYTE, Limits, serve
+            from tl_keras.serving.server import Limits, serve
 
             model = load_model(folder, name)
         url = _url(options.host, listener.getsockname()[1], name)

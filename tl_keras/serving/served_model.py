@@ -8,7 +8,7 @@ import numpy as np
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tl_keras.serving.exported_classifier import ExportedClassifier
+from tl_keras.serving.exported_classifier import BATCH, Answers, ExportedClassifier
 from tl_keras.serving.versions import Version
 
 
@@ -45,7 +45,10 @@ class ServedModel:
 
     def predict(self, files: Sequence[bytes]) -> dict[str, Any]:
         """The answer to photos, a row for each; one that cannot be decoded has no label."""
-        answers = self.classifier.classify(files)
+        starts = range(0, len(files), BATCH)
+        answers = Answers.of_batches(
+            [self.classifier.classify(files[start : start + BATCH]) for start in starts]
+        )
         columns = {
             "label": answers.labels,
             "probability": map(_decimal, answers.probability),
