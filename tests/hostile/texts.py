@@ -51,3 +51,10 @@ TEXTS = {
     "number": "007",
     "negative_number": "-0.5",
 }
+
+# Those that a disk takes for the name of a file or folder.
+FILE_NAMES = {
+    kind: text
+    for kind, text in TEXTS.items()
+    if not set(text) & {"/", "\0", "\ud83d"} and len(text.encode()) < 250
+}

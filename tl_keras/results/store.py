@@ -15,6 +15,7 @@ A run's folder appears under its name only when it is complete, so a killed expe
 where it was.
 """
 
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
 from tl_keras.results.runs_table import FinishedRun
-from tl_keras.safe_text import csv_text, unguarded
+from tl_keras.safe_text import csv_text, one_line, unguarded
 
 _PANDAS_2 = pd.__version__.startswith("2.")
 # Columns of names, whatever they look like; a cell without any text is missing, and no other.
@@ -272,17 +273,17 @@ class Store:
         path = self.folder / f"{name}.csv"
         if not path.exists():
             return
-        stored = unguarded(pd.read_csv(path, dtype=str, **_MISSING))
-        old = csv_text(stored[list(table)]).splitlines()
-        new = csv_text(table).splitlines()
+        names = [str(column) for column in table]
+        old, new = _rows(path, names), _rows(io.StringIO(csv_text(table)), names)
         gone, come = set(old) - set(new), set(new) - set(old)
         changed = [line for line in (*old, *new) if line in gone | come]
         if changed:
             count = f"{len(changed)} line{'s' * (len(changed) > 1)}"
             which = "was there before" if changed[0] in gone else "is new"
+            such = one_line(changed[0])
             raise ResultsError(
                 f"The images are not those of the results in {self.folder}: {name}.csv differs in "
-                f"{count}, such as {changed[0]}, which {which}. Restore the images, or run them "
+                f"{count}, such as {such}, which {which}. Restore the images, or run them "
                 "under another name, or with run --fresh, which moves this folder aside."
             )
 
@@ -311,6 +312,12 @@ def _read_csv(path: Path) -> pd.DataFrame:
     texts |= dict.fromkeys(_NAMES, str)
     exact: dict[str, Any] = {"float_precision": "round_trip"} if _PANDAS_2 else {}
     return unguarded(pd.read_csv(path, dtype=texts, **_MISSING, **exact))
+
+
+def _rows(table: Path | io.StringIO, names: list[str]) -> list[str]:
+    """The rows of a CSV file in some columns, each as text."""
+    read = unguarded(pd.read_csv(table, dtype=str, **_MISSING))[names].fillna("")
+    return [",".join(row) for row in read.itertuples(index=False, name=None)]
 
 
 def _stored_config(path: Path) -> dict[str, Any]:
