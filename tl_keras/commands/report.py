@@ -1,6 +1,7 @@
 """`tl-keras report RESULTS...`: the report of an experiment, or several compared."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,5 +41,10 @@ def _report(options: argparse.Namespace) -> int:
         return 0
     names = "-".join(folder.resolve().name for folder in options.results)
     default = options.results[0].resolve().parent / f"comparison-{names}.html"
-    say(write_comparison(options.results, options.output or default))
+    page = write_comparison(
+        options.results,
+        options.output or default,
+        lambda caution: say(f"note {caution}", sys.stderr),
+    )
+    say(page)
     return 0

@@ -19,6 +19,7 @@ from tl_keras.data.image_formats import formats_in_words
 from tl_keras.evaluation.intervals import Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
 from tl_keras.safe_text import one_line
+from tl_keras.serving.targets import caution
 from tl_keras.serving.verify import Verification
 
 JSON_NAME, MARKDOWN_NAME = "model_card.json", "MODEL_CARD.md"
@@ -129,7 +130,7 @@ def model_card(
         **facts,
         "classes": list(evidence.classes),
         "metrics": evidence.metrics(),
-        "known_limits": list(_limits(facts, evidence)),
+        "known_limits": [*_limits(facts, evidence), *filter(None, map(caution, targets))],
         "verification": {
             **checked,
             "how": "every test image, from its bytes, in a new process with plain TensorFlow, "
