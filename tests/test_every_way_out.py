@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -199,3 +202,21 @@ def test_predict_shows_a_table_of_commas_to_people_as_text(
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert predict.main([str(results / "export"), str(photos), "--format", "csv"]) == 0
     check_terminal(capsys.readouterr().out)
+
+
+def test_a_terminal_without_the_letters_of_a_name_shows_their_codes(tmp_path: Path) -> None:
+    name = str(tmp_path / "傷あり\x1b[31m")
+    code = "import sys; from tl_keras.commands import run; sys.exit(run.main(sys.argv[1:]))"
+    plan = (
+        "import sys; from tl_keras.commands.command_line import carry_out, say; "
+        "carry_out(lambda: say(sys.argv[1]) or 0)"
+    )
+    for script, stream in ((code, "stderr"), (plan, "stdout")):
+        answer = subprocess.run(
+            [sys.executable, "-c", script, name],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+            check=False,
+        )
+        assert rb"\u50b7\u3042\u308a\x1b[31m" in getattr(answer, stream)
+        assert b"Traceback" not in answer.stderr

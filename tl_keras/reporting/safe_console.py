@@ -19,9 +19,9 @@ class SafeConsole(Console):
         super().__init__(**options, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(visible(text), **options)
+        return super().render_str(visible(text, keep="\n"), **options)
 
 
 def marked(mark: str, style: str, text: str) -> Text:
     """A line that begins with a coloured word."""
-    return Text.assemble((mark, style), f" {visible(text)}")
+    return Text.assemble((mark, style), " ", visible(text, keep="\n"))
