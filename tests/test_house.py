@@ -36,6 +36,7 @@ FIRST = (
     "target_table",
     "quiet",
     "safe_text",
+    "csv_tables",
     "config",
 )
 # In the order in which data passes them. Any other module belongs to the top, which may use all.

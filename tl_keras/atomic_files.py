@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tl_keras.safe_text import csv_text
+from tl_keras.csv_tables import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,14 +5,10 @@ page would turn it around, a spreadsheet would compute it, and a reader would no
 width: here is what stands in its place there.
 """
 
-import csv
 import json
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import pandas as pd
+from typing import Any
 
 # Letters and marks that Python holds for printable, though nobody sees them.
 _UNSEEN = re.compile(
@@ -64,34 +60,6 @@ def unguard(cell: Any) -> Any:
     """A cell of a CSV file as it was before `guard`."""
     guarded = isinstance(cell, str) and cell.startswith("'") and _FORMULA.match(cell)
     return cell[1:] if guarded else cell
-
-
-def guarded(table: "pd.DataFrame") -> "pd.DataFrame":
-    """A table with `guard` in every cell and column name; the table itself stays as it is."""
-    return _each_text(table, guard)
-
-
-def csv_text(table: "pd.DataFrame") -> str:
-    """A table, guarded, as the text of a CSV file."""
-    safe = guarded(table)
-    text = str(safe.to_csv(index=False))
-    # a carriage return ends a line for readers, and Python before 3.13 does not quote it
-    return text if "\r" not in text else str(safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
-
-
-def unguarded(table: "pd.DataFrame") -> "pd.DataFrame":
-    """A table as it was before `guarded`."""
-    return _each_text(table, unguard)
-
-
-def _each_text(table: "pd.DataFrame", change: Any) -> "pd.DataFrame":
-    changed = table.rename(columns=change)
-    for place, name in enumerate(table.columns):
-        texts = table.iloc[:, place]
-        # most columns have nothing to change, and keep their type
-        if any(change(cell) is not cell for cell in texts):
-            changed[change(name)] = texts.map(change)
-    return changed
 
 
 def _is_seen(each: str) -> bool:

@@ -15,7 +15,6 @@ A run's folder appears under its name only when it is complete, so a killed expe
 where it was.
 """
 
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,14 +30,10 @@ from pydantic import ValidationError
 from tl_keras.atomic_files import UNFINISHED, check_writable, replacing, write_csv, write_json
 from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.csv_tables import lines_of, lines_of_table, read_table
 from tl_keras.errors import ResultsError
 from tl_keras.results.runs_table import FinishedRun
-from tl_keras.safe_text import csv_text, one_line, unguarded
-
-_PANDAS_2 = pd.__version__.startswith("2.")
-# Columns of names, whatever they look like; a cell without any text is missing, and no other.
-_NAMES = ("image_id", "label", "suggested_label", "predicted", "true_class", "predicted_class")
-_MISSING: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+from tl_keras.safe_text import one_line
 
 
 @dataclass(frozen=True)
@@ -273,8 +268,7 @@ class Store:
         path = self.folder / f"{name}.csv"
         if not path.exists():
             return
-        names = [str(column) for column in table]
-        old, new = _rows(path, names), _rows(io.StringIO(csv_text(table)), names)
+        old, new = lines_of(path, list(map(str, table))), lines_of_table(table)
         gone, come = set(old) - set(new), set(new) - set(old)
         changed = [line for line in (*old, *new) if line in gone | come]
         if changed:
@@ -306,18 +300,8 @@ def _write_outcome(folder: Path, outcome: Outcome) -> None:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """A table as it was written: the default of pandas 2 may be off by the last bit."""
-    # numbers of blocks stand beside "all" and ranges; a class may be called 007 or NA
-    texts: dict[str, Any] = dict.fromkeys(("unfrozen_blocks", "head_blocks"), "string")
-    texts |= dict.fromkeys(_NAMES, str)
-    exact: dict[str, Any] = {"float_precision": "round_trip"} if _PANDAS_2 else {}
-    return unguarded(pd.read_csv(path, dtype=texts, **_MISSING, **exact))
-
-
-def _rows(table: Path | io.StringIO, names: list[str]) -> list[str]:
-    """The rows of a CSV file in some columns, each as text."""
-    read = unguarded(pd.read_csv(table, dtype=str, **_MISSING))[names].fillna("")
-    return [",".join(row) for row in read.itertuples(index=False, name=None)]
+    """A table as it was written; numbers of blocks stand beside "all" and ranges."""
+    return read_table(path, dict.fromkeys(("unfrozen_blocks", "head_blocks"), "string"))
 
 
 def _stored_config(path: Path) -> dict[str, Any]:
