@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -152,6 +153,25 @@ def test_what_is_being_answered_makes_no_room(monkeypatch: pytest.MonkeyPatch) -
         assert all(answer.startswith(b"HTTP/1.1 200") for answer in await asyncio.gather(*asked))
 
     in_server(test, slow)
+
+
+def test_a_client_that_does_not_read_its_answer_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "READING_SECONDS", 0.1)
+
+    async def long(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse(b"a" * 50_000_000)(scope, receive, send)
+
+    async def test(server: Server) -> None:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(GOOD)
+            while not server.open:
+                await asyncio.sleep(0.01)
+            while server.open:
+                await asyncio.sleep(0.01)
+        monkeypatch.setattr(connections, "READING_SECONDS", PATIENCE)
+        assert len(await server.ask()) > 50_000_000
+
+    in_server(test, long)
 
 
 def test_a_client_that_stops_sending_is_answered() -> None:

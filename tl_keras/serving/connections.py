@@ -9,10 +9,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 CONNECTIONS = 100
 # From the connection, or the last answer, to the end of the next request's head.
 HEAD_SECONDS = 10.0
+# To read an answer, where it is longer than what is kept for a client on the way.
+READING_SECONDS = 20.0
 
 
 class Connection(H11Protocol):
-    """A connection of uvicorn with a time limit for heads, which makes room for newer ones.
+    """A connection of uvicorn with time limits, which makes room for newer ones.
 
     Uvicorn has a limit for what is idle after an answer, and none before the first request or
     between two bytes of a head; and where all connections are taken it turns the newest away.
@@ -22,6 +24,7 @@ class Connection(H11Protocol):
         super().__init__(*arguments, **options)
         self.waits_since = self.loop.time()
         self._timer: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
 
     @property
     def waits(self) -> bool:
@@ -38,7 +41,8 @@ class Connection(H11Protocol):
         self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        _stop(self._timer)
+        _stop(self._reading)
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
@@ -52,14 +56,18 @@ class Connection(H11Protocol):
         self.cycle.keep_alive = False
         return True
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reading = self.loop.call_later(READING_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        _stop(self._reading)
+        super().resume_writing()
+
     def _expect_request(self) -> None:
-        self._stop_timer()
+        _stop(self._timer)
         self.waits_since = self.loop.time()
         self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _give_up(self) -> None:
         if self._between_requests:
@@ -79,3 +87,8 @@ class Connection(H11Protocol):
             # the loop tells it only later, after other clients have come
             self.connections.discard(oldest)
             oldest.transport.abort()
+
+
+def _stop(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
