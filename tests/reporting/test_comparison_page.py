@@ -11,6 +11,7 @@ from tl_keras.errors import ResultsError
 from tl_keras.evaluation.intervals import BOOTSTRAP_SEEDS_AND_IMAGES, IN_GROUPS
 from tl_keras.reporting.comparison_page import Compared, comparison, difference, write_comparison
 from tl_keras.results.finished_experiment import FinishedExperiment
+from tl_keras.results.store import Store
 
 FROZEN = {"strategies": ("feature_extraction",)}
 
@@ -94,9 +95,8 @@ def test_other_photos_and_other_classes_are_said(finish: Finish, tmp_path: Path)
 
 def test_other_classes_are_said(finish: Finish) -> None:
     one, other = finish("one"), finish("other", **FROZEN)
-    for name in ("confusion", "per_class"):
-        path = other / f"{name}.csv"
-        path.write_text(path.read_text().replace("crack", "scratch"))
+    store = Store(other)
+    store.write("confusion", store.read("confusion").replace("crack", "scratch"))
     (caution,) = comparison(choices(one, other))["cautions"]
     assert "crack, dent apart" in caution
     assert "scratch" in caution
@@ -104,9 +104,8 @@ def test_other_classes_are_said(finish: Finish) -> None:
 
 def test_photos_with_other_labels_are_not_the_same(finish: Finish) -> None:
     one, other = finish("one"), finish("other", **FROZEN)
-    splits = pd.read_csv(other / "splits.csv")
-    splits["class_index"] = 1 - splits["class_index"]
-    splits.to_csv(other / "splits.csv", index=False)
+    splits = Store(other).read("splits")
+    Store(other).write("splits", splits.assign(class_index=1 - splits["class_index"]))
     both = choices(one, other)
     assert not both[0].tested_like(both[1])
     (caution,) = comparison(both)["cautions"]

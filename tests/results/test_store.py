@@ -408,6 +408,7 @@ def test_names_are_read_as_they_were_written(store: Store) -> None:
     names = [name for name in TEXTS.values() if not set(name) & {"\0", "\ud83d"}]
     names += ["NA", "None", "null", "1e5", "-1", "True"]
     table = pd.DataFrame({"image_id": names, "label": names, "predicted": names[::-1]})
+    table = table.assign(probability=0.5, right=True, photo=range(len(names)))
     store.write("errors", table)
     read = store.read("errors")
     assert {name: list(read[name]) for name in read} == {name: list(table[name]) for name in table}
@@ -416,7 +417,7 @@ def test_names_are_read_as_they_were_written(store: Store) -> None:
 @pytest.mark.parametrize("name", ["=1+1", "-a", "'=a", "NA", "007", "a\rb", "@", "\ta"])
 def test_images_of_any_name_are_those_of_before(store: Store, name: str) -> None:
     images = pd.DataFrame({"image_id": [name, "b"], "sha256": ["1" * 64, "2" * 64]})
-    splits = pd.DataFrame({"image_id": [name, "b"], "part": ["test", "train"], "label": name})
+    splits = pd.DataFrame({"image_id": [name, "b"], "part": ["test", "train"], "seed": 0})
     store.keep_inputs(images, splits)
     store.keep_inputs(images, splits)
     with pytest.raises(ResultsError, match=r"differs in 2 lines"):
