@@ -31,6 +31,9 @@ COLUMNS = ("file", "label", "probability", "problem")
 # Of an export that says how to decide.
 COLUMNS_WITH_DECISION = ("file", "label", "probability", "confidence", "decision", "problem")
 
+# Characters of the first column of the table, where the names are longer.
+_WIDEST = 100
+
 # Writes the lines of some files.
 Write = Callable[[Sequence[dict[str, str | float]]], None]
 
@@ -142,7 +145,8 @@ def _problem(file: Path) -> str:
 
 
 def _table(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
-    width = max(len(one_line(_name(file))) for file in files)
+    # one long name would move the answers of all others out of sight
+    width = min(_WIDEST, max(len(one_line(_name(file))) for file in files))
     numbers = [name for name in ("probability", "confidence") if name in columns]
     decided = "decision" in columns
     head = "  ".join(f"{name:>11}" for name in numbers)
