@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -25,6 +26,8 @@ from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome, Store
 from tl_keras.results.test_results import TestResults
 
+# What tests share lies beside them; last, so that an installed package comes before its source.
+sys.path.append(str(Path(__file__).parents[1]))
 # Without a GPU every machine computes the same.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["KERAS_BACKEND"] = "tensorflow"

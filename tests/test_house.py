@@ -35,6 +35,8 @@ FIRST = (
     "strategy_table",
     "target_table",
     "quiet",
+    "safe_text",
+    "csv_tables",
     "config",
 )
 # In the order in which data passes them. Any other module belongs to the top, which may use all.

@@ -23,7 +23,7 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
 }
 # Declared because another dependency needs it and does not say so, or says too little.
-FOR_OTHERS = {"importlib-resources", "tensorflow-metadata"}
+FOR_OTHERS = {"h11", "importlib-resources", "tensorflow-metadata"}
 
 
 def lines_of(file: str, section: str, key: str) -> list[str]:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tl_keras.csv_tables import csv_text
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -47,13 +49,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
-    """Write a table of raw numbers, without its index.
+    """Write a table of raw numbers, without its index; text that is a formula is guarded.
 
     Raises:
         OSError: it cannot be written; what was there stays.
     """
-    with replacing(path) as unfinished:
-        table.to_csv(unfinished, index=False)
+    write_text(path, csv_text(table))
 
 
 @contextmanager

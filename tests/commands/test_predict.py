@@ -97,6 +97,16 @@ def test_table_is_for_people(
     assert broken.endswith("(no JPEG, PNG, BMP, GIF, TIFF or WEBP content)")
 
 
+def test_a_long_name_does_not_move_the_others(
+    exported: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(photos / "b.png", photos / f"{'long' * 60}.png")
+    main([str(exported), *map(str, sorted(photos.glob("*.png")))])
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 4
+    assert sorted(map(len, shown))[-2] < 250 < max(map(len, shown))
+
+
 def test_an_export_that_says_how_to_decide_adds_confidence_and_decision(
     exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

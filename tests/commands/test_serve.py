@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,33 @@ def test_garbage_is_refused_and_the_server_lives(
     assert server.predict(asked("red"))[0] == 200
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\nx",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nx",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffff\r\nx",
+        b"GET /" + b"a" * 100_000,
+    ],
+)
+def test_a_lie_about_the_length_is_no_fault_of_the_server(server: Server, head: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(head)
+        assert server.predict(asked("red"))[0] == 200
+
+
+def test_a_hundred_and_twenty_half_sent_requests_lock_nobody_out(server: Server) -> None:
+    head = f"POST {server.path}:predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n"
+    address = ("127.0.0.1", server.port)
+    with ExitStack() as stack:
+        for number in range(120):
+            connection = stack.enter_context(socket.create_connection(address, timeout=60))
+            # half of them in the head, half in the body
+            connection.sendall(head.encode() + b"\r\n{" * (number % 2))
+        for _ in range(3):
+            assert server.predict(asked("red"))[0] == 200
+
+
 def test_a_client_that_hangs_up_does_no_harm(server: Server) -> None:
     head = f"POST {server.path}:predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
     for _ in range(3):
@@ -169,7 +196,12 @@ def test_without_its_libraries_the_extra_is_named(
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--port", "65536"), ("--max-batch", "0"), ("--max-request-megabytes", "0.5")],
+    [
+        ("--port", "65536"),
+        ("--max-batch", "0"),
+        ("--max-batch", "10001"),
+        ("--max-request-megabytes", "0.5"),
+    ],
 )
 def test_a_mistake_is_explained(
     option: str, value: str, capsys: pytest.CaptureFixture[str]

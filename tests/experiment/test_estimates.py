@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score
 
 from tl_keras.errors import DataError
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
+from tl_keras.results.store import Store
 
 # KerasTuner asks for the current thread by its old name.
 pytestmark = [
@@ -188,6 +190,35 @@ def test_two_classes_are_ranked(configure: Configure, photos: Path, tmp_path: Pa
     # the same answer for every image tells nothing
     assert auroc["majority_class"] == 0.5
     assert auroc["linear_probe"] > 0.5
+
+
+def test_the_class_to_be_found_is_the_one_that_is_asked_for(
+    configure: Configure, photos: Path, tmp_path: Path
+) -> None:
+    for label in ("amber", "blue"):
+        (tmp_path / "two").mkdir(exist_ok=True)
+        (tmp_path / "two" / label).symlink_to(photos / label)
+    data = {"folder": tmp_path / "two", "train_per_class": 4, "validation_per_class": 2}
+    found = {}
+    # the runs stay, and what is said of them follows
+    for positive in (None, ["amber"], ["blue"]):
+        decision = {"positive": positive}
+        config = configure(tmp_path, data=data, strategies=["linear_probe"], decision=decision)
+        result = run_experiment(config)
+        found[str(positive)] = result.runs.set_index("run_id")
+        store = Store(result.folder)
+        splits = store.read("splits")
+        for run in result.runs.to_dict("records"):
+            own = splits["seed"].isna() | (splits["seed"] == run["seed"])
+            tested = splits[own & (splits["part"] == "test")]
+            asked = 0 if positive == ["amber"] else 1
+            scores = store.test_probabilities(run["run_id"])[:, asked]
+            expected = average_precision_score(tested["class_index"] == asked, scores)
+            assert run["test_average_precision"] == pytest.approx(expected)
+    columns = ["test_auroc", "test_average_precision", "peak_memory_megabytes"]
+    others = [name for name in found["None"] if name not in columns]
+    pd.testing.assert_frame_equal(found["None"], found["['blue']"])
+    pd.testing.assert_frame_equal(found["None"][others], found["['amber']"][others])
 
 
 def test_more_classes_are_not_ranked(result: ExperimentResult) -> None:

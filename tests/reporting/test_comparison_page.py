@@ -11,6 +11,7 @@ from tl_keras.errors import ResultsError
 from tl_keras.evaluation.intervals import BOOTSTRAP_SEEDS_AND_IMAGES, IN_GROUPS
 from tl_keras.reporting.comparison_page import Compared, comparison, difference, write_comparison
 from tl_keras.results.finished_experiment import FinishedExperiment
+from tl_keras.results.store import Store
 
 FROZEN = {"strategies": ("feature_extraction",)}
 
@@ -71,3 +72,51 @@ def test_every_strategy_of_every_experiment_is_in_the_table(finish: Finish) -> N
 def test_a_page_that_cannot_be_written_is_refused(finish: Finish, tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="must be a file that can be written"):
         write_comparison([finish("a"), finish("b")], tmp_path / "missing" / "page.html")
+
+
+def test_an_experiment_is_not_compared_with_itself(finish: Finish, tmp_path: Path) -> None:
+    folder, other, page = finish("a"), finish("b"), tmp_path / "page.html"
+    (tmp_path / "link").symlink_to(folder)
+    for same in (folder, folder / ".." / folder.name, tmp_path / "link"):
+        with pytest.raises(ResultsError, match="must be different ones"):
+            write_comparison([other, folder, same], page)
+    assert not page.exists()
+
+
+def test_other_photos_and_other_classes_are_said(finish: Finish, tmp_path: Path) -> None:
+    said: list[str] = []
+    page = write_comparison(
+        [finish("one"), finish("other", photos="new")], tmp_path / "page.html", said.append
+    )
+    (caution,) = said
+    assert " 0 are among those of " in caution
+    assert f'<p class="notice">{caution}</p>' in page.read_text(encoding="utf-8")
+
+
+def test_other_classes_are_said(finish: Finish) -> None:
+    one, other = finish("one"), finish("other", **FROZEN)
+    store = Store(other)
+    store.write("confusion", store.read("confusion").replace("crack", "scratch"))
+    (caution,) = comparison(choices(one, other))["cautions"]
+    assert "crack, dent apart" in caution
+    assert "scratch" in caution
+
+
+def test_photos_with_other_labels_are_not_the_same(finish: Finish) -> None:
+    one, other = finish("one"), finish("other", **FROZEN)
+    splits = Store(other).read("splits")
+    Store(other).write("splits", splits.assign(class_index=1 - splits["class_index"]))
+    both = choices(one, other)
+    assert not both[0].tested_like(both[1])
+    (caution,) = comparison(both)["cautions"]
+    assert " 0 are among those of " in caution
+
+
+def test_two_strategies_on_the_same_photos_need_no_caution(finish: Finish) -> None:
+    both = choices(finish("best"), finish("frozen", head={"dropout": 0.4}, **FROZEN))
+    assert comparison(both)["cautions"] == []
+
+
+def test_the_same_experiment_made_twice_is_said(finish: Finish) -> None:
+    (caution,) = comparison(choices(finish("a"), finish("b")))["cautions"]
+    assert "made twice" in caution

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
+from tl_keras.reporting.safe_console import SafeConsole
 from tl_keras.reporting.terminal import TerminalMonitor, show_decision, show_probes, show_summary
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.run_plan import Run
@@ -24,11 +24,11 @@ ROW = {
 RUN = Run("fine_tuning", 1, 10, 2)
 
 
-def console(terminal: bool = False) -> Console:
-    return Console(file=io.StringIO(), width=80, force_terminal=terminal, color_system=None)
+def console(terminal: bool = False) -> SafeConsole:
+    return SafeConsole(file=io.StringIO(), width=80, force_terminal=terminal, color_system=None)
 
 
-def shown(console: Console) -> str:
+def shown(console: SafeConsole) -> str:
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.hostile.texts import TEXTS
 from tl_keras.atomic_files import UNFINISHED
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ResultsError
@@ -278,8 +279,9 @@ def test_the_check_leaves_nothing(tmp_path: Path) -> None:
 def half_of(content: str) -> Callable[..., None]:
     """A writer that is stopped on its way."""
 
-    def write(table: object, path: Path, **options: Any) -> None:
-        path.write_text(content)
+    def write(table: object, path: Path | None = None, **options: Any) -> None:
+        if path is not None:
+            path.write_text(content)
         raise OSError("No space left on device")
 
     return write
@@ -400,3 +402,23 @@ def test_what_will_be_moved_aside_needs_a_place_that_can_be_written(tmp_path: Pa
     (tmp_path / "results").touch()
     with pytest.raises(ResultsError, match="must be a folder that can be written"):
         Store.check(config(tmp_path / "results"), fresh=True)
+
+
+def test_names_are_read_as_they_were_written(store: Store) -> None:
+    names = [name for name in TEXTS.values() if not set(name) & {"\0", "\ud83d"}]
+    names += ["NA", "None", "null", "1e5", "-1", "True"]
+    table = pd.DataFrame({"image_id": names, "label": names, "predicted": names[::-1]})
+    table = table.assign(probability=0.5, right=True, photo=range(len(names)))
+    store.write("errors", table)
+    read = store.read("errors")
+    assert {name: list(read[name]) for name in read} == {name: list(table[name]) for name in table}
+
+
+@pytest.mark.parametrize("name", ["=1+1", "-a", "'=a", "NA", "007", "a\rb", "@", "\ta"])
+def test_images_of_any_name_are_those_of_before(store: Store, name: str) -> None:
+    images = pd.DataFrame({"image_id": [name, "b"], "sha256": ["1" * 64, "2" * 64]})
+    splits = pd.DataFrame({"image_id": [name, "b"], "part": ["test", "train"], "seed": 0})
+    store.keep_inputs(images, splits)
+    store.keep_inputs(images, splits)
+    with pytest.raises(ResultsError, match=r"differs in 2 lines"):
+        store.keep_inputs(images.assign(sha256=["1" * 64, "3" * 64]), splits)

@@ -99,6 +99,15 @@ def test_integers_are_reported_as_they_are(tmp_path: Path, monkeypatch: pytest.M
     assert row["largest_probability_difference"] == pytest.approx(10 / 19 - 0.25)
 
 
+@pytest.mark.parametrize(("groups", "count"), [(None, 5), ([0, 0, 1, 1, 1], 2)])
+def test_the_groups_behind_an_interval_are_counted(
+    saved_model: Path, groups: list[int] | None, count: int
+) -> None:
+    numbers = None if groups is None else np.array(groups)
+    row = measure_saved_model(saved_model, PIXELS, LABELS, EXPECTED, numbers)
+    assert exports_table([row])["test_groups"].tolist() == [count]
+
+
 def test_rows_must_fit(saved_model: Path) -> None:
     with pytest.raises(ValueError, match=r"\(5, 2\); got labels \(4,\)"):
         measure_saved_model(saved_model, PIXELS, LABELS[:4], EXPECTED)

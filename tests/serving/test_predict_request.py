@@ -1,6 +1,7 @@
 """A request becomes the files in it, or a refusal that says why."""
 
 import base64
+import contextlib
 import json
 import tracemalloc
 from typing import Any
@@ -81,3 +82,23 @@ def test_many_values_are_refused_before_they_are_made(values: str) -> None:
 def test_deep_nesting_is_refused_where_the_batch_allows_as_many_values() -> None:
     with pytest.raises(RequestError, match="must be JSON"):
         read_photos(b"[" * 200_000, 10**6)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *('[{"b64": "%s"}]' % ("AB " * 10**6), '[{"b64": "%s"}]' % ("QUJD" * 10**6)),
+        *('[{"b64": "%s"}]' % ("A\\n" * 10**6), '[{"b64": "%s"}]' % ("\\u0041" * 10**6)),
+        *('["%s"]' % ("a" * 10**6), "[0.%s]" % ("1" * 10**6), "[%s]" % ("1" * 10**6)),
+        *('["%s"' % ("\\" * 10**6), "[%s]" % (" " * 10**6), '["a%s"]' % ("ä" * 10**6)),
+    ],
+)
+def test_memory_is_a_few_times_that_of_the_request(values: str) -> None:
+    request = f'{{"instances": {values}}}'.encode()
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(RequestError):
+            read_photos(request, 64)
+        assert tracemalloc.get_traced_memory()[1] < 5 * len(request)
+    finally:
+        tracemalloc.stop()

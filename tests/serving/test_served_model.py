@@ -1,6 +1,8 @@
 """A loaded model answers files row by row, and describes itself as TensorFlow Serving does."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import tensorflow as tf
 
 from tests.hostile.pictures import SOUND
 from tl_keras.errors import ExportError
+from tl_keras.serving.exported_classifier import BATCH, Answers
 from tl_keras.serving.served_model import ServedModel, load_model
 from tl_keras.serving.versions import Version, find_version
 
@@ -40,6 +43,21 @@ def test_a_format_that_is_not_served_is_answered_with_those_that_are(model: Serv
     assert not tiff["decoded"]
     assert tiff["problem"].startswith("TIFF content, where an exported model takes JPEG, PNG, BMP")
     assert empty["problem"] == "empty file"
+
+
+def test_many_files_are_answered_a_few_at_a_time() -> None:
+    batches: list[int] = []
+
+    class Classifier:
+        def classify(self, files: Sequence[bytes]) -> Answers:
+            batches.append(len(files))
+            ones = np.ones((len(files), 1), np.float32)
+            return Answers([file.decode() for file in files], ones, np.ones(len(files), bool))
+
+    files = [str(number).encode() for number in range(2 * BATCH + 1)]
+    rows = ServedModel("m", 1, cast(Any, Classifier()), {}).predict(files)["predictions"]
+    assert [row["label"] for row in rows] == [file.decode() for file in files]
+    assert batches == [BATCH, BATCH, 1]
 
 
 def test_metadata_describes_the_signatures(model: ServedModel) -> None:

@@ -19,6 +19,8 @@ pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
 from starlette.applications import Starlette
 
+from tests.hostile.texts import TEXTS
+from tl_keras.safe_text import one_line
 from tl_keras.serving.exported_classifier import Answers
 from tl_keras.serving.served_model import ServedModel, load_model
 from tl_keras.serving.server import Limits, make_app
@@ -187,6 +189,27 @@ def test_a_fault_of_the_server_is_no_traceback_for_the_client() -> None:
     assert sent[0]["status"] == 500
     assert set(json.loads(sent[1]["body"])) == {"error"}
     assert b"secret" not in sent[1]["body"]
+
+
+@pytest.mark.parametrize("name", TEXTS.values(), ids=TEXTS)
+def test_an_answer_can_be_shown_in_a_terminal(name: str) -> None:
+    class Named(Echo):
+        def classify(self, files: Sequence[bytes]) -> Answers:
+            return Answers([name], np.ones((1, 1), np.float32), np.ones(1, bool))
+
+    answer = ask(app_of(Named()), "POST", f"{PARTS}:predict", request(b"a"))
+    assert answer.json()["predictions"][0]["label"] == name
+    assert one_line(answer.body.decode()) == answer.body.decode()
+
+
+@pytest.mark.parametrize("name", TEXTS.values(), ids=TEXTS)
+def test_a_refusal_can_be_shown_in_a_terminal(app: Starlette, name: str) -> None:
+    bodies = {"instances": [name]}, {"instances": [{name: 1}]}, {"signature_name": name}, {name: 1}
+    answers = [ask(app, "POST", f"{PARTS}:predict", json.dumps(body).encode()) for body in bodies]
+    answers.append(ask(app, "GET", f"/{name}"))
+    for answer in answers:
+        assert one_line(answer.body.decode()) == answer.body.decode()
+        assert "must" in answer.error()
 
 
 def test_an_exported_model_is_served(colour_export: Path) -> None:

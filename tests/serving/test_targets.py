@@ -15,7 +15,7 @@ import pytest
 from tl_keras.config.files import parse_config
 from tl_keras.errors import ConfigError, ExportError
 from tl_keras.serving import targets
-from tl_keras.serving.targets import check_targets, is_exact, load_target, write_target
+from tl_keras.serving.targets import caution, check_targets, is_exact, load_target, write_target
 from tl_keras.target_table import TARGETS, TargetSpec
 
 SIZE = 16
@@ -235,3 +235,20 @@ def test_a_row_is_all_that_a_new_target_takes(
     assert path.name == "classifier.json"
     loaded: object = load_target("listed", path)
     assert loaded == [*LABELS, len(PIXELS)]
+
+
+@pytest.mark.parametrize(
+    ("equal", "said"), [(1.0, False), (0.95, False), (0.94, True), (0.3, True)]
+)
+def test_a_format_that_often_answers_otherwise_is_told(equal: float, said: bool) -> None:
+    row = {
+        "target": "litert_int8",
+        "labels_equal": equal,
+        "test_images": 50,
+        "test_accuracy": 0.625,
+    }
+    text = caution(row)
+    assert (text is not None) is said
+    if text is not None:
+        assert f"litert_int8 gives only {equal:.0%} of the 50 test photos" in text
+        assert "62.5%" in text

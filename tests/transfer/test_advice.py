@@ -132,6 +132,12 @@ def test_a_lean_towards_lower_blocks_does_not_overrule_the_rule() -> None:
     assert not given.overruled
 
 
+@pytest.mark.parametrize("table", [MIDDLE, TOP])
+def test_the_reason_for_a_block_is_what_chose_it(table: pd.DataFrame) -> None:
+    # by accuracy alone the middle block were the best of both tables
+    assert "cross-entropy" in advice(table).reasons[0]
+
+
 def test_few_images_make_a_guess() -> None:
     assert advice(MIDDLE.assign(images=20)).confidence == "a guess"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tl_keras.atomic_files import scratch_folder
-from tl_keras.commands.command_line import add_overrides, carry_out, writing
+from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say, writing
 from tl_keras.config.files import load_config
 from tl_keras.quiet import quiet_tensorflow
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("tl-keras advise", description=DESCRIPTION)
+    parser = Parser("tl-keras advise", description=DESCRIPTION)
     parser.add_argument("experiment", type=Path, help="a JSON file, or a folder of images")
     add_overrides(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the advice there as well")
@@ -31,12 +31,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _advise(options: argparse.Namespace) -> int:
-    from rich.console import Console
+    from tl_keras.reporting.safe_console import SafeConsole
 
     config = load_config(options.experiment, options.set)
     if options.json is not None:
         _check(options.json)
-    console = Console()
+    console = SafeConsole()
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
         from tl_keras.experiment.advise import advise
@@ -48,8 +48,8 @@ def _advise(options: argparse.Namespace) -> int:
         show_blocks(console, advice)
     show_advice(console, advice)
     sets = [w for text in (*options.set, *advice.settings()) for w in ("--set", text)]
-    console.print("To follow it:", highlight=False)
-    print(shlex.join(["tl-keras", "run", str(options.experiment), *sets]))
+    console.print("To follow it:")
+    say(shlex.join(["tl-keras", "run", str(options.experiment), *sets]))
     if options.json is not None:
         with writing(options.json, "--json"):
             options.json.write_text(json.dumps(advice.as_dict(), indent=2) + "\n", "utf-8")

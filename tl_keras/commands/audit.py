@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tl_keras.atomic_files import check_writable
-from tl_keras.commands.command_line import add_overrides, carry_out, writing
+from tl_keras.commands.command_line import Parser, add_overrides, carry_out, writing
 from tl_keras.config.files import load_config, refuse_experiment_folder
 from tl_keras.quiet import quiet_tensorflow
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("tl-keras audit", description=DESCRIPTION)
+    parser = Parser("tl-keras audit", description=DESCRIPTION)
     parser.add_argument("experiment", type=Path, help="a JSON file, or a folder of images")
     add_overrides(parser)
     parser.add_argument(
@@ -39,14 +39,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from rich.console import Console
+    from tl_keras.reporting.safe_console import SafeConsole
 
     config = load_config(options.experiment, options.set)
     folder = options.output or Path(config.results_dir) / f"audit_{config.name}"
     refuse_experiment_folder(folder)
     with writing(folder, "--output"):
         check_writable(folder)
-    console = Console()
+    console = SafeConsole()
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
         from tl_keras.experiment.audit import audit_images
@@ -62,5 +62,5 @@ def _audit(options: argparse.Namespace) -> int:
     page = folder / "audit.html"
     write_page(page, audit_page(report))
     show_audit(console, report)
-    console.print(f"Tables and pictures: {page}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Tables and pictures: {page}", soft_wrap=True)
     return 0

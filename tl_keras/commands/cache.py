@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from tl_keras.commands.command_line import carry_out
+from tl_keras.commands.command_line import Parser, carry_out, say
 from tl_keras.data.cache_entries import CacheEntry, default_folder, entries
 from tl_keras.errors import ConfigError
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("tl-keras cache", description=DESCRIPTION)
+    parser = Parser("tl-keras cache", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="show the entries, the one used last at the end")
     removal = commands.add_parser(
@@ -50,8 +50,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(folder: Path) -> int:
-    from rich.console import Console
     from rich.table import Table
+
+    from tl_keras.reporting.safe_console import SafeConsole
 
     table = Table()
     # whole, or `remove` could not take it
@@ -63,13 +64,11 @@ def _list(folder: Path) -> int:
         when = datetime.fromtimestamp(entry.last_used()).strftime("%Y-%m-%d %H:%M")
         numbers = f"{entry.images():,}", f"{entry.megabytes():,.1f}"
         table.add_row(entry.key, facts.get("made_by", "?"), _what(facts), *numbers, when)
-    console = Console()
+    console = SafeConsole()
     if found:
         console.print(table)
     console.print(
         f"{len(found)} entries, {sum(entry.megabytes() for entry in found):,.1f} MB in {folder}",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )
     return 0
@@ -88,7 +87,7 @@ def _remove(options: argparse.Namespace) -> int:
     megabytes = sum(entry.megabytes() for entry in chosen)
     for entry in chosen:
         entry.remove()
-    print(f"removed {len(chosen)} of {len(found)} entries, {megabytes:,.1f} MB")
+    say(f"removed {len(chosen)} of {len(found)} entries, {megabytes:,.1f} MB")
     return 0
 
 

@@ -1,14 +1,17 @@
 """What all command lines share: errors as sentences and exit codes, and the option --set."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn, TextIO
 
 from tl_keras.errors import ConfigError, TlKerasError
 from tl_keras.quiet import few_notes
+from tl_keras.safe_text import visible
 
 STOPPED = 130
 
@@ -21,10 +24,10 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
         stopped: what to say after Ctrl-C.
     """
     try:
-        with few_notes():
+        with few_notes(), _any_letter():
             return command()
     except TlKerasError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # Whoever reads the output, such as `head`, has enough of it.
@@ -33,6 +36,33 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         return STOPPED
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints can be shown: arguments may be names of anybody's files."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
+def say(text: object, stream: TextIO | None = None) -> None:
+    """Print for people, with names made visible, at once: a reader who has enough is noticed."""
+    print(visible(text), file=stream, flush=True)
+
+
+@contextmanager
+def _any_letter() -> Iterator[None]:
+    """Let the standard output, whose encoding may lack letters of a name, show their codes."""
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper):
+        yield
+        return
+    before = stream.errors
+    stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        stream.reconfigure(errors=before)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from tl_keras import __version__
+from tl_keras.commands.command_line import Parser
 
 # In the order in which a person meets them; each is a module of this folder with a `main`.
 SUBCOMMANDS = {
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     width = max(map(len, SUBCOMMANDS))
     lines = [f"  {name:<{width}}  {what}" for name, what in SUBCOMMANDS.items()]
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "tl-keras",
         description="How much to borrow from a pretrained network, measured on your images.",
         epilog="\n".join(["to", *lines, "", "tl-keras SUBCOMMAND --help tells more of each."]),

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from tl_keras.commands.command_line import carry_out
+from tl_keras.commands.command_line import Parser, carry_out
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXTRA
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("tl-keras export", description=DESCRIPTION)
+    parser = Parser("tl-keras export", description=DESCRIPTION)
     parser.add_argument("results", type=Path, help="its folder, such as results/defects")
     parser.add_argument(
         "--targets", nargs="+", default=[], choices=TARGETS, help="formats beside the SavedModel"
@@ -31,10 +31,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from rich.console import Console
+    from tl_keras.reporting.safe_console import SafeConsole
 
     check_targets(options.targets)
-    console = Console()
+    console = SafeConsole()
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
         from tl_keras.experiment.stages import export_experiment
@@ -48,5 +48,5 @@ def _export(options: argparse.Namespace) -> int:
     if options.targets:
         text += f"\nOther formats: {version / EXTRA}; how they compare: "
         text += f"{options.results / 'exports.csv'}"
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, soft_wrap=True)
     return 0

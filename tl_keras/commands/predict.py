@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from tl_keras.commands.command_line import carry_out, writing
+from tl_keras.commands.command_line import Parser, carry_out, say, writing
 from tl_keras.data.image_formats import endings_in_words, format_by_name
 from tl_keras.data.listing import some_of
 from tl_keras.data.picture_bytes import why_unreadable
 from tl_keras.errors import DataError
 from tl_keras.quiet import quiet_tensorflow
+from tl_keras.safe_text import guard, json_line, one_line
 from tl_keras.serving.versions import EXTRA, find_version
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ COLUMNS = ("file", "label", "probability", "problem")
 # Of an export that says how to decide.
 COLUMNS_WITH_DECISION = ("file", "label", "probability", "confidence", "decision", "problem")
 
+# Characters of the first column of the table, where the names are longer.
+_WIDEST = 100
+
 # Writes the lines of some files.
 Write = Callable[[Sequence[dict[str, str | float]]], None]
 
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("tl-keras predict", description=DESCRIPTION)
+    parser = Parser("tl-keras predict", description=DESCRIPTION)
     parser.add_argument(
         "export", type=Path, help="a folder of versions, such as results/defects/export, or one"
     )
@@ -63,7 +66,7 @@ def _predict(options: argparse.Namespace) -> int:
 
         classifier, rule = ExportedClassifier(version), read_rule(version / EXTRA)
     for note in filter(None, (_left_out(options.photos), other_decision(version))):
-        print(note, file=sys.stderr)
+        say(note, sys.stderr)
     unread = 0
     with _opened(options.output) as stream, _progress(len(files), options.output) as advance:
         columns = COLUMNS if rule is None else COLUMNS_WITH_DECISION
@@ -77,7 +80,7 @@ def _predict(options: argparse.Namespace) -> int:
             unread += sum(bool(line["problem"]) for line in lines)
             advance(len(lines))
     if unread:
-        print(f"{unread} of {len(files)} files could not be read", file=sys.stderr)
+        say(f"{unread} of {len(files)} files could not be read", sys.stderr)
     return 1 if unread == len(files) else 0
 
 
@@ -136,7 +139,8 @@ def _name(file: Path) -> str:
 
 
 def _table(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
-    width = max(len(_name(file)) for file in files)
+    # one long name would move the answers of all others out of sight
+    width = min(_WIDEST, max(len(one_line(_name(file))) for file in files))
     numbers = [name for name in ("probability", "confidence") if name in columns]
     decided = "decision" in columns
     head = "  ".join(f"{name:>11}" for name in numbers)
@@ -149,21 +153,37 @@ def _table(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Wri
             )
             text = line["label"] or f"({line['problem']})"
             decision = f"  ({line['decision']})" if decided and line["label"] else ""
-            print(f"{line['file']:<{width}}  {shares}  {text}{decision}", file=stream)
+            file = f"{one_line(line['file']):<{width}}"
+            print(f"{file}  {shares}  {one_line(f'{text}{decision}')}", file=stream)
 
     return write
 
 
 def _csv(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
-    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    # a carriage return ends a line for readers, and Python before 3.13 does not quote it
+    quoted = any("\r" in _name(file) for file in files)
+    writer = csv.DictWriter(
+        stream,
+        columns,
+        lineterminator="\n",
+        quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL,
+    )
     writer.writeheader()
-    return writer.writerows
+    # whoever looks at it in a terminal is no program that reads it
+    shown = one_line if stream.isatty() else str
+
+    def write(lines: Sequence[dict[str, str | float]]) -> None:
+        for line in lines:
+            texts = {name: cell for name, cell in line.items() if isinstance(cell, str)}
+            writer.writerow(line | {name: shown(guard(cell)) for name, cell in texts.items()})
+
+    return write
 
 
 def _json_lines(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
     def write(lines: Sequence[dict[str, str | float]]) -> None:
         for line in lines:
-            print(json.dumps(line, ensure_ascii=False), file=stream)
+            print(json_line(line), file=stream)
 
     return write
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tl_keras.backbone_table import BACKBONES
-from tl_keras.commands.command_line import add_overrides, carry_out
+from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say
 from tl_keras.errors import ConfigError
 from tl_keras.pretraining.source_config import PLACES, SourceConfig, read_source_config
 from tl_keras.pretraining.source_images import SourceImages, stored_images
@@ -65,7 +65,7 @@ def pretrain(config: SourceConfig, command: str = "") -> Path:
     }
     card = model_card(config, images, progress) | measured
     write_source_model(Path(config.output), network.backbone, card)
-    print(
+    say(
         f"Held-out accuracy {card['held_out_accuracy']:.3f} on {len(images.held_out)} images "
         f"(guessing: {1 / len(images.classes):.3f}). Weights and card: {config.output}"
     )
@@ -119,7 +119,7 @@ def write_preview(config: SourceConfig, path: Path) -> None:
             f"--preview {path}: cannot be written ({error}). "
             "Give a .png path in a folder that exists."
         ) from error
-    print(f"Contact sheet of {classes} classes: {path}")
+    say(f"Contact sheet of {classes} classes: {path}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -202,7 +202,7 @@ class _ImageProgress:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tl-keras pretrain",
         description="Train a source model from scratch: generated images, a folder, a table or "
         "a TFDS data set. A run that was stopped goes on at its last checkpoint.",

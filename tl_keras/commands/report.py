@@ -1,10 +1,11 @@
 """`tl-keras report RESULTS...`: the report of an experiment, or several compared."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tl_keras.commands.command_line import carry_out
+from tl_keras.commands.command_line import Parser, carry_out, say
 
 DESCRIPTION = """\
 Write the report of a finished experiment again, as report.html in its folder. With several folders:
@@ -18,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("tl-keras report", description=DESCRIPTION)
+    parser = Parser("tl-keras report", description=DESCRIPTION)
     parser.add_argument(
         "results", nargs="+", type=Path, help="folders of experiments, such as results/defects"
     )
@@ -36,9 +37,14 @@ def _report(options: argparse.Namespace) -> int:
     from tl_keras.reporting.report import write_report
 
     if len(options.results) == 1:
-        print(write_report(options.results[0], options.output))
+        say(write_report(options.results[0], options.output))
         return 0
     names = "-".join(folder.resolve().name for folder in options.results)
     default = options.results[0].resolve().parent / f"comparison-{names}.html"
-    print(write_comparison(options.results, options.output or default))
+    page = write_comparison(
+        options.results,
+        options.output or default,
+        lambda caution: say(f"note {caution}", sys.stderr),
+    )
+    say(page)
     return 0

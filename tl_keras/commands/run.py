@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from tl_keras.commands.command_line import add_overrides, carry_out
+from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say
 from tl_keras.config.files import json_schema, load_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.quiet import quiet_tensorflow
@@ -33,7 +33,7 @@ def _experiment(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("tl-keras run", description=DESCRIPTION)
+    parser = Parser("tl-keras run", description=DESCRIPTION)
     parser.add_argument(
         "experiment", nargs="?", type=Path, help="a JSON file, or a folder of images"
     )
@@ -51,9 +51,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(config: ExperimentConfig, fresh: bool) -> int:
-    from rich.console import Console
+    from tl_keras.reporting.safe_console import SafeConsole
 
-    console = Console()
+    console = SafeConsole()
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
         from tl_keras.experiment.stages import run_experiment
@@ -74,11 +74,11 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
         show_probes(console, result.probes)
     show_summary(console, result.summary, result.notice)
     finished = result.finished
-    console.print(choice_in_words(finished), markup=False, highlight=False)
+    console.print(choice_in_words(finished))
     if result.decision is not None:
         show_decision(console, result.decision)
     for sentence in (finished.facts("learning_curve") or {}).get("sentences", ()):
-        console.print(sentence, markup=False, highlight=False)
+        console.print(sentence)
     places = {
         "Report, for a browser": result.folder / REPORT,
         "Tables and configuration": result.folder,
@@ -86,7 +86,7 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     }
     for what, path in places.items():
         if path is not None:
-            console.print(f"{what}: {path}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"{what}: {path}", soft_wrap=True)
     if result.export is not None and (note := other_decision(result.export)):
         show_warning(console, note)
     return 0
@@ -100,6 +100,5 @@ def _dry_run(config: ExperimentConfig, fresh: bool) -> int:
 
 
 def _show(text: str) -> int:
-    # At once, so that a reader who has enough is noticed here and not when Python ends.
-    print(text, flush=True)
+    say(text)
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tl_keras.commands.command_line import carry_out
+from tl_keras.commands.command_line import Parser, carry_out, say
 from tl_keras.errors import ConfigError
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.serving.versions import Version, find_version
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("tl-keras serve", description=DESCRIPTION)
+    parser = Parser("tl-keras serve", description=DESCRIPTION)
     parser.add_argument(
         "export",
         type=Path,
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--max-batch",
-        type=_whole_number(1, 1_000_000),
+        type=_whole_number(1, 10_000),
         default=64,
         metavar="IMAGES",
         help="most images in a request (default: %(default)s)",
@@ -84,14 +84,15 @@ def _serve(options: argparse.Namespace) -> int:
     folder = find_version(options.export)
     name = _checked_name(options.name if options.name is not None else folder.model_name)
     with _listen(options.host, options.port) as listener:
-        print("Loading TensorFlow ...", flush=True)
+        say("Loading TensorFlow ...")
         with quiet_tensorflow():
+            from tl_keras.serving.request_bodies import MEGABYTE
             from tl_keras.serving.served_model import load_model
-            from tl_keras.serving.server import MEGABYTE, Limits, serve
+            from tl_keras.serving.server import Limits, serve
 
             model = load_model(folder, name)
         url = _url(options.host, listener.getsockname()[1], name)
-        print(_welcome(model, folder, url), flush=True)
+        say(_welcome(model, folder, url))
         serve(model, Limits(options.max_request_megabytes * MEGABYTE, options.max_batch), listener)
     return 0
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tl_keras.safe_text import one_line
+
 SPLIT_OF_NAME = {
     "train": "train",
     "validation": "validation",
@@ -41,7 +43,7 @@ class Listing:
 
 
 def some_of(names: Iterable[str], limit: int = 10) -> str:
-    """Join the first names for a message and say how many more there are."""
+    """Join the first names for a message, each on one line, and say how many more there are."""
     listed = list(names)
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return ", ".join(listed[:limit]) + more
+    return ", ".join(map(one_line, listed[:limit])) + more

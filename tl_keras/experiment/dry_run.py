@@ -15,6 +15,7 @@ from tl_keras.experiment.strategies.duration import (
 from tl_keras.experiment.strategies.making import making
 from tl_keras.models.source_models import read_source_card
 from tl_keras.results.store import Store
+from tl_keras.safe_text import one_line
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import plan_runs
 from tl_keras.transfer.source_checks import source_notes
@@ -57,7 +58,7 @@ def describe_plan(config: ExperimentConfig, *, fresh: bool = False) -> str:
             json.dumps(config.as_dict(), indent=2),
             "",
             f"Images: {len(table.frame)} in {len(counts)} classes ("
-            + ", ".join(f"{label} {count}" for label, count in counts.items())
+            + ", ".join(f"{one_line(label)} {count}" for label, count in counts.items())
             + f"), {_tested(config, splits)}"
             + (f"; {images.audit.left_out} unreadable left out" if images.audit.left_out else ""),
             *(f"warning {text}" for text in warnings.texts),

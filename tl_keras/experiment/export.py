@@ -35,7 +35,7 @@ from tl_keras.serving.model_card import (
     write_card,
 )
 from tl_keras.serving.saved_model import export_classifier
-from tl_keras.serving.targets import file_of, write_target
+from tl_keras.serving.targets import caution, file_of, write_target
 from tl_keras.serving.verify import Verification, verify_export
 from tl_keras.serving.versions import EXPORT_FOLDER, EXTRA, find_version
 
@@ -194,7 +194,10 @@ def _write_targets(
                 path = write_target(
                     name, model, version / EXTRA, pixels[training], evidence.classes
                 )
-            yield measure_target(name, path, *test)
+            row = measure_target(name, path, *test)
+            if text := caution(row):
+                prepared.monitor.warn(text)
+            yield row
         except ExportError as error:
             (version / EXTRA / file_of(name)).unlink(missing_ok=True)
             prepared.monitor.warn(f"{name} is left out: {error}")

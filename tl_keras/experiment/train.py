@@ -1,12 +1,13 @@
 """The stage that makes the runs that are not there yet."""
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from tl_keras.config.files import fingerprint
 from tl_keras.data.splits import Draw, labelled_images_per_class
-from tl_keras.evaluation.metrics import cross_entropies, evaluate
+from tl_keras.evaluation.metrics import METRICS, cross_entropies, evaluate
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.fitted import Fitted
 from tl_keras.experiment.strategies.making import making
@@ -37,9 +38,21 @@ def write_runs(prepared: Prepared) -> pd.DataFrame:
     """Write and return the table of the runs finished so far, in the planned order."""
     store = prepared.store
     finished = [run.run_id for run in prepared.planned if store.is_finished(run.run_id)]
-    table = runs_table([store.run(run_id) for run_id in finished])
+    table = runs_table([_scored_as_asked(prepared, store.run(run_id)) for run_id in finished])
     store.write_runs(table)
     return table
+
+
+def _scored_as_asked(prepared: Prepared, run: FinishedRun) -> FinishedRun:
+    """With the scores of the class that `decision.positive` names; it may have changed since."""
+    asked, classes = prepared.config.decision.positive, prepared.classes
+    if len(classes) != 2 or asked is None:
+        return run
+    probabilities = prepared.store.test_probabilities(run.run_id)
+    labels = prepared.labels[prepared.test_of(run)]
+    scores = evaluate(labels, probabilities, classes.index(asked[0])).metrics
+    own = {name: scores[name] for name, metric in METRICS.items() if metric.reads == "positive"}
+    return replace(run, test={**run.test, **own})
 
 
 def make_run(prepared: Prepared, run: Run, draw: Draw | None = None) -> Outcome:

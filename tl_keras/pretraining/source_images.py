@@ -16,6 +16,7 @@ from tl_keras.config.schema import DataConfig
 from tl_keras.drawn.procedural_textures import generate
 from tl_keras.errors import ConfigError
 from tl_keras.pretraining.source_config import GeneratedImages, SourceConfig
+from tl_keras.safe_text import visible
 
 Report = Callable[[int, int], None]
 
@@ -95,7 +96,7 @@ def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> Sourc
         resize=data.resize,
     )
     for finding in checked.findings:
-        print(f"warning {finding.message}", flush=True)
+        print(f"warning {visible(finding.message)}", flush=True)
     table = checked.table
     pools = make_pools(table, data)
     given = pools.validation if pools.validation is not None else pools.train[:0]

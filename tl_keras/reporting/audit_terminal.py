@@ -1,15 +1,15 @@
 """The audit in a terminal."""
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from tl_keras.reporting.safe_console import SafeConsole, marked
 from tl_keras.results.audit_report import FALSE_ALARMS, AuditReport
+from tl_keras.safe_text import one_line
 
 _MOST_ROWS = 10
 
 
-def show_audit(console: Console, report: AuditReport) -> None:
+def show_audit(console: SafeConsole, report: AuditReport) -> None:
     """Images per class, the findings, and the labels that are probably wrong."""
     _show_classes(console, report)
     if report.audit.findings:
@@ -17,7 +17,7 @@ def show_audit(console: Console, report: AuditReport) -> None:
         table.add_column("images", justify="right", no_wrap=True)
         table.add_column("finding")
         for finding in report.audit.findings:
-            text = f"[bold]{finding.kind}[/bold] {escape(finding.message)}"
+            text = marked(finding.kind, "bold", finding.message)
             table.add_row(str(len(finding.image_ids) or ""), text)
         console.print(table)
     else:
@@ -30,21 +30,21 @@ def show_audit(console: Console, report: AuditReport) -> None:
             "they may show the same thing."
         )
     for note in report.notes:
-        console.print(f"[bold yellow]NOTE[/bold yellow] {escape(note)}", highlight=False)
+        console.print(marked("NOTE", "bold yellow", note))
 
 
-def _show_classes(console: Console, report: AuditReport) -> None:
+def _show_classes(console: SafeConsole, report: AuditReport) -> None:
     counts = report.class_counts()
     table = Table(title=f"{counts['listed'].sum()} images", show_edge=False)
     table.add_column("class")
     table.add_column("images", justify="right")
     table.add_column("readable", justify="right")
     for label, listed, readable in counts.itertuples():
-        table.add_row(escape(str(label)), str(listed), str(readable))
+        table.add_row(one_line(label), str(listed), str(readable))
     console.print(table)
 
 
-def _show_labels(console: Console, report: AuditReport) -> None:
+def _show_labels(console: SafeConsole, report: AuditReport) -> None:
     errors = report.label_errors()
     checked = report.labels.checked if report.labels is not None else 0
     console.print(f"{checked} labels checked: {report.doubtful()}. {FALSE_ALARMS}")
@@ -55,5 +55,5 @@ def _show_labels(console: Console, report: AuditReport) -> None:
         for row in errors.head(_MOST_ROWS).to_dict("records"):
             names = (row["image_id"], row["label"], row["suggested_label"])
             probability = f"{row['probability_label']:.2f} / {row['probability_suggested']:.2f}"
-            table.add_row(*(escape(str(name)) for name in names), probability)
+            table.add_row(*map(one_line, names), probability)
         console.print(table)

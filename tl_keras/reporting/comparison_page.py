@@ -1,6 +1,6 @@
 """Several experiments beside each other: what each chose, and how the choices differ on test."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.config.files import differences
+from tl_keras.data.listing import some_of
+from tl_keras.errors import ResultsError
 from tl_keras.evaluation.comparison import verdict
 from tl_keras.evaluation.intervals import Interval, independent_difference
 from tl_keras.reporting.pages import Cells, render, write_page
@@ -30,7 +32,7 @@ class Compared:
         name: of the experiment and the strategy.
         runs: of the strategy; their run_id begins with the experiment's place in the comparison.
         tested: what they answered.
-        photos: image_id and content of every image, in the order of `tested.labels`.
+        photos: image_id, content and class of every image, in the order of `tested.labels`.
     """
 
     results: FinishedExperiment
@@ -65,7 +67,9 @@ class Compared:
             f"{results.config['name']}: {strategy_name(results.summary_of(results.chosen))}",
             own.assign(run_id=own["run_id"].map(names)),
             TestResults(labels, rows, predicted, (), folds, pd.factorize(known["group"])[0]),
-            tuple(known["image_id"] + " " + known["sha256"]),
+            tuple(
+                known["image_id"] + " " + known["sha256"] + " " + known["class_index"].astype(str)
+            ),
         )
 
     @property
@@ -97,20 +101,38 @@ def _seeds(runs: pd.DataFrame) -> list[tuple[str, int]]:
     return list(zip(runs["run_id"], runs["seed"], strict=True))
 
 
-def write_comparison(folders: Sequence[Path], path: Path) -> Path:
+def write_comparison(
+    folders: Sequence[Path], path: Path, warn: Callable[[str], None] = lambda caution: None
+) -> Path:
     """Write a page that compares finished experiments.
 
     Args:
         folders: of two experiments at least.
         path: of the page.
+        warn: told what speaks against comparing them, a sentence at a time.
 
     Raises:
-        ResultsError: a folder holds no finished experiment, or the page cannot be written.
+        ResultsError: a folder is named twice or holds no finished experiment, or the page cannot
+            be written.
     """
+    _refuse_same(folders)
     opened = [FinishedExperiment.open(folder) for folder in folders]
     choices = [Compared.of(results, place) for place, results in enumerate(opened)]
-    write_page(path, render(TEMPLATE, comparison(choices)))
+    content = comparison(choices)
+    write_page(path, render(TEMPLATE, content))
+    for caution in content["cautions"]:
+        warn(caution)
     return path
+
+
+def _refuse_same(folders: Sequence[Path]) -> None:
+    places = [folder.resolve() for folder in folders]
+    for number, folder in enumerate(folders):
+        if places[number] in places[:number]:
+            raise ResultsError(
+                f"The experiments must be different ones, got {folder} twice. Name each folder "
+                "once."
+            )
 
 
 def comparison(choices: Sequence[Compared]) -> dict[str, Any]:
@@ -122,6 +144,7 @@ def comparison(choices: Sequence[Compared]) -> dict[str, Any]:
         "plot": data_uri(experiments_figure(names, intervals)),
         "table": _table(choices, intervals),
         "sentences": [_sentence(a, b) for a, b in combinations(choices, 2)],
+        "cautions": [text for a, b in combinations(choices, 2) for text in _cautions(a, b)],
         "strategies": _strategies(choices),
         "differences": [
             {
@@ -152,6 +175,28 @@ def _sentence(a: Compared, b: Compared) -> str:
     same = a.tested_like(b)
     how = "paired, on the same test photos" if same else "on different test photos"
     return f"{verdict(difference(a, b), a.name, b.name).sentence} ({how})."
+
+
+def _cautions(a: Compared, b: Compared) -> Iterator[str]:
+    """What else than the choices may make the difference between two experiments."""
+    a, b = sorted((a, b), key=lambda each: len(each.photos))
+    shared = len(set(a.photos) & set(b.photos))
+    (one, its), (other, others) = (
+        (each.results.config["name"], list(each.results.confusion.index)) for each in (a, b)
+    )
+    same = not differences(a.results.config | {"name": other}, b.results.config)
+    if its != others:
+        yield (
+            f"{one} tells {some_of(its, 5)} apart, and {other} {some_of(others, 5)}: their "
+            "accuracies answer different questions."
+        )
+    elif shared < len(a.photos):
+        yield (
+            f"Of the {len(a.photos)} test photos of {one} {shared} are among those of {other}, "
+            "with the same content and class: what differs may be the photos."
+        )
+    elif same and a.tested_like(b):
+        yield f"{one} and {other} are one experiment, made twice: they differ by chance alone."
 
 
 def _table(choices: Sequence[Compared], intervals: Sequence[Interval]) -> Cells:

@@ -11,6 +11,7 @@ import jinja2
 
 from tl_keras.atomic_files import write_text
 from tl_keras.errors import ResultsError
+from tl_keras.safe_text import visible
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,16 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.PackageLoader("tl_keras.reporting"),
         # names of files and classes are anybody's text
         autoescape=True,
+        finalize=_as_it_stands,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _as_it_stands(value: object) -> object:
+    """What a page shows, with escapes for what would turn its line around or be seen by nobody."""
+    return value if hasattr(value, "__html__") else visible(value)
 
 
 def render(template: str, content: Mapping[str, Any]) -> str:

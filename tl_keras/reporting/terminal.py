@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,9 +16,11 @@ from rich.table import Table
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.reporting.decision_words import in_short
+from tl_keras.reporting.safe_console import SafeConsole, marked
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.summary_tables import mean_probes
 from tl_keras.results.test_results import seed_name, strategy_name
+from tl_keras.safe_text import one_line, visible
 from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.source_checks import FAR, NEAR
@@ -35,7 +35,7 @@ UNEQUAL = 1.5
 class TerminalMonitor:
     """Shows an experiment's progress; use it as a context."""
 
-    def __init__(self, console: Console, folds: int | None = None) -> None:
+    def __init__(self, console: SafeConsole, folds: int | None = None) -> None:
         """Prepare for an experiment.
 
         Args:
@@ -44,7 +44,7 @@ class TerminalMonitor:
         """
         self._console, self._folds = console, folds
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("runs"),
@@ -69,8 +69,8 @@ class TerminalMonitor:
     def stage(self, text: str) -> None:
         if not self._console.is_terminal:
             # a log file shows no bar
-            self._console.print(f"{text} ...")
-        self._bar.update(self._task, description=text)
+            self._console.print(f"{visible(text)} ...")
+        self._bar.update(self._task, description=one_line(text))
 
     def warn(self, text: str) -> None:
         show_warning(self._console, text)
@@ -88,7 +88,6 @@ class TerminalMonitor:
         self._console.print(
             f"  trial: up to {trial.cut}, {_unfrozen(trial.unfrozen_blocks)}{rate}, "
             f"augmentation {trial.augmentation}: validation loss {trial.validation_loss:.3f}",
-            highlight=False,
             soft_wrap=True,
         )
 
@@ -98,7 +97,6 @@ class TerminalMonitor:
             f"  {strategy_name(finished.as_row())}{size}, {seed_name(run.seed, self._folds)}: "
             f"validation {finished.validation_accuracy:.3f}, test {finished.test['accuracy']:.3f} "
             f"({finished.seconds:.0f} s)",
-            highlight=False,
             soft_wrap=True,
         )
         self._bar.update(self._task, description="Training")
@@ -112,7 +110,7 @@ def _unfrozen(depth: str) -> str:
     return f"{depth} unfrozen block{'' if depth == '1' else 's'}"
 
 
-def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) -> None:
+def show_summary(console: SafeConsole, summary: pd.DataFrame, notice: str | None) -> None:
     """The summary as a table, and one sentence per comparison with feature extraction.
 
     Where the test classes are of unequal size, it has a column with balanced accuracy.
@@ -143,31 +141,31 @@ def show_summary(console: Console, summary: pd.DataFrame, notice: str | None) ->
         )
     console.print(table)
     if notice:
-        _print_marked(console, "note", notice)
+        console.print(marked("note", "yellow", notice), soft_wrap=True)
     for row in summary.dropna(subset=["sentence"]).to_dict("records"):
         size = f"With {row['train_per_class']} images per class: " if swept else ""
         needed = "" if pd.isna(row["needed"]) else f"; {row['needed']}"
-        console.print(f"{size}{row['sentence']}{needed}.", highlight=False)
+        console.print(f"{size}{row['sentence']}{needed}.")
 
 
-def show_warning(console: Console, text: str) -> None:
+def show_warning(console: SafeConsole, text: str) -> None:
     """A line that is marked as a warning."""
-    _print_marked(console, "warning", text)
+    console.print(marked("warning", "yellow", text), soft_wrap=True)
 
 
-def show_decision(console: Console, decision: Mapping[str, Any]) -> None:
+def show_decision(console: SafeConsole, decision: Mapping[str, Any]) -> None:
     """Calibration, threshold and review of the run that is exported, a line each.
 
     Args:
         console: to print on.
         decision: as `decision.json`.
     """
-    console.print(f"Decisions with {decision['run_id']}:", markup=False, highlight=False)
+    console.print(f"Decisions with {decision['run_id']}:")
     for text in in_short(decision):
-        console.print(f"  {text}", markup=False, highlight=False)
+        console.print(f"  {text}")
 
 
-def show_probes(console: Console, probes: pd.DataFrame) -> None:
+def show_probes(console: SafeConsole, probes: pd.DataFrame) -> None:
     """Accuracy of a linear probe at every block, for the largest training size.
 
     Args:
@@ -191,14 +189,14 @@ def show_probes(console: Console, probes: pd.DataFrame) -> None:
     console.print(table)
 
 
-def show_advice(console: Console, advice: Advice) -> None:
+def show_advice(console: SafeConsole, advice: Advice) -> None:
     """What to borrow, and whether the conditions for it are there, as text."""
-    console.print(advice.paragraph(), highlight=False)
+    console.print(advice.paragraph())
     for check in advice.checks:
-        console.print(f"  {check.name}: {check.finding}. {check.sentence}", highlight=False)
+        console.print(f"  {check.name}: {check.finding}. {check.sentence}")
 
 
-def show_blocks(console: Console, advice: Advice) -> None:
+def show_blocks(console: SafeConsole, advice: Advice) -> None:
     """What the advice rests on, a row per block."""
     table = Table(title="What every block is worth here", show_edge=False)
     numbers = ("accuracy", "95% interval", "share", "LogME", "distance")
@@ -219,7 +217,6 @@ def show_blocks(console: Console, advice: Advice) -> None:
         "accuracy: of a linear probe, cross-validated; share: in the average of probes, by "
         "cross-entropy; LogME: larger is better; distance: nats per channel from the source's "
         f"statistics, below {NEAR} near, above {FAR} far",
-        highlight=False,
         style="dim",
     )
 
@@ -229,8 +226,3 @@ def _percent(share: float) -> str:
     if not share > 0:  # or missing
         return ""
     return f"{share:.0%}" if share >= 0.005 else "<1%"
-
-
-def _print_marked(console: Console, mark: str, text: str) -> None:
-    # names of files may look like the console's own markup
-    console.print(f"[yellow]{mark}[/yellow] {escape(text)}", highlight=False, soft_wrap=True)

@@ -30,8 +30,10 @@ from pydantic import ValidationError
 from tl_keras.atomic_files import UNFINISHED, check_writable, replacing, write_csv, write_json
 from tl_keras.config.files import differences
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.csv_tables import lines_of, lines_of_table, read_table
 from tl_keras.errors import ResultsError
 from tl_keras.results.runs_table import FinishedRun
+from tl_keras.safe_text import one_line
 
 
 @dataclass(frozen=True)
@@ -266,16 +268,16 @@ class Store:
         path = self.folder / f"{name}.csv"
         if not path.exists():
             return
-        old = pd.read_csv(path, dtype=str)[list(table)].to_csv(index=False).splitlines()
-        new = table.to_csv(index=False).splitlines()
+        old, new = lines_of(path, list(map(str, table))), lines_of_table(table)
         gone, come = set(old) - set(new), set(new) - set(old)
         changed = [line for line in (*old, *new) if line in gone | come]
         if changed:
             count = f"{len(changed)} line{'s' * (len(changed) > 1)}"
             which = "was there before" if changed[0] in gone else "is new"
+            such = one_line(changed[0])
             raise ResultsError(
                 f"The images are not those of the results in {self.folder}: {name}.csv differs in "
-                f"{count}, such as {changed[0]}, which {which}. Restore the images, or run them "
+                f"{count}, such as {such}, which {which}. Restore the images, or run them "
                 "under another name, or with run --fresh, which moves this folder aside."
             )
 
@@ -298,12 +300,8 @@ def _write_outcome(folder: Path, outcome: Outcome) -> None:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """A table as it was written: the default of pandas 2 may be off by the last bit."""
-    # numbers of blocks stand beside "all" and ranges
-    texts: dict[str, Any] = dict.fromkeys(("unfrozen_blocks", "head_blocks"), "string")
-    if pd.__version__.startswith("2."):
-        return pd.read_csv(path, dtype=texts, float_precision="round_trip")
-    return pd.read_csv(path, dtype=texts)
+    """A table as it was written; numbers of blocks stand beside "all" and ranges."""
+    return read_table(path, dict.fromkeys(("unfrozen_blocks", "head_blocks"), "string"))
 
 
 def _stored_config(path: Path) -> dict[str, Any]:

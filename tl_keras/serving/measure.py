@@ -24,6 +24,7 @@ _COLUMNS = {
     "file": "str",
     "megabytes": "float64",
     "test_images": "int64",
+    "test_groups": "int64",
     "test_accuracy": "float64",
     "test_accuracy_low": "float64",
     "test_accuracy_high": "float64",
@@ -89,7 +90,8 @@ def exports_table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
 
     Returns:
         `target`, `file` (name of the file, or of the folder of a SavedModel's version),
-        `megabytes` (2^20 bytes), `test_images`, `test_accuracy` with its 95% interval (`_low`,
+        `megabytes` (2^20 bytes), `test_images`, `test_groups` (different groups of them),
+        `test_accuracy` with its 95% interval (`_low`,
         `_high`, `interval_method`), `labels_equal` (fraction of the test images that get the
         trained model's label), `largest_probability_difference` from it, and
         `milliseconds_batch_1` and `_32`: wall time per image, decoded images in, warm, on all
@@ -144,6 +146,7 @@ def _measure(
         "file": path.name,
         "megabytes": _bytes(path) / 2**20,
         "test_images": interval.n_images,
+        "test_groups": interval.n_images if groups is None else len(np.unique(groups)),
         "test_accuracy": interval.estimate,
         "test_accuracy_low": interval.low,
         "test_accuracy_high": interval.high,

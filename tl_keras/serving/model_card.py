@@ -18,13 +18,15 @@ from tl_keras.atomic_files import write_json, write_text
 from tl_keras.data.image_formats import served_in_words
 from tl_keras.evaluation.intervals import Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
+from tl_keras.safe_text import one_line
+from tl_keras.serving.targets import caution
 from tl_keras.serving.verify import Verification
 
 JSON_NAME, MARKDOWN_NAME = "model_card.json", "MODEL_CARD.md"
 
-# Code, emphasis, tables, HTML and its entities, formulas, strokes and links; an underscore between
+# Code, emphasis, tables, entities of HTML, formulas, strokes and links; an underscore between
 # letters is none.
-_MARKUP = re.compile(r"[\\`*|<$]|&(?=#?\w+;)|~(?=~)|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
+_MARKUP = re.compile(r"[\\`*|$]|&(?=#?\w+;)|~(?=~)|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 # Headings, lists, quotations and lines.
 _START = re.compile(r"^(\d*)([-+=#>.)])(?!\w)")
 
@@ -128,7 +130,7 @@ def model_card(
         **facts,
         "classes": list(evidence.classes),
         "metrics": evidence.metrics(),
-        "known_limits": list(_limits(facts, evidence)),
+        "known_limits": [*_limits(facts, evidence), *filter(None, map(caution, targets))],
         "verification": {
             **checked,
             "how": "every test image, from its bytes, in a new process with plain TensorFlow, "
@@ -228,8 +230,9 @@ def literal(text: object) -> object:
     """Text as one line that Markdown shows as it stands; what a template marks as safe stays."""
     if hasattr(text, "__html__"):
         return text
-    line = _MARKUP.sub(r"\\\g<0>", " ".join(str(text).split()))
-    return _START.sub(r"\1\\\2", line)
+    line = _MARKUP.sub(r"\\\g<0>", one_line(" ".join(str(text).split())))
+    # as an entity, which no reader takes for HTML, whatever it makes of strokes
+    return _START.sub(r"\1\\\2", line).replace("<", "&lt;")
 
 
 def _without_nan(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tl_keras.data.image_formats import why_undecodable
-from tl_keras.serving.exported_classifier import ExportedClassifier
+from tl_keras.serving.exported_classifier import BATCH, Answers, ExportedClassifier
 from tl_keras.serving.versions import Version
 
 
@@ -49,7 +49,10 @@ class ServedModel:
 
         That, beyond TensorFlow Serving's answer, says why, and what would be taken.
         """
-        answers = self.classifier.classify(files)
+        starts = range(0, len(files), BATCH)
+        answers = Answers.of_batches(
+            [self.classifier.classify(files[start : start + BATCH]) for start in starts]
+        )
         columns = {
             "label": answers.labels,
             "probability": map(_decimal, answers.probability),

@@ -14,14 +14,15 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
+from tl_keras.safe_text import json_line
+from tl_keras.serving.connections import CONNECTIONS, Connection
 from tl_keras.serving.predict_request import RequestError, read_photos
+from tl_keras.serving.request_bodies import MEGABYTE, RequestBodies
 from tl_keras.serving.served_model import ServedModel
 
-MEGABYTE = 2**20
-_CONNECTIONS = 100
 _SECONDS_TO_FINISH = 5
 
 
@@ -44,18 +45,29 @@ def serve(model: ServedModel, limits: Limits, listener: socket.socket) -> None:
     """Answer requests until the process is told to stop."""
     config = uvicorn.Config(
         make_app(model, limits),
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_level="warning",
-        limit_concurrency=_CONNECTIONS,
+        # what only waits makes room before; here as many again are being answered
+        limit_concurrency=2 * CONNECTIONS,
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     uvicorn.Server(config).run(sockets=[listener])
 
 
+class JSONResponse(Response):
+    """JSON that a terminal can show, whatever the classes are called."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return json_line(content).encode()
+
+
 def make_app(model: ServedModel, limits: Limits) -> Starlette:
     """The application that answers for a model; whatever it refuses is told as JSON."""
+    bodies = RequestBodies(limits.request_bytes)
     workers = ThreadPoolExecutor(limits.parallel, thread_name_prefix="request")
 
     async def status(_: Request) -> JSONResponse:
@@ -65,10 +77,10 @@ def make_app(model: ServedModel, limits: Limits) -> Starlette:
         return JSONResponse(model.metadata())
 
     async def predict(request: Request) -> JSONResponse:
-        body = await _read_body(request, limits.request_bytes)
         loop = asyncio.get_running_loop()
-        # reading and writing large JSON would hold up other requests as the model does
-        return await loop.run_in_executor(workers, _predict, model, body, limits.batch)
+        async with bodies.receive(request) as body:
+            # reading and writing large JSON would hold up other requests as the model does
+            return await loop.run_in_executor(workers, _predict, model, body, limits.batch)
 
     base = f"/v1/models/{model.name}"
     routes = [
@@ -112,23 +124,3 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
 
 def _predict(model: ServedModel, body: bytes, max_batch: int) -> JSONResponse:
     return JSONResponse(model.predict(read_photos(body, max_batch)))
-
-
-async def _read_body(request: Request, limit: int) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > len(str(limit)) or int(declared) > limit):
-        raise _too_large(limit)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(limit)
-    return bytes(body)
-
-
-def _too_large(limit: int) -> HTTPException:
-    return HTTPException(
-        413,
-        f"The request must have at most {limit} bytes ({limit / MEGABYTE:g} MB), got more. Send "
-        "fewer or smaller photos, or start the server with a larger --max-request-megabytes.",
-    )

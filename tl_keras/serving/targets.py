@@ -2,7 +2,7 @@
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import keras
 
     from tl_keras.serving.runtime import Runtime
+
+# Share of the trained model's labels from which on a rough format is not worth a word.
+ENOUGH_EQUAL = 0.95
 
 
 def check_targets(names: Iterable[str]) -> None:
@@ -53,6 +56,18 @@ def is_exact(name: str) -> bool:
         ExportError: the name is not one of `TARGETS`.
     """
     return _find(name).exact
+
+
+def caution(row: Mapping[str, Any]) -> str | None:
+    """What a row of `exports.csv` says against a format; None where it answers as it should."""
+    if not row["labels_equal"] < ENOUGH_EQUAL:
+        return None
+    return (
+        f"{row['target']} gives only {row['labels_equal']:.0%} of the {row['test_images']} test "
+        f"photos the class that the trained model gives them, and is right in "
+        f"{row['test_accuracy']:.1%}. Compare exports.csv, and deploy another format if that is "
+        "too little."
+    )
 
 
 def write_target(

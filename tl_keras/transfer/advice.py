@@ -177,14 +177,15 @@ def _best_block(blocks: pd.DataFrame) -> tuple[str, Confidence, str]:
     if chosen.name == last["block"]:
         sure: Confidence = "likely" if last["excess"] == 0 else "a guess"
         sentence = (
-            f"A linear classifier on the last block reads {share}, and no block below is better "
-            "by more than chance allows."
+            f"A linear classifier on the last block reads {share}, and no block below has a lower "
+            "cross-entropy by more than chance allows."
         )
     else:
         sure = "clear" if last["excess"] > 2 * last["excess_se"] else "likely"
         sentence = (
-            f"A linear classifier on {chosen.name}, the deepest block that is as good as the best, "
-            f"reads {share}; one on the last block reads {last['accuracy']:.0%}."
+            f"A linear classifier on {chosen.name}, the deepest block whose cross-entropy is the "
+            f"lowest within a standard error, reads {share}; one on the last block reads "
+            f"{last['accuracy']:.0%}."
         )
     return str(chosen.name), sure if images >= FEW_IMAGES else "a guess", sentence
 

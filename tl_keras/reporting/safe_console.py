@@ -1,0 +1,27 @@
+"""A console of rich that shows text as it stands, whoever wrote it."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from tl_keras.safe_text import visible
+
+
+class SafeConsole(Console):
+    """Obeys neither rich's own markup in text nor anything that a terminal would.
+
+    Where words are to be coloured, print a `marked` line.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        """Take the options of rich's console, except that text is never markup."""
+        super().__init__(**options, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text, keep="\n"), **options)
+
+
+def marked(mark: str, style: str, text: str) -> Text:
+    """A line that begins with a coloured word."""
+    return Text.assemble((mark, style), " ", visible(text, keep="\n"))
