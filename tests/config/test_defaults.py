@@ -14,6 +14,8 @@ DEFAULTS: dict[str, Any] = {
         "data_dir": None,
         "root": None,
         "group_pattern": None,
+        "class_level": None,
+        "merge_labels": None,
         "keep_duplicates_together": True,
         "resize": "stretch",
         "split_seed": 0,

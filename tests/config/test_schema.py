@@ -29,6 +29,8 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "data.tfds": ("cats_vs_dogs", ["a"], f"{ANY_TEXT}, or null"),
     "data.data_dir": ("datasets", True, f"{ANY_TEXT}, or null"),
     "data.root": ("photos", {}, f"{ANY_TEXT}, or null"),
+    "data.class_level": (2, 0, "a whole number from 1 to 9, or null"),
+    "data.merge_labels": (True, "yes", "true or false, or null"),
     "data.group_pattern": (r"part(\d+)", "(", "a regular expression"),
     "data.keep_duplicates_together": (False, 1, "true or false"),
     "data.resize": ("pad", "squash", 'one of "stretch", "pad", "crop"'),

@@ -59,6 +59,8 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "data.data_dir": ("datasets", {"data.tfds": "cats_vs_dogs"}),
     "data.root": ("uneven", {"data.table": "images.csv"}),
     "data.group_pattern": (r"\d", {}),
+    "data.class_level": (2, {"data.folder": "sites"}),
+    "data.merge_labels": (True, {"data.folder": "spelled"}),
     "data.keep_duplicates_together": (False, {"data.folder": "copied"}),
     "data.resize": ("pad", {}),
     "data.split_seed": (1, {}),
@@ -188,10 +190,13 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 def folders(
     photos: Path, tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch
 ) -> None:
-    """Go where `photos`, `uneven` (fewer blue ones), `broken`, `copied` and a table lie."""
+    """Go where `photos` and others lie: `uneven` has fewer blue ones, `spelled` a Blue folder."""
     patch.chdir(tmp_path_factory.mktemp("keys"))
-    for name in ("photos", "uneven", "broken", "copied"):
+    for name in ("photos", "uneven", "broken", "copied", "spelled", "sites/1", "sites/2"):
         shutil.copytree(photos, name)
+    Path("spelled/blue").rename("spelled/Blue")
+    Path("spelled/blue").mkdir()
+    Path("spelled/Blue/3.png").rename("spelled/blue/3.png")
     for number in range(8, 14):
         Path("uneven/blue", f"{number}.png").unlink()
     Path("broken/blue/3.png").write_bytes(b"")

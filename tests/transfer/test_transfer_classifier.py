@@ -48,6 +48,12 @@ def classifier(**settings: Any) -> TransferClassifier:
     return TransferClassifier(**{**given, **settings})
 
 
+def test_labels_in_two_spellings_are_named() -> None:
+    labels = np.array(["Red" if place == np.argmax(Y == "red") else y for place, y in enumerate(Y)])
+    with pytest.warns(UserWarning, match='"Red" = "red".*one spelling'):
+        classifier(strategy="linear_probe").fit(X, labels)
+
+
 @pytest.mark.parametrize(
     "strategy", ["advise", "linear_probe", "feature_extraction", "fine_tuning"]
 )

@@ -10,7 +10,7 @@ from tl_keras.config.json_text import KeyPath
 from tl_keras.config.problems import Schema, schema_at, unknown_key
 
 # what each source of images takes with it when another one replaces it
-_SOURCES = {"folder": (), "table": ("root",), "tfds": ("data_dir",)}
+_SOURCES = {"folder": ("class_level",), "table": ("root",), "tfds": ("data_dir",)}
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def read_overrides(texts: Sequence[str], schema: Schema) -> tuple[list[Override]
 def with_overrides(raw: Mapping[str, Any], overrides: Sequence[Override]) -> dict[str, Any]:
     """A copy of a configuration with keys replaced, later overrides last.
 
-    A new source of images replaces the one in `raw` and what goes with that one only: `root` with
-    a table, `data_dir` with a TFDS name.
+    A new source of images replaces the one in `raw` and what goes with that one only: `class_level`
+    with a folder, `root` with a table, `data_dir` with a TFDS name.
     """
     changed = copy.deepcopy(dict(raw))
     _drop_replaced_sources(changed, overrides)

@@ -5,12 +5,14 @@ imports TensorFlow, so a bad file is refused at once. `tl_keras.config.files` re
 overrides and words the errors.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -62,6 +64,8 @@ AugmentationOrSearch = Annotated[str, NameOf(AUGMENTATIONS, "search")]
 PositiveInt = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
+# "~" is the home of the user, as in a shell.
+Place = Annotated[Text, AfterValidator(os.path.expanduser)]
 # NumPy takes seeds below 2**32; the runs derive larger ones from these
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -84,23 +88,31 @@ def _refuse(problems: Sequence[str]) -> None:
 class DataConfig(_Section):
     """Where the images come from and how they are divided. Exactly one source."""
 
-    folder: Text | None = Field(
+    folder: Place | None = Field(
         default=None,
         description="Folder with one sub-folder per class, or with train/, validation/ and test/ "
         "that hold the classes.",
     )
-    table: Text | None = Field(
+    class_level: int | None = Field(
         default=None,
-        description="CSV or Parquet file with columns path, label and optional group, split.",
+        ge=1,
+        le=9,
+        description="How many folders deep the classes lie in data.folder: 1 is crack/1.jpg, 2 is "
+        "monday/crack/1.jpg (default: told from the names of the folders, and asked for where they "
+        "can be read in two ways).",
+    )
+    table: Place | None = Field(
+        default=None,
+        description="CSV, TSV or Parquet file with columns path, label and optional group, split.",
     )
     tfds: Text | None = Field(
         default=None, description="Name of a TensorFlow Datasets data set, such as surface_defects."
     )
-    data_dir: Text | None = Field(
+    data_dir: Place | None = Field(
         default=None,
         description="Where TensorFlow Datasets keeps its files (default: its own folder).",
     )
-    root: Text | None = Field(
+    root: Place | None = Field(
         default=None,
         description="Folder that relative paths in the table start from (default: the working "
         "directory).",
@@ -109,6 +121,11 @@ class DataConfig(_Section):
         default=None,
         description="Regular expression searched in each image's path; images with the same match "
         "(its first group, where it has one) stay in the same split.",
+    )
+    merge_labels: bool | None = Field(
+        default=None,
+        description="Whether labels that differ only in case, in blanks, - and _, or in what does "
+        "not show are joined under the most frequent spelling (default: they are asked for).",
     )
     keep_duplicates_together: bool = Field(
         default=True,
@@ -169,6 +186,8 @@ class DataConfig(_Section):
             )
         if self.data_dir is not None and self.tfds is None:
             problems.append(f'data_dir goes with tfds only; got "{self.data_dir}"; remove it')
+        if self.class_level is not None and self.folder is None:
+            problems.append(f"class_level goes with folder only; got {self.class_level}; remove it")
         if self.root is not None and self.table is None:
             problems.append(f'root goes with table only; got "{self.root}"; remove it')
         _refuse(problems)
@@ -194,7 +213,7 @@ class BackboneConfig(_Section):
         default=None,
         description="Width multiplier of MobileNet, MobileNetV2 and MobileNetV3 (null: 1.0).",
     )
-    weights: Text | None = Field(
+    weights: Place | None = Field(
         default="imagenet",
         description='"imagenet" (downloaded by Keras), "bundled" (ships with the package), a '
         "weights file, a source model's folder, the results folder of a finished experiment, or "
@@ -471,7 +490,7 @@ class CacheConfig(_Section):
         description="At most this much of them is held in memory, all together; the rest is read "
         "from the folder.",
     )
-    folder: Text | None = Field(
+    folder: Place | None = Field(
         default=None,
         description="Folder that keeps them for later runs (default: the user's cache folder; "
         "tl-keras cache shows and clears it).",
@@ -560,7 +579,7 @@ class ExperimentConfig(_Section):
         + " on parts of the training images too, which takes seconds. A list of sizes gives the "
         "learning curve of every strategy.",
     )
-    results_dir: Text = Field(
+    results_dir: Place = Field(
         default="results", description="Folder that holds the experiments' folders."
     )
     export: bool = Field(

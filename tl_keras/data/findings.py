@@ -8,6 +8,7 @@ import pandas as pd
 
 from tl_keras.data.group_names import suggest_pattern
 from tl_keras.data.image_formats import format_by_name
+from tl_keras.data.label_spellings import in_words
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 
@@ -34,6 +35,7 @@ KINDS = (
     "duplicates_across_splits",
     "duplicates_within_class",
     "near_duplicates_within_class",
+    "label_spellings",
     "names_suggest_groups",
     "class_imbalance",
     "large_pictures",
@@ -98,6 +100,7 @@ def find_all(
         lambda: _unreadable(images),
         lambda: _nearly_empty(facts),
         lambda: _duplicates(duplicates),
+        lambda: _spellings(table),
         lambda: _groups_in_names(table.frame),
         lambda: _imbalance(facts),
         lambda: _large(facts, image_size),
@@ -192,6 +195,16 @@ def _grouped(kind: str, chosen: pd.DataFrame, key: str, message: str) -> Iterato
         groups = tuple(tuple(ids) for _, ids in sets)
         names = tuple(name for group in groups for name in group)
         yield Finding(kind, f"{message.format(n=len(names))}: {alike(groups)}.", names, groups)
+
+
+def _spellings(table: ImageTable) -> Iterator[Finding]:
+    if table.spellings:
+        chosen = table.frame["label"].isin([label for group in table.spellings for label in group])
+        text = (
+            f"Labels differ only in what is easily overlooked: {in_words(table.spellings)}. Rename "
+            "them, or set data.merge_labels."
+        )
+        yield Finding("label_spellings", text, tuple(table.frame["image_id"][chosen]))
 
 
 def _groups_in_names(frame: pd.DataFrame) -> Iterator[Finding]:

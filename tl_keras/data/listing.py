@@ -1,17 +1,10 @@
 """What a source of images lists, before it becomes an `ImageTable`."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tl_keras.safe_text import one_line
-
-SPLIT_OF_NAME = {
-    "train": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "test": "test",
-}
 
 
 @dataclass(frozen=True)
@@ -47,3 +40,10 @@ def some_of(names: Iterable[str], limit: int = 10) -> str:
     listed = list(names)
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return ", ".join(map(one_line, listed[:limit])) + more
+
+
+def where_paths_start(path: str) -> str:
+    """What to say of a path that leads to nothing."""
+    if re.search(r"\$[\w{]|%\w+%", path):
+        return "variables such as $HOME are not replaced in paths: write them out"
+    return "relative paths start from the working directory"

@@ -1,7 +1,8 @@
 """Where images come from: one table of paths and labels, whatever the source."""
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.folder_source import list_folder
+from tl_keras.data.label_spellings import in_words, joined, spellings
 from tl_keras.data.listing import ListedImage, Listing, some_of
 from tl_keras.data.table_source import list_table
 from tl_keras.data.tfds_source import list_tfds
@@ -35,6 +37,7 @@ class ImageTable:
         notice: A sentence to show beside every figure of this source, or None.
         ignored: Files that are not used: path, reason.
         united: Images that share a group because they are copies of each other.
+        spellings: Labels that may be one in several spellings, those that belong together.
     """
 
     frame: pd.DataFrame
@@ -42,6 +45,7 @@ class ImageTable:
     notice: str | None
     ignored: pd.DataFrame
     united: int = 0
+    spellings: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -92,14 +96,16 @@ def load_images(data: DataConfig, *, to_train: bool = True) -> ImageTable:
     Args:
         data: The configuration.
         to_train: Whether a classifier is to be trained, which needs two classes with images each.
-            Otherwise one is enough, and class folders without images are among the ignored files.
+            Otherwise one is enough, class folders without images are among the ignored files, and
+            labels in several spellings are kept apart.
 
     Raises:
-        DataError: if the source is missing, empty or malformed, has too few classes, has a
-            class that is missing from its training images, or `group_pattern` does not fit.
+        DataError: if the source is missing, empty or malformed, has too few classes, a label in
+            several spellings or a class that is missing from its training images, or
+            `group_pattern` does not fit.
     """
     if data.folder is not None:
-        listing = list_folder(data.folder, skip_empty=not to_train)
+        listing = list_folder(data.folder, class_level=data.class_level, skip_empty=not to_train)
     elif data.table is not None:
         listing = list_table(data.table, data.root)
     elif data.tfds is not None:
@@ -107,9 +113,16 @@ def load_images(data: DataConfig, *, to_train: bool = True) -> ImageTable:
     else:
         raise DataError("data must have one of folder, table, tfds; got none.")
     images = sorted(listing.images, key=lambda image: image.image_id)
+    twins = spellings(image.label for image in images)
+    if data.merge_labels:
+        labels = joined([image.label for image in images])
+        images = [replace(i, label=label) for i, label in zip(images, labels, strict=True)]
+    elif twins and data.merge_labels is None and to_train:
+        _refuse_spellings(images, twins)
     classes = tuple(sorted({image.label for image in images}, key=_natural_order))
     _check_classes(images, classes, 2 if to_train else 1)
-    return _table(images, classes, _groups(images, data.group_pattern), listing)
+    table = _table(images, classes, _groups(images, data.group_pattern), listing)
+    return table if data.merge_labels is not None else replace(table, spellings=tuple(twins))
 
 
 def _table(
@@ -133,6 +146,17 @@ def _table(
         }
     )
     return ImageTable(frame, classes, listing.notice, ignored)
+
+
+def _refuse_spellings(images: list[ListedImage], twins: list[tuple[str, ...]]) -> None:
+    of_them = {label for group in twins for label in group}
+    count = Counter(image.label for image in images if image.label in of_them)
+    raise DataError(
+        f"Labels must each have one spelling; {in_words(twins)} differ only in what is easily "
+        f"overlooked ({', '.join(str(count[label]) for group in twins for label in group)} "
+        "images). Rename them, or set data.merge_labels to true to join them under the most "
+        "frequent spelling, to false if they are different classes."
+    )
 
 
 def _natural_order(label: str) -> tuple[list[tuple[int, int, str]], str]:

@@ -1,13 +1,15 @@
-"""Images from a CSV or Parquet table with columns path, label and optional group, split."""
+"""Images from a CSV, TSV or Parquet table with columns path, label and optional group, split."""
 
 import csv
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 
+from tl_keras.data.csv_text import rows_of
 from tl_keras.data.image_formats import endings_in_words, format_by_name
-from tl_keras.data.listing import SPLIT_OF_NAME, ListedImage, Listing, some_of
+from tl_keras.data.listing import ListedImage, Listing, some_of, where_paths_start
+from tl_keras.data.split_names import UNLABELLED, splits_of
 from tl_keras.errors import DataError
 
 _REQUIRED = ("path", "label")
@@ -26,14 +28,15 @@ class _Row:
 
 
 def list_table(table: str, root: str | None = None) -> Listing:
-    """List the images that a table names.
+    r"""List the images that a table names.
 
     All cells are read as text, so that the label 007 stays 007; surrounding blanks are removed.
     Further columns are allowed and not read.
 
     Args:
-        table: A file that ends in .csv (UTF-8, separated by commas) or .parquet.
-        root: Folder that relative paths start from; None is the working directory.
+        table: A file that ends in .csv, .tsv (as `rows_of` reads them) or .parquet.
+        root: Folder that relative paths start from; None is the working directory. Paths may be
+            written with \ in place of / and begin with ~.
 
     Raises:
         DataError: if the table is missing or malformed, or a row is; with the row's number.
@@ -42,8 +45,9 @@ def list_table(table: str, root: str | None = None) -> Listing:
     if not rows:
         raise DataError(f'data.table "{table}" has no rows below its header. Add the images.')
     base = Path(os.path.abspath(root or "."))  # noqa: PTH100 (also takes .. out)
-    paths = [os.path.normpath(base / row["path"]) for row in rows]
+    paths = [_path_of(row["path"], base) for row in rows]
     _check_cells(table, rows)
+    splits = splits_of({row["split"] for row in rows})
     _check_paths(table, rows, paths)
     _check_files(table, rows, paths)
     images = (
@@ -52,7 +56,7 @@ def list_table(table: str, root: str | None = None) -> Listing:
             path,
             row["label"],
             row["group"] or None,
-            SPLIT_OF_NAME.get(row["split"].lower()),
+            splits.get(row["split"]),
         )
         for row, path in zip(rows, paths, strict=True)
     )
@@ -61,40 +65,37 @@ def list_table(table: str, root: str | None = None) -> Listing:
 
 def _read_rows(table: Path) -> list[_Row]:
     readers: dict[str, Callable[[Path], list[_Row]]] = {
-        ".csv": _read_csv,
+        ".csv": _read_text,
+        ".tsv": _read_text,
         ".parquet": _read_parquet,
     }
     reader = readers.get(table.suffix.lower())
     if reader is None:
-        raise DataError(f'data.table must be a .csv or .parquet file; got "{table}".')
-    if not table.is_file():
-        raise DataError(
-            f'data.table "{table}" is missing; relative paths start from the working directory.'
-        )
+        raise DataError(f'data.table must be a .csv, .tsv or .parquet file; got "{table}".')
+    if not _is_file(str(table)):
+        raise DataError(f'data.table "{table}" is missing; {where_paths_start(str(table))}.')
     try:
         return reader(table)
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error, NotImplementedError, TypeError) as error:
         raise DataError(f'data.table "{table}" cannot be read: {error}.') from error
 
 
-def _read_csv(table: Path) -> list[_Row]:
-    # utf-8-sig: spreadsheets put a byte order mark before the first column's name.
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        columns = [name.strip() for name in next(reader, [])]
-        _check_columns(table, columns)
-        rows = []
-        for cells in reader:
-            place = f"line {reader.line_num}"
-            if not cells:
-                continue
-            if len(cells) != len(columns):
-                raise DataError(
-                    f'data.table "{table}", {place}: must have {len(columns)} cells as the header '
-                    f'has; got {len(cells)}. Put cells that hold a comma into "quotes".'
-                )
-            stripped = (cell.strip() for cell in cells)
-            rows.append(_Row(place, dict(zip(columns, stripped, strict=True))))
+def _read_text(table: Path) -> list[_Row]:
+    lines = rows_of(table, _REQUIRED)
+    columns = [name.strip() for name in next(lines, (0, []))[1]]
+    _check_columns(table, columns)
+    rows = []
+    for number, cells in lines:
+        place = f"line {number}"
+        if not cells:
+            continue
+        if len(cells) != len(columns):
+            raise DataError(
+                f'data.table "{table}", {place}: must have {len(columns)} cells as the header '
+                f'has; got {len(cells)}. Put cells that hold a separator into "quotes".'
+            )
+        stripped = (cell.strip() for cell in cells)
+        rows.append(_Row(place, dict(zip(columns, stripped, strict=True))))
     return rows
 
 
@@ -105,6 +106,12 @@ def _read_parquet(table: Path) -> list[_Row]:
     content = pq.ParquetFile(table).read()
     _check_columns(table, content.column_names)
     columns = [name for name in (*_REQUIRED, *_OPTIONAL) if name in content.column_names]
+    for name in columns:
+        if pa.types.is_nested(kind := content.column(name).type):
+            raise DataError(
+                f'data.table "{table}": {name} must be one text or number in each row; got '
+                f"{kind}. Write a row for each picture."
+            )
     # Cast by Arrow: by way of pandas, whole numbers with a gap would turn into 7.0.
     cells = [content.column(name).cast(pa.string()).to_pylist() for name in columns]
     return [
@@ -118,7 +125,7 @@ def _check_columns(table: Path, columns: list[str]) -> None:
     known = [name for name in columns if name in (*_REQUIRED, *_OPTIONAL)]
     if missing or len(known) != len(set(known)):
         fault = f"lacks the column {missing[0]}" if missing else "has a column twice"
-        hint = " Separate the columns by commas." if len(columns) == 1 else ""
+        hint = " Separate the columns by commas, and name them so." if len(columns) == 1 else ""
         raise DataError(
             f'data.table "{table}" {fault}. It must have the columns path and label and may have '
             f"group and split; got {', '.join(columns) or 'an empty file'}.{hint}"
@@ -132,7 +139,10 @@ def _check_cells(table: str, rows: list[_Row]) -> None:
         empty = [row for row in rows if not row[column]]
         if len(empty) < len(rows):
             _refuse(table, empty, f"{column} must be given in every row or in none")
-    unknown = [row for row in rows if row["split"] and row["split"].lower() not in SPLIT_OF_NAME]
+    splits = splits_of({row["split"] for row in rows})
+    unknown = [
+        row for row in rows if row["split"] and splits.get(row["split"], UNLABELLED) == UNLABELLED
+    ]
     got = some_of(sorted({row["split"] for row in unknown}))
     _refuse(table, unknown, f"split must be train, validation or test, got {got}")
 
@@ -148,14 +158,28 @@ def _check_paths(table: str, rows: list[_Row], paths: list[str]) -> None:
             _refuse(table, [row], f'path "{row["path"]}" is already in {first.place}')
 
 
+def _path_of(cell: str, base: Path) -> str:
+    r"""Absolute, also where it is written with \ or begins with ~, unless a file is named so."""
+    plain = os.path.normpath(base / cell)
+    written = os.path.normpath(base / Path(cell.replace("\\", "/")).expanduser())
+    return plain if plain == written or _is_file(plain) else written
+
+
+def _is_file(path: str) -> bool:
+    # False as well for what can be no path, such as names that are too long
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def _check_files(table: str, rows: list[_Row], paths: list[str]) -> None:
-    missing = [row for row, path in zip(rows, paths, strict=True) if not Path(path).is_file()]
+    missing = [row for row, path in zip(rows, paths, strict=True) if not _is_file(path)]
     if not missing:
         return
     beside = Path(table).absolute().parent
-    if any("\\" in row["path"] for row in missing) and os.sep == "/":
-        mend = "Write / for \\ in the paths."
-    elif all((beside / row["path"]).is_file() for row in missing):
+    if any(PureWindowsPath(row["path"]).drive for row in missing) and os.sep == "/":
+        mend = (
+            "Take the drive out of the paths, and set data.root to the folder that is there here."
+        )
+    elif all(_is_file(_path_of(row["path"], beside)) for row in missing):
         mend = f'They exist beside the table: set data.root to "{beside}".'
     else:
         mend = "Correct the paths or set data.root to the folder that they start from."

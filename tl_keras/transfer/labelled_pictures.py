@@ -1,5 +1,6 @@
 """One's own pictures, as training and probes take them."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from tl_keras.data.decoding import ResizeMode
 from tl_keras.data.given_pictures import given_pictures, resized
+from tl_keras.data.label_spellings import in_words, spellings
 from tl_keras.data.listing import some_of
 from tl_keras.errors import PicturesError
 from tl_keras.transfer.trainer import LabelledImages
@@ -30,7 +32,7 @@ class LabelledPictures:
     def of(
         cls, x: Any, y: Any, groups: Any, image_size: int, resize: ResizeMode = "stretch"
     ) -> "LabelledPictures":
-        """Pictures as `given_pictures` takes them, resized.
+        """Pictures as `given_pictures` takes them, resized; warns of labels in two spellings.
 
         Raises:
             PicturesError: something is not as it must be.
@@ -44,6 +46,9 @@ class LabelledPictures:
                 yield picture.pixels
 
         pixels = resized(pixels_only(), image_size, resize)
+        if twins := spellings(label for label in set(labels) if isinstance(label, str)):
+            text = f"Labels differ only in what is easily overlooked: {in_words(twins)}."
+            warnings.warn(f"{text} If they are one class, give it one spelling.", stacklevel=2)
         return cls(pixels, np.array(labels), np.array(names))
 
     @property
