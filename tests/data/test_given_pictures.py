@@ -1,5 +1,6 @@
 """Pictures in memory: what is taken, what it becomes, and what is said of the rest."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tl_keras.data import given_pictures as module
 from tl_keras.data.given_pictures import given_pictures, given_pixels, resized
-from tl_keras.errors import DataError
+from tl_keras.errors import DataError, PicturesError
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (4, 6, 5, 3), dtype=np.uint8)
@@ -193,3 +195,18 @@ def test_labels_beside_a_dataset_are_refused() -> None:
 @pytest.mark.parametrize("nothing", [np.zeros((0, 4, 4, 3), np.uint8), []])
 def test_no_pictures_are_not_taken_for_scaled_ones(nothing: Any) -> None:
     assert list(given_pixels(nothing)) == []
+
+
+def test_a_dataset_that_may_never_end_is_read_up_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_UNCOUNTED", 6)
+    endless = tf.data.Dataset.from_generator(
+        lambda: ((COLOUR[0], 1) for _ in itertools.count()),
+        output_signature=(tf.TensorSpec((None, None, 3), tf.uint8), tf.TensorSpec((), tf.int64)),
+    )
+    with pytest.raises(PicturesError, match=r"up to 6 pictures.*take\(n\)"):
+        list(given_pictures(endless))
+    assert len(list(given_pictures(endless.take(6)))) == 6
+    counted = endless.take(8).apply(tf.data.experimental.assert_cardinality(8))
+    assert len(list(given_pictures(counted))) == 8

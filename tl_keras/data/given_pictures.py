@@ -13,6 +13,8 @@ from tl_keras.errors import PicturesError
 
 Label = int | str
 
+# Of a dataset that does not know its length, and may have no end.
+MOST_UNCOUNTED = 50_000
 _CHANNELS = (1, 3)
 _SCALED = (
     "they look scaled to 0..1. Multiply them by 255, or leave the scaling out: the network's own "
@@ -183,10 +185,17 @@ def _of_dataset(dataset: Any, named: bool) -> Iterator[GivenPicture]:
             "A tf.data.Dataset must be finite; got one that repeats for ever. Take repeat() out: "
             "training goes over the images as often as it needs."
         )
+    unknown = int(dataset.cardinality()) == tf.data.UNKNOWN_CARDINALITY
     names, done = getattr(dataset, "class_names", None) if named else None, 0
     for images, labels in dataset.as_numpy_iterator():
         batch, marks = _as_batch(images, labels)
         for pixels, label in zip(batch, given_labels(marks, names), strict=True):
+            if unknown and done == MOST_UNCOUNTED:
+                raise PicturesError(
+                    f"A tf.data.Dataset that does not know its length is read up to {done} "
+                    "pictures, for it may never end; got more. Cut it with take(n), or state its "
+                    "length with tf.data.experimental.assert_cardinality(n)."
+                )
             yield GivenPicture(as_pixels(pixels, f"image {done} of the dataset"), label.item())
             done += 1
 
