@@ -13,8 +13,13 @@ import keras
 import pytest
 from PIL import Image
 
+from tests.hostile.folders import of_classes, with_odd_entries, with_system_files
 from tests.hostile.pictures import BROKEN, PICTURES, SOUND
-from tl_keras.commands.predict import find_photos, main
+from tl_keras.commands import predict
+from tl_keras.commands.predict import main
+from tl_keras.config.schema import DataConfig
+from tl_keras.data.photo_paths import find_photos
+from tl_keras.data.sources import load_images
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving import exported_classifier
 from tl_keras.serving.saved_model import export_classifier
@@ -72,9 +77,9 @@ def test_folder_is_classified_and_what_is_unreadable_is_listed(
     }
     assert "no JPEG, PNG" in found["a.png"]["problem"]
     assert float(found["r.gif"]["probability"]) > 0.9
-    assert said.err == (
-        "left out, not pictures by their names: notes.txt\n1 of 4 files could not be read\n"
-    )
+    first, second = said.err.splitlines()
+    assert first.startswith("left out: 1 not a ") and first.endswith("(notes.txt)")
+    assert second == "1 of 4 files could not be read"
 
 
 def test_json_lines_and_csv_say_the_same(exported: Path, photos: Path, tmp_path: Path) -> None:
@@ -156,7 +161,7 @@ def test_other_files_of_a_folder_and_another_decision_are_said(
     (tmp_path / "parts" / "decision.json").write_text('{"rule": {}}')
     assert main([str(tmp_path / "parts"), str(photos)]) == 0
     told = capsys.readouterr().err
-    assert "left out, not pictures by their names: notes.txt" in told
+    assert "left out: 1 not a " in told and "(notes.txt)" in told
     assert "has another decision than decision.json of its experiment" in told
 
 
@@ -186,11 +191,6 @@ def test_large_files_are_answered_in_smaller_batches(
     monkeypatch.setattr(exported_classifier, "_BATCH_BYTES", 1)
     main([str(exported), str(photos), "--format", "csv"])
     assert lines(capsys.readouterr().out) == lines(together)
-
-
-def test_named_files_need_no_known_ending(tmp_path: Path) -> None:
-    (tmp_path / "frame.0001").touch()
-    assert find_photos([tmp_path / "frame.0001"]) == [tmp_path / "frame.0001"]
 
 
 @pytest.mark.parametrize(
@@ -236,15 +236,49 @@ def test_a_failure_while_classifying_is_not_blamed_on_the_output(
 
 
 def test_file_that_vanishes_or_has_an_odd_name_is_listed(
-    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    exported: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
     Image.new("RGB", (9, 5), "red").save(odd, "PNG")
-    (tmp_path / "gone.png").symlink_to(tmp_path / "target")
+    gone = tmp_path / "gone.png"
+    Image.new("RGB", (9, 5), "red").save(gone)
+    files = find_photos([odd, gone])[0]
+    gone.unlink()
+    monkeypatch.setattr(predict, "find_photos", lambda paths: (files, []))
     assert main([str(exported), str(tmp_path), "--format", "csv"]) == 0
-    gone, red = lines(capsys.readouterr().out)
-    assert gone["problem"] == "cannot be opened: No such file or directory"
+    red, lost = lines(capsys.readouterr().out)
+    assert lost["problem"] == "cannot be opened: No such file or directory"
     assert red["label"] == "red"
+
+
+def test_a_folder_is_listed_as_run_lists_it(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label, colour in {"a": "red", "b": "blue"}.items():
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        Image.new("RGB", (9, 5), colour).save(tmp_path / "photos" / label / "1.png")
+    of_classes(tmp_path / "elsewhere", "x")
+    count = with_system_files(tmp_path / "photos", "", "a")
+    odd = with_odd_entries(tmp_path / "photos" / "b", tmp_path / "elsewhere")
+    assert main([str(exported), str(tmp_path / "photos"), "--format", "csv"]) == 0
+    said = capsys.readouterr()
+    listed = load_images(DataConfig(folder=str(tmp_path / "photos")))
+    found = lines(said.out)
+    # but for the link to a device, which the listing leaves out as well
+    assert [line["file"] for line in found] == listed.paths
+    assert [line["label"] for line in found] == ["red", "blue"]
+    (note,) = said.err.splitlines()
+    numbers = [int(part.split()[0]) for part in note.removeprefix("left out: ").split("; ")]
+    assert sum(numbers) == count + len(odd) == len(listed.ignored)
+
+
+def test_home_is_found(exported: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(photos.parent))
+    assert main([str(exported), "~/photos", "--output", "~/answers.txt"]) == 0
+    assert (photos.parent / "answers.txt").exists()
 
 
 def test_a_reader_that_has_enough_is_no_error(exported: Path, photos: Path) -> None:

@@ -70,11 +70,55 @@ def test_working_directory_has_the_name_that_it_has_elsewhere() -> None:
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("photos", "photos"), ("Größe 3", "Groe_3"), ("_x_", "x"), ("", "images"), ("写真", "images")],
+    [("photos", "photos"), ("café 3", "cafe_3"), ("_x_", "x"), ("", "images")],
 )
 def test_slug(text: str, name: str) -> None:
     assert slug(text) == name
     assert parse_config({**MINIMAL, "name": slug(text)}).name == name
+
+
+ODD = [
+    "写真",
+    "写真2024",
+    "部品2024",
+    "Трещины",
+    "трещины",
+    "😀",
+    "Größe",
+    "!!!",
+    "???",
+    "NUL",
+    "com1.x",
+]
+ODD += ["a" * 150, "a" * 149 + "b", "-" * 120, "\udcff", "ｃａｆé写"]
+
+
+def test_names_of_folders_in_any_script_are_their_own() -> None:
+    names = [slug(text) for text in ODD]
+    assert len({name.lower() for name in names}) == len(ODD)
+    for text, name in zip(ODD, names, strict=True):
+        assert parse_config({**MINIMAL, "name": name}).name == name == slug(text)
+        assert name.split(".")[0].lower() not in {"con", "nul", "com1"}
+        assert not name.endswith((".", " "))
+
+
+def test_one_name_however_its_characters_are_composed() -> None:
+    assert slug("が写真") == slug("か\u3099写真")
+
+
+def test_home_is_found_in_every_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    raw = {"name": "a", "data": {"table": "~/t.csv", "root": "~"}, "results_dir": "~/r"}
+    raw |= {"backbone": {"weights": "~/w.weights.h5"}, "cache": {"folder": "~/c"}}
+    config = parse_config(raw)
+    assert (config.data.table, config.data.root) == ("/home/me/t.csv", "/home/me")
+    assert (config.results_dir, config.cache.folder) == ("/home/me/r", "/home/me/c")
+    assert config.backbone.weights == "/home/me/w.weights.h5"
+    Path("e.json").write_text(json.dumps({"name": "a", "data": {"folder": "./~"}}))
+    assert load_config("e.json").data.folder == "./~"
+    assert load_config("e.json", ["data.folder=~/x"]).data.folder == "/home/me/x"
+    tfds = parse_config({"name": "a", "data": {"tfds": "mnist", "data_dir": "~/d"}})
+    assert tfds.data.data_dir == "/home/me/d"
 
 
 def test_problems_have_file_and_line_in_the_order_of_the_file() -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from tl_keras.errors import ConfigError, TlKerasError
 from tl_keras.quiet import few_notes
@@ -39,7 +39,14 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints can be shown: arguments may be names of anybody's files."""
+    """A parser whose complaints can be shown: arguments may be names of anybody's files.
+
+    In a `Path`, ~ is the home: not every shell replaces it in every place.
+    """
+
+    def __init__(self, *words: Any, **settings: Any) -> None:
+        super().__init__(*words, **settings)
+        self.register("type", Path, _with_home)
 
     def error(self, message: str) -> NoReturn:
         super().error(visible(message))
@@ -78,6 +85,10 @@ def writing(path: Path, option: str) -> Iterator[None]:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror or error}. Choose another {option}."
         ) from error
+
+
+def _with_home(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # noqa: PTH111 (leaves what has no home as it is)
 
 
 def add_overrides(

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tl_keras.commands.command_line import Parser, carry_out, say, writing
-from tl_keras.data.image_formats import endings_in_words, format_by_name
-from tl_keras.data.listing import some_of
+from tl_keras.data.photo_paths import find_photos
 from tl_keras.data.picture_bytes import why_unreadable
-from tl_keras.errors import DataError
+from tl_keras.data.picture_walk import left_out_in_words
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.safe_text import guard, json_line, one_line
 from tl_keras.serving.versions import EXTRA, find_version
@@ -48,10 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("tl-keras predict", description=DESCRIPTION)
     parser.add_argument(
-        "export", type=Path, help="a folder of versions, such as results/defects/export, or one"
+        "export",
+        type=Path,
+        help="a folder of versions, such as results/defects/export, or one",
     )
     parser.add_argument(
-        "photos", type=Path, nargs="+", metavar="PHOTO_OR_FOLDER", help="folders with all below"
+        "photos",
+        type=Path,
+        nargs="+",
+        metavar="PHOTO_OR_FOLDER",
+        help="folders with all below",
     )
     parser.add_argument("--format", choices=list(FORMATS), default="table", help="of the output")
     parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the terminal")
@@ -59,13 +64,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    version, files = find_version(options.export).path, find_photos(options.photos)
+    version, (files, ignored) = find_version(options.export).path, find_photos(options.photos)
     with quiet_tensorflow():
         from tl_keras.serving.decision_record import other_decision, read_rule
         from tl_keras.serving.exported_classifier import ExportedClassifier
 
         classifier, rule = ExportedClassifier(version), read_rule(version / EXTRA)
-    for note in filter(None, (_left_out(options.photos), other_decision(version))):
+    left_out = f"left out: {left_out_in_words(ignored)}" if ignored else None
+    for note in filter(None, (left_out, other_decision(version))):
         say(note, sys.stderr)
     unread = 0
     with _opened(options.output) as stream, _progress(len(files), options.output) as advance:
@@ -82,37 +88,6 @@ def _predict(options: argparse.Namespace) -> int:
     if unread:
         say(f"{unread} of {len(files)} files could not be read", sys.stderr)
     return 1 if unread == len(files) else 0
-
-
-def find_photos(paths: Sequence[Path]) -> list[Path]:
-    """The files among `paths`, whatever their names, and the pictures in folders, sorted.
-
-    Raises:
-        DataError: a path does not exist, or there is nothing to classify.
-    """
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(found for found in path.rglob("*") if format_by_name(found))
-        elif path.exists():
-            files.append(path)
-        else:
-            raise DataError(f"{path} must be a file or a folder; there is no such path.")
-    if not files:
-        raise DataError(
-            f"Nothing to classify in {', '.join(map(str, paths))}: a folder must hold files named "
-            f"{endings_in_words()}."
-        )
-    return files
-
-
-def _left_out(paths: Sequence[Path]) -> str | None:
-    """How many files in folders are no pictures by their names; None without any."""
-    found = [p for path in paths if path.is_dir() for p in path.rglob("*") if p.is_file()]
-    others = [path.name for path in found if format_by_name(path) is None]
-    if not others:
-        return None
-    return f"left out, not pictures by their names: {some_of(sorted(others), 3)}"
 
 
 def lines_of(

@@ -17,6 +17,7 @@ from tl_keras.errors import ConfigError
 
 # Keys that change no number of a run.
 _WITHOUT_EFFECT = ("description", "results_dir", "export", "cache", "decision")
+_LONGEST_SLUG = 100
 _ABSENT = object()
 _EXPERIMENT = Kind(
     ExperimentConfig,
@@ -37,7 +38,7 @@ def load_config(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -
         ConfigError: with one line for every problem: the place, what was wrong, what is allowed and
             what was received.
     """
-    path = Path(source)
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 (leaves what has no home as it is)
     if not path.is_dir():
         return read_file(_EXPERIMENT, path, overrides)
     raw = {"name": slug(path.resolve().name), "data": {"folder": str(path)}}
@@ -100,13 +101,31 @@ def refuse_experiment_folder(folder: Path) -> None:
 
 
 def slug(text: str) -> str:
-    """The nearest valid name of an experiment.
+    """A valid name of an experiment that is near the text, and safe on every file system.
+
+    Where letters are lost or it is cut, the text's own digits are added: other texts have others.
 
     >>> slug("My photos (2024)")
     'My_photos_2024'
+    >>> slug("Трещины 2024")
+    '2024_dcba8093'
     """
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", plain).strip("_.-")[:100] or "images"
+    whole = unicodedata.normalize("NFKD", text)
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "_", whole.encode("ascii", "ignore").decode()).strip("_.-")
+    letters_lost = any(not c.isascii() and unicodedata.category(c)[0] not in "MZ" for c in whole)
+    if not text:
+        return "images"
+    if _reserved(plain):
+        plain = ""
+    if plain and not letters_lost and len(plain) <= _LONGEST_SLUG:
+        return plain
+    own = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{plain[: _LONGEST_SLUG - 9].strip('_.-') or 'images'}_{own}"
+
+
+def _reserved(name: str) -> bool:
+    """Whether Windows keeps the name for a device, whatever its ending."""
+    return re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name) is not None
 
 
 def _as_json(value: Any) -> str:
