@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.folders import SPLIT_NAMES, UNCLEAR, of_classes, touch
+from tests.hostile.folders import SPLIT_NAMES, UNCLEAR, UNCLEAR_BELOW, of_classes, touch
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.errors import DataError
@@ -56,6 +56,11 @@ def test_a_test_split_without_classes_is_said(tmp_path: Path, test: str) -> None
     assert "2 images without class folders" in table.ignored["reason"][0]
 
 
+def test_a_train_folder_alone_is_a_split(tmp_path: Path) -> None:
+    of_classes(tmp_path / "train", "ab")
+    assert counts(load(tmp_path)) == {("a", "train"): 2, ("b", "train"): 2}
+
+
 def test_a_class_that_train_lacks_is_refused(tmp_path: Path) -> None:
     of_classes(tmp_path / "Training", "ab")
     of_classes(tmp_path / "Testing", "abc")
@@ -89,9 +94,20 @@ def test_folders_of_the_same_names_are_asked_for(
     assert len(upper) == len(lower) == 2 * sum(map(len, names.values()))
 
 
+@pytest.mark.parametrize(("folders", "level"), UNCLEAR_BELOW)
+def test_folders_of_the_same_names_deeper(
+    tmp_path: Path, folders: tuple[str, ...], level: int
+) -> None:
+    of_classes(tmp_path, folders)
+    with pytest.raises(DataError, match=f"two ways.* to {level}"):
+        load(tmp_path)
+    assert load(tmp_path, class_level=level).classes == ("nok", "ok")
+
+
 @pytest.mark.parametrize(
     "names",
     [
+        ["a/Front/1.png", "a/front/2.png", "b/x/1.png", "b/y/1.png"],
         ["a/images/1.png", "b/images/1.png"],
         ["a/1.png", "a/2.png", "a/more/1.png", "b/1.png", "b/more/1.png", "b/2.png"],
         ["animals/cat/1.png", "animals/dog/1.png", "tools/saw/1.png", "tools/axe/1.png"],

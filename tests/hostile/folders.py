@@ -52,6 +52,13 @@ UNCLEAR: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {"bottle": ("train", "test"), "cable": ("train", "test")},
     {"fold_1": ("train", "test"), "fold_2": ("train", "test")},
 )
+# The same, deeper: where the lower ones lie, and how deep that is.
+UNCLEAR_BELOW: tuple[tuple[tuple[str, ...], int], ...] = (
+    (("left/x/ok", "left/x/nok", "right/x/ok", "right/x/nok"), 3),
+    (("cam1/jan/ok", "cam1/feb/nok", "cam2/mar/ok", "cam2/apr/nok"), 3),
+    (("train/x/ok", "train/x/nok", "test/x/ok", "test/x/nok"), 3),
+    (("train/day/ok", "train/day/nok", "train/night/ok", "train/night/nok"), 3),
+)
 
 # Labels that are one label, and labels that are two.
 ONE_LABEL: tuple[tuple[str, str], ...] = (

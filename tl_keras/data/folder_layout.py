@@ -1,6 +1,6 @@
 """Which folders are classes and which are splits, told from their names alone."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,18 +54,19 @@ def layout_of(root: Path, contents: FolderContents, class_level: int | None = No
     if not contents.folders_in.get(()):
         raise no_class_folders(root, contents, ())
     splits = {} if class_level == 1 else _splits(root, contents)
-    if splits:
-        return _divided(root, contents, splits, class_level)
+    layout = _divided(root, contents, splits, class_level) if splits else Layout(class_level or 1)
     if class_level is None:
-        _refuse_wrapping(root, contents)
-        _refuse_unclear(root, contents)
-    return Layout(class_level or 1)
+        if not splits:
+            _refuse_wrapping(root, contents)
+        _refuse_unclear(root, contents, layout)
+    return layout
 
 
 def no_class_folders(root: Path, contents: FolderContents, folder: Parts) -> DataError:
     """What to say of a folder that should hold class folders and does not."""
     name = f'"{root.joinpath(*folder)}"' if folder else f'data.folder "{root}"'
-    loose, others = contents.loose[folder], left_out_in_words(contents.ignored(folder))
+    loose = contents.inside[folder] if folder else contents.loose[folder]
+    others = left_out_in_words(contents.ignored(folder))
     return DataError(
         f"{name} has no sub-folders. It must hold one sub-folder per class, named like the class, "
         "with that class's images in it; labels that stand in a file are given as data.table."
@@ -99,8 +100,8 @@ def _splits(root: Path, contents: FolderContents) -> dict[str, str]:
     if others and doubtful:
         raise DataError(
             f'data.folder "{root}" must hold either class folders or train, validation and test, '
-            f"not both; got {some_of(doubtful)} beside {some_of(others)}. Move one kind away; "
-            f"{_CLASSES_AT_TOP}."
+            f"not both; got {some_of(doubtful)} beside {some_of(others)}. Move one kind away, or "
+            f"give the splits these names; {_CLASSES_AT_TOP}."
         )
     return {} if others else splits
 
@@ -170,42 +171,63 @@ def _refuse_wrapping(root: Path, contents: FolderContents) -> None:
         )
 
 
-def _refuse_unclear(root: Path, contents: FolderContents) -> None:
-    """Folders that hold folders of the same names: which are the classes?"""
-    inside = {parts[0]: _names_inside(contents, parts) for parts in contents.holding_in(())}
-    shared = _shared(inside.values())
-    if not shared:
-        return
-    uppers = [top for top, names in inside.items() if set(names) & set(shared)]
-    upper, lower = some_of(uppers, 5), some_of(shared, 5)
-    if splits_of(shared):
+def _refuse_unclear(root: Path, contents: FolderContents, layout: Layout) -> None:
+    """Classes that hold folders of the same names: which are the classes?"""
+    level = max(layout.levels.values()) if layout.splits else layout.level
+    for deeper, inside in sorted(_names_inside(contents, layout).items()):
+        found = {label: names for label, names in inside.items() if len(names) > 1}
+        shared = _shared(found.values())
+        if shared:
+            uppers = sorted(label for label, names in found.items() if names & set(shared))
+        elif len(inside) == 1 and found and layout.splits:
+            uppers, shared = list(found), sorted(*found.values())
+        else:
+            continue
+        raise _unclear(root, uppers, shared, level, deeper, divided=bool(layout.splits))
+
+
+def _unclear(
+    root: Path, uppers: list[str], lowers: list[str], level: int, deeper: int, *, divided: bool
+) -> DataError:
+    upper, lower = some_of(uppers, 5), some_of(lowers, 5)
+    mend = f"if it is {lower}, to {level + deeper}."
+    if splits_of(lowers):
         mend = (
-            f"If {lower} are splits, put them above the classes (train/crack/1.jpg), or set "
+            f"if {lower} are splits, put them above the classes, as in train/crack/1.jpg, or set "
             "data.folder to one of the others."
         )
-    else:
-        mend = (
-            f"If {lower} are, set it to 2; data.group_pattern ^([^/]+)/ then keeps what lies in "
-            f"one of the upper folders in one split. If {upper} are splits, name them train, "
-            "validation and test."
+    elif not divided:
+        mend += (
+            " (data.group_pattern ^([^/]+)/ then keeps what lies in one of the upper folders in "
+            f"one split.) If {upper} are splits, name them train, validation and test."
         )
-    raise DataError(
-        f'data.folder "{root}" can be read in two ways: {upper} hold folders of the same names, '
-        f"{lower}. If {upper} are the classes, set data.class_level to 1. {mend}"
+    return DataError(
+        f'data.folder "{root}" can be read in two ways: the classes may be {upper}, or {lower}, '
+        f"which lie in them. If it is {upper}, set data.class_level to {level}; {mend}"
     )
 
 
-def _names_inside(contents: FolderContents, top: Parts) -> list[str]:
-    """Names of the folders that hold most of its pictures; none where that is itself."""
-    names = [parts[-1] for parts in contents.holding_in(top)]
-    return names if len(names) > 1 and 2 * contents.loose[top] < contents.inside[top] else []
+def _names_inside(contents: FolderContents, layout: Layout) -> dict[int, dict[str, set[str]]]:
+    """Names of the folders so many levels below each class, where these hold most pictures."""
+    names: dict[tuple[int, str], set[str]] = defaultdict(set)
+    counts: Counter[tuple[int, str]] = Counter()
+    for parts, count in contents.inside.items():
+        level = layout.level_of(parts)
+        if parts[0] not in layout.aside and len(parts) >= level:
+            place = (len(parts) - level, parts[level - 1])
+            names[place].add(parts[-1])
+            counts[place] += count
+    found: dict[int, dict[str, set[str]]] = defaultdict(dict)
+    for (deeper, label), inside in names.items():
+        if deeper and 2 * counts[deeper, label] > counts[0, label]:
+            found[deeper][label] = inside
+    return found
 
 
-def _shared(several: Iterable[Iterable[str]]) -> list[str]:
+def _shared(several: Iterable[set[str]]) -> list[str]:
     """Names that more than one of them has, also in other spellings."""
-    found: dict[str, int] = defaultdict(int)
-    for names in several:
-        for name in names:
-            found[name] += 1
-    alike = {name for group in spellings(found) for name in group}
-    return sorted(name for name, count in found.items() if count > 1 or name in alike)
+    several = list(several)
+    every = set().union(*several)
+    first = {name: group[0] for group in spellings(every) for name in group}
+    count = Counter(one for names in several for one in {first.get(n, n) for n in names})
+    return sorted(name for name in every if count[first.get(name, name)] > 1)

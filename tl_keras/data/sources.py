@@ -117,7 +117,7 @@ def load_images(data: DataConfig, *, to_train: bool = True) -> ImageTable:
     if data.merge_labels:
         labels = joined([image.label for image in images])
         images = [replace(i, label=label) for i, label in zip(images, labels, strict=True)]
-    elif twins and data.merge_labels is None and to_train:
+    elif twins and data.merge_labels is None and (to_train or any(i.split for i in images)):
         _refuse_spellings(images, twins)
     classes = tuple(sorted({image.label for image in images}, key=_natural_order))
     _check_classes(images, classes, 2 if to_train else 1)
