@@ -47,5 +47,17 @@ def test_one_file_in_two_writings_is_refused(tmp_path: Path) -> None:
 
 def test_parquet_with_lists_for_labels(tmp_path: Path) -> None:
     pd.DataFrame({"path": ["1.png"], "label": [["a", "b"]]}).to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(DataError, match="label must be one text or number in each row"):
+    with pytest.raises(DataError, match="label must hold text or numbers"):
         load_images(DataConfig(table=str(tmp_path / "t.parquet")))
+
+
+def test_paths_may_begin_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "img/1.png", "img/2.png")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    rows = "path,label\n~/img/1.png,x\n~\\img\\2.png,y\n"
+    (tmp_path / "t.csv").write_text(rows)
+    table = load_images(DataConfig(table=str(tmp_path / "t.csv")))
+    assert set(table.paths) == {str(tmp_path / "img/1.png"), str(tmp_path / "img/2.png")}
+    (tmp_path / "t.csv").write_text("path,label\n~nobody/img/1.png,x\n")
+    with pytest.raises(DataError, match="existing file"):
+        load_images(DataConfig(table=str(tmp_path / "t.csv")))

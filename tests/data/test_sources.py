@@ -234,6 +234,13 @@ def test_missing_folder(tmp_path: Path) -> None:
         from_folder(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "a/" * 3000, "loop"])
+def test_folder_that_cannot_be(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(DataError, match="is out of reach"):
+        from_folder(tmp_path / name)
+
+
 def test_folder_that_is_a_file(tmp_path: Path) -> None:
     touch(tmp_path, "photos.zip")
     with pytest.raises(DataError, match="is a file, not a folder"):

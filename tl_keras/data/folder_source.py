@@ -1,5 +1,6 @@
 """Images from a folder: one sub-folder per class, or split folders that hold the classes."""
 
+import stat
 from pathlib import Path
 
 from tl_keras.data.folder_layout import Layout, layout_of, may_hold_classes
@@ -14,6 +15,9 @@ from tl_keras.data.picture_walk import (
     readable,
 )
 from tl_keras.errors import DataError
+
+# Of a path in a message, characters.
+_LONGEST = 300
 
 
 def list_folder(
@@ -45,12 +49,7 @@ def list_folder(
             in two ways, or has a class folder without images that is not to be skipped.
     """
     root = Path(folder).absolute()
-    if not root.is_dir():
-        kind = "a file, not a folder" if root.exists() else "missing"
-        raise DataError(
-            f'data.folder "{folder}" is {kind}. It must be a folder with one sub-folder per '
-            f"class; {where_paths_start(folder)}."
-        )
+    _check_is_folder(folder, root)
     try:
         contents = look_into(root, lambda parts: may_hold_classes(parts, class_level))
     except OSError as error:
@@ -84,6 +83,20 @@ def list_folder(
             *(IgnoredFile(readable(parts), "class folder without images") for parts in empty),
         ),
     )
+
+
+def _check_is_folder(folder: str, root: Path) -> None:
+    try:
+        kind = None if stat.S_ISDIR(root.stat().st_mode) else "a file, not a folder"
+    except FileNotFoundError:
+        kind = "missing"
+    except OSError as error:
+        kind = f"out of reach ({error.strerror})"
+    if kind is not None:
+        raise DataError(
+            f'data.folder "{folder[:_LONGEST]}" is {kind}. It must be a folder with one sub-folder '
+            f"per class; {where_paths_start(folder)}."
+        )
 
 
 def _refuse_unreadable(root: Path, contents: FolderContents) -> None:

@@ -107,10 +107,12 @@ def _read_parquet(table: Path) -> list[_Row]:
     _check_columns(table, content.column_names)
     columns = [name for name in (*_REQUIRED, *_OPTIONAL) if name in content.column_names]
     for name in columns:
-        if pa.types.is_nested(kind := content.column(name).type):
+        kind = content.schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if pa.types.is_nested(kind) or pa.types.is_duration(kind):
             raise DataError(
-                f'data.table "{table}": {name} must be one text or number in each row; got '
-                f"{kind}. Write a row for each picture."
+                f'data.table "{table}": {name} must hold text or numbers, one value in every row; '
+                f"got {kind}. Write the names themselves into the column."
             )
     # Cast by Arrow: by way of pandas, whole numbers with a gap would turn into 7.0.
     cells = [content.column(name).cast(pa.string()).to_pylist() for name in columns]
@@ -161,7 +163,10 @@ def _check_paths(table: str, rows: list[_Row], paths: list[str]) -> None:
 def _path_of(cell: str, base: Path) -> str:
     r"""Absolute, also where it is written with \ or begins with ~, unless a file is named so."""
     plain = os.path.normpath(base / cell)
-    written = os.path.normpath(base / Path(cell.replace("\\", "/")).expanduser())
+    slashed = cell.replace("\\", "/")
+    if slashed.startswith("~/"):
+        slashed = os.path.expanduser(slashed)  # noqa: PTH111 (leaves what has no home as it is)
+    written = os.path.normpath(base / slashed)
     return plain if plain == written or _is_file(plain) else written
 
 

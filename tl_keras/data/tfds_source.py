@@ -237,8 +237,8 @@ def _examples(
 
 def _write_image(folder: Path, split: str, number: int, encoded: bytes, label: str) -> str:
     ending = FORMATS[format_by_content(encoded) or "PNG"].endings[0]
-    # Some labels hold a slash or a colon, which folders must not.
-    safe = re.sub(r'[/\\:*?"<>|\0]|^\.+', "_", label)
+    # Some labels hold a slash or a colon, which folders must not, or are a sentence.
+    safe = re.sub(r'[/\\:*?"<>|\0-\x1f]|^\.+', "_", label)[:60]
     path = f"{split}/{safe}/{number:06d}{ending}"
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
