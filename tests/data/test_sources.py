@@ -474,6 +474,17 @@ def test_tfds_images_become_files(tmp_path: Path) -> None:
     assert grays == {0, 1, 2}
 
 
+def test_tfds_labels_may_be_sentences_and_are_asked_for_like_others(tmp_path: Path) -> None:
+    import tensorflow_datasets as tfds
+
+    long = tfds.features.ClassLabel(names=["x" * 300, "写" * 120])
+    store(tmp_path, "long", {"train": [0, 1]}, long)
+    assert {len(label) for label in from_tfds(tmp_path, "long").classes} == {300, 120}
+    store(tmp_path, "twins", {"train": [0, 1]}, tfds.features.ClassLabel(names=["Crack", "crack"]))
+    with pytest.raises(DataError, match=r"data\.merge_labels"):
+        from_tfds(tmp_path, "twins")
+
+
 def test_tfds_images_are_written_once(tmp_path: Path) -> None:
     store(tmp_path, "dots", {"train": [0, 1]})
     first = from_tfds(tmp_path, "dots")

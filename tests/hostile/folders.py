@@ -114,7 +114,6 @@ def with_system_files(root: Path, *folders: str) -> int:
 
 def with_odd_entries(folder: Path, elsewhere: Path) -> dict[str, str]:
     """Entries named like pictures that are none; the name of each and what it is."""
-    (folder / "fifo.jpg").unlink(missing_ok=True)
     os.mkfifo(folder / "fifo.jpg")
     (folder / "broken.jpg").symlink_to(folder / "nothing")
     (folder / "itself.jpg").symlink_to(folder / "itself.jpg")
