@@ -32,8 +32,8 @@ def test_shipped_configuration_is_valid() -> None:
     ("changes", "message"),
     [
         ({"epoch": 3}, "unknown key epoch; did you mean epochs\\?"),
-        ({"epochs": 0}, "epochs must be a whole number of at least 1; got 0"),
-        ({"epochs": "3"}, 'epochs must be a whole number of at least 1; got "3"'),
+        ({"epochs": 0}, "epochs must be a whole number from 1 to 100000; got 0"),
+        ({"epochs": "3"}, 'epochs must be a whole number from 1 to 100000; got "3"'),
         ({"generated": None}, "generated or data must be given, and not both; got neither"),
         ({"data": {"folder": "photos"}}, "generated or data must be given, and not both; got both"),
         ({"data": {"folder": "a", "seed": 3}, "generated": None}, "unknown key data.seed; "),
@@ -80,7 +80,7 @@ def test_a_bad_file_is_refused(
     [
         ("{", "not valid JSON: expected a key"),
         ("[]", r"must hold one JSON object, such as .*; got \[\]"),
-        ("{}", "epochs is missing; it must be a whole number of at least 1"),
+        ("{}", "epochs is missing; it must be a whole number from 1 to 100000"),
         ('{"epochs": 1, "epochs": 2}', "epochs must be given once; it is already on line 1"),
     ],
 )

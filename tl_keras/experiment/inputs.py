@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tl_keras.config.files import load_config, parse_config, slug
+from tl_keras.config.files import images_on_disk, load_config, parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.given_pictures import given_pictures, is_dataset
 from tl_keras.data.picture_files import write_pictures, write_table
@@ -19,7 +19,6 @@ Configuration = ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str]
 PICTURES = "_images"
 
 _SOURCES = ("folder", "table", "tfds")
-_TABLES = (".csv", ".parquet")
 _COLUMNS = ("path", "label", "group", "split")
 
 
@@ -58,7 +57,7 @@ def experiment_config(
     if images is None:
         return parse_config(raw)
     if isinstance(images, str | os.PathLike):
-        return parse_config(_with_images(raw, *_on_disk(Path(images))))
+        return parse_config(_with_images(raw, *images_on_disk(Path(images))))
     checked = parse_config(_with_images(raw, "images", {"table": "not written yet"}))
     written = _written(images, Path(checked.results_dir) / PICTURES)
     return parse_config(_with_images(raw, "images", written))
@@ -102,12 +101,6 @@ def _with_images(raw: Mapping[str, Any], name: str, source: Mapping[str, str]) -
     if given := [key for key in _SOURCES if data.get(key) is not None]:
         raise ConfigError(f"images and data.{given[0]} must not both be given; remove one of them.")
     return {"name": name, **raw, "data": {**data, **source}}
-
-
-def _on_disk(path: Path) -> tuple[str, dict[str, str]]:
-    """A name for images that are files, and the key of the section `data` for them."""
-    kind = "table" if path.suffix.lower() in _TABLES and not path.is_dir() else "folder"
-    return slug(path.stem if kind == "table" else path.resolve().name), {kind: str(path)}
 
 
 def _written(images: Any, folder: Path) -> dict[str, str]:
