@@ -350,7 +350,7 @@ def test_nesting_has_a_limit_at_every_door(depth: int) -> None:
         deep = [deep]
     assert "nested" in refusal(written('{"a":' + "[" * depth + "]" * depth + "}"))
     assert "whole number" in refusal(written(MINIMAL), f"seeds={'[' * depth}{']' * depth}")
-    with pytest.raises(ConfigError, match="nested|recursion"):
+    with pytest.raises(ConfigError, match=r"nested|recursion"):
         parse_config({**MINIMAL, "seeds": deep})
 
 

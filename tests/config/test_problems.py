@@ -163,10 +163,13 @@ def test_of_many_problems_the_first_ten_are_told() -> None:
 def test_words_are_found_for_the_problems_that_are_told_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[KeyPath] = []
-    monkeypatch.setattr(
-        "tl_keras.config.problems.describe", lambda node: asked.append(()) or "anything"
-    )
+    asked: list[object] = []
+
+    def counted(node: object) -> str:
+        asked.append(node)
+        return "anything"
+
+    monkeypatch.setattr("tl_keras.config.problems.describe", counted)
     refusal(training=[0] * 5000, strategies=[0] * 90, head={"hidden_units": ["x"] * 9})
     assert len(asked) <= 10
 

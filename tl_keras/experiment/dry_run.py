@@ -13,7 +13,7 @@ from tl_keras.experiment.strategies.duration import (
     unfrozen_share,
 )
 from tl_keras.experiment.strategies.making import making
-from tl_keras.models.source_models import read_source_card
+from tl_keras.models.source_places import read_source_card
 from tl_keras.results.store import Store
 from tl_keras.safe_text import one_line
 from tl_keras.strategy_table import STRATEGIES
