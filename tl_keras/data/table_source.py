@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from tl_keras.config.json_text import brief
 from tl_keras.data.image_formats import endings_in_words, format_by_name
 from tl_keras.data.listing import SPLIT_OF_NAME, ListedImage, Listing, some_of
 from tl_keras.errors import DataError
@@ -67,7 +68,7 @@ def _read_rows(table: Path) -> list[_Row]:
     reader = readers.get(table.suffix.lower())
     if reader is None:
         raise DataError(f'data.table must be a .csv or .parquet file; got "{table}".')
-    if not table.is_file():
+    if not _is_file(table):
         raise DataError(
             f'data.table "{table}" is missing; relative paths start from the working directory.'
         )
@@ -105,6 +106,14 @@ def _read_parquet(table: Path) -> list[_Row]:
     content = pq.ParquetFile(table).read()
     _check_columns(table, content.column_names)
     columns = [name for name in (*_REQUIRED, *_OPTIONAL) if name in content.column_names]
+    for name in columns:
+        kind = content.schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if pa.types.is_nested(kind) or pa.types.is_duration(kind):
+            raise DataError(
+                f'data.table "{table}": {name} must hold text or numbers, one value in every row; '
+                f"got {kind}. Write the names themselves into the column."
+            )
     # Cast by Arrow: by way of pandas, whole numbers with a gap would turn into 7.0.
     cells = [content.column(name).cast(pa.string()).to_pylist() for name in columns]
     return [
@@ -149,18 +158,23 @@ def _check_paths(table: str, rows: list[_Row], paths: list[str]) -> None:
 
 
 def _check_files(table: str, rows: list[_Row], paths: list[str]) -> None:
-    missing = [row for row, path in zip(rows, paths, strict=True) if not Path(path).is_file()]
+    missing = [row for row, path in zip(rows, paths, strict=True) if not _is_file(path)]
     if not missing:
         return
     beside = Path(table).absolute().parent
     if any("\\" in row["path"] for row in missing) and os.sep == "/":
         mend = "Write / for \\ in the paths."
-    elif all((beside / row["path"]).is_file() for row in missing):
+    elif all(_is_file(beside / row["path"]) for row in missing):
         mend = f'They exist beside the table: set data.root to "{beside}".'
     else:
         mend = "Correct the paths or set data.root to the folder that they start from."
     example = paths[rows.index(missing[0])]
-    _refuse(table, missing, f'path must name an existing file, got "{example}"', mend)
+    _refuse(table, missing, f'path must name an existing file, got "{brief(example)}"', mend)
+
+
+def _is_file(path: str | Path) -> bool:
+    """Whether it is one, also where no file system takes such a path."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def _refuse(table: str, rows: Iterable[_Row], fault: str, mend: str = "") -> None:

@@ -2,13 +2,18 @@
 
 import os
 from collections.abc import Mapping
+from datetime import date
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from tl_keras.config.files import images_on_disk, load_config, parse_config
+from tl_keras.config.json_text import brief
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.given_labels import as_text
 from tl_keras.data.given_pictures import given_pictures, is_dataset
 from tl_keras.data.picture_files import write_pictures, write_table
 from tl_keras.errors import ConfigError, DataError
@@ -126,6 +131,24 @@ def _written_frame(frame: pd.DataFrame, folder: Path) -> Path:
         raise DataError(
             f"The table of images must have the columns path and label; it lacks {missing[0]}."
         )
+    if len(frame[columns].columns) > len(columns):
+        raise DataError("The table of images must have each of its columns once; got one twice.")
     cells = frame[columns].astype(object).where(frame[columns].notna(), "")
-    rows = [[str(cell) for cell in row] for row in cells.itertuples(index=False)]
+    rows = [[_as_text(cell) for cell in row] for row in cells.itertuples(index=False)]
     return write_table(columns, rows, folder)
+
+
+def _as_text(cell: Any) -> str:
+    try:
+        if isinstance(cell, str | bytes):
+            text = as_text(cell)
+            text.encode()
+            return text
+    except UnicodeError as error:
+        raise DataError(f"The table of images must hold Unicode text; got {cell!a}.") from error
+    if isinstance(cell, os.PathLike | Number | np.generic | date):
+        return str(cell)
+    raise DataError(
+        "The table of images must hold text or numbers, one value in every row; got "
+        f"{brief(repr(cell))}."
+    )
