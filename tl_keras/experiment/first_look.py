@@ -33,7 +33,7 @@ def look_before(config: ExperimentConfig, *, fresh: bool = False) -> None:
     """
     Store.check(config, fresh=fresh)
     check_targets(config.export_targets if config.export else ())
-    look_at_inputs(config, exported=config.export and _has_a_model(config))
+    look_at_inputs(config, exported=is_exported(config))
 
 
 def look_at_inputs(config: ExperimentConfig, *, exported: bool = False) -> None:
@@ -71,5 +71,6 @@ def check_names(classes: tuple[str, ...]) -> None:
         )
 
 
-def _has_a_model(config: ExperimentConfig) -> bool:
-    return not all(STRATEGIES[name].trivial for name in config.strategies)
+def is_exported(config: ExperimentConfig) -> bool:
+    """Whether an experiment ends with an export: of a majority class there is none."""
+    return config.export and not all(STRATEGIES[name].trivial for name in config.strategies)
