@@ -363,3 +363,23 @@ def test_training_sizes(given: Any, sizes: tuple[int | None, ...]) -> None:
 
 def test_results_folder_is_the_name_below_results_dir() -> None:
     assert parse_config(experiment("results_dir", "out")).results_folder.parts == ("out", "parts")
+
+
+def bounds(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every number, string and list in a JSON Schema."""
+    if node.get("type") in ("integer", "number", "string", "array") and "enum" not in node:
+        yield node
+    for key in ("properties", "$defs"):
+        for child in node.get(key, {}).values():
+            yield from bounds(child)
+    for child in (*node.get("anyOf", ()), *filter(None, [node.get("items")])):
+        yield from bounds(child)
+
+
+def test_everything_has_an_upper_bound() -> None:
+    found = list(bounds(json_schema()))
+    ends = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "pattern", "const")
+    # what the table of backbones allows is another rule
+    endless = [node for node in found if not set(ends) & set(node) and node != {"type": "number"}]
+    assert [node for node in endless if "a Keras Applications" not in str(node)] == []
+    assert len(found) > 50
