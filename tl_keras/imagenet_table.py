@@ -10,8 +10,8 @@ _MOBILENET_V2 = f"{_TENSORFLOW}/mobilenet_v2/mobilenet_v2_weights_tf_dim_orderin
 _MOBILENET_V3 = f"{_TENSORFLOW}/mobilenet_v3/weights_mobilenet_v3"
 _KERNELS = "weights_tf_dim_ordering_tf_kernels"
 
-# With {alpha}, {tenths} of it as in 7_5, and {size} where a backbone has several files.
-_URLS = {
+# By backbone; {tenths} is alpha as in 7_5, {size} the side where a backbone has several files.
+URLS = {
     "MobileNet": f"{_TENSORFLOW}/mobilenet/mobilenet_{{tenths}}_{{size}}_tf_no_top.h5",
     "MobileNetV2": f"{_MOBILENET_V2}_{{alpha}}_{{size}}_no_top.h5",
     "MobileNetV3Small": f"{_MOBILENET_V3}_small_224_{{alpha}}_float_no_top_v2.h5",
@@ -44,12 +44,12 @@ def imagenet_url(backbone: str, alpha: float | None, image_size: int) -> str:
     """What Keras downloads.
 
     Args:
-        backbone: a key of `tl_keras.backbone_table.BACKBONES`.
+        backbone: a key of `URLS`.
         alpha: width multiplier; None is 1.0.
         image_size: side of the input, pixels.
     """
     factor = float(alpha or 1.0)
-    return _URLS[backbone].format(
+    return URLS[backbone].format(
         alpha=factor,
         tenths="1_0" if factor == 1 else f"{factor * 10:.1f}".replace(".", "_"),
         size=image_size if image_size in _SIZES.get(backbone, ()) else 224,

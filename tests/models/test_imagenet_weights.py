@@ -73,3 +73,8 @@ def test_a_server_that_answers_is_a_network(
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     check_imagenet(SETTINGS)
+
+
+def test_a_backbone_of_ones_own_is_left_to_keras(asked: list[str]) -> None:
+    check_imagenet(SETTINGS.model_copy(update={"name": "Own"}))
+    assert asked == []

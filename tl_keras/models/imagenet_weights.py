@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 
 from tl_keras.config.schema import BUNDLED_ALPHA, BUNDLED_BACKBONE, BackboneConfig
 from tl_keras.errors import WeightsError
-from tl_keras.imagenet_table import imagenet_file, imagenet_url
+from tl_keras.imagenet_table import URLS, imagenet_file, imagenet_url
 
 # As long as a slow network may take to answer; without one the answer comes at once.
 _SECONDS = 10.0
@@ -22,6 +22,8 @@ def check_imagenet(settings: BackboneConfig) -> None:
     Raises:
         WeightsError: it cannot.
     """
+    if settings.name not in URLS:
+        return  # a backbone of somebody's own, of which Keras knows more
     kept = _keras_folder() / imagenet_file(settings.name, settings.alpha, settings.image_size)
     if kept.is_file():
         return
@@ -46,15 +48,22 @@ def offline_error(
         image_size: side of the input, pixels.
         failure: why.
     """
-    name = imagenet_file(backbone, alpha, image_size)
+    ways = [
+        f"those that ship with the package: {_bundled(backbone, alpha)}",
+        "random ones: --set backbone.weights=null",
+    ]
+    if backbone in URLS:
+        name = imagenet_file(backbone, alpha, image_size)
+        ways.insert(
+            0,
+            f"the same weights: fetch {imagenet_url(backbone, alpha, image_size)} where there is a "
+            f"network and put it here as {_keras_folder() / name}, or name it: "
+            f"--set backbone.weights=FOLDER/{name}",
+        )
+    listed = "".join(f"\n  {way}" for way in ways)
     return WeightsError(
         f'The weights "imagenet" of {backbone} are not on this machine and could not be '
-        f"downloaded ({failure}). One of these goes on:\n"
-        f"  the same weights: fetch {imagenet_url(backbone, alpha, image_size)} where there is a "
-        f"network and put it here as {_keras_folder() / name}, or name it: "
-        f"--set backbone.weights=FOLDER/{name}\n"
-        f"  those that ship with the package: {_bundled(backbone, alpha)}\n"
-        "  random ones: --set backbone.weights=null"
+        f"downloaded ({failure}). One of these goes on:{listed}"
     )
 
 
