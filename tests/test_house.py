@@ -31,6 +31,7 @@ FIRST = (
     "atomic_files",
     "augmentation_table",
     "backbone_table",
+    "imagenet_table",
     "oracle_table",
     "strategy_table",
     "target_table",

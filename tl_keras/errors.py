@@ -23,6 +23,10 @@ class DataError(TlKerasError):
     exit_code = 2
 
 
+class TooFewImagesError(DataError):
+    """A class has too few images, or groups of them, for what is asked for."""
+
+
 class PicturesError(DataError, ValueError):
     """Pictures or labels given in memory cannot be used as they are.
 
@@ -44,6 +48,12 @@ class ResultsError(TlKerasError):
 
 class ExportError(TlKerasError):
     """An exported model is missing or does not answer as the trained model does."""
+
+
+class NoExportError(ExportError):
+    """There is no exported model where one was named, or none can be made here."""
+
+    exit_code = 2
 
 
 class CacheError(TlKerasError):

@@ -129,9 +129,9 @@ def test_problems_have_file_and_line_in_the_order_of_the_file() -> None:
     assert refusal(source).split("\n") == [
         'x.json:1: name must be a string of at most 100 letters, digits, ".", "_" and "-" that '
         'starts with a letter or digit; got "a b"',
-        "x.json:3: training.phase_1.epochs must be a whole number of at least 1; got 0",
+        "x.json:3: training.phase_1.epochs must be a whole number from 1 to 100000; got 0",
         "x.json:5: unknown key data.foldr; did you mean data.folder?",
-        'x.json:8: data.train_per_class[1] must be a whole number of at least 1; got "x"',
+        'x.json:8: data.train_per_class[1] must be a whole number from 1 to 1000000; got "x"',
     ]
 
 
@@ -191,7 +191,8 @@ def test_empty_file_is_refused() -> None:
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x00", '{"name": "é"}'.encode("latin-1")])
 def test_file_that_is_no_text_is_refused(content: bytes) -> None:
     assert refusal(written(content)) == (
-        "x.json: must be an experiment file (JSON) or a directory of images; got a file "
+        "x.json: must be an experiment file (JSON), a directory of images or a table of them "
+        "(.csv, .parquet); got a file "
         "that is not UTF-8 text"
     )
 
@@ -209,7 +210,8 @@ def test_missing_file_gets_the_nearest_beside_it() -> None:
     Path("runs").mkdir()
     written(MINIMAL, "runs/defects.json")
     assert refusal("runs/defect.json") == (
-        "runs/defect.json: must be an experiment file (JSON) or a directory of images; got a path "
+        "runs/defect.json: must be an experiment file (JSON), a directory of images or a table of "
+        "them (.csv, .parquet); got a path "
         "where there is nothing; did you mean runs/defects.json?"
     )
 
@@ -228,8 +230,8 @@ def test_missing_directory_is_refused() -> None:
 def test_text_that_no_file_system_takes_is_refused() -> None:
     source = written('{"name": "a", "data": {\n"folder": "a\\u0000", "\\ud800": 1}}')
     assert refusal(source).split("\n") == [
-        "x.json:2: 'data.\\ud800' must be Unicode text; got '\\ud800'",
         "x.json:2: 'data.folder' must be Unicode text; got 'a\\x00'",
+        "x.json:2: 'data.\\ud800' must be Unicode text; got '\\ud800'",
     ]
 
 
@@ -383,3 +385,52 @@ def test_a_key_that_is_gone_is_read_from_stored_files_where_it_did_nothing() -> 
     assert stored == parse_config(plain)
     with pytest.raises(ConfigError, match="augmented_views"):
         parse_config({**plain, "training": {"augmented_views": 8}})
+
+
+@pytest.mark.parametrize("depth", [60, 300, 900, 100_000])
+def test_nesting_has_a_limit_at_every_door(depth: int) -> None:
+    deep: Any = 1
+    for _ in range(depth):
+        deep = [deep]
+    assert "nested" in refusal(written('{"a":' + "[" * depth + "]" * depth + "}"))
+    assert "whole number" in refusal(written(MINIMAL), f"seeds={'[' * depth}{']' * depth}")
+    with pytest.raises(ConfigError, match=r"nested|recursion"):
+        parse_config({**MINIMAL, "seeds": deep})
+
+
+@pytest.mark.parametrize("source", ["a" * 5000, "a/" * 5000, "a" * 300, "a\0b", "\udc80" * 300])
+def test_a_path_that_cannot_be_is_refused_in_few_words(source: str) -> None:
+    message = refusal(source)
+    assert "must be an experiment file" in message
+    assert len(message) < 600
+
+
+@pytest.mark.parametrize("override", ["x" * 5000, "x" * 5000 + "=1", "seeds=" + "9" * 5000])
+def test_a_long_override_is_refused_in_few_words(override: str) -> None:
+    message = refusal(written(MINIMAL), override)
+    assert len(message) < 1500
+
+
+def test_many_overrides_that_are_none_are_counted() -> None:
+    lines = refusal(written(MINIMAL), *[f"none{n}=1" for n in range(300)]).split("\n")
+    assert lines[-1] == "... and 290 more like these"
+
+
+@pytest.mark.parametrize("name", ["parts.csv", "parts.CSV", "parts.parquet", "parts.tsv"])
+def test_a_table_is_run_with_the_defaults_under_its_name(name: str) -> None:
+    config = load_config(written(b"path,label\n", name), ["seeds=1"])
+    assert config == parse_config({"name": "parts", "data": {"table": name}, "seeds": 1})
+
+
+def test_the_results_of_an_experiment_are_no_images() -> None:
+    Path("results/parts/runs").mkdir(parents=True)
+    written(MINIMAL, "results/parts/config.json")
+    message = refusal("results/parts")
+    assert "give results/parts/config.json" in message
+    assert load_config("results/parts/config.json").name == "parts"
+
+
+def test_a_photo_folder_may_hold_a_file_of_that_name() -> None:
+    Path("photos/crack").mkdir(parents=True)
+    written(MINIMAL, "photos/config.json")
+    assert load_config("photos").data.folder == "photos"

@@ -74,8 +74,12 @@ def test_numbers_must_be_finite(constant: str) -> None:
     assert message == f"x.json:2: a[0] must be a finite number; got {constant}"
 
 
-def test_nesting_has_a_limit() -> None:
-    assert refusal("[" * 100_000) == "x.json: brackets must not be nested this deeply"
+@pytest.mark.parametrize("depth", [51, 800, 990, 100_000])
+@pytest.mark.parametrize(("opened", "closed"), [("[", "]"), ('{"a":', "}")])
+def test_nesting_has_a_limit(depth: int, opened: str, closed: str) -> None:
+    message = refusal(opened * depth + "1" + closed * depth)
+    assert message == "x.json: brackets must not be nested more than 50 deep"
+    assert read_json("[" * 50 + "]" * 50, "x.json").value != []
 
 
 def test_numbers_have_a_limit() -> None:

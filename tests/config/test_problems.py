@@ -72,7 +72,7 @@ def test_every_problem_is_listed() -> None:
         'configuration: strategies[1] must be one of "majority_class", "from_scratch", '
         '"linear_probe", "feature_extraction", "fine_tuning", "searched"; got "magic"',
         'configuration: training.batch_size must be a whole number from 1 to 4096; got "32"',
-        "configuration: training.phase_1.epochs must be a whole number of at least 1; got 0",
+        "configuration: training.phase_1.epochs must be a whole number from 1 to 100000; got 0",
         "configuration: unknown key training.phase_1.lr; the keys of training.phase_1 are epochs, "
         "learning_rate, patience",
     ]
@@ -83,11 +83,11 @@ def test_every_problem_is_listed() -> None:
     [
         (
             "x",
-            "data.train_per_class must be a whole number of at least 1, or a list of values, each "
-            'a whole number of at least 1, or null; got "x"',
+            "data.train_per_class must be a whole number from 1 to 1000000, or a list of values, "
+            'at most 100, each a whole number from 1 to 1000000, or null; got "x"',
         ),
-        ([5, 0], "data.train_per_class[1] must be a whole number of at least 1; got 0"),
-        ([5, "x"], 'data.train_per_class[1] must be a whole number of at least 1; got "x"'),
+        ([5, 0], "data.train_per_class[1] must be a whole number from 1 to 1000000; got 0"),
+        ([5, "x"], 'data.train_per_class[1] must be a whole number from 1 to 1000000; got "x"'),
     ],
 )
 def test_key_of_several_types_gets_one_message(received: Any, message: str) -> None:
@@ -150,3 +150,30 @@ def test_describe(schema: dict[str, Any], words: str) -> None:
 def test_schema_of_a_key_that_is_not_there_is_empty() -> None:
     assert schema_at(SCHEMA, ("data", "folder", "x")) == {}
     assert schema_at(SCHEMA, ("seeds", 0)) == {}
+
+
+def test_of_many_problems_the_first_ten_are_told() -> None:
+    wrong = [f"none{number}" for number in range(50)]
+    lines = refusal(strategies=wrong, head={"hidden_units": 3}).split("\n")
+    assert len(lines) == 11
+    assert [line.split()[1] for line in lines[1:10]] == [f"strategies[{n}]" for n in range(9)]
+    assert lines[-1] == "... and 41 more like these"
+
+
+def test_words_are_found_for_the_problems_that_are_told_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+
+    def counted(node: object) -> str:
+        asked.append(node)
+        return "anything"
+
+    monkeypatch.setattr("tl_keras.config.problems.describe", counted)
+    refusal(training=[0] * 5000, strategies=[0] * 90, head={"hidden_units": ["x"] * 9})
+    assert len(asked) <= 10
+
+
+def test_long_keys_and_values_are_shortened() -> None:
+    message = refusal(**{"k" * 100_000: 1, "backbone": {"cut": "c" * 100_000}})
+    assert len(message) < 2500

@@ -10,25 +10,28 @@ from tl_keras.config.files import json_schema, parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
 
-ANY_TEXT = "a string (not empty)"
+TEXT = "a string (not empty, at most 200 characters)"
+PLACE = "a string (not empty, at most 3000 characters)"
 STRATEGIES = (
     '"majority_class", "from_scratch", "linear_probe", "feature_extraction", "fine_tuning", '
     '"searched"'
 )
-ABOVE_0, SHARE = "a number above 0", "a number above 0 and below 1, or null"
-RATE = "a number above 0 and at most 1"
-AT_LEAST_1 = "a whole number of at least 1"
+COST = "a number from 1e-09 to 1000000000"
+SHARE = "a number of at least 1e-09 and below 1, or null"
+RATE = "a number from 1e-09 to 1"
+IMAGES, EPOCHS = "a whole number from 1 to 1000000", "a whole number from 1 to 100000"
+SOME = "a list of one or more values, at most 100, each"
 SEED = "a whole number from 0 to 2147483647"
 
 # key: (another valid value, an invalid value, what the message says is allowed)
 KEYS: dict[str, tuple[Any, Any, str]] = {
     "name": ("other-1.0", "a b", 'letters, digits, ".", "_" and "-"'),
     "description": ("For people.", 3, "a string"),
-    "data.folder": ("elsewhere", "", f"{ANY_TEXT}, or null"),
-    "data.table": ("images.csv", 1, f"{ANY_TEXT}, or null"),
-    "data.tfds": ("cats_vs_dogs", ["a"], f"{ANY_TEXT}, or null"),
-    "data.data_dir": ("datasets", True, f"{ANY_TEXT}, or null"),
-    "data.root": ("photos", {}, f"{ANY_TEXT}, or null"),
+    "data.folder": ("elsewhere", "", f"{PLACE}, or null"),
+    "data.table": ("images.csv", 1, f"{PLACE}, or null"),
+    "data.tfds": ("cats_vs_dogs", ["a"], f"{TEXT}, or null"),
+    "data.data_dir": ("datasets", True, f"{PLACE}, or null"),
+    "data.root": ("photos", {}, f"{PLACE}, or null"),
     "data.class_level": (2, 0, "a whole number from 1 to 9, or null"),
     "data.merge_labels": (True, "yes", "true or false, or null"),
     "data.group_pattern": (r"part(\d+)", "(", "a regular expression"),
@@ -36,16 +39,20 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "data.resize": ("pad", "squash", 'one of "stretch", "pad", "crop"'),
     "data.split_seed": (7, -1, SEED),
     "data.test_fraction": (0.5, 1, "a number above 0 and below 1"),
-    "data.max_test_per_class": (50, 1, "a whole number of at least 2, or null"),
-    "data.train_per_class": ([5, 10], "ten", f"{AT_LEAST_1}, or a list of values"),
-    "data.validation_per_class": (5, 0, f"{AT_LEAST_1}, or null"),
+    "data.max_test_per_class": (50, 1, "a whole number from 2 to 1000000, or null"),
+    "data.train_per_class": ([5, 10], "ten", f"{IMAGES}, or a list of values, at most 100"),
+    "data.validation_per_class": (5, 0, f"{IMAGES}, or null"),
     "data.skip_unreadable": (True, "yes", "true or false"),
     "backbone.name": ("VGG16", "VGG17", 'one of "MobileNet", "MobileNetV2"'),
     "backbone.alpha": (0.35, "wide", "a number, or null"),
-    "backbone.weights": (None, 1, f"{ANY_TEXT}, or null"),
+    "backbone.weights": (None, 1, f"{PLACE}, or null"),
     "backbone.image_size": (96, 31, "a whole number from 32 to 1024"),
-    "backbone.cut": ("block_7", "", f"{ANY_TEXT}"),
-    "head.hidden_units": ([64], 64, f"a list of values, each {AT_LEAST_1}"),
+    "backbone.cut": ("block_7", "", TEXT),
+    "head.hidden_units": (
+        [64],
+        64,
+        "a list of values, at most 10, each a whole number from 1 to 16384",
+    ),
     "head.dropout": (0, 1, "a number of at least 0 and below 1"),
     "training.batch_size": (4096, 4097, "a whole number from 1 to 4096"),
     "training.optimizer": ("sgd", "SGD", 'one of "adam", "adamw", "sgd", "rmsprop"'),
@@ -58,56 +65,56 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
         f"training.{phase}.{key}": row
         for phase in ("phase_1", "phase_2", "from_scratch")
         for key, row in {
-            "epochs": (7, 0, AT_LEAST_1),
+            "epochs": (7, 0, EPOCHS),
             "learning_rate": (0.5, 0, RATE),
-            "patience": (3, 2.5, AT_LEAST_1),
+            "patience": (3, 2.5, EPOCHS),
         }.items()
     },
-    "strategies": (["searched"], [], f"a list of one or more values, each one of {STRATEGIES}"),
+    "strategies": (["searched"], [], f"{SOME} one of {STRATEGIES}"),
     "fine_tuning.unfrozen_blocks": (
         [1],
         [],
-        f'a list of one or more values, each {AT_LEAST_1}, or "all", or a range of blocks '
-        '"first:last"',
+        f'{SOME} a whole number from 1 to 1000, or "all", or a range of blocks "first:last"',
     ),
     "search.oracle": ("grid", "bayes", 'one of "random", "bayesian", "hyperband", "grid"'),
-    "search.max_trials": (20, 0, AT_LEAST_1),
-    "search.unfrozen_blocks": ([0, "all"], "all", 'each a whole number of at least 0, or "all"'),
-    "search.cuts": (["block_7", "top"], "probed", f"a list of one or more values, each {ANY_TEXT}"),
-    "search.layer_decays": ([0.7, 1], [], f"a list of one or more values, each {RATE}, or null"),
+    "search.max_trials": (20, 0, "a whole number from 1 to 10000"),
+    "search.unfrozen_blocks": ([0, "all"], "all", 'each a whole number from 0 to 1000, or "all"'),
+    "search.cuts": (["block_7", "top"], "probed", f"{SOME} {TEXT}"),
+    "search.layer_decays": ([0.7, 1], [], f"{SOME} {RATE}, or null"),
     "search.folds": (1, 0, "a whole number from 1 to 20"),
     "search.choice": ("best", "cheapest", 'one of "one_standard_error", "best"'),
-    "search.learning_rates": ([1e-3], [], f"a list of one or more values, each {RATE}"),
+    "search.learning_rates": ([1e-3], [], f"{SOME} {RATE}"),
     "search.hidden_units": (
         [0, 64],
         0,
-        "a list of one or more values, each a whole number of at least 0",
+        f"{SOME} a whole number from 0 to 16384",
     ),
     "search.augmentations": (["light"], "light", 'each one of "none", "light", "strong"'),
     "search.seed": (2**31 - 1, 2**31, SEED),
     "estimate.method": ("k_fold", "bootstrap", 'one of "seeds", "k_fold"'),
     "estimate.folds": (10, 1, "a whole number from 2 to 20, or null"),
     "estimate.repeats": (1, 0, "a whole number from 1 to 20, or null"),
-    "cache.memory_megabytes": (0, -1, "a whole number of at least 0"),
-    "cache.folder": ("features", "", f"{ANY_TEXT}, or null"),
+    "cache.memory_megabytes": (0, -1, "a whole number from 0 to 10000000"),
+    "cache.folder": ("features", "", f"{PLACE}, or null"),
     "decision.positive": (
         ["dent"],
         "dent",
-        f"a list of one or more values, each {ANY_TEXT}, or null",
+        "a list of one or more values, at most 1000, each a string (not empty, at most 1000 "
+        "characters), or null",
     ),
-    "decision.miss_cost": (10, 0, ABOVE_0),
-    "decision.false_alarm_cost": (0.5, -1, ABOVE_0),
+    "decision.miss_cost": (10, 0, COST),
+    "decision.false_alarm_cost": (0.5, -1, COST),
     "decision.target_recall": (0.99, 1, SHARE),
     "decision.positive_share": (0.02, 0, SHARE),
     "decision.review_share": (0, 1, "a number of at least 0 and below 1"),
     "seeds": (100, 101, "a whole number from 1 to 100"),
     "learning_curve": (False, "no", "true or false"),
-    "results_dir": ("elsewhere", "", ANY_TEXT),
+    "results_dir": ("elsewhere", "", PLACE),
     "export": (False, 0, "true or false"),
     "export_targets": (
         ["onnx"],
         "onnx",
-        'a list of values, each one of "litert", "litert_int8", "onnx"',
+        'a list of values, at most 100, each one of "litert", "litert_int8", "onnx"',
     ),
     "deterministic": (False, None, "true or false"),
 }
@@ -358,3 +365,23 @@ def test_training_sizes(given: Any, sizes: tuple[int | None, ...]) -> None:
 
 def test_results_folder_is_the_name_below_results_dir() -> None:
     assert parse_config(experiment("results_dir", "out")).results_folder.parts == ("out", "parts")
+
+
+def bounds(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every number, string and list in a JSON Schema."""
+    if node.get("type") in ("integer", "number", "string", "array") and "enum" not in node:
+        yield node
+    for key in ("properties", "$defs"):
+        for child in node.get(key, {}).values():
+            yield from bounds(child)
+    for child in (*node.get("anyOf", ()), *filter(None, [node.get("items")])):
+        yield from bounds(child)
+
+
+def test_everything_has_an_upper_bound() -> None:
+    found = list(bounds(json_schema()))
+    ends = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "pattern", "const")
+    # what the table of backbones allows is another rule
+    endless = [node for node in found if not set(ends) & set(node) and node != {"type": "number"}]
+    assert [node for node in endless if "a Keras Applications" not in str(node)] == []
+    assert len(found) > 50

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tl_keras.config.schema import DataConfig
+from tl_keras.data.folder_source import list_folder
 from tl_keras.data.folds import fold_draws, stratified_folds
 from tl_keras.data.parts import parts_of
 from tl_keras.data.sources import ImageTable, load_images
@@ -234,11 +235,11 @@ def test_missing_folder(tmp_path: Path) -> None:
         from_folder(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["a" * 5000, "a/" * 3000, "loop"])
+@pytest.mark.parametrize("name", ["a" * 256, "a" * 5000, "a/" * 3000, "loop"])
 def test_folder_that_cannot_be(tmp_path: Path, name: str) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(DataError, match="is out of reach"):
-        from_folder(tmp_path / name)
+        list_folder(str(tmp_path / name))
 
 
 def test_folder_that_is_a_file(tmp_path: Path) -> None:
@@ -331,6 +332,38 @@ def test_parquet_with_whole_number_labels(tmp_path: Path) -> None:
     table = from_table(tmp_path / "t.parquet", root=str(tmp_path))
     assert column(table, "label") == ["10", "9", "9"]
     assert table.classes == ("9", "10")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [["a"], ["b"]],
+        [{"a": 1}, {"a": 2}],
+        [pd.Timedelta(1, "D")] * 2,
+        [b"a", b"\xff"],
+        [None, None],
+    ],
+)
+@pytest.mark.parametrize("column", ["label", "path", "group"])
+def test_parquet_columns_that_hold_no_names_are_refused(
+    tmp_path: Path, column: str, labels: list[object]
+) -> None:
+    content = pd.DataFrame({"path": ["1.png", "2.png"], "label": ["a", "b"], "group": ["c", "d"]})
+    content[column] = pd.Series(labels)
+    content.to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError):
+        from_table(tmp_path / "t.parquet", root=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "path", ["a" * 5000, "x/" + "a" * 300, "a/" * 3000 + "a", "../" * 90 + "a"]
+)
+def test_a_path_that_cannot_be_is_a_missing_file(tmp_path: Path, path: str) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(f"path,label\n{path}.png,a\n")
+    with pytest.raises(DataError, match="must name an existing file") as refused:
+        from_table(table, root=str(tmp_path))
+    assert len(str(refused.value)) < 1000
 
 
 def test_parquet_with_categories_and_an_empty_label(tmp_path: Path) -> None:

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import parse_config
-from tl_keras.config.schema import ExperimentConfig
-from tl_keras.errors import DataError
+from tl_keras.config.schema import BackboneConfig, ExperimentConfig
+from tl_keras.errors import DataError, ResultsError, WeightsError
 from tl_keras.experiment.dry_run import describe_plan
 from tl_keras.experiment.strategies.duration import unfrozen_share
+from tl_keras.models.networks import build_backbone
+from tl_keras.models.source_card import write_source_model
 from tl_keras.transfer.trainer import Trainer
 
 Configure = Callable[..., ExperimentConfig]
@@ -28,6 +31,8 @@ def configure(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         pytest.fail("a plan trains nothing")
 
     monkeypatch.setattr(Trainer, "train", never)
+    # as where there is a network
+    monkeypatch.setattr("tl_keras.models.source_places.check_imagenet", lambda settings: None)
 
     def configured(**keys: Any) -> ExperimentConfig:
         base = {
@@ -72,20 +77,32 @@ def test_every_run_is_named(configure: Configure) -> None:
     ]
 
 
-def test_older_results_are_a_warning(configure: Configure) -> None:
+def test_older_results_stop_it_as_they_stop_the_experiment(configure: Configure) -> None:
     config = configure()
     folder = Path(config.results_folder)
     folder.mkdir(parents=True)
     (folder / "holiday.jpg").touch()
-    assert f"warning {folder} must be empty or hold results" in describe_plan(config)
-    assert "must be empty" not in describe_plan(config, fresh=True)
+    with pytest.raises(ResultsError, match=f"{folder} must be empty or hold results"):
+        describe_plan(config)
+    assert "Runs: " in describe_plan(config, fresh=True)
 
 
-def test_weights_that_do_not_fit_are_a_warning(configure: Configure, tmp_path: Path) -> None:
+def test_weights_of_another_network_stop_it(configure: Configure, tmp_path: Path) -> None:
     path = tmp_path / "other.weights.h5"
-    path.write_bytes(b"no weights")
-    plan = describe_plan(configure(backbone={"weights": str(path), "image_size": 32}))
-    assert re.search(rf"warning .*{path.name}", plan)
+    keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)]).save_weights(path)
+    with pytest.raises(WeightsError, match=path.name):
+        describe_plan(configure(backbone={"weights": str(path), "image_size": 32}))
+
+
+def test_weights_that_cannot_be_had_stop_it(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(settings: BackboneConfig) -> None:
+        raise WeightsError("no network")
+
+    monkeypatch.setattr("tl_keras.models.source_places.check_imagenet", offline)
+    with pytest.raises(WeightsError, match="no network"):
+        describe_plan(configure())
 
 
 def test_a_search_is_announced(configure: Configure) -> None:
@@ -150,26 +167,24 @@ def test_findings_are_shown(configure: Configure, photos: Path, tmp_path: Path) 
 
 
 def test_a_source_that_saw_too_little_is_shown(configure: Configure, tmp_path: Path) -> None:
-    card = {
-        **dict.fromkeys(("classes", "image_size", "weights_sha256", "licence"), None),
+    facts = {
+        **dict.fromkeys(("classes", "image_size", "licence", "alpha"), None),
         "name": "few",
         "images": 5,
         "channels": 3,
         "scaling": "tf",
         "generated": False,
         "backbone": "MobileNetV2",
-        "alpha": None,
         "description": "",
     }
-    (tmp_path / "card.json").write_text(json.dumps(card))
-    plan = describe_plan(configure(backbone={"weights": str(tmp_path)}))
+    write_source_model(tmp_path / "few", build_backbone("MobileNetV2", image_size=160), facts)
+    plan = describe_plan(configure(backbone={"weights": str(tmp_path / "few")}))
     assert "warning The source few saw 5 images, fewer than the 12 training images" in plan
 
 
-def test_a_source_that_is_not_there_yet_is_shown(configure: Configure, tmp_path: Path) -> None:
-    plan = describe_plan(configure(backbone={"weights": str(tmp_path / "faces")}))
-    assert 'warning weights must be "imagenet", "bundled", null, or a file or folder' in plan
-    assert "run that experiment first" in plan
+def test_a_source_that_is_not_there_yet_stops_it(configure: Configure, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="run that experiment first"):
+        describe_plan(configure(backbone={"weights": str(tmp_path / "faces")}))
 
 
 def test_images_that_cannot_be_used_are_refused(configure: Configure, tmp_path: Path) -> None:

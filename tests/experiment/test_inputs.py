@@ -1,6 +1,7 @@
 """What Python hands to an experiment, and what becomes of it."""
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +233,31 @@ def test_advice_and_audit_take_the_same_images(arrays: Arrays, tmp_path: Path) -
     report = audit_images(images=doubled, network=False, **keys)
     assert len(report.audit.duplicates) == 2
     assert report.audit.images["sha256"].duplicated().sum() == 1
+
+
+@pytest.mark.parametrize(
+    "label", [["a"], {"a": 1}, ("a",), {"a"}, np.array([1]), b"\xff", pd.Timedelta(1, "D")]
+)
+def test_cells_that_are_no_names_are_refused(tmp_path: Path, label: object) -> None:
+    frame = pd.DataFrame(
+        {"path": ["a.png", "b.png"], "label": pd.Series([label, label], dtype=object)}
+    )
+    with pytest.raises(DataError, match="must hold"):
+        experiment_config(images=frame, settings={"results_dir": str(tmp_path)})
+
+
+@pytest.mark.parametrize("label", ["a", b"a", 1, 1.5, True, np.int64(1), date(2020, 1, 1)])
+def test_other_cells_are_names(tmp_path: Path, label: object) -> None:
+    frame = pd.DataFrame(
+        {"path": ["a.png", "b.png"], "label": pd.Series([label, "z"], dtype=object)}
+    )
+    config = experiment_config(images=frame, settings={"results_dir": str(tmp_path)})
+    assert config.data.table is not None
+    expected = label.decode() if isinstance(label, bytes) else str(label)
+    assert Path(config.data.table).read_text().splitlines()[1] == f"a.png,{expected}"
+
+
+def test_a_column_given_twice_is_refused(tmp_path: Path) -> None:
+    frame = pd.DataFrame([["a.png", "a", "b"]], columns=["path", "label", "label"])
+    with pytest.raises(DataError, match="once"):
+        experiment_config(images=frame, settings={"results_dir": str(tmp_path)})

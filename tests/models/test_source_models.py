@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 
 from tl_keras.errors import ConfigError, WeightsError
-from tl_keras.models import source_models
+from tl_keras.models import source_models, source_places
 from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone
 from tl_keras.models.source_card import SourceCard, write_source_model
-from tl_keras.models.source_models import load_source, read_source_card
+from tl_keras.models.source_models import load_source
+from tl_keras.models.source_places import read_source_card
 
 WEIGHTS = Path(__file__).parents[2].parent / "shared" / "weights"
 MOBILENET_V2 = WEIGHTS / "mobilenetv2_1.0_imagenet_no_top.weights.h5"
 MOBILENET = WEIGHTS / "mobilenet_0.25_imagenet_no_top.h5"
-BUNDLED = Path(source_models.__file__).parent / "bundled" / source_models.BUNDLED
+BUNDLED = Path(source_models.__file__).parent / "bundled" / source_places.BUNDLED
 
 needs_mobilenet_v2 = pytest.mark.skipif(
     not MOBILENET_V2.is_file(), reason="shared/weights has no MobileNetV2 file"
@@ -277,13 +278,13 @@ def test_folder_without_weights(folder: Path) -> None:
 def test_bundled_of_another_backbone_names_the_one_that_exists(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_models, "_bundled_folder", lambda: folder)
+    monkeypatch.setattr(source_models, "bundled_folder", lambda: folder)
     with pytest.raises(WeightsError, match=r"is a MobileNet with alpha 0\.25 .*got VGG16"):
         load_source("VGG16", image_size=32, weights="bundled")
 
 
 def test_bundled_missing_from_the_installation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_models, "BUNDLED", "absent")
+    monkeypatch.setattr(source_places, "BUNDLED", "absent")
     with pytest.raises(WeightsError, match="missing from this installation"):
         load_small("bundled")
 
@@ -321,9 +322,9 @@ def test_imagenet_without_a_network_says_what_to_do(
         "https://storage.googleapis.com/",
         "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "not known",
-        f"into {tmp_path}/models",
-        "set backbone.weights to the file's path",
-        '"bundled" (MobileNetV2 with alpha 1.0 only; with backbone.image_size 96',
+        f"{tmp_path}/models/vgg16",
+        "--set backbone.weights=FOLDER/vgg16_weights",
+        "--set backbone.weights=bundled --set backbone.image_size=96",
     ):
         assert part in str(caught.value)
 
@@ -476,3 +477,50 @@ def test_cards_by_name() -> None:
     assert bundled is not None
     assert bundled.generated
     assert read_source_card("MobileNet", None) is None
+
+
+DEEP = "[" * 900 + "]" * 900
+
+
+@pytest.mark.parametrize(
+    "content", ["null", "3", "[]", '"card"', DEEP, '{"a":' * 900 + "1" + "}" * 900, "", "\0", "{"]
+)
+def test_a_card_that_is_none_is_refused(folder: Path, content: str) -> None:
+    (folder / "card.json").write_text(content)
+    for read in (load_small, lambda weights: read_source_card("MobileNet", str(weights))):
+        with pytest.raises(WeightsError, match=r"card\.json"):
+            read(folder)
+
+
+@pytest.mark.parametrize("value", [None, 3, -1, 0.5, True, "a", [], {"a": 1}])
+@pytest.mark.parametrize("key", ["name", "images", "channels", "alpha", "generated", "backbone"])
+def test_a_fact_of_another_type_is_refused_by_its_name(
+    folder: Path, key: str, value: object
+) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    if value is None and card[key] is None:
+        pytest.skip("what it was")
+    (folder / "card.json").write_text(json.dumps(card | {key: value}))
+    try:
+        read_source_card("MobileNet", str(folder))
+    except WeightsError as error:
+        assert f"{key} in" in str(error)
+    else:
+        allowed = {
+            "name": str,
+            "images": int | None,
+            "channels": int,
+            "alpha": float | int | None,
+            "generated": bool,
+            "backbone": str,
+        }
+        assert isinstance(value, allowed[key])
+        assert key == "generated" or not isinstance(value, bool)
+
+
+@pytest.mark.parametrize("content", ["null", "[]", '{"run_id": []}', '{"run_id": {"a": 1}}', DEEP])
+def test_damaged_records_of_an_experiment_are_no_traceback(tmp_path: Path, content: str) -> None:
+    results = write_experiment(tmp_path / "old", None)
+    (results / "export.json").write_text(content)
+    with pytest.raises(WeightsError, match="without source_model"):
+        load_small(results)

@@ -32,8 +32,8 @@ def test_shipped_configuration_is_valid() -> None:
     ("changes", "message"),
     [
         ({"epoch": 3}, "unknown key epoch; did you mean epochs\\?"),
-        ({"epochs": 0}, "epochs must be a whole number of at least 1; got 0"),
-        ({"epochs": "3"}, 'epochs must be a whole number of at least 1; got "3"'),
+        ({"epochs": 0}, "epochs must be a whole number from 1 to 100000; got 0"),
+        ({"epochs": "3"}, 'epochs must be a whole number from 1 to 100000; got "3"'),
         ({"generated": None}, "generated or data must be given, and not both; got neither"),
         ({"data": {"folder": "photos"}}, "generated or data must be given, and not both; got both"),
         ({"data": {"folder": "a", "seed": 3}, "generated": None}, "unknown key data.seed; "),
@@ -80,8 +80,10 @@ def test_a_bad_file_is_refused(
     [
         ("{", "not valid JSON: expected a key"),
         ("[]", r"must hold one JSON object, such as .*; got \[\]"),
-        ("{}", "epochs is missing; it must be a whole number of at least 1"),
+        ("{}", "epochs is missing; it must be a whole number from 1 to 100000"),
         ('{"epochs": 1, "epochs": 2}', "epochs must be given once; it is already on line 1"),
+        ("[" * 100_000, "nested more than 50 deep"),
+        ('{"data":' * 800 + "1" + "}" * 800, "nested more than 50 deep"),
     ],
 )
 def test_a_file_that_is_no_task_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -115,6 +117,30 @@ def test_a_bad_override_is_refused(
 
     with pytest.raises(ConfigError, match=message):
         read_source_config(path, [override])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 10**30},
+        {"rounds_per_epoch": 10**30},
+        {"batch_size": 10**30},
+        {"batch_norm_images": 10**30},
+        {"learning_rate": 1e-300},
+        {"output": "a" * 5000},
+        {"work": "a\0"},
+        {"output": ""},
+        {"description": "a" * 100_000},
+    ],
+)
+def test_what_no_machine_can_bear_is_refused(
+    tmp_path: Path, source_config: Make, changes: dict[str, Any]
+) -> None:
+    path = written(tmp_path, source_config().model_dump(mode="json") | changes)
+    with pytest.raises(ConfigError) as refused:
+        read_source_config(path)
+    assert next(iter(changes)) in str(refused.value)
+    assert len(str(refused.value)) < 1000
 
 
 def test_places_and_texts_do_not_change_the_fingerprint(source_config: Make) -> None:

@@ -39,6 +39,7 @@ def summary(sizes: tuple[int | None, ...] = (10,)) -> pd.DataFrame:
     for size in sizes:
         common = {
             "train_per_class": size,
+            "n": 3,
             "test_accuracy_low": 0.7,
             "test_accuracy_high": 0.9512,
             "interval_method": "Wilson score",
@@ -99,6 +100,13 @@ def test_folds_are_named() -> None:
     screen = console()
     show_summary(screen, summary().assign(interval_method=CORRECTED_T), None)
     assert "Accuracy on held-out folds" in shown(screen)
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(1, False), (2, True), (3, False)])
+def test_two_seeds_get_the_hint_to_use_three(seeds: int, said: bool) -> None:
+    screen = console()
+    show_summary(screen, summary().assign(n=seeds), None)
+    assert ("--set seeds=3" in " ".join(shown(screen).split())) == said
 
 
 def test_one_sentence_per_comparison() -> None:

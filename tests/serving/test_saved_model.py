@@ -288,7 +288,7 @@ def test_other_input_size_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("labels", [["a"], ["a", "b", "a"], ["a", "b", ""], ["a", "b", "c\nd"]])
 def test_unusable_labels_are_refused(tmp_path: Path, labels: list[str]) -> None:
-    with pytest.raises(ExportError, match=r"labels must be|A label must be"):
+    with pytest.raises(ExportError, match=r"labels must (each )?be"):
         export_classifier(
             classifier(), labels=labels, image_size=SIZE, resize="pad", directory=tmp_path
         )

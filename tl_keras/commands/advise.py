@@ -36,6 +36,9 @@ def _advise(options: argparse.Namespace) -> int:
     config = load_config(options.experiment, options.set)
     if options.json is not None:
         _check(options.json)
+    from tl_keras.experiment.first_look import look_at_inputs
+
+    look_at_inputs(config)
     console = SafeConsole()
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():

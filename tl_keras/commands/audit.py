@@ -46,6 +46,11 @@ def _audit(options: argparse.Namespace) -> int:
     refuse_experiment_folder(folder)
     with writing(folder, "--output"):
         check_writable(folder)
+    if config.data.tfds is None:
+        from tl_keras.data.sources import load_images
+
+        # images that are not there are told before TensorFlow is loaded
+        load_images(config.data, to_train=False)
     console = SafeConsole()
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():

@@ -1,6 +1,7 @@
 """What all command lines share: errors as sentences and exit codes, and the option --set."""
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -9,11 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from tl_keras.config.json_text import brief
 from tl_keras.errors import ConfigError, TlKerasError
 from tl_keras.quiet import few_notes
 from tl_keras.safe_text import visible
 
 STOPPED = 130
+# What every command returns.
+EXIT_CODES = {
+    0: "done",
+    1: "failed on the way, after everything was found right",
+    2: "a mistake in what was typed, or in the files that it names: nothing was done",
+    STOPPED: "stopped by Ctrl-C",
+}
 
 
 def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
@@ -33,6 +42,10 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
         # Whoever reads the output, such as `head`, has enough of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # it names the file and what the system said
+        say(f"error: {brief(str(error), 500)}", sys.stderr)
+        return 2 if error.errno == errno.ENAMETOOLONG else 1
     except KeyboardInterrupt:
         print(stopped, file=sys.stderr)
         return STOPPED

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from tl_keras import __version__
-from tl_keras.commands.command_line import Parser
+from tl_keras.commands.command_line import EXIT_CODES, Parser
 
 # In the order in which a person meets them; each is a module of this folder with a `main`.
 SUBCOMMANDS = {
@@ -35,10 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     width = max(map(len, SUBCOMMANDS))
     lines = [f"  {name:<{width}}  {what}" for name, what in SUBCOMMANDS.items()]
+    codes = [f"  {code:<{width}}  {meaning}" for code, meaning in EXIT_CODES.items()]
+    more = "tl-keras SUBCOMMAND --help tells more of each."
     parser = Parser(
         "tl-keras",
         description="How much to borrow from a pretrained network, measured on your images.",
-        epilog="\n".join(["to", *lines, "", "tl-keras SUBCOMMAND --help tells more of each."]),
+        epilog="\n".join(["to", *lines, "", "exit codes", *codes, "", more]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tl_keras {__version__}")

@@ -29,6 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _experiment(options: argparse.Namespace) -> int:
     config = load_config(options.experiment, options.set)
+    # pandas is loaded after the configuration was found right, TensorFlow after the rest was
+    from tl_keras.experiment.first_look import look_before
+
+    look_before(config, fresh=options.fresh)
     return _dry_run(config, options.fresh) if options.dry_run else _run(config, options.fresh)
 
 

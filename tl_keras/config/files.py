@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tl_keras.config.json_text import KeyPath, dotted
+from tl_keras.config.json_text import KeyPath, brief, dotted
 from tl_keras.config.problems import shown
 from tl_keras.config.reading import Kind, Places, read_file, validated
 from tl_keras.config.schema import ExperimentConfig
@@ -18,10 +18,11 @@ from tl_keras.errors import ConfigError
 # Keys that change no number of a run.
 _WITHOUT_EFFECT = ("description", "results_dir", "export", "cache", "decision")
 _LONGEST_SLUG = 100
+_TABLES = (".csv", ".tsv", ".parquet")
 _ABSENT = object()
 _EXPERIMENT = Kind(
     ExperimentConfig,
-    "an experiment file (JSON) or a directory of images",
+    "an experiment file (JSON), a directory of images or a table of them (.csv, .parquet)",
     '{"name": "parts", "data": {"folder": "photos/parts"}}',
 )
 
@@ -30,19 +31,35 @@ def load_config(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     """Read an experiment.
 
     Args:
-        source: A JSON file, or a directory of images that is run with the defaults under the
-            directory's name.
+        source: A JSON file; or a directory or a table of images, which are run with the defaults
+            under the name of the directory or table.
         overrides: Texts `key.sub=value`, as after `--set`.
 
     Raises:
         ConfigError: with one line for every problem: the place, what was wrong, what is allowed and
             what was received.
     """
-    path = Path(os.path.expanduser(source))  # noqa: PTH111 (leaves what has no home as it is)
-    if not path.is_dir():
+    # what has no home is left as it is
+    path = Path(os.path.expanduser(source))  # noqa: PTH111
+    _refuse_results(path)
+    if not (os.path.isdir(path) or is_table(path)):  # noqa: PTH112 (also of impossible paths)
         return read_file(_EXPERIMENT, path, overrides)
-    raw = {"name": slug(path.resolve().name), "data": {"folder": str(path)}}
-    return validated(_EXPERIMENT, raw, Places(str(path)), overrides)
+    name, images = images_on_disk(path)
+    return validated(
+        _EXPERIMENT, {"name": name, "data": images}, Places(brief(str(path))), overrides
+    )
+
+
+def is_table(path: Path) -> bool:
+    """Whether a path is that of a table of images, by its name."""
+    return path.suffix.lower() in _TABLES and not os.path.isdir(path)  # noqa: PTH112
+
+
+def images_on_disk(path: Path) -> tuple[str, dict[str, str]]:
+    """A name for images that are files, and the key of the section `data` for them."""
+    if is_table(path):
+        return slug(path.stem), {"table": str(path)}
+    return slug(path.resolve().name), {"folder": str(path)}
 
 
 def parse_config(raw: Mapping[str, Any]) -> ExperimentConfig:
@@ -126,6 +143,15 @@ def slug(text: str) -> str:
 def _reserved(name: str) -> bool:
     """Whether Windows keeps the name for a device, whatever its ending."""
     return re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name) is not None
+
+
+def _refuse_results(folder: Path) -> None:
+    stored, runs = folder / "config.json", folder / "runs"
+    if os.path.isfile(stored) and os.path.isdir(runs):  # noqa: PTH112, PTH113
+        raise ConfigError(
+            f"{folder}: must be {_EXPERIMENT.what}; got the results of an experiment. To go on "
+            f"with it, give {stored}; to show them again: tl-keras report {folder}"
+        )
 
 
 def _as_json(value: Any) -> str:

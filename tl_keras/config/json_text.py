@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,10 @@ from tl_keras.errors import ConfigError
 KeyPath = tuple[str | int, ...]
 
 _TOKEN = re.compile(r'\n|"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+# Of one message.
+MOST_LINES, _LONGEST_LINE = 10, 1200
+# No configuration needs more than five; each level costs time for every key below it.
+_DEEPEST = 50
 _NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 _EXPECTED = (
     ("Expecting value", "a value"),
@@ -39,6 +43,25 @@ class JsonText:
     lines: Mapping[KeyPath, int]
 
 
+def brief(text: str, most: int = 200) -> str:
+    """A text, with its middle left out where it is long."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most * 2 // 3]} ... {text[-most // 4 :]}"
+
+
+def listed(lines: Sequence[str], more: int = 0) -> str:
+    """The first lines of a message, each shortened, and how many others there are.
+
+    Args:
+        lines: one per problem.
+        more: problems that are not among them.
+    """
+    shown = [brief(line, _LONGEST_LINE) for line in lines[:MOST_LINES]]
+    more += len(lines) - len(shown)
+    return "\n".join([*shown, f"... and {more} more like these"] if more else shown)
+
+
 def dotted(path: KeyPath) -> str:
     """Write a path as people do.
 
@@ -49,8 +72,27 @@ def dotted(path: KeyPath) -> str:
     return written.removeprefix(".")
 
 
+def refuse_depth(value: Any, name: str) -> None:
+    """Nothing, if JSON types are nested as little as every step can bear.
+
+    Args:
+        value: JSON types.
+        name: What messages call them.
+
+    Raises:
+        ConfigError: they are nested deeper.
+    """
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(_DEEPEST):
+        below = [part.values() if isinstance(part, dict) else part for part in level]
+        level = [part for parts in below for part in parts if isinstance(part, dict | list)]
+        if not level:
+            return
+    raise ConfigError(f"{name}: brackets must not be nested more than {_DEEPEST} deep")
+
+
 def read_json(text: str, name: str) -> JsonText:
-    """Read JSON that repeats no key and holds finite numbers only.
+    """Read JSON that repeats no key, holds finite numbers only and is not nested deeply.
 
     Args:
         text: The text, without a byte order mark.
@@ -64,12 +106,15 @@ def read_json(text: str, name: str) -> JsonText:
     except json.JSONDecodeError as error:
         raise ConfigError(_syntax_message(text, name, error)) from error
     except RecursionError as error:
-        raise ConfigError(f"{name}: brackets must not be nested this deeply") from error
+        raise ConfigError(
+            f"{name}: brackets must not be nested more than {_DEEPEST} deep"
+        ) from error
     except ValueError as error:
         raise ConfigError(f"{name}: a number has too many digits") from error
+    refuse_depth(value, name)
     lines, problems = _lines_of_keys(text)
     if problems:
-        raise ConfigError("\n".join(f"{name}:{problem}" for problem in problems))
+        raise ConfigError(listed([f"{name}:{problem}" for problem in problems]))
     return JsonText(value, lines)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tl_keras.config.json_text import KeyPath
+from tl_keras.config.json_text import KeyPath, brief, refuse_depth
 from tl_keras.config.problems import Schema, schema_at, unknown_key
+from tl_keras.errors import ConfigError
 
 # what each source of images takes with it when another one replaces it
 _SOURCES = {"folder": ("class_level",), "table": ("root",), "tfds": ("data_dir",)}
@@ -40,7 +41,7 @@ def read_overrides(texts: Sequence[str], schema: Schema) -> tuple[list[Override]
         if isinstance(read, Override):
             overrides.append(read)
         else:
-            problems.append(f"--set {text}: {read}")
+            problems.append(f"--set {brief(text)}: {read}")
     return overrides, problems
 
 
@@ -87,7 +88,8 @@ def _first_unknown(path: KeyPath, schema: Schema) -> KeyPath | None:
 def _value(text: str, allowed: Schema) -> Any:
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):
+        refuse_depth(value, "the value")
+    except (ValueError, RecursionError, ConfigError):
         return text
     kinds = {branch.get("type") for branch in allowed.get("anyOf", [allowed])}
     takes_text = "string" in kinds and not isinstance(value, str)

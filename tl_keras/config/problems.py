@@ -6,8 +6,9 @@ several types gets one message and not one per type.
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -45,6 +46,9 @@ class Problem:
     text: str
 
 
+Wording = Callable[[], Iterable[Problem]]
+
+
 def schema_of(model: type[BaseModel]) -> Schema:
     """JSON Schema of a configuration, with each reference replaced by what it refers to."""
     schema = model.model_json_schema()
@@ -62,8 +66,10 @@ def schema_of(model: type[BaseModel]) -> Schema:
     return dict(inlined(schema))
 
 
-def problems_of(error: ValidationError, raw: Any, schema: Schema) -> list[Problem]:
-    """Word what pydantic found.
+def problems_of(error: ValidationError, raw: Any, schema: Schema) -> dict[KeyPath, Wording]:
+    """What pydantic found, by the path of the key it is about.
+
+    Words are found when they are asked for: those of thousands of problems take long.
 
     Args:
         error: What validating `raw` raised.
@@ -73,14 +79,13 @@ def problems_of(error: ValidationError, raw: Any, schema: Schema) -> list[Proble
     found = [
         (_path_in(raw, details, schema), details) for details in error.errors(include_url=False)
     ]
-    paths = {path for path, _ in found}
-    worded: dict[KeyPath, list[Problem]] = {}
+    above = {path[:end] for path, _ in found for end in range(len(path))}
+    wordings: dict[KeyPath, Wording] = {}
     for path, details in found:
         # of the branches of a union, the one that came furthest is the one that was meant
-        came_further = any(other[: len(path)] == path and other != path for other in paths)
-        if path not in worded and not (came_further and details["type"] != "value_error"):
-            worded[path] = list(_worded(path, details, raw, schema))
-    return [problem for problems in worded.values() for problem in problems]
+        if path not in wordings and (path not in above or details["type"] == "value_error"):
+            wordings[path] = partial(_worded, path, details, raw, schema)
+    return wordings
 
 
 def unknown_key(schema: Schema, path: KeyPath) -> Problem:
@@ -138,14 +143,21 @@ def describe(node: Schema) -> str:
     if kind == "string":
         if "pattern" in node:
             return _PATTERNS.get(node["pattern"], f"a string that matches {node['pattern']}")
-        return "a string" + " (not empty)" * ("minLength" in node)
+        return "a string" + _length(node)
     return _SIMPLE[kind] + _range(node)
 
 
 def _how_many(node: Schema) -> str:
     if "prefixItems" in node:
         return f"{len(node['prefixItems'])} values"
-    return "one or more values" if node.get("minItems") else "values"
+    few = "one or more values" if node.get("minItems") else "values"
+    return few + (f", at most {node['maxItems']}" if "maxItems" in node else "")
+
+
+def _length(node: Schema) -> str:
+    words = ["not empty"] if node.get("minLength") else []
+    words += [f"at most {node['maxLength']} characters"] if "maxLength" in node else []
+    return f" ({', '.join(words)})" if words else ""
 
 
 def shown(value: Any) -> str:

@@ -1,17 +1,27 @@
 """Configurations read from files or Python values, whatever their model."""
 
+import heapq
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tl_keras.config.json_text import KeyPath, dotted, read_json
+from tl_keras.config.json_text import (
+    MOST_LINES,
+    KeyPath,
+    brief,
+    dotted,
+    listed,
+    read_json,
+    refuse_depth,
+)
 from tl_keras.config.overrides import Override, read_overrides, with_overrides
-from tl_keras.config.problems import Problem, nearest, problems_of, schema_of, shown
+from tl_keras.config.problems import Problem, Wording, nearest, problems_of, schema_of, shown
 from tl_keras.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -42,12 +52,16 @@ class Places:
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
     overrides: Sequence[Override] = ()
 
+    @cached_property
+    def _overridden(self) -> Mapping[KeyPath, Override]:
+        """The last override of each key."""
+        return {override.path: override for override in self.overrides}
+
     def of(self, path: KeyPath) -> tuple[int, str]:
         """Line (0 where there is none) and place of a key, or of the section it would be in."""
         for end in range(len(path), 0, -1):
-            for override in reversed(self.overrides):
-                if override.path == path[:end]:
-                    return 0, f"--set {override.text}"
+            if path[:end] in self._overridden:
+                return 0, f"--set {brief(self._overridden[path[:end]].text)}"
             if path[:end] in self.lines:
                 line = self.lines[path[:end]]
                 return line, f"{self.name}:{line}"
@@ -66,8 +80,9 @@ def read_file(kind: Kind[Model], path: Path, overrides: Sequence[str] = ()) -> M
         ConfigError: with one line for every problem: the place, what was wrong, what is allowed and
             what was received.
     """
-    text = read_json(_text(kind, path), str(path))
-    return validated(kind, text.value, Places(str(path), text.lines), overrides)
+    name = brief(str(path))
+    text = read_json(_text(kind, path), name)
+    return validated(kind, text.value, Places(name, text.lines), overrides)
 
 
 def validated(kind: Kind[Model], raw: Any, places: Places, overrides: Sequence[str] = ()) -> Model:
@@ -83,6 +98,7 @@ def validated(kind: Kind[Model], raw: Any, places: Places, overrides: Sequence[s
         ConfigError: as `read_file`.
     """
     schema = schema_of(kind.model)
+    refuse_depth(raw, places.name)
     changes, refused = read_overrides(overrides, schema)
     places = replace(places, overrides=changes)
     if not isinstance(raw, dict):
@@ -90,52 +106,91 @@ def validated(kind: Kind[Model], raw: Any, places: Places, overrides: Sequence[s
             f"{places.name}: must hold one JSON object, such as {kind.example}; got {shown(raw)}"
         )
     raw = with_overrides(raw, changes)
-    config, problems = None, _unusable_text(raw)
+    config: Model | None = None
+    problems: Mapping[KeyPath, Wording] = _unusable_text(raw)
     if not problems:
         try:
             config = kind.model.model_validate_json(json.dumps(raw))
         except ValidationError as error:
             problems = problems_of(error, raw, schema)
     if config is None or refused:
-        placed = sorted((*places.of(problem.path), problem.text) for problem in problems)
-        raise ConfigError("\n".join([*refused, *(f"{place}: {text}" for _, place, text in placed)]))
+        raise ConfigError(_in_order(problems, places, refused))
     return config
 
 
-def _unusable_text(value: Any, path: KeyPath = ()) -> list[Problem]:
-    """Strings that no file system takes."""
-    parts: list[tuple[str | int, Any]] = []
-    if isinstance(value, dict):
-        parts = [*value.items(), *((key, key) for key in value)]
-    elif isinstance(value, list):
-        parts = list(enumerate(value))
-    elif isinstance(value, str) and re.search("[\0\ud800-\udfff]", value):
-        return [Problem(path, f"{dotted(path)!a} must be Unicode text; got {value!a}")]
-    return [problem for key, part in parts for problem in _unusable_text(part, (*path, key))]
+def _in_order(problems: Mapping[KeyPath, Wording], places: Places, refused: Sequence[str]) -> str:
+    """The first problems as they stand in the file, after overrides that were refused."""
+
+    def place(path: KeyPath) -> tuple[int, str, Any]:
+        return (*places.of(path), _order(path))
+
+    first = heapq.nsmallest(MOST_LINES, problems, key=place)
+    # a broken rule finds its key when it is worded
+    worded = [problem for path in first for problem in problems[path]()]
+    lines = [
+        f"{places.of(problem.path)[1]}: {problem.text}"
+        for problem in sorted(worded, key=lambda problem: (place(problem.path), problem.text))
+    ]
+    return listed([*refused, *lines], more=len(problems) - len(first))
+
+
+def _order(path: KeyPath) -> tuple[tuple[int, str], ...]:
+    return tuple((part, "") if isinstance(part, int) else (-1, part) for part in path)
+
+
+def _unusable_text(value: Any, path: KeyPath = ()) -> dict[KeyPath, Wording]:
+    """Strings that no file system takes, by their path."""
+    if isinstance(value, str):
+        return _unusable(value, path)
+    if not isinstance(value, dict | list):
+        return {}
+    found: dict[KeyPath, Wording] = {}
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+        found |= _unusable_text(part, (*path, key))
+        if isinstance(key, str):
+            found |= _unusable(key, (*path, key))
+    return found
+
+
+def _unusable(text: str, path: KeyPath) -> dict[KeyPath, Wording]:
+    if not re.search("[\0\ud800-\udfff]", text):
+        return {}
+    fault = f"{dotted(path)!a} must be Unicode text; got {brief(text)!a}"
+    return {path: lambda: [Problem(path, fault)]}
 
 
 def _text(kind: Kind[Model], path: Path) -> str:
+    name = brief(str(path))
     try:
+        if not path.exists():
+            raise ConfigError(f"{name}: {_missing(kind, path)}")
         if not path.is_file():
-            raise ConfigError(_missing_message(kind, path))
+            raise ConfigError(
+                f"{name}: must be {kind.what}; got "
+                f"{'a folder' if path.is_dir() else 'a device or a pipe'}"
+            )
         if (size := path.stat().st_size) > _LARGEST_FILE:
             raise ConfigError(
-                f"{path}: must be {kind.what}, of at most 1 MB; got a file of {size / 1e6:.0f} MB"
+                f"{name}: must be {kind.what}, of at most 1 MB; got a file of {size / 1e6:.0f} MB"
             )
         content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from error
+    except OSError as error:
+        raise ConfigError(
+            f"{name}: must be {kind.what} that can be read; got {error.strerror or error}"
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"{name}: must be {kind.what}; got a path with {error}") from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise ConfigError(f"{path}: must be {kind.what}; got a file that is not UTF-8 text")
+        raise ConfigError(f"{name}: must be {kind.what}; got a file that is not UTF-8 text")
     return text
 
 
-def _missing_message(kind: Kind[Model], path: Path) -> str:
-    message = f"{path}: must be {kind.what}; got a path where there is nothing"
+def _missing(kind: Kind[Model], path: Path) -> str:
+    message = f"must be {kind.what}; got a path where there is nothing"
     shipped = list(Path("experiments").glob("*.json"))
     beside = list(path.parent.iterdir()) if path.parent.is_dir() else []
     candidates = {name: entry for entry in shipped for name in (entry.stem, entry.name)}

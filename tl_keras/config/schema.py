@@ -5,14 +5,11 @@ imports TensorFlow, so a bad file is refused at once. `tl_keras.config.files` re
 overrides and words the errors.
 """
 
-import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -25,6 +22,7 @@ from pydantic_core import core_schema
 
 from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.backbone_table import BACKBONES
+from tl_keras.config.text_kinds import Label, Pattern, Place, Prose, Text
 from tl_keras.oracle_table import ORACLES
 from tl_keras.strategy_table import STRATEGIES, names_where
 from tl_keras.target_table import TARGETS
@@ -54,18 +52,22 @@ class NameOf:
 
 Strategy = Annotated[str, NameOf(STRATEGIES)]
 RANGE_PATTERN = r"^[^:]+:[^:]+$"
-BlockRange = Annotated[str, Field(pattern=RANGE_PATTERN)]
-Depth = Annotated[int, Field(ge=1)] | Literal["all"] | BlockRange
-SearchDepth = Annotated[int, Field(ge=0)] | Literal["all"] | BlockRange
+BlockRange = Annotated[str, Field(pattern=RANGE_PATTERN, max_length=200)]
+MOST_DEPTH = 1000
+Depth = Annotated[int, Field(ge=1, le=MOST_DEPTH)] | Literal["all"] | BlockRange
+SearchDepth = Annotated[int, Field(ge=0, le=MOST_DEPTH)] | Literal["all"] | BlockRange
 ExportTarget = Annotated[str, NameOf(TARGETS)]
 Oracle = Annotated[str, NameOf(ORACLES)]
 Augmentation = Annotated[str, NameOf(AUGMENTATIONS)]
 AugmentationOrSearch = Annotated[str, NameOf(AUGMENTATIONS, "search")]
-PositiveInt = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0, le=1)]
-Text = Annotated[str, Field(min_length=1)]
-# "~" is the home of the user, as in a shell.
-Place = Annotated[Text, AfterValidator(os.path.expanduser)]
+# Upper bounds lie far above what anybody needs, and below what memory, time and numbers can bear.
+MOST_IMAGES = 1_000_000
+ImageCount = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
+MOST_UNITS = 16_384
+MOST_CHOICES = 100
+Units = Annotated[int, Field(ge=1, le=MOST_UNITS)]
+# below it float32 steps change nothing
+Rate = Annotated[float, Field(ge=1e-9, le=1)]
 # NumPy takes seeds below 2**32; the runs derive larger ones from these
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -117,7 +119,7 @@ class DataConfig(_Section):
         description="Folder that relative paths in the table start from (default: the working "
         "directory).",
     )
-    group_pattern: Text | None = Field(
+    group_pattern: Pattern | None = Field(
         default=None,
         description="Regular expression searched in each image's path; images with the same match "
         "(its first group, where it has one) stay in the same split.",
@@ -141,32 +143,23 @@ class DataConfig(_Section):
         default=0.3, gt=0, lt=1, description="Share of each class's images in the test split."
     )
     max_test_per_class: int | None = Field(
-        default=None, ge=2, description="At most this many test images per class."
+        default=None, ge=2, le=MOST_IMAGES, description="At most this many test images per class."
     )
-    train_per_class: PositiveInt | tuple[PositiveInt, ...] | None = Field(
+    train_per_class: (
+        ImageCount | Annotated[tuple[ImageCount, ...], Field(max_length=MOST_CHOICES)] | None
+    ) = Field(
         default=None,
         description="Training images per class: a number, a list (a sweep), or null for all that "
         "are left.",
     )
-    validation_per_class: int | None = Field(
+    validation_per_class: ImageCount | None = Field(
         default=None,
-        ge=1,
         description="Validation images per class, on top of the training images (default: the "
         "smaller of 10 and train_per_class).",
     )
     skip_unreadable: bool = Field(
         default=False, description="Leave unreadable files out instead of stopping."
     )
-
-    @field_validator("group_pattern")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"must be a regular expression ({error})") from error
-        return pattern
 
     @field_validator("train_per_class")
     @classmethod
@@ -278,20 +271,25 @@ class BackboneConfig(_Section):
 class HeadConfig(_Section):
     """The new layers on top of the backbone: global average pooling, then Dense layers."""
 
-    hidden_units: tuple[PositiveInt, ...] = Field(
-        default=(), description="Units of each hidden Dense layer; [] is one Dense layer only."
+    hidden_units: tuple[Units, ...] = Field(
+        default=(),
+        max_length=10,
+        description="Units of each hidden Dense layer; [] is one Dense layer only.",
     )
     dropout: float = Field(
         default=0.2, ge=0, lt=1, description="Share of features dropped before each Dense layer."
     )
 
 
-Epochs = Annotated[int, Field(ge=1, description="At most this many epochs.")]
+MOST_EPOCHS = 100_000
+Epochs = Annotated[int, Field(ge=1, le=MOST_EPOCHS, description="At most this many epochs.")]
 LearningRate = Annotated[Rate, Field(description="Learning rate of the optimizer.")]
 Patience = Annotated[
     int,
     Field(
-        ge=1, description="Stop after this many epochs without a better validation cross-entropy."
+        ge=1,
+        le=MOST_EPOCHS,
+        description="Stop after this many epochs without a better validation cross-entropy.",
     ),
 ]
 
@@ -379,6 +377,7 @@ class FineTuningConfig(_Section):
     unfrozen_blocks: tuple[Depth, ...] = Field(
         default=(2, "all"),
         min_length=1,
+        max_length=MOST_CHOICES,
         description='Blocks to unfreeze: how many, counted from the head; "all"; or a range '
         '"first:last" of neighbouring blocks, by name, with those above it frozen.',
     )
@@ -388,33 +387,47 @@ class SearchConfig(_Section):
     """The KerasTuner search behind the strategy searched."""
 
     oracle: Oracle = Field(default="random", description="How KerasTuner chooses the next trial.")
-    max_trials: int = Field(default=8, ge=1, description="Trials (hyperband decides by itself).")
+    max_trials: int = Field(
+        default=8, ge=1, le=10_000, description="Trials (hyperband decides by itself)."
+    )
     unfrozen_blocks: tuple[SearchDepth, ...] = Field(
         default=(0, 1, 2, 4, "all"),
         min_length=1,
+        max_length=MOST_CHOICES,
         description='Depths to choose from: blocks to unfreeze, counted from the cut; "all"; or a '
         'range "first:last". A cut has those depths that lie within it.',
     )
     cuts: tuple[Text, ...] = Field(
         default=("own", "probed"),
         min_length=1,
+        max_length=MOST_CHOICES,
         description='Cuts to choose from: "own" is backbone.cut, "top" the last block, "probed" '
         "the block that linear probes choose on the training images of the first seed (of each "
         "with estimate.method k_fold), or a block's name.",
     )
     learning_rates: tuple[Rate, ...] = Field(
-        default=(3e-5, 1e-4, 3e-4), min_length=1, description="Learning rates of phase 2."
+        default=(3e-5, 1e-4, 3e-4),
+        min_length=1,
+        max_length=MOST_CHOICES,
+        description="Learning rates of phase 2.",
     )
     layer_decays: tuple[Rate, ...] | None = Field(
         default=None,
         min_length=1,
+        max_length=MOST_CHOICES,
         description="Values of training.layer_decay to choose from; null keeps its value.",
     )
-    hidden_units: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        default=(0,), min_length=1, description="Units of a hidden layer in the head; 0 is none."
+    hidden_units: tuple[Annotated[int, Field(ge=0, le=MOST_UNITS)], ...] = Field(
+        default=(0,),
+        min_length=1,
+        max_length=MOST_CHOICES,
+        description="Units of a hidden layer in the head; 0 is none.",
     )
     augmentations: tuple[Augmentation, ...] = Field(
-        default=("none",), min_length=1, description="Random changes of the training images."
+        default=("none",),
+        min_length=1,
+        max_length=MOST_CHOICES,
+        description="Random changes of the training images.",
     )
     folds: int = Field(
         default=3,
@@ -487,6 +500,7 @@ class CacheConfig(_Section):
     memory_megabytes: int = Field(
         default=1024,
         ge=0,
+        le=10_000_000,
         description="At most this much of them is held in memory, all together; the rest is read "
         "from the folder.",
     )
@@ -497,16 +511,17 @@ class CacheConfig(_Section):
     )
 
 
-Cost = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(gt=0, lt=1)]
+Cost = Annotated[float, Field(ge=1e-9, le=1e9)]
+Share = Annotated[float, Field(ge=1e-9, lt=1)]
 
 
 class DecisionConfig(_Section):
     """From probabilities to decisions. Nothing here changes what is trained."""
 
-    positive: tuple[Text, ...] | None = Field(
+    positive: tuple[Label, ...] | None = Field(
         default=None,
         min_length=1,
+        max_length=1000,
         description="Classes to be found, such as the defects. null: all but the one called good, "
         "ok, normal or the like; of two other classes the rarer; else none, and no threshold.",
     )
@@ -548,7 +563,7 @@ class ExperimentConfig(_Section):
         pattern=NAME_PATTERN,
         description="Name of the folder for the results.",
     )
-    description: str = Field(default="", description="For people; not read by the package.")
+    description: Prose = Field(default="", description="For people; not read by the package.")
     data: DataConfig
     backbone: BackboneConfig = BackboneConfig()
     head: HeadConfig = HeadConfig()
@@ -556,6 +571,7 @@ class ExperimentConfig(_Section):
     strategies: tuple[Strategy, ...] = Field(
         default=names_where(lambda spec: spec.by_default),
         min_length=1,
+        max_length=MOST_CHOICES,
         description="What to compare, by what is trained. "
         + "; ".join(f"{spec.name}: {spec.trains}" for spec in STRATEGIES.values())
         + ".",
@@ -587,6 +603,7 @@ class ExperimentConfig(_Section):
     )
     export_targets: tuple[ExportTarget, ...] = Field(
         default=(),
+        max_length=MOST_CHOICES,
         description="Formats to write beside the SavedModel: "
         + ", ".join(f"{name} ({spec.about})" for name, spec in TARGETS.items())
         + ". Each needs an extra of the package.",

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from tl_keras.config.schema import DataConfig, ExperimentConfig
+from tl_keras.data.fitting_numbers import numbers_that_fit
 from tl_keras.data.folds import ATTEMPTS, stratified_folds
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 from tl_keras.data.splits import Draw, Splits, draw_sizes, make_splits, manifest_of
 from tl_keras.data.test_split import Pools, Positions, pools_of_source
-from tl_keras.errors import DataError
+from tl_keras.errors import DataError, TooFewImagesError
 
 # First word of the divisions' seeds; smaller ones belong to the test split and the draws.
 _FOLDS = 5
@@ -20,13 +21,29 @@ def divide(table: ImageTable, config: ExperimentConfig) -> Splits:
     """Divide the images as `config.estimate` says.
 
     Raises:
-        DataError: if a class has too few images or groups, or the source's own splits do not go
-            with what is asked for.
+        DataError: if a class has too few images or groups, with the numbers that would do; or the
+            source's own splits do not go with what is asked for.
     """
+    try:
+        return _as_asked(table, config)
+    except TooFewImagesError as error:
+        fitting = numbers_that_fit(config, lambda other: _can_be(table, other))
+        raise TooFewImagesError(f"{error} {fitting}") from error
+
+
+def _as_asked(table: ImageTable, config: ExperimentConfig) -> Splits:
     folds, repeats = config.estimate.folds, config.estimate.repeats
     if folds is None or repeats is None:
         return make_splits(table, config.data, config.seeds)
     return make_fold_splits(table, config.data, folds, repeats)
+
+
+def _can_be(table: ImageTable, config: ExperimentConfig) -> bool:
+    try:
+        _as_asked(table, config)
+    except DataError:
+        return False
+    return True
 
 
 def make_fold_splits(table: ImageTable, data: DataConfig, folds: int, repeats: int) -> Splits:
@@ -52,7 +69,7 @@ def make_fold_splits(table: ImageTable, data: DataConfig, folds: int, repeats: i
         for fold, test in enumerate(_divided(pools, folds, data.split_seed, repeat)):
             seed = repeat * folds + fold
             others = np.setdiff1d(pools.train, test)
-            own = replace(pools, test=test, train=others, test_is_fold=True)
+            own = replace(pools, test=test, train=others)
             tests[seed] = test
             draws |= {(seed, size): draw for size, draw in draw_sizes(own, data, seed).items()}
     return Splits(manifest_of(table.frame, tests, draws), tests, draws)
@@ -82,10 +99,9 @@ def _divided(pools: Pools, folds: int, split_seed: int, repeat: int) -> list[Pos
         held_out = [rows[held] for _, held in stratified_folds(labels, groups, folds, seed)]
         if held_out and all(np.all(pools.count(held)) for held in held_out):
             return held_out
-    raise DataError(
+    raise TooFewImagesError(
         f"no division into {folds} folds was found in which every fold has images of every class "
-        "while groups are kept whole. Lower estimate.folds, add images of other groups, or group "
-        "less."
+        "while groups are kept whole. Add images of other groups, or group less."
     )
 
 
@@ -94,8 +110,7 @@ def _check_groups(pools: Pools, folds: int) -> None:
     groups = np.count_nonzero(counts, axis=0)
     if np.any(groups < folds):
         named = [f"{pools.labels[c]} ({groups[c]})" for c in np.flatnonzero(groups < folds)]
-        raise DataError(
+        raise TooFewImagesError(
             f"every class must have at least {folds} images, of {folds} groups where images are "
-            f"grouped, so that every fold tests it; got fewer: {some_of(named)}. Add "
-            "images, or lower estimate.folds."
+            f"grouped, so that every fold tests it; got fewer: {some_of(named)}."
         )

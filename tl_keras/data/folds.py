@@ -1,7 +1,6 @@
 """Dividing labelled images into folds for cross-validation."""
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from tl_keras.data.splits import Draw
 
@@ -24,6 +23,9 @@ def stratified_folds(
         Per fold the positions of its training and its held-out images, in ascending order; none
         where groups are too few for two folds whose training sides have every class.
     """
+    # half a second, which most experiments do not need
+    from sklearn.model_selection import StratifiedGroupKFold
+
     classes = np.unique(labels)
     rarest = min(len(np.unique(groups[labels == label])) for label in classes)
     if (count := min(folds, rarest)) < 2:

@@ -1,9 +1,17 @@
-"""Groups that the names of files suggest: several crops or frames of one picture or thing."""
+"""Groups in the names of files: as a pattern says, or as many names suggest."""
 
 import re
-from collections.abc import Iterable
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import pandas as pd
+
+from tl_keras.errors import DataError
+
+# Patterns that repeat what repeats, such as (a+)+$, take longer than a life on some names.
+_MATCHING_SECONDS = 10.0
 
 # Numbers at the end of a name: the place of a crop has two or four.
 _MOST_NUMBERS = 4
@@ -32,3 +40,56 @@ def suggest_pattern(image_ids: Iterable[str]) -> str | None:
         if enough and several.sum() >= _SHARE_OF_IMAGES * len(ids):
             return pattern
     return None
+
+
+def groups_by_pattern(pattern: str, image_ids: Sequence[str]) -> list[str | None]:
+    """What a regular expression matches in each name; None where it does not.
+
+    Args:
+        pattern: a value of data.group_pattern: its first group, where it has one, is the match.
+        image_ids: the names.
+
+    Raises:
+        DataError: it takes too long; known in the main thread of a Unix process only.
+    """
+    try:
+        with _time_limit(_MATCHING_SECONDS):
+            return [_matched(pattern, name) for name in image_ids]
+    except TimeoutError as error:
+        raise DataError(
+            f'data.group_pattern "{pattern}" must match quickly; it was not done with '
+            f"{len(image_ids)} names after {_MATCHING_SECONDS:g} seconds. Write no repetition of "
+            "what repeats itself, such as (a+)+."
+        ) from error
+
+
+def _matched(pattern: str, name: str) -> str | None:
+    match = re.search(pattern, name)
+    if match is None:
+        return None
+    found: str | None = match.group(1) if match.re.groups else match.group()
+    return found
+
+
+@contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Interrupt the block by a signal, which regular expressions look out for.
+
+    Raises:
+        TimeoutError: the block was interrupted.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.folder_source import list_folder
+from tl_keras.data.group_names import groups_by_pattern
 from tl_keras.data.label_spellings import in_words, joined, spellings
 from tl_keras.data.listing import ListedImage, Listing, some_of
 from tl_keras.data.table_source import list_table
@@ -187,7 +188,7 @@ def _groups(images: list[ListedImage], pattern: str | None) -> list[str]:
         raise DataError(
             "data.group_pattern and the table's group column must not both be given. Remove one."
         )
-    groups = [_matched(pattern, image.image_id) for image in images]
+    groups = groups_by_pattern(pattern, [image.image_id for image in images])
     others = [image.image_id for image, g in zip(images, groups, strict=True) if g is None]
     if others:
         raise DataError(
@@ -195,11 +196,3 @@ def _groups(images: list[ListedImage], pattern: str | None) -> list[str]:
             f"{len(others)} of {len(images)}: {some_of(others)}. Widen the pattern."
         )
     return [group for group in groups if group is not None]
-
-
-def _matched(pattern: str, image_id: str) -> str | None:
-    match = re.search(pattern, image_id)
-    if match is None:
-        return None
-    found: str | None = match.group(1) if match.re.groups else match.group()
-    return found

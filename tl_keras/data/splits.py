@@ -14,7 +14,7 @@ from tl_keras.config.schema import DataConfig
 from tl_keras.data.group_choice import Counts, Wish, choose_groups
 from tl_keras.data.sources import ImageTable
 from tl_keras.data.test_split import Pools, Positions, make_pools
-from tl_keras.errors import DataError
+from tl_keras.errors import TooFewImagesError
 
 _DEFAULT_VALIDATION = 10
 # First words of the seeds; 0 and 1 belong to the test split.
@@ -133,11 +133,11 @@ def _need(pools: Pools, data: DataConfig, size: int | None) -> _Need:
     else:
         validation = np.clip(available // 4, 1, most)
     need = _Need(None if size is None else np.full_like(available, size), validation)
-    _check_enough(pools, need, data)
+    _check_enough(pools, need)
     return need
 
 
-def _check_enough(pools: Pools, need: _Need, data: DataConfig) -> None:
+def _check_enough(pools: Pools, need: _Need) -> None:
     have, train, validation = pools.count(pools.train), need.least_train, need.validation
     if pools.validation is None:
         test = pools.count(pools.test)
@@ -157,18 +157,7 @@ def _check_enough(pools: Pools, need: _Need, data: DataConfig) -> None:
             for c in np.flatnonzero(short)
         ]
     if lines:
-        raise DataError(
-            f"too few images: {_first(lines)}. Add images, or lower {_keys(pools, data)}."
-        )
-
-
-def _keys(pools: Pools, data: DataConfig) -> str:
-    keys = ["data.validation_per_class"]
-    if data.train_per_class is not None:
-        keys.insert(0, "data.train_per_class")
-    if pools.validation is None and not pools.test_is_fold:
-        keys.append("data.test_fraction")
-    return " or ".join([", ".join(keys[:-1]), keys[-1]] if len(keys) > 1 else keys)
+        raise TooFewImagesError(f"too few images: {_first(lines)}.")
 
 
 def _first(lines: list[str], limit: int = 10) -> str:
@@ -204,13 +193,9 @@ def _split_off_validation(pools: Pools, need: _Need, seed: int) -> tuple[Positio
             f"validation, {in_train[c]} of {need.least_train[c]} for training"
             for c in np.flatnonzero(short)
         ]
-        keys = "data.train_per_class, data.validation_per_class or data.test_fraction"
-        if pools.test_is_fold:
-            keys = "data.train_per_class or data.validation_per_class"
-        raise DataError(
+        raise TooFewImagesError(
             f"too few images while groups are kept whole; the best division found: "
-            f"{_first(lines)}. Lower {keys}, add images of other groups, or group less."
-            f"{pools.about_copies}"
+            f"{_first(lines)}. Add images of other groups, or group less.{pools.about_copies}"
         )
     return train, validation
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PureWindowsPath
 
+from tl_keras.config.json_text import brief
 from tl_keras.data.csv_text import rows_of
 from tl_keras.data.image_formats import endings_in_words, format_by_name
 from tl_keras.data.listing import ListedImage, Listing, some_of, where_paths_start
@@ -189,7 +190,7 @@ def _check_files(table: str, rows: list[_Row], paths: list[str]) -> None:
     else:
         mend = "Correct the paths or set data.root to the folder that they start from."
     example = paths[rows.index(missing[0])]
-    _refuse(table, missing, f'path must name an existing file, got "{example}"', mend)
+    _refuse(table, missing, f'path must name an existing file, got "{brief(example)}"', mend)
 
 
 def _refuse(table: str, rows: Iterable[_Row], fault: str, mend: str = "") -> None:

@@ -10,7 +10,7 @@ from tl_keras.config.schema import DataConfig
 from tl_keras.data.group_choice import Counts, Wish, choose_groups, random_order
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
-from tl_keras.errors import DataError
+from tl_keras.errors import DataError, TooFewImagesError
 
 Positions = NDArray[np.intp]
 Numbers = NDArray[np.int64]
@@ -31,7 +31,6 @@ class Pools:
         class_of: (images,), class index of every row.
         group_of: (images,), number of the group of every row.
         labels: Class names.
-        test_is_fold: Whether the test split is one fold of a division of all images.
         united: Images that share a group because they are copies of each other.
     """
 
@@ -41,7 +40,6 @@ class Pools:
     class_of: Numbers
     group_of: Numbers
     labels: tuple[str, ...]
-    test_is_fold: bool = False
     united: int = 0
 
     def count(self, positions: Positions) -> Counts:
@@ -89,7 +87,7 @@ def make_pools(table: ImageTable, data: DataConfig) -> Pools:
         test = pools.first_per_class(test, most, _TEST_IMAGES, data.split_seed)
     without = pools.count(test) == 0
     if np.any(without):
-        raise DataError(
+        raise TooFewImagesError(
             "every class needs at least one test image; the test split has none of "
             f"{some_of(np.array(table.classes)[without])}. Add test images or remove the class."
         )
@@ -150,7 +148,7 @@ def _check_group_number(pools: Pools, counts: Counts, least: int) -> None:
     few = (groups < least) & (groups < counts.sum(axis=0))
     if np.any(few):
         named = (f"{pools.labels[c]} ({groups[c]})" for c in np.flatnonzero(few))
-        raise DataError(
+        raise TooFewImagesError(
             f"every class must lie in at least {least} groups, which are kept whole, so that "
             f"each part of the split gets one; too few groups: {some_of(named)}. Add images of "
             f"other groups, or group less.{pools.about_copies}"

@@ -7,15 +7,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    confusion_matrix,
-    f1_score,
-    precision_recall_fscore_support,
-    recall_score,
-    roc_auc_score,
-)
 
 # Keras clips here too, so that this agrees with its validation loss
 SMALLEST_PROBABILITY = 1e-7
@@ -41,26 +32,36 @@ class Metric:
     reads: Literal["predicted", "positive"] = "predicted"
 
 
-def _macro_f1(labels: NDArray[np.integer], predicted: NDArray[np.integer]) -> float:
-    """Mean over the classes that occur among labels or predictions."""
-    return float(f1_score(labels, predicted, average="macro", zero_division=0))
+def _of_sklearn(name: str, **options: Any) -> Callable[[NDArray[Any], NDArray[Any]], float]:
+    """A function of `sklearn.metrics`, which takes a second to load, when it is first called."""
+
+    def score(labels: NDArray[Any], values: NDArray[Any]) -> float:
+        from sklearn import metrics
+
+        return float(getattr(metrics, name)(labels, values, **options))
+
+    return score
 
 
 def _balanced_accuracy(labels: NDArray[np.integer], predicted: NDArray[np.integer]) -> float:
     """Mean recall over the classes that occur among the labels."""
     # scikit-learn's balanced accuracy warns when a predicted class has no label
-    return float(recall_score(labels, predicted, labels=np.unique(labels), average="macro"))
+    recall = _of_sklearn("recall_score", labels=np.unique(labels), average="macro")
+    return recall(labels, predicted)
 
 
 # By the name that they have in the tables, where those of the test split begin with test_.
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric(accuracy_score, "accuracy"),
-    "macro_f1": Metric(_macro_f1, "macro F1"),
+    "accuracy": Metric(_of_sklearn("accuracy_score"), "accuracy"),
+    # mean over the classes that occur among labels or predictions
+    "macro_f1": Metric(_of_sklearn("f1_score", average="macro", zero_division=0), "macro F1"),
     "balanced_accuracy": Metric(_balanced_accuracy, "balanced accuracy"),
     # area under the ROC curve
-    "auroc": Metric(roc_auc_score, "AUROC", reads="positive"),
+    "auroc": Metric(_of_sklearn("roc_auc_score"), "AUROC", reads="positive"),
     # mean precision over recall
-    "average_precision": Metric(average_precision_score, "average precision", reads="positive"),
+    "average_precision": Metric(
+        _of_sklearn("average_precision_score"), "average precision", reads="positive"
+    ),
 }
 
 
@@ -143,6 +144,8 @@ def per_class(
         ValueError: The shapes do not fit or an index is out of range.
     """
     labels, predicted = _checked_pair(labels, predicted, len(classes))
+    from sklearn.metrics import precision_recall_fscore_support
+
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=np.arange(len(classes)), zero_division=np.nan
     )
@@ -175,6 +178,8 @@ def confusion(
         ValueError: The shapes do not fit or an index is out of range.
     """
     labels, predicted = _checked_pair(labels, predicted, len(classes))
+    from sklearn.metrics import confusion_matrix
+
     counts = confusion_matrix(labels, predicted, labels=np.arange(len(classes)))
     return pd.DataFrame(
         {

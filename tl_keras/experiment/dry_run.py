@@ -4,7 +4,7 @@ import json
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Splits
-from tl_keras.errors import ResultsError, WeightsError
+from tl_keras.experiment.first_look import look_before
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.prepare import load_backbone, prepare_images
 from tl_keras.experiment.strategies.duration import (
@@ -13,8 +13,7 @@ from tl_keras.experiment.strategies.duration import (
     unfrozen_share,
 )
 from tl_keras.experiment.strategies.making import making
-from tl_keras.models.source_models import read_source_card
-from tl_keras.results.store import Store
+from tl_keras.models.source_places import read_source_card
 from tl_keras.safe_text import one_line
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import plan_runs
@@ -27,18 +26,18 @@ _START_SECONDS = 25.0
 def describe_plan(config: ExperimentConfig, *, fresh: bool = False) -> str:
     """The resolved configuration, the images, the runs, and a rough time on two cores.
 
-    What would stop the experiment otherwise, older results or weights, is among the warnings.
+    What would stop the experiment stops this as well.
 
     Args:
         config: of the experiment.
         fresh: whether older results would be moved aside.
 
     Raises:
-        DataError: the images cannot be used.
+        TlKerasError: as `look_before`; or the images cannot be read, or the weights are of another
+            network.
     """
+    look_before(config, fresh=fresh)
     warnings = _Warnings()
-    if not fresh:
-        _warn_of_older_results(config, warnings)
     images = prepare_images(config, warnings)
     table, splits = images.audit.table, images.splits
     counts = table.frame["label"].value_counts().reindex(table.classes)
@@ -80,25 +79,16 @@ class _Warnings(Silent):
         self.texts.append(text)
 
 
-def _warn_of_older_results(config: ExperimentConfig, warnings: _Warnings) -> None:
-    try:
-        Store.check(config)
-    except ResultsError as error:
-        warnings.warn(str(error))
-
-
 def _about_source(config: ExperimentConfig, training_images: int) -> tuple[str, ...]:
-    """What speaks against the source weights; a plan can be shown before they are there."""
-    notes: tuple[str, ...] = ()
-    try:
-        card = read_source_card(config.backbone.name, config.backbone.weights)
-        notes = source_notes(card, training_images)
-        # which may be a download
-        if config.backbone.weights != "imagenet":
-            load_backbone(config)
-    except WeightsError as error:
-        return (*notes, str(error))
-    return notes
+    """What speaks against the source weights, which are loaded unless that is a download.
+
+    Raises:
+        WeightsError: they do not fit the network.
+    """
+    if config.backbone.weights != "imagenet":
+        load_backbone(config)
+    card = read_source_card(config.backbone.name, config.backbone.weights)
+    return source_notes(card, training_images)
 
 
 def _tested(config: ExperimentConfig, splits: Splits) -> str:

@@ -15,7 +15,7 @@ from tl_keras.atomic_files import write_json
 from tl_keras.config.files import fingerprint
 from tl_keras.data.image_formats import is_served
 from tl_keras.data.rows import spread
-from tl_keras.errors import ExportError
+from tl_keras.errors import ExportError, NoExportError
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.prepare import Prepared
@@ -84,7 +84,7 @@ def exported_run(folder: Path) -> str:
     """
     record = folder / EXPORT_RECORD
     if not record.exists():
-        raise ExportError(
+        raise NoExportError(
             f"{folder} has no exported run yet: set export to true and run the experiment to its "
             "end; what is trained is kept."
         )

@@ -2,13 +2,18 @@
 
 import os
 from collections.abc import Mapping
+from datetime import date
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from tl_keras.config.files import load_config, parse_config, slug
+from tl_keras.config.files import images_on_disk, load_config, parse_config
+from tl_keras.config.json_text import brief
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.given_labels import as_text
 from tl_keras.data.given_pictures import given_pictures, is_dataset
 from tl_keras.data.picture_files import write_pictures, write_table
 from tl_keras.errors import ConfigError, DataError
@@ -19,7 +24,6 @@ Configuration = ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str]
 PICTURES = "_images"
 
 _SOURCES = ("folder", "table", "tfds")
-_TABLES = (".csv", ".parquet")
 _COLUMNS = ("path", "label", "group", "split")
 
 
@@ -58,7 +62,7 @@ def experiment_config(
     if images is None:
         return parse_config(raw)
     if isinstance(images, str | os.PathLike):
-        return parse_config(_with_images(raw, *_on_disk(Path(images))))
+        return parse_config(_with_images(raw, *images_on_disk(Path(images))))
     checked = parse_config(_with_images(raw, "images", {"table": "not written yet"}))
     written = _written(images, Path(checked.results_dir) / PICTURES)
     return parse_config(_with_images(raw, "images", written))
@@ -104,12 +108,6 @@ def _with_images(raw: Mapping[str, Any], name: str, source: Mapping[str, str]) -
     return {"name": name, **raw, "data": {**data, **source}}
 
 
-def _on_disk(path: Path) -> tuple[str, dict[str, str]]:
-    """A name for images that are files, and the key of the section `data` for them."""
-    kind = "table" if path.suffix.lower() in _TABLES and not path.is_dir() else "folder"
-    return slug(path.stem if kind == "table" else path.resolve().name), {kind: str(path)}
-
-
 def _written(images: Any, folder: Path) -> dict[str, str]:
     """Write what is no file yet; the keys of the section `data` that say where."""
     if isinstance(images, pd.DataFrame):
@@ -133,6 +131,24 @@ def _written_frame(frame: pd.DataFrame, folder: Path) -> Path:
         raise DataError(
             f"The table of images must have the columns path and label; it lacks {missing[0]}."
         )
+    if len(frame[columns].columns) > len(columns):
+        raise DataError("The table of images must have each of its columns once; got one twice.")
     cells = frame[columns].astype(object).where(frame[columns].notna(), "")
-    rows = [[str(cell) for cell in row] for row in cells.itertuples(index=False)]
+    rows = [[_as_text(cell) for cell in row] for row in cells.itertuples(index=False)]
     return write_table(columns, rows, folder)
+
+
+def _as_text(cell: Any) -> str:
+    try:
+        if isinstance(cell, str | bytes):
+            text = as_text(cell)
+            text.encode()
+            return text
+    except UnicodeError as error:
+        raise DataError(f"The table of images must hold Unicode text; got {cell!a}.") from error
+    if isinstance(cell, os.PathLike | Number | np.generic | date):
+        return str(cell)
+    raise DataError(
+        "The table of images must hold text or numbers, one value in every row; got "
+        f"{brief(repr(cell))}."
+    )

@@ -14,6 +14,7 @@ from tl_keras.data.findings import in_order
 from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.data.splits import Draw, Splits
 from tl_keras.evaluation.positive_classes import check_positive
+from tl_keras.experiment.first_look import check_names, is_exported
 from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
@@ -126,6 +127,8 @@ def prepare(config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False) 
     Store.check(config, fresh=fresh)
     backbone, card = load_backbone(config)
     images = prepare_images(config, monitor)
+    if is_exported(config):
+        check_names(images.table.classes)
     bench = Workbench(config, backbone, images.table, images.used_rows(), monitor)
     cut = _chosen_cut(config, images.splits, bench)
     blocks = backbone.cut_after(cut).block_names

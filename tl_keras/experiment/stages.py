@@ -19,6 +19,7 @@ from tl_keras.experiment.compare import compare
 from tl_keras.experiment.decide import decide
 from tl_keras.experiment.explain import explain
 from tl_keras.experiment.export import export, exported_run, publish
+from tl_keras.experiment.first_look import look_before
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, prepare
@@ -121,7 +122,7 @@ def run_experiment(
             the trained one.
     """
     checked = experiment_config(config, images, name, settings)
-    check_targets(checked.export_targets if checked.export else ())
+    look_before(checked, fresh=fresh)
     with seeds_kept(), deterministic_ops(checked.deterministic):
         prepared = prepare(checked, monitor or Silent(), fresh=fresh)
         write_inputs(prepared)

@@ -11,18 +11,43 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import keras
+from types import NoneType
+from typing import TYPE_CHECKING, Any
 
 from tl_keras.atomic_files import scratch_folder
-from tl_keras.errors import WeightsError
+from tl_keras.backbone_table import BackboneSpec
+from tl_keras.config.json_text import read_json
+from tl_keras.config.problems import shown
+from tl_keras.errors import ConfigError, WeightsError
+
+# A card is read before TensorFlow is loaded.
+if TYPE_CHECKING:
+    import keras
 
 WEIGHTS_FILE = "model.weights.h5"
 CARD_FILE = "card.json"
 
 # A list of numbers as `json.dumps` indents it; within a string a line break is escaped.
 _SPREAD_NUMBERS = re.compile(r"\[\n([\s\d.,eE+-]*)\]")
+
+
+_NAME, _WORDS = ((str,), "text"), ((str, NoneType), "text, or null")
+_COUNT = ((int, NoneType), "a whole number, or null where it is not known")
+# What a card must tell, with the types that it may have and these in words.
+_FACTS: dict[str, tuple[tuple[type, ...], str]] = {
+    "name": _NAME,
+    "images": _COUNT,
+    "classes": _COUNT,
+    "image_size": _COUNT,
+    "channels": ((int,), "a whole number"),
+    "scaling": _NAME,
+    "licence": _WORDS,
+    "description": _WORDS,
+    "generated": ((bool,), "true or false"),
+    "backbone": _NAME,
+    "alpha": ((int, float, NoneType), "a number, or null"),
+    "weights_sha256": _WORDS,
+}
 
 
 @dataclass(frozen=True)
@@ -65,21 +90,46 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     path = folder / CARD_FILE
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        card = read_json(path.read_text(encoding="utf-8-sig"), str(path)).value
+    except (OSError, ValueError, ConfigError) as error:
         raise WeightsError(
             f"A source model's folder must hold {WEIGHTS_FILE} and a readable {CARD_FILE}; got "
             f"{folder} ({error}). Give the weights file itself where there is no card."
         ) from error
-    needed = {*SourceCard.__dataclass_fields__, "backbone", "alpha", "weights_sha256"}
-    if missing := sorted(needed - set(card)):
+    if not isinstance(card, dict):
+        raise WeightsError(f"{path} must hold a JSON object; got {shown(card)}. Restore the card.")
+    if missing := sorted(set(_FACTS) - set(card)):
         raise WeightsError(f"{path} must have the keys {', '.join(missing)}. Add them to the card.")
-    if not isinstance(card["images"], int | None):
-        raise WeightsError(
-            f"images in {path} must be a whole number, or null where it is not known; got "
-            f"{json.dumps(card['images'])}. Correct the card."
-        )
+    for key, (kinds, words) in _FACTS.items():
+        value = card[key]
+        # true and false are numbers to Python
+        mistaken = isinstance(value, bool) and bool not in kinds
+        if not isinstance(value, kinds) or mistaken or (isinstance(value, int) and value < 0):
+            raise WeightsError(
+                f"{key} in {path} must be {words}; got {shown(value)}. Correct the card."
+            )
     return card
+
+
+def check_made_for(card: Mapping[str, Any], spec: BackboneSpec, alpha: float | None) -> None:
+    """Nothing, if a card is of a backbone.
+
+    Args:
+        card: From `read_card`.
+        spec: Of the backbone.
+        alpha: Its width multiplier; None is 1.0.
+
+    Raises:
+        WeightsError: It is of another one.
+    """
+    made_for = (card["backbone"], float(card["alpha"] or 1.0), card["scaling"])
+    if made_for != (spec.name, alpha or 1.0, spec.scaling):
+        raise WeightsError(
+            f"The source model {card['name']} is a {made_for[0]} with alpha {made_for[1]} and "
+            f'scaling "{made_for[2]}"; got {spec.name} with alpha {alpha or 1.0}, which wants '
+            f'scaling "{spec.scaling}". Set backbone.name and backbone.alpha to the model\'s, or '
+            'choose other weights: "imagenet", a file or null.'
+        )
 
 
 def check_weights(folder: Path, card: Mapping[str, Any]) -> None:
@@ -116,7 +166,7 @@ def check_replaceable(folder: Path) -> None:
         )
 
 
-def write_source_model(folder: Path, model: keras.Model, facts: Mapping[str, Any]) -> None:
+def write_source_model(folder: Path, model: "keras.Model", facts: Mapping[str, Any]) -> None:
     """Write a backbone's weights and their card; a reader never sees half of it.
 
     Args:

@@ -1,12 +1,13 @@
 """Where the source model lies in a folder that somebody names as weights."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from tl_keras.errors import WeightsError
+from tl_keras.config.json_text import read_json
+from tl_keras.config.problems import shown
+from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.models.source_card import CARD_FILE
-from tl_keras.strategy_table import STRATEGIES, names_where
+from tl_keras.strategy_table import names_where
 
 # In the results folder of an experiment.
 SOURCE_MODEL_FOLDER = "source_model"
@@ -32,11 +33,8 @@ def find_source_folder(folder: Path) -> Path:
 
 def _experiment_in(folder: Path) -> dict[str, Any] | None:
     """The configuration of the experiment whose results folder it is; None of other folders."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    is_experiment = isinstance(config, dict) and {"backbone", "strategies"} <= set(config)
+    config = _object_in(folder / "config.json")
+    is_experiment = "strategies" in config and isinstance(config.get("backbone"), dict)
     return config if is_experiment else None
 
 
@@ -44,6 +42,7 @@ def _reason(folder: Path, config: dict[str, Any]) -> str:
     """Why there is no source model, and what to do."""
     chosen = _chosen_run(folder)
     changing = ", ".join(names_where(lambda spec: spec.changes_backbone))
+    borrowing_names = names_where(lambda spec: spec.borrows)
     if chosen is None and not config.get("export", True):
         return (
             "it was run with export false. Set export to true and run it again: what is trained "
@@ -54,12 +53,13 @@ def _reason(folder: Path, config: dict[str, Any]) -> str:
             "it is not finished, or has no run that is a model. Run it to the end, with one of "
             f"{changing} among its strategies."
         )
-    if config["backbone"].get("cut", "top") != "top" and STRATEGIES[chosen["strategy"]].borrows:
+    borrows = chosen["strategy"] in borrowing_names
+    if config["backbone"].get("cut", "top") != "top" and borrows:
         return (
             "its backbone was cut, and a part of a network is no source. Run it with backbone.cut "
             "top under another name."
         )
-    weights = json.dumps(config["backbone"]["weights"])
+    weights = shown(config["backbone"].get("weights"))
     return (
         f"its chosen run, {chosen['run_id']}, left the backbone as it was, or it was made by a "
         f"version that kept no source models. It started from {weights}: set "
@@ -70,9 +70,15 @@ def _reason(folder: Path, config: dict[str, Any]) -> str:
 
 def _chosen_run(folder: Path) -> dict[str, Any] | None:
     """The row of the run that was exported; None before the export."""
+    run_id = _object_in(folder / "export.json").get("run_id")
+    row = _object_in(folder / "runs" / str(run_id) / "row.json")
+    return row if {"run_id", "strategy"} <= set(row) else None
+
+
+def _object_in(path: Path) -> dict[str, Any]:
+    """A JSON object in a file; an empty one where it is missing or damaged."""
     try:
-        run_id = json.loads((folder / "export.json").read_text(encoding="utf-8"))["run_id"]
-        row: dict[str, Any] = json.loads((folder / "runs" / run_id / "row.json").read_text())
-    except (OSError, ValueError, KeyError):
-        return None
-    return row
+        value = read_json(path.read_text(encoding="utf-8"), str(path)).value
+    except (OSError, ValueError, ConfigError):
+        return {}
+    return value if isinstance(value, dict) else {}

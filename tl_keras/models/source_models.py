@@ -1,25 +1,25 @@
 """Source models: a backbone with the weights it starts from, and the card that says what it saw."""
 
-import difflib
-import os
-from importlib.resources import as_file, files
+from importlib.resources import as_file
 from pathlib import Path
-from typing import Any
 from urllib.error import URLError
 
 import keras
 import numpy as np
 
 from tl_keras.backbone_table import BackboneSpec
-from tl_keras.errors import WeightsError
+from tl_keras.models.imagenet_weights import offline_error
 from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone, find_spec
-from tl_keras.models.source_card import WEIGHTS_FILE, SourceCard, check_weights, read_card
+from tl_keras.models.source_card import (
+    WEIGHTS_FILE,
+    SourceCard,
+    check_made_for,
+    check_weights,
+    read_card,
+)
 from tl_keras.models.source_folder import find_source_folder
+from tl_keras.models.source_places import bundled_folder, existing, file_card, imagenet_card
 from tl_keras.models.weight_files import load_weight_file
-
-BUNDLED = "mobilenetv2_procedural"
-
-_NAMED = ("imagenet", "bundled")
 
 
 def load_source(
@@ -47,37 +47,12 @@ def load_source(
     if weights is None:
         return backbone, None
     if weights == "bundled":
-        with as_file(_bundled_folder()) as folder:
+        with as_file(bundled_folder()) as folder:
             return backbone, load_folder(backbone, folder, spec, alpha)
-    path = _existing(weights)
+    path = existing(weights)
     if path.is_dir():
         return backbone, load_folder(backbone, find_source_folder(path), spec, alpha)
     return backbone, _load_file(backbone, path, spec, alpha)
-
-
-def read_source_card(backbone_name: str, weights: str | None) -> SourceCard | None:
-    """The card that `load_source` would give, without building a network or loading weights.
-
-    Args:
-        backbone_name: A key of `BACKBONES`.
-        weights: As in `load_source`.
-
-    Raises:
-        ConfigError: A name that the table does not allow.
-        WeightsError: There are no such weights, or the folder has no readable card.
-    """
-    spec = find_spec(backbone_name)
-    if weights is None:
-        return None
-    if weights == "imagenet":
-        return _imagenet_card(spec)
-    if weights == "bundled":
-        with as_file(_bundled_folder()) as folder:
-            return SourceCard.of(read_card(folder))
-    path = _existing(weights)
-    if path.is_dir():
-        return SourceCard.of(read_card(find_source_folder(path)))
-    return _file_card(path, spec)
 
 
 def load_folder(
@@ -90,14 +65,7 @@ def load_folder(
             and the weights do not belong together.
     """
     card = read_card(folder)
-    made_for = (card["backbone"], float(card["alpha"] or 1.0), card["scaling"])
-    if made_for != (spec.name, alpha or 1.0, spec.scaling):
-        raise WeightsError(
-            f"The source model {card['name']} is a {made_for[0]} with alpha {made_for[1]} and "
-            f'scaling "{made_for[2]}"; got {spec.name} with alpha {alpha or 1.0}, which wants '
-            f'scaling "{spec.scaling}". Set backbone.name and backbone.alpha to the model\'s, or '
-            'choose other weights: "imagenet", a file or null.'
-        )
+    check_made_for(card, spec, alpha)
     check_weights(folder, card)
     load_weight_file(backbone, folder / WEIGHTS_FILE, _in_words(spec, alpha))
     return SourceCard.of(card)
@@ -114,55 +82,8 @@ def _load_imagenet(
         # Keras raises a bare Exception where a download fails.
         if not isinstance(error.__context__, URLError):
             raise
-        raise WeightsError(_offline_message(backbone_name, error)) from error
-    return backbone, _imagenet_card(find_spec(backbone_name))
-
-
-def _offline_message(backbone_name: str, failure: Exception) -> str:
-    cache = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
-    return (
-        f'The weights "imagenet" of {backbone_name} could not be downloaded ({failure}). Download '
-        "that file where there is a network and put it "
-        f"into {cache} under its own name, or set backbone.weights to the file's path; or set it "
-        'to "bundled" (MobileNetV2 with alpha 1.0 only; with backbone.image_size 96, which it was '
-        "trained at) or null (random initialisation)."
-    )
-
-
-def _imagenet_card(spec: BackboneSpec) -> SourceCard:
-    return SourceCard(
-        name="imagenet",
-        images=1_281_167,
-        classes=1000,
-        image_size=spec.imagenet_size,
-        channels=3,
-        scaling=spec.scaling,
-        licence="as stated by Keras Applications; the images are for non-commercial research",
-        description="Photos of 1000 kinds of objects and animals (ILSVRC 2012), from Keras.",
-        generated=False,
-    )
-
-
-def _existing(weights: str) -> Path:
-    """The path of a weights file or folder.
-
-    A missing file is left to its loader, which knows the formats.
-    """
-    path = Path(weights).expanduser()
-    if path.exists():
-        return path
-    if near := difflib.get_close_matches(weights, _NAMED):
-        raise WeightsError(
-            f'weights must be "imagenet", "bundled", null, or a file or folder that exists; got '
-            f'"{weights}". Did you mean "{near[0]}"?'
-        )
-    if not path.suffix:
-        raise WeightsError(
-            f'weights must be "imagenet", "bundled", null, or a file or folder that exists; got '
-            f'"{weights}" (a relative path starts at the working directory {Path.cwd()}). If it '
-            "is the results folder of an experiment, run that experiment first."
-        )
-    return path
+        raise offline_error(backbone_name, alpha, image_size, error) from error
+    return backbone, imagenet_card(find_spec(backbone_name))
 
 
 def _load_file(
@@ -170,21 +91,7 @@ def _load_file(
 ) -> SourceCard:
     load_weight_file(backbone, path, _in_words(spec, alpha))
     _correct_normalization(backbone)
-    return _file_card(path, spec)
-
-
-def _file_card(path: Path, spec: BackboneSpec) -> SourceCard:
-    return SourceCard(
-        name=path.name,
-        images=None,
-        classes=None,
-        image_size=None,
-        channels=3,
-        scaling=spec.scaling,
-        licence="unknown",
-        description="A weights file without a card: its source data are not known.",
-        generated=False,
-    )
+    return file_card(path, spec)
 
 
 def _correct_normalization(backbone: keras.Model) -> None:
@@ -203,16 +110,6 @@ def _correct_normalization(backbone: keras.Model) -> None:
         ):
             layer.set_weights([mean, np.square(variance), count])
             layer.finalize_state()
-
-
-def _bundled_folder() -> Any:
-    folder = files("tl_keras.models") / "bundled" / BUNDLED
-    if not folder.is_dir():
-        raise WeightsError(
-            f'The weights "bundled" ({BUNDLED}) are missing from this installation. Install the '
-            'package again, or set weights to "imagenet", a file or null.'
-        )
-    return folder
 
 
 def _in_words(spec: BackboneSpec, alpha: float | None) -> str:

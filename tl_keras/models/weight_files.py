@@ -5,13 +5,16 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import h5py
-import keras
 import numpy as np
 
 from tl_keras.errors import WeightsError
+
+# What a file holds is read before TensorFlow is loaded.
+if TYPE_CHECKING:
+    import keras
 
 Format = Literal[".weights.h5", ".h5", ".keras"]
 _FORMATS = '".weights.h5", ".keras" or ".h5" (the older format of Keras Applications)'
@@ -25,7 +28,7 @@ class FileContents:
     parameters: int
 
 
-def load_weight_file(backbone: keras.Model, path: Path, architecture: str) -> None:
+def load_weight_file(backbone: "keras.Model", path: Path, architecture: str) -> None:
     """Set every weight of the backbone from a `.weights.h5`, `.keras` or older `.h5` file.
 
     After an error the backbone's weights are undefined.
@@ -136,16 +139,18 @@ def _count(group: Any) -> FileContents:
     return FileContents(len(sizes), sum(sizes))
 
 
-def _contents_of(backbone: keras.Model) -> FileContents:
+def _contents_of(backbone: "keras.Model") -> FileContents:
     sizes = [int(np.prod(weight.shape)) for weight in backbone.weights]
     return FileContents(len(sizes), sum(sizes))
 
 
-def _float_weights(backbone: keras.Model) -> list[Any]:
+def _float_weights(backbone: "keras.Model") -> list[Any]:
+    import keras
+
     return [w for w in backbone.weights if keras.backend.is_float_dtype(w.dtype)]
 
 
-def _fill_with_nan(backbone: keras.Model) -> None:
+def _fill_with_nan(backbone: "keras.Model") -> None:
     """So that a weight that the file does not set cannot pass for a loaded one."""
     for weight in _float_weights(backbone):
         weight.assign(np.full(weight.shape, np.nan, dtype="float32"))

@@ -13,9 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.reading import Kind, read_file
-from tl_keras.config.schema import DataConfig, Seed
+from tl_keras.config.schema import MOST_CHOICES, MOST_EPOCHS, DataConfig, Seed
+from tl_keras.config.text_kinds import Place, Prose, Text
 
 Share = Annotated[float, Field(gt=0, le=1)]
+# Of each class.
+MOST_DRAWN = 1_000_000
 PLACES = {"output", "work"}
 # What is learned does not depend on these.
 _WITHOUT_EFFECT = {"name", "description", "licence", *PLACES}
@@ -29,17 +32,19 @@ class GeneratedImages(_Section):
     """Images that `tl_keras.drawn.procedural_textures` draws."""
 
     classes: int = Field(ge=2, le=20_000)
-    images_per_class: int = Field(ge=1, description="Training images of each class.")
-    held_out_per_class: int = Field(ge=1, description="Images kept aside to measure accuracy.")
+    images_per_class: int = Field(ge=1, le=MOST_DRAWN, description="Training images of each class.")
+    held_out_per_class: int = Field(
+        ge=1, le=MOST_DRAWN, description="Images kept aside to measure accuracy."
+    )
     seed: Seed = 0
 
 
 class SourceConfig(_Section):
     """How a source model is made. Exactly one of `generated` and `data` gives its images."""
 
-    name: str = Field(pattern=r"^[a-z0-9_]+$")
-    description: str = Field(description="For the card: what the images show.")
-    licence: str = Field("unknown", description="For the card: of the weights.")
+    name: str = Field(pattern=r"^[a-z0-9_]{1,100}$")
+    description: Prose = Field(description="For the card: what the images show.")
+    licence: Prose = Field("unknown", description="For the card: of the weights.")
     generated: GeneratedImages | None = None
     data: DataConfig | None = Field(
         None,
@@ -55,11 +60,14 @@ class SourceConfig(_Section):
     full_size_part: float = Field(
         1.0, gt=0, le=1, description="Last part of the training, seen at `image_size`."
     )
-    epochs: int = Field(ge=1, description="Passes over the training images.")
+    epochs: int = Field(ge=1, le=MOST_EPOCHS, description="Passes over the training images.")
     rounds_per_epoch: int = Field(
-        1, ge=1, description="Rounds that an epoch is split into; a checkpoint follows each."
+        1,
+        ge=1,
+        le=MOST_EPOCHS,
+        description="Rounds that an epoch is split into; a checkpoint follows each.",
     )
-    batch_size: int = Field(64, ge=2)
+    batch_size: int = Field(64, ge=2, le=65_536)
     replicas: int = Field(
         1,
         ge=1,
@@ -68,13 +76,14 @@ class SourceConfig(_Section):
         "copies are nearly twice as fast as one with two threads. Changes the numbers: each copy "
         "normalises its own part of the batch.",
     )
-    learning_rate: float = Field(0.002, gt=0, le=1, description="Highest rate of AdamW.")
+    learning_rate: float = Field(0.002, ge=1e-9, le=1, description="Highest rate of AdamW.")
     warm_up: float = Field(0.05, ge=0, lt=1, description="Part of the training it rises for.")
     weight_decay: float = Field(0.05, ge=0, le=1)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     dropout: float = Field(0.0, ge=0, lt=1)
-    auxiliary_blocks: tuple[str, ...] = Field(
+    auxiliary_blocks: tuple[Text, ...] = Field(
         (),
+        max_length=MOST_CHOICES,
         description="Blocks whose pooled output gets a classifier of its own in training, so that "
         "the class can be read linearly there, too (Lee et al. 2015, Deeply-Supervised Nets).",
     )
@@ -97,11 +106,14 @@ class SourceConfig(_Section):
     contrast: float = Field(0.2, ge=0, le=1, description="Random change, as a factor.")
     batch_norm_momentum: float = Field(0.99, gt=0, lt=1)
     batch_norm_images: int = Field(
-        6400, ge=2, description="Images that the BatchNorm statistics are averaged over at the end."
+        6400,
+        ge=2,
+        le=100_000_000,
+        description="Images that the BatchNorm statistics are averaged over at the end.",
     )
     seed: Seed = 0
-    output: str = Field(description="Folder of the finished weights and card.")
-    work: str = Field(description="Folder of the images and checkpoints (large).")
+    output: Place = Field(description="Folder of the finished weights and card.")
+    work: Place = Field(description="Folder of the images and checkpoints (large).")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 
 from tl_keras.atomic_files import replacing, write_json
-from tl_keras.errors import ExportError
+from tl_keras.errors import ExportError, NoExportError
 
 MODEL_FILE = "model.keras"
 LABELS_FILE = "model.labels.json"
@@ -53,7 +53,7 @@ def read_model(folder: Path) -> keras.Model:
     """
     file = folder / MODEL_FILE
     if not file.is_file():
-        raise ExportError(
+        raise NoExportError(
             f"{folder} must hold {MODEL_FILE}, which the export of a trained run writes; got a "
             "folder without. Set export to true and run the experiment again: what is trained is "
             "kept."

@@ -22,6 +22,7 @@ import tensorflow as tf
 from tl_keras.atomic_files import scratch_folder
 from tl_keras.data.decoding import ResizeMode
 from tl_keras.errors import ExportError
+from tl_keras.serving.class_names import unusable_names
 from tl_keras.serving.signature_names import CLASSIFY
 from tl_keras.serving.signatures import Signatures, signatures
 from tl_keras.serving.versions import EXTRA, publish
@@ -90,11 +91,8 @@ def export_classifier(
 
 
 def check_labels(labels: Sequence[str]) -> None:
-    if len(labels) < 2 or len(set(labels)) < len(labels):
-        raise ExportError(f"labels must be two or more different names, got {list(labels)}.")
-    broken = [label for label in labels if not label or len(label.splitlines()) != 1]
-    if broken:
-        raise ExportError(f"A label must be one line of text, got {broken[0]!r}: rename the class.")
+    if fault := unusable_names(labels):
+        raise ExportError(f"labels {fault}. Rename the class.")
 
 
 def check_model(model: keras.Model, classes: int, image_size: int) -> None:

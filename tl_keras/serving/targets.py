@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tl_keras.atomic_files import write_bytes
-from tl_keras.errors import ExportError
+from tl_keras.errors import ExportError, NoExportError
 from tl_keras.target_table import TARGETS, TargetSpec
 
 # Names and checks of targets load no TensorFlow: they come before everything else.
@@ -27,13 +27,13 @@ def check_targets(names: Iterable[str]) -> None:
     """Refuse what cannot be written here, without TensorFlow and before anything is trained.
 
     Raises:
-        ExportError: a name is not one of `TARGETS`, or its libraries are not installed.
+        NoExportError: a name is not one of `TARGETS`, or its libraries are not installed.
     """
     for name in names:
         target = _find(name)
         absent = [module for module in target.modules if importlib.util.find_spec(module) is None]
         if absent:
-            raise ExportError(
+            raise NoExportError(
                 f"The target {name!r} needs {', '.join(target.modules)}, got an installation "
                 f'without {", ".join(absent)}: pip install "tl_keras[{target.extra}]", or leave '
                 "the target out."
@@ -137,7 +137,7 @@ def load_target(name: str, path: Path) -> "Runtime":
 
 def _find(name: str) -> TargetSpec:
     if name not in TARGETS:
-        raise ExportError(f"A target must be one of {', '.join(TARGETS)}, got {name!r}.")
+        raise NoExportError(f"A target must be one of {', '.join(TARGETS)}, got {name!r}.")
     return TARGETS[name]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tl_keras.atomic_files import write_text
-from tl_keras.errors import ExportError
+from tl_keras.errors import NoExportError
 
 EXPORT_FOLDER, LATEST = "export", "latest"
 # What a version holds beside the model; TensorFlow Serving looks there for warm-up requests.
@@ -51,13 +51,13 @@ def find_version(export: Path) -> Version:
     if (export / EXPORT_FOLDER).is_dir():
         export = export / EXPORT_FOLDER
     if export.is_file():
-        raise ExportError(
+        raise NoExportError(
             f"{export} must be a folder of exported models, such as results/<name>/export; got a "
             "file."
         )
     complete = [Version(p, n) for n, p in _versions(export).items() if _is_complete(p)]
     if not complete:
-        raise ExportError(
+        raise NoExportError(
             f"No exported model in {export}: it must hold a folder named by a version number, such "
             "as 1, with a saved_model.pb in it. Export a model first: an experiment writes it to "
             "results/<name>/export."
@@ -91,7 +91,7 @@ def _is_complete(folder: Path) -> bool:
 
 def _number(folder: Path) -> int:
     if not folder.name.isdecimal():
-        raise ExportError(
+        raise NoExportError(
             f"{folder} must be named by a version number, such as 1, for TensorFlow Serving too, "
             f"got {folder.name!r}. Move it into a folder of that name."
         )

@@ -1,0 +1,77 @@
+"""What would stop an experiment, as far as it is known before TensorFlow is loaded.
+
+Everything here is looked at again when its turn comes: pictures may be unreadable, copies of each
+other are kept together, and weights may be of another network.
+"""
+
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.division import divide
+from tl_keras.data.sources import load_images
+from tl_keras.errors import DataError
+from tl_keras.evaluation.positive_classes import check_positive
+from tl_keras.models.source_places import check_source
+from tl_keras.results.store import Store
+from tl_keras.serving.class_names import unusable_names
+from tl_keras.serving.targets import check_targets
+from tl_keras.strategy_table import STRATEGIES
+
+
+def look_before(config: ExperimentConfig, *, fresh: bool = False) -> None:
+    """Nothing, if the experiment can begin or go on as far as this can tell.
+
+    Args:
+        config: of the experiment.
+        fresh: whether older results will be moved aside.
+
+    Raises:
+        ResultsError: its folder holds results of another configuration, or cannot be written.
+        NoExportError: a target needs what is not installed.
+        WeightsError: the source weights cannot be had.
+        ConfigError: `decision.positive` names classes that the images do not have.
+        DataError: the images cannot be used or divided as asked, or an export cannot hold the
+            names of their classes.
+    """
+    Store.check(config, fresh=fresh)
+    check_targets(config.export_targets if config.export else ())
+    look_at_inputs(config, exported=is_exported(config))
+
+
+def look_at_inputs(config: ExperimentConfig, *, exported: bool = False) -> None:
+    """Nothing, if weights and images are there and the images can be divided as asked.
+
+    Args:
+        config: of the experiment.
+        exported: whether the names of their classes will stand in an export.
+
+    Raises:
+        WeightsError: as `look_before`.
+        ConfigError: as `look_before`.
+        DataError: as `look_before`.
+    """
+    # what lists those of TFDS needs TensorFlow
+    table = None if config.data.tfds is not None else load_images(config.data)
+    check_source(config.backbone)
+    if table is None:
+        return
+    check_positive(config.decision.positive, table.classes)
+    if exported:
+        check_names(table.classes)
+    divide(table, config)
+
+
+def check_names(classes: tuple[str, ...]) -> None:
+    """Nothing, if an export can hold the names of these classes.
+
+    Raises:
+        DataError: it cannot.
+    """
+    if fault := unusable_names(classes):
+        raise DataError(
+            f"The names of classes {fault}: the export holds them. Rename the class, or leave the "
+            "export out (--set export=false)."
+        )
+
+
+def is_exported(config: ExperimentConfig) -> bool:
+    """Whether an experiment ends with an export: of a majority class there is none."""
+    return config.export and not all(STRATEGIES[name].trivial for name in config.strategies)

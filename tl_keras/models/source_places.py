@@ -1,0 +1,153 @@
+"""Where source weights lie, and what is known of them before a network is built.
+
+Loads no TensorFlow, so that missing or damaged weights are told at once.
+"""
+
+import difflib
+import os
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from tl_keras.backbone_table import BACKBONES, BackboneSpec
+from tl_keras.config.schema import BackboneConfig
+from tl_keras.errors import WeightsError
+from tl_keras.models.imagenet_weights import check_imagenet
+from tl_keras.models.source_card import (
+    WEIGHTS_FILE,
+    SourceCard,
+    check_made_for,
+    check_weights,
+    read_card,
+)
+from tl_keras.models.source_folder import find_source_folder
+from tl_keras.models.weight_files import read_contents
+
+BUNDLED = "mobilenetv2_procedural"
+
+_NAMED = ("imagenet", "bundled")
+
+
+def check_source(settings: BackboneConfig) -> None:
+    """Nothing, if the weights that a configuration names are there and sound.
+
+    Whether they fit the network is known when it is built.
+
+    Raises:
+        WeightsError: they are not, or their card is of another network.
+    """
+    if settings.weights is None:
+        return
+    if settings.weights == "imagenet":
+        check_imagenet(settings)
+        return
+    if settings.weights == "bundled":
+        with as_file(bundled_folder()) as folder:
+            _check_folder(folder, settings)
+        return
+    path = existing(settings.weights)
+    if path.is_dir():
+        _check_folder(find_source_folder(path), settings)
+    else:
+        read_contents(path)
+
+
+def read_source_card(backbone_name: str, weights: str | None) -> SourceCard | None:
+    """The card that `load_source` would give, without building a network or loading weights.
+
+    Args:
+        backbone_name: A key of `BACKBONES`.
+        weights: As in `load_source`.
+
+    Raises:
+        WeightsError: There are no such weights, or the folder has no readable card.
+    """
+    spec = BACKBONES[backbone_name]
+    if weights is None:
+        return None
+    if weights == "imagenet":
+        return imagenet_card(spec)
+    if weights == "bundled":
+        with as_file(bundled_folder()) as folder:
+            return SourceCard.of(read_card(folder))
+    path = existing(weights)
+    if path.is_dir():
+        return SourceCard.of(read_card(find_source_folder(path)))
+    return file_card(path, spec)
+
+
+def existing(weights: str) -> Path:
+    """The path of a weights file or folder.
+
+    A missing file is left to its loader, which knows the formats.
+
+    Raises:
+        WeightsError: there is nothing, and it is not named like a file.
+    """
+    path = Path(os.path.expanduser(weights))  # noqa: PTH111 (a user without a home is no error)
+    if os.path.exists(path):  # noqa: PTH110 (also of impossible paths)
+        return path
+    if near := difflib.get_close_matches(weights, _NAMED):
+        raise WeightsError(
+            f'weights must be "imagenet", "bundled", null, or a file or folder that exists; got '
+            f'"{weights}". Did you mean "{near[0]}"?'
+        )
+    if not path.suffix:
+        raise WeightsError(
+            f'weights must be "imagenet", "bundled", null, or a file or folder that exists; got '
+            f'"{weights}" (a relative path starts at the working directory {Path.cwd()}). If it '
+            "is the results folder of an experiment, run that experiment first."
+        )
+    return path
+
+
+def bundled_folder() -> Any:
+    """Of the weights that ship with the package.
+
+    Raises:
+        WeightsError: this installation lacks them.
+    """
+    folder = files("tl_keras.models") / "bundled" / BUNDLED
+    if not folder.is_dir():
+        raise WeightsError(
+            f'The weights "bundled" ({BUNDLED}) are missing from this installation. Install the '
+            'package again, or set weights to "imagenet", a file or null.'
+        )
+    return folder
+
+
+def imagenet_card(spec: BackboneSpec) -> SourceCard:
+    """Of the weights that Keras downloads."""
+    return SourceCard(
+        name="imagenet",
+        images=1_281_167,
+        classes=1000,
+        image_size=spec.imagenet_size,
+        channels=3,
+        scaling=spec.scaling,
+        licence="as stated by Keras Applications; the images are for non-commercial research",
+        description="Photos of 1000 kinds of objects and animals (ILSVRC 2012), from Keras.",
+        generated=False,
+    )
+
+
+def file_card(path: Path, spec: BackboneSpec) -> SourceCard:
+    """Of a weights file alone."""
+    return SourceCard(
+        name=path.name,
+        images=None,
+        classes=None,
+        image_size=None,
+        channels=3,
+        scaling=spec.scaling,
+        licence="unknown",
+        description="A weights file without a card: its source data are not known.",
+        generated=False,
+    )
+
+
+def _check_folder(folder: Path, settings: BackboneConfig) -> None:
+    card = read_card(folder)
+    check_made_for(card, BACKBONES[settings.name], settings.alpha)
+    check_weights(folder, card)
+    read_contents(folder / WEIGHTS_FILE)
