@@ -5,15 +5,16 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from tl_keras.commands.stop_signals import exit_code, stopping
 from tl_keras.errors import ConfigError, TlKerasError
 from tl_keras.quiet import few_notes
 from tl_keras.safe_text import visible
 
-STOPPED = 130
+_NO_FILE = 2
 
 
 def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
@@ -21,21 +22,51 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
 
     Args:
         command: returns 0, or another exit code.
-        stopped: what to say after Ctrl-C.
+        stopped: what to say after Ctrl-C, or when the system ends the process.
     """
     try:
-        with few_notes(), _any_letter():
-            return command()
+        with stopping(), few_notes(), _any_letter():
+            code = command()
+            # here, where a full disk can be told
+            sys.stdout.flush()
+            return code
     except TlKerasError as error:
         say(f"error: {error}", sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # Whoever reads the output, such as `head`, has enough of it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         return 0
-    except KeyboardInterrupt:
+    except OSError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _leave_output()
+        say(f"error: {_in_words(error)}. {_kept(stopped)}", sys.stderr)
+        return _NO_FILE
+    except KeyboardInterrupt as stop:
         print(stopped, file=sys.stderr)
-        return STOPPED
+        return exit_code(stop)
+
+
+def _leave_output() -> None:
+    """Write no more to the standard output, which would fail again when Python ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _in_words(error: OSError) -> str:
+    """The file, where it is known, and what is wrong with it."""
+    why = error.strerror or str(error) or type(error).__name__
+    return why if error.filename is None else f"{error.filename}: {why}"
+
+
+def _kept(stopped: str) -> str:
+    """What to do, after the sentence of a command that was stopped."""
+    _, _, goes_on = stopped.partition("; ")
+    if goes_on:
+        return f"What is finished is kept. Make room, or see to the permissions: {goes_on}."
+    return "Make room, or see to the permissions, and run the command again."
 
 
 class Parser(argparse.ArgumentParser):
@@ -74,6 +105,8 @@ def writing(path: Path, option: str) -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror or error}. Choose another {option}."

@@ -200,9 +200,7 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
-    with writing(path, "--output"):
-        stream = path.open("w", encoding="utf-8", newline="")
-    with stream:
+    with writing(path, "--output"), path.open("w", encoding="utf-8", newline="") as stream:
         yield stream
 
 

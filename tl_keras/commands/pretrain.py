@@ -19,6 +19,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.pretraining.source_config import PLACES, SourceConfig, read_source_config
 from tl_keras.pretraining.source_images import SourceImages, stored_images
 from tl_keras.quiet import quiet_tensorflow
+from tl_keras.results.folder_lock import alone_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,7 +137,8 @@ def _pretrain(options: argparse.Namespace) -> int:
     if options.preview:
         write_preview(config, options.preview)
     else:
-        pretrain(config, _command(options))
+        with alone_in(Path(config.work)):
+            pretrain(config, _command(options))
     return 0
 
 

@@ -9,6 +9,7 @@ from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say
 from tl_keras.config.files import json_schema, load_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.quiet import quiet_tensorflow
+from tl_keras.results.folder_lock import alone_in
 
 DESCRIPTION = """\
 Compare how much to borrow from a pretrained network on your images: from scratch, feature
@@ -29,7 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _experiment(options: argparse.Namespace) -> int:
     config = load_config(options.experiment, options.set)
-    return _dry_run(config, options.fresh) if options.dry_run else _run(config, options.fresh)
+    if options.dry_run:
+        return _dry_run(config, options.fresh)
+    # before TensorFlow is loaded
+    with alone_in(Path(config.results_folder)):
+        return _run(config, options.fresh)
 
 
 def _parser() -> argparse.ArgumentParser:
