@@ -200,8 +200,13 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
-    with writing(path, "--output"), path.open("w", encoding="utf-8", newline="") as stream:
+    with writing(path, "--output"):
+        stream = path.open("w", encoding="utf-8", newline="")
+    try:
         yield stream
+    finally:
+        with writing(path, "--output"):
+            stream.close()
 
 
 @contextmanager
