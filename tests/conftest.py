@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.digests import DIGESTS, keep_json
 from tl_keras.evaluation.metrics import METRICS, column_of
 from tl_keras.results import summary_tables as tables
 from tl_keras.results.choice import choose_run
@@ -283,12 +283,14 @@ def finish(tmp_path: Path) -> Callable[..., Path]:
             ),
         }.items():
             store.write(title, table)
-        write_json(store.folder / "environment.json", {"tensorflow": "2.21", "processors": 2})
+        keep_json(store.folder / "environment.json", {"tensorflow": "2.21", "processors": 2})
         losses = {run_id: store.selection_losses(run_id) for run_id in run_ids}
         choice = choose_run(
             runs, losses, dict.fromkeys(run_ids, np.array(ids[:20])), lambda run: False
         )
-        write_json(store.folder / "choice.json", asdict(choice))
+        keep_json(store.folder / "choice.json", asdict(choice))
+        # tests change some of it
+        (store.folder / DIGESTS).unlink()
         return store.folder
 
     return finished

@@ -1,5 +1,6 @@
 """Files appear whole or not at all, whoever is killed or writes at the same time."""
 
+import errno
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tl_keras.atomic_files import (
+    UNFINISHED,
     check_writable,
     replacing,
     scratch_folder,
@@ -92,15 +94,63 @@ def test_a_killed_writer_leaves_the_old_file_and_the_next_one_is_not_disturbed(p
     assert path.read_text() == "new"
 
 
-def test_what_killed_writers_left_goes_after_a_day(path: Path) -> None:
+def left_by_a_killed_writer(path: Path) -> Path:
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    (left,) = path.parent.glob(f"{UNFINISHED}*")
+    return left
+
+
+def test_what_killed_writers_left_goes_and_what_others_write_stays(path: Path) -> None:
     own = path.with_name("1")
     own.mkdir()
-    os.utime(own, (0, 0))
-    with scratch_folder(path.parent) as fresh, scratch_folder(path.parent) as stale:
-        (stale / "half").touch()
-        os.utime(stale, (0, 0))
+    dead = left_by_a_killed_writer(path)
+    with scratch_folder(path.parent) as alive:
+        os.utime(alive, (0, 0))
         write_text(path, "new")
-        assert (fresh.exists(), stale.exists(), own.exists()) == (True, False, True)
+        assert (alive.exists(), dead.exists(), own.exists()) == (True, False, True)
+
+
+def test_without_locks_what_killed_writers_left_goes_after_a_day(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = left_by_a_killed_writer(path)
+    monkeypatch.setattr("tl_keras.atomic_files.hold", lambda folder: None)
+    write_text(path, "new")
+    assert dead.exists()
+    os.utime(dead, (0, 0))
+    write_text(path, "newer")
+    assert not dead.exists()
+
+
+class LibraryError(Exception):
+    """As of one that knows neither OSError nor the name of the file."""
+
+
+@pytest.mark.parametrize("action", ["block", "content"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        OSError("write failed: errno = 28, error message = 'No space left on device'"),
+        LibraryError("{node save} /x/y; No space left on device"),
+    ],
+)
+def test_a_full_disk_is_told_of_the_file_that_was_meant(
+    path: Path, error: Exception, action: str
+) -> None:
+    with pytest.raises(OSError, match="No space left") as told, replacing(path) as unfinished:
+        if action == "content":
+            unfinished.write_text("half")
+        raise error
+    assert (told.value.errno, told.value.filename) == (errno.ENOSPC, str(path))
+    assert path.read_text() == "old"
+
+
+def test_other_errors_pass_as_they_are(path: Path) -> None:
+    for error in (ValueError("x"), FileNotFoundError(2, "none", "other")):
+        with pytest.raises(type(error)) as told, replacing(path):
+            raise error
+        assert told.value is error
 
 
 def test_two_processes_that_write_at_once_never_show_a_mixture(path: Path) -> None:

@@ -29,6 +29,8 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.json"))
 FIRST = (
     "errors",
     "atomic_files",
+    "digests",
+    "file_locks",
     "augmentation_table",
     "backbone_table",
     "imagenet_table",

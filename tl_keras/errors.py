@@ -4,6 +4,9 @@ Every exception here is shown as one message without a traceback. `exit_code` is
 command line returns: 2 for what the user can mend before anything ran, 1 for a failure on the way.
 """
 
+import shlex
+from pathlib import Path
+
 
 class TlKerasError(Exception):
     """Base of every error that is shown to the user as a message."""
@@ -44,6 +47,32 @@ class ResultsError(TlKerasError):
     """The results folder holds something that must not be mixed with this experiment."""
 
     exit_code = 2
+
+
+class DamagedError(ResultsError):
+    """A file of an experiment's folder is not as it was written, or gone.
+
+    Attributes:
+        path: of the file.
+        why: what is wrong with it.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} is damaged: {why}. {_remedy(path)}")
+        self.path, self.why = path, why
+
+
+def _remedy(path: Path) -> str:
+    configs = [folder / "config.json" for folder in path.parents]
+    config = next((found for found in configs if found.is_file()), None)
+    if config is None or config == path:
+        return (
+            "Run the experiment again from its own file, which goes on where it was, or use "
+            "--fresh to move the folder aside."
+        )
+    return (
+        f"Go on with the experiment, which makes it again: tl-keras run {shlex.quote(str(config))}"
+    )
 
 
 class ExportError(TlKerasError):

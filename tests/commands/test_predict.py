@@ -225,14 +225,28 @@ def test_output_that_cannot_be_written_is_said(
 
 
 def test_a_failure_while_classifying_is_not_blamed_on_the_output(
-    exported: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exported: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def broken(self: object, files: object) -> None:
         raise OSError("the disk with the photos is gone")
 
     monkeypatch.setattr(exported_classifier.ExportedClassifier, "classify_paths", broken)
-    with pytest.raises(OSError, match="with the photos"):
-        main([str(exported), str(photos), "--output", str(tmp_path / "answers.csv")])
+    assert main([str(exported), str(photos), "--output", str(tmp_path / "answers.csv")]) == 2
+    told = capsys.readouterr().err
+    assert "the disk with the photos is gone" in told
+    assert "--output" not in told
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_the_output_is_told_by_its_name(
+    exported: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(exported), str(photos), "--output", "/dev/full"]) == 2
+    assert "/dev/full cannot be written" in capsys.readouterr().err
 
 
 def test_file_that_vanishes_or_has_an_odd_name_is_listed(

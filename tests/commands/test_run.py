@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 
 import tl_keras.experiment.prepare
 import tl_keras.experiment.stages
+from tests.hostile.small_disk import grow, small_disk
+from tl_keras.atomic_files import UNFINISHED
 from tl_keras.commands.run import main
 from tl_keras.data.sources import load_images
 from tl_keras.errors import ExportError
@@ -299,8 +302,56 @@ def test_ctrl_c_says_how_to_go_on(
     assert "the same command goes on" in capsys.readouterr().err
 
 
+def test_a_second_process_is_told_who_is_there_and_loads_nothing(
+    experiment: Write, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holder = (
+        "import sys; from pathlib import Path; "
+        "from tl_keras.results.folder_lock import alone_in\n"
+        "with alone_in(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holder, str(results / "colours")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert main([str(experiment())]) == 2
+        process.communicate()
+    told = capsys.readouterr()
+    assert f"process {process.pid} of" in told.err
+    assert "Loading TensorFlow" not in told.out
+
+
 @pytest.mark.slow
-def test_a_process_stopped_by_ctrl_c_goes_on_afterwards(experiment: Write, results: Path) -> None:
+def test_on_a_full_disk_it_stops_in_a_sentence_and_goes_on_with_room(
+    experiment: Write, tmp_path: Path
+) -> None:
+    path, disk = experiment(), tmp_path / "disk"
+    words = command(path, "--set", f"results_dir={disk}")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(small_disk(disk, 48))
+        except OSError as error:
+            pytest.skip(f"no small disk can be mounted: {error}")
+        ended = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert ended.returncode == 2
+        (line,) = [text for text in ended.stderr.splitlines() if text.startswith("error")]
+        assert str(disk) in line
+        assert UNFINISHED not in line
+        assert "No space left" in line
+        assert "Traceback" not in ended.stderr
+        grow(disk, 20_000)
+        subprocess.run(words, capture_output=True, check=True)
+        assert len(pd.read_csv(disk / "colours" / "runs.csv")) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_process_that_is_stopped_goes_on_afterwards(
+    experiment: Write, results: Path, sent: str, code: int
+) -> None:
     training = {"from_scratch": {"epochs": 3}}
     path = experiment(strategies=["majority_class", "from_scratch"], training=training)
     with subprocess.Popen(
@@ -309,10 +360,10 @@ def test_a_process_stopped_by_ctrl_c_goes_on_afterwards(experiment: Write, resul
         assert process.stdout is not None
         for line in process.stdout:
             if "Decoding the images" in line:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(getattr(signal, sent))
                 break
         _, message = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert message.endswith("stopped; the same command goes on where it was\n")
     assert "Traceback" not in message
     ended = subprocess.run(command(path), capture_output=True, text=True, check=True)

@@ -80,13 +80,13 @@ def test_a_map_is_bright_where_the_class_shows(explanation: Explanation, tmp_pat
 
 
 def test_older_pictures_are_removed(explanation: Explanation, tmp_path: Path) -> None:
-    assert len(list((tmp_path / "errors").iterdir())) == 12
+    assert len(list((tmp_path / "errors").glob("*.jpg"))) == 12
     stale = tmp_path / "errors" / "99.jpg"
     stale.touch()
     model, photos = classifier(), pictures([250])
     test = pd.DataFrame({"image_id": ["one"], "class_index": [1]})
     explain_errors(model, photos, test, np.array([[0.9, 0.1]]), ("red", "green"), tmp_path)
-    assert sorted(path.name for path in stale.parent.iterdir()) == ["01.jpg", "01_map.jpg"]
+    assert sorted(path.name for path in stale.parent.glob("*.jpg")) == ["01.jpg", "01_map.jpg"]
 
 
 def test_only_so_many_are_shown(tmp_path: Path) -> None:

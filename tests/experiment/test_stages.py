@@ -17,11 +17,19 @@ import tensorflow as tf
 import tl_keras.experiment.export
 import tl_keras.experiment.prepare
 import tl_keras.experiment.stages
+from tests.hostile.damaged_results import DAMAGES
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import fingerprint
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
-from tl_keras.errors import ConfigError, DataError, ExportError, ResultsError, WeightsError
+from tl_keras.errors import (
+    ConfigError,
+    DamagedError,
+    DataError,
+    ExportError,
+    ResultsError,
+    WeightsError,
+)
 from tl_keras.experiment.advise import advise
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.prepare import Images
@@ -31,6 +39,7 @@ from tl_keras.models.keras_internals import ops_are_deterministic
 from tl_keras.models.networks import scaling_layer
 from tl_keras.models.source_card import write_source_model
 from tl_keras.models.source_models import load_source
+from tl_keras.results.repair import set_aside_damaged
 from tl_keras.results.runs_table import FinishedRun, load_runs
 from tl_keras.results.store import Store
 from tl_keras.serving.verify import verify_export
@@ -510,6 +519,115 @@ def test_the_test_labels_change_nothing_but_the_figures_on_the_test_split(
         np.load(r.folder / "runs" / records[0]["run_id"] / "weights.npz") for r in (other, result)
     ]
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+REMADE = (
+    "advice.json",
+    "audit.json",
+    "choice.json",
+    "errors.json",
+    "learning_curve.json",
+    "decision.json",
+    "comparisons.csv",
+    "per_class.csv",
+    "learning_curve.csv",
+    "findings.csv",
+    "errors.csv",
+)
+
+
+def damaged(result: ExperimentResult, results: Path, *names: str) -> Path:
+    """A copy of finished results with some damages of `DAMAGES`."""
+    folder = shutil.copytree(result.folder, results / result.folder.name)
+    for name in names:
+        assert DAMAGES[name](folder), name
+    return folder
+
+
+def assert_made_again(result: ExperimentResult, folder: Path) -> None:
+    """All that the two experiments have in common is the same."""
+    assert_same_tables(folder, result.folder)
+    for name in REMADE:
+        texts = [(where / name).read_text() for where in (folder, result.folder)]
+        assert texts[0] == texts[1] or "seconds" in texts[0], name
+    assert set_aside_damaged(folder) is None
+
+
+def test_damaged_tables_and_records_are_made_again_and_nothing_is_trained(
+    result: ExperimentResult, configure: Configure, tmp_path: Path
+) -> None:
+    names = [name for name in DAMAGES if name.endswith(" halved") and "/" not in name]
+    guards = ("images", "splits", "environment", "digests", "export.json", "probes", "label_errors")
+    chosen = [name for name in names if not name.startswith(guards)]
+    folder = damaged(result, tmp_path, *chosen, "search/*/trials.csv zeroed")
+    listener = Listener()
+    run_experiment(configure(tmp_path, export=True), monitor=listener)
+    assert listener.runs == []
+    (note,) = [text for text in listener.warnings if "Not as they were written" in text]
+    assert all(name.split()[0] in note for name in chosen)
+    assert_made_again(result, folder)
+    assert (folder / "export.json").read_text() == (result.folder / "export.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["runs/*/row.json a number", "runs/*/history.csv halved at a line"]
+)
+def test_a_damaged_run_is_made_again_and_no_other(
+    result: ExperimentResult, configure: Configure, tmp_path: Path, name: str
+) -> None:
+    folder = damaged(result, tmp_path, name)
+    listener = Listener()
+    run_experiment(configure(tmp_path, export=True), monitor=listener)
+    assert len(listener.runs) == 1
+    assert_made_again(result, folder)
+
+
+@pytest.mark.slow
+def test_whatever_is_damaged_is_made_again_or_refused(
+    result: ExperimentResult, configure: Configure, tmp_path: Path
+) -> None:
+    refused = []
+    names = list(DAMAGES)
+    for number, name in enumerate((*names[::9], *names[-2:])):
+        results = tmp_path / str(number)
+        folder = shutil.copytree(result.folder, results / result.folder.name)
+        if not DAMAGES[name](folder):
+            continue
+        try:
+            run_experiment(configure(results, export=True))
+        except ResultsError as error:
+            assert str(folder) in str(error), name
+            refused.append(name)
+        else:
+            assert_same_tables(folder, result.folder)
+            assert set_aside_damaged(folder) is None, name
+        shutil.rmtree(results)
+    assert {name.split()[0] for name in refused} <= {"environment.json", "images.csv"}
+
+
+def test_photos_that_were_replaced_are_refused(
+    configure: Configure, photos: Path, tmp_path: Path
+) -> None:
+    own = shutil.copytree(photos, tmp_path / "photos")
+    config = configure(tmp_path / "results", strategies=["majority_class"])
+    config["data"] = config["data"] | {"folder": own}
+    run_experiment(config)
+    shutil.copy(own / "blue" / "1.png", own / "green" / "2.png")
+    with pytest.raises(ResultsError, match=r"images\.csv differs in .* green/2\.png"):
+        run_experiment(config)
+    (own / "green" / "2.png").unlink()
+    with pytest.raises(ResultsError, match=r"images\.csv differs in .* green/2\.png"):
+        run_experiment(config)
+
+
+def test_an_export_of_damaged_results_is_refused_by_the_file(
+    result: ExperimentResult, tmp_path: Path
+) -> None:
+    for name in ("export.json halved", "config.json zeroed", "runs/*/row.json null"):
+        folder = damaged(result, tmp_path / name.replace("/", "_"), name)
+        with pytest.raises(DamagedError) as refused:
+            export_experiment(folder)
+        assert refused.value.path.name == name.split()[0].split("/")[-1]
 
 
 @pytest.fixture
@@ -1096,13 +1214,14 @@ def test_a_search_of_other_weights_does_not_go_on(configure: Configure, tmp_path
     record = tmp_path / "colours" / "search" / "n3" / "search.json"
     facts = json.loads(record.read_text())
     record.write_text(json.dumps(facts | {"source_weights_sha256": "12ab"}))
+    record.with_name("digests.json").unlink()
     with pytest.raises(ResultsError, match=r'n3 holds .*\n  source_weights_sha256: "12ab" -> "'):
         run_experiment(config)
 
 
 def test_errors_audit_curve_and_report_are_written(result: ExperimentResult) -> None:
     errors = pd.read_csv(result.folder / "errors.csv")
-    pictures = {path.name for path in (result.folder / "errors").iterdir()}
+    pictures = {path.name for path in (result.folder / "errors").glob("*.jpg")}
     assert len(pictures) == 2 * len(errors) > 0
     wrong = json.loads((result.folder / "errors.json").read_text())
     assert wrong["run_id"] == json.loads((result.folder / "export.json").read_text())["run_id"]

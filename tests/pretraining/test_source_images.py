@@ -79,6 +79,20 @@ def test_images_left_out_of_the_test_split_are_not_trained_on(
     assert not set(images.training) & set(images.held_out)
 
 
+@pytest.mark.parametrize("name", ["images.npy", "images.json"])
+def test_damaged_images_are_written_again_with_a_note(
+    tmp_path: Path, source_config: Make, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = source_config()
+    first = np.array(stored_images(config, lambda *_: None, processes=1).pixels)
+    path = tmp_path / "work" / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    again = stored_images(config, lambda *_: None, processes=1)
+
+    assert np.array_equal(first, again.pixels)
+    assert "damaged and are made again" in capsys.readouterr().out
+
+
 def test_deleted_images_are_written_again(tmp_path: Path, source_config: Make) -> None:
     config = source_config()
     first = np.array(stored_images(config, lambda *_: None, processes=1).pixels)

@@ -109,6 +109,18 @@ def test_a_finished_training_is_not_repeated(
         assert np.array_equal(a, b)
 
 
+@pytest.mark.parametrize("name", ["progress.json", "round_004.weights.h5"])
+@pytest.mark.parametrize("content", [b"", b"null", b"[1]", b'{"rounds": 3}', b"\x89HDF\r\n\x1a\n"])
+def test_a_damaged_checkpoint_is_refused_by_its_file(
+    tmp_path: Path, source_config: Make, source_images: MakeImages, name: str, content: bytes
+) -> None:
+    config = source_config()
+    source_training.train(tiny_network(config), source_images(config), config)
+    (tmp_path / "work" / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"{name}: the checkpoint is damaged.*progress\.json"):
+        source_training.train(tiny_network(config), source_images(config), config)
+
+
 def test_only_the_last_checkpoint_stays(
     tmp_path: Path, source_config: Make, source_images: MakeImages
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.hostile.texts import TEXTS
 from tl_keras.atomic_files import UNFINISHED
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.digests import seal
 from tl_keras.errors import ResultsError
 from tl_keras.results.runs_table import FinishedRun, load_runs, runs_table
 from tl_keras.results.store import Outcome, Store
@@ -59,7 +60,9 @@ def test_a_run_is_read_as_it_was_written(store: Store) -> None:
 
 def test_a_run_of_an_earlier_version_is_refused(store: Store) -> None:
     store.add("a", outcome())
-    np.savez(store.folder / "runs/a/probabilities.npz", test=PROBABILITIES)
+    run = store.folder / "runs/a"
+    np.savez(run / "probabilities.npz", test=PROBABILITIES, validation=PROBABILITIES)
+    (run / "digests.json").unlink()
     with pytest.raises(ResultsError, match=r"got a of an earlier one\. Use --fresh"):
         store.selection_losses("a")
 
@@ -110,6 +113,22 @@ def test_a_table_is_read_as_it_was_written(store: Store) -> None:
     assert path == store.folder / "losses.csv"
     pd.testing.assert_frame_equal(store.read("losses"), table, check_exact=True)
     assert [p.name for p in store.folder.iterdir() if "part" in p.name] == []
+
+
+def test_depths_are_texts_in_every_table(store: Store) -> None:
+    table = pd.DataFrame(
+        {"a": ["x"], "a_name": ["x"], "a_unfrozen_blocks": ["2"], "b": ["y"], "b_name": ["y"]}
+        | {
+            "b_unfrozen_blocks": [None],
+            "difference": [0.5],
+            "verdict": ["better"],
+            "needed": [None],
+        }
+    )
+    store.write("comparisons", table)
+    read = store.read("comparisons")
+    assert read["a_unfrozen_blocks"].tolist() == ["2"]
+    assert read["b_unfrozen_blocks"].isna().all()
 
 
 def test_trials_of_several_sizes_are_one_table(store: Store) -> None:
@@ -196,6 +215,7 @@ def test_a_configuration_with_a_key_that_is_gone_goes_on_where_it_did_nothing(
     stored = config(tmp_path).as_dict()
     stored["training"]["augmented_views"] = views
     (store.folder / "config.json").write_text(json.dumps(stored))
+    (store.folder / "digests.json").unlink()
     expected = pytest.raises(ResultsError, match="augmented_views: 8 -> ")
     with expected if refused else nullcontext():
         Store.open(config(tmp_path))
@@ -267,6 +287,7 @@ def test_an_empty_folder_and_what_a_kill_left_in_it_are_no_results(tmp_path: Pat
     folder.mkdir()
     Store.check(config(tmp_path))
     (folder / f"{UNFINISHED}abc").mkdir()
+    seal(folder)
     Store.check(config(tmp_path))
     assert Store.open(config(tmp_path)).folder == folder
 
@@ -318,7 +339,9 @@ def test_trials_are_there_whole_or_not_at_all(
 def test_a_damaged_configuration_is_refused(store: Store, tmp_path: Path) -> None:
     (store.folder / "config.json").write_text('{"name": ')
     with pytest.raises(ResultsError, match=r"config\.json must be the configuration.*--fresh"):
-        Store.open(config(tmp_path))
+        Store.open(config(tmp_path, seeds=5))
+    assert Store.open(config(tmp_path)).folder == store.folder
+    assert json.loads((store.folder / "config.json").read_text())["name"] == "parts"
 
 
 def inputs(sha256: str = "f00d", part: str = "train") -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from tl_keras.digests import DIGESTS
 from tl_keras.errors import ExportError
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE, write_model
 
@@ -31,7 +32,7 @@ def test_what_was_written_is_loaded(tmp_path: Path) -> None:
     assert file == tmp_path / MODEL_FILE
     np.testing.assert_array_equal(loaded_answers(file), model.predict(IMAGES, verbose=0))
     assert json.loads((tmp_path / LABELS_FILE).read_text()) == list(LABELS)
-    assert {path.name for path in tmp_path.iterdir()} == {MODEL_FILE, LABELS_FILE}
+    assert {path.name for path in tmp_path.iterdir()} == {MODEL_FILE, LABELS_FILE, DIGESTS}
 
 
 def test_a_second_model_takes_the_place_of_the_first(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_a_failure_leaves_the_earlier_model(
     with pytest.raises(OSError, match="No space"):
         write_model(tmp_path, second, LABELS)
     assert (tmp_path / MODEL_FILE).read_bytes() == before
-    assert {path.name for path in tmp_path.iterdir()} == {MODEL_FILE, LABELS_FILE}
+    assert {path.name for path in tmp_path.iterdir()} == {MODEL_FILE, LABELS_FILE, DIGESTS}
 
 
 def test_names_must_be_as_many_as_answers(tmp_path: Path) -> None:

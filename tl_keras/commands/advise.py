@@ -1,12 +1,11 @@
 """`tl-keras advise EXPERIMENT`: how much to borrow, before anything is trained."""
 
 import argparse
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from tl_keras.atomic_files import scratch_folder
+from tl_keras.atomic_files import scratch_folder, write_json
 from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say, writing
 from tl_keras.config.files import load_config
 from tl_keras.quiet import quiet_tensorflow
@@ -55,7 +54,7 @@ def _advise(options: argparse.Namespace) -> int:
     say(shlex.join(["tl-keras", "run", str(options.experiment), *sets]))
     if options.json is not None:
         with writing(options.json, "--json"):
-            options.json.write_text(json.dumps(advice.as_dict(), indent=2) + "\n", "utf-8")
+            write_json(options.json, advice.as_dict())
     return 0
 
 

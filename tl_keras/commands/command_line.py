@@ -1,28 +1,30 @@
 """What all command lines share: errors as sentences and exit codes, and the option --set."""
 
 import argparse
-import errno
 import io
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from tl_keras.commands.stop_signals import exit_code, stopping
 from tl_keras.config.json_text import brief
 from tl_keras.errors import ConfigError, TlKerasError
 from tl_keras.quiet import few_notes
 from tl_keras.safe_text import visible
 
-STOPPED = 130
 # What every command returns.
 EXIT_CODES = {
     0: "done",
     1: "failed on the way, after everything was found right",
-    2: "a mistake in what was typed, or in the files that it names: nothing was done",
-    STOPPED: "stopped by Ctrl-C",
+    2: "a mistake in what was typed, or in the files, folders and disks that it names",
+    129: "its terminal was closed; what is finished is kept",
+    130: "stopped by Ctrl-C; what is finished is kept",
+    143: "terminated by another process; what is finished is kept",
 }
+_MISTAKE = 2
 
 
 def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
@@ -30,25 +32,51 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
 
     Args:
         command: returns 0, or another exit code.
-        stopped: what to say after Ctrl-C.
+        stopped: what to say after Ctrl-C, or when the system ends the process.
     """
     try:
-        with few_notes(), _any_letter():
-            return command()
+        with stopping(), few_notes(), _any_letter():
+            code = command()
+            # here, where a full disk can be told
+            sys.stdout.flush()
+            return code
     except TlKerasError as error:
         say(f"error: {error}", sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # Whoever reads the output, such as `head`, has enough of it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         return 0
     except OSError as error:
-        # it names the file and what the system said
-        say(f"error: {brief(str(error), 500)}", sys.stderr)
-        return 2 if error.errno == errno.ENAMETOOLONG else 1
-    except KeyboardInterrupt:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _leave_output()
+        say(f"error: {_in_words(error)}. {_kept(stopped)}", sys.stderr)
+        return _MISTAKE
+    except KeyboardInterrupt as stop:
         print(stopped, file=sys.stderr)
-        return STOPPED
+        return exit_code(stop)
+
+
+def _leave_output() -> None:
+    """Write no more to the standard output, which would fail again when Python ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _in_words(error: OSError) -> str:
+    """The file, where it is known, and what is wrong with it."""
+    why = error.strerror or str(error) or type(error).__name__
+    return brief(why if error.filename is None else f"{error.filename}: {why}", 500)
+
+
+def _kept(stopped: str) -> str:
+    """What to do, after the sentence of a command that was stopped."""
+    _, _, goes_on = stopped.partition("; ")
+    if goes_on:
+        return f"What is finished is kept. Make room, or see to the permissions: {goes_on}."
+    return "Make room, or see to the permissions, and run the command again."
 
 
 class Parser(argparse.ArgumentParser):
@@ -94,6 +122,8 @@ def writing(path: Path, option: str) -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror or error}. Choose another {option}."

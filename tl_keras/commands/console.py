@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from tl_keras import __version__
-from tl_keras.commands.command_line import EXIT_CODES, Parser
+from tl_keras.commands.command_line import EXIT_CODES, Parser, carry_out
 
 # In the order in which a person meets them; each is a module of this folder with a `main`.
 SUBCOMMANDS = {
@@ -25,6 +25,11 @@ SUBCOMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sub-command; returns its exit code: 0, 1 for a failure, 2 for a mistake."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # what stops it may come while its module is loaded
+    return carry_out(lambda: _carry_out(given))
+
+
+def _carry_out(given: Sequence[str]) -> int:
     # The rest is the sub-command's own: only its module is imported.
     name = _parser().parse_args(given[:1]).subcommand
     command = importlib.import_module(f"tl_keras.commands.{name}")

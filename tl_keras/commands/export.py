@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tl_keras.commands.command_line import Parser, carry_out
 from tl_keras.quiet import quiet_tensorflow
+from tl_keras.results.folder_lock import alone_in
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXTRA
 from tl_keras.target_table import TARGETS
@@ -31,9 +32,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(options: argparse.Namespace) -> int:
+    check_targets(options.targets)
+    if not options.results.is_dir():
+        return _exported(options)
+    # before TensorFlow is loaded
+    with alone_in(options.results):
+        return _exported(options)
+
+
+def _exported(options: argparse.Namespace) -> int:
     from tl_keras.reporting.safe_console import SafeConsole
 
-    check_targets(options.targets)
     console = SafeConsole()
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():

@@ -177,8 +177,11 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
         return
     with writing(path, "--output"):
         stream = path.open("w", encoding="utf-8", newline="")
-    with stream:
+    try:
         yield stream
+    finally:
+        with writing(path, "--output"):
+            stream.close()
 
 
 @contextmanager

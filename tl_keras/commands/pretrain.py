@@ -19,6 +19,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.pretraining.source_config import PLACES, SourceConfig, read_source_config
 from tl_keras.pretraining.source_images import SourceImages, stored_images
 from tl_keras.quiet import quiet_tensorflow
+from tl_keras.results.folder_lock import alone_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,10 +46,17 @@ def pretrain(config: SourceConfig, command: str = "") -> Path:
     """
     # Seconds of import, not needed where the configuration is refused.
     with quiet_tensorflow():
-        from tl_keras.models.source_card import check_replaceable, write_source_model
-        from tl_keras.pretraining import source_training
+        from tl_keras.models.source_card import check_replaceable
 
     check_replaceable(Path(config.output))
+    with alone_in(Path(config.work)):
+        return _pretrained(config, command)
+
+
+def _pretrained(config: SourceConfig, command: str) -> Path:
+    from tl_keras.models.source_card import write_source_model
+    from tl_keras.pretraining import source_training
+
     # Before the images: decoding them uses TensorFlow, which settles its devices.
     strategy = source_training.replicated(config.replicas)
     images = stored_images(config, _ImageProgress())

@@ -9,6 +9,7 @@ from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say
 from tl_keras.config.files import json_schema, load_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.quiet import quiet_tensorflow
+from tl_keras.results.folder_lock import alone_in
 
 DESCRIPTION = """\
 Compare how much to borrow from a pretrained network on your images: from scratch, feature
@@ -32,8 +33,12 @@ def _experiment(options: argparse.Namespace) -> int:
     # pandas is loaded after the configuration was found right, TensorFlow after the rest was
     from tl_keras.experiment.first_look import look_before
 
-    look_before(config, fresh=options.fresh)
-    return _dry_run(config, options.fresh) if options.dry_run else _run(config, options.fresh)
+    if options.dry_run:
+        look_before(config, fresh=options.fresh)
+        return _dry_run(config, options.fresh)
+    with alone_in(Path(config.results_folder)):
+        look_before(config, fresh=options.fresh)
+        return _run(config, options.fresh)
 
 
 def _parser() -> argparse.ArgumentParser:

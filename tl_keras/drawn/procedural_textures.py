@@ -9,6 +9,7 @@ Images").
 The images are a source of features only; figures measured on them say nothing about photos.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from tl_keras.atomic_files import reserve
 from tl_keras.drawn.procedural_fields import SMOOTH, Texture, random_field, random_texture
 from tl_keras.drawn.procedural_shapes import (
     Gray,
@@ -132,13 +134,24 @@ def generate(
     if size < 16:
         raise DataError(f"size must be 16 pixels or more, got {size}.")
     images = open_memmap(path, "w+", np.uint8, (classes * per_class, size, size, 3))
+    reserve(path)
     tasks = [(index, per_class, size, seed) for index in range(classes)]
     # Forking a process that holds TensorFlow's threads can hang.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_stop_with_the_parent
+    )
+    try:
         for index, drawn in enumerate(pool.map(_draw_class, tasks, chunksize=2)):
             images[index * per_class : (index + 1) * per_class] = drawn
             yield (index + 1) * per_class
+    finally:
+        pool.shutdown(cancel_futures=True)
     images.flush()
+
+
+def _stop_with_the_parent() -> None:
+    """Leave Ctrl-C, which the terminal sends to every process, to the one that says so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def contact_sheet(classes: int, per_class: int, size: int, seed: int) -> Image:

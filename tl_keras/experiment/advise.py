@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.atomic_files import write_json
+from tl_keras.digests import keep_json
 from tl_keras.errors import ConfigError
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
@@ -26,7 +26,7 @@ def write_advice(prepared: Prepared) -> None:
     if record.exists() or not borrowing(prepared.config.strategies):
         return
     found = _advice(prepared.bench, prepared.card, prepared.images.splits.labelled(seed=0))
-    write_json(record, found.as_dict())
+    keep_json(record, found.as_dict())
     prepared.monitor.advise(found)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import BUNDLED_BACKBONE, ExperimentConfig
 from tl_keras.data.duplicate_groups import duplicates_across_given_splits, keep_together
 from tl_keras.data.file_audit import examine
 from tl_keras.data.findings import in_order
 from tl_keras.data.sources import load_images
+from tl_keras.digests import keep_json
 from tl_keras.errors import WeightsError
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
@@ -100,7 +100,7 @@ def report_audit(prepared: Prepared) -> None:
             prepared.monitor.warn(text)
     for name, table in report.tables().items():
         prepared.store.write(name, table)
-    write_json(record, audit_facts(report))
+    keep_json(record, audit_facts(report))
 
 
 def look_with_network(

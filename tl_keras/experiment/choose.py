@@ -1,11 +1,10 @@
 """The stage that chooses the run to explain, to decide with and to hand over."""
 
-import json
 from dataclasses import asdict
 
 import pandas as pd
 
-from tl_keras.atomic_files import write_json
+from tl_keras.digests import keep_json, whole_json
 from tl_keras.experiment.prepare import ADVICE, Prepared
 from tl_keras.results.choice import Choice, choose_run, follows
 from tl_keras.results.runs_table import FinishedRun
@@ -20,7 +19,7 @@ def choose(prepared: Prepared, runs: pd.DataFrame) -> Choice:
     """
     store = prepared.store
     record = store.folder / ADVICE
-    advice = json.loads(record.read_text()) if record.exists() else None
+    advice = whole_json(record, ("strategy", "cut")) if record.exists() else None
     validation = {
         run.run_id: prepared.draw_of(run).validation
         for run in map(FinishedRun.from_row, runs.to_dict("records"))
@@ -33,5 +32,5 @@ def choose(prepared: Prepared, runs: pd.DataFrame) -> Choice:
         {run_id: prepared.groups[rows] for run_id, rows in validation.items()},
         lambda run: advice is not None and follows(advice, run, last_block),
     )
-    write_json(store.folder / "choice.json", asdict(choice))
+    keep_json(store.folder / "choice.json", asdict(choice))
     return choice

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tl_keras.atomic_files import write_json
+from tl_keras.digests import keep_json
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.small_runs import with_parts
 from tl_keras.reporting.plots import probes_figure, save
@@ -82,4 +82,4 @@ def _learning_curves(prepared: Prepared, runs: pd.DataFrame, results: TestResult
     curves = learning_curves(runs, results)
     if curves:
         store.write("learning_curve", curve_table(curves))
-        write_json(record, curve_facts(curves, results))
+        keep_json(record, curve_facts(curves, results))

@@ -4,7 +4,6 @@ Temperature, threshold and band come from validation photos of all seeds of the 
 the test photos of the one run that is exported only say what that gives.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tl_keras.atomic_files import write_json
+from tl_keras.digests import forget, keep_json, whole_json
 from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 from tl_keras.evaluation.rule_figures import RuleFigures
 from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
@@ -63,14 +62,14 @@ def decide(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> dict[str, Any
         **_facts(fitted, figures),
     }
     record = {**facts, "text": in_words(facts), "how_to_apply": how_to_apply(facts)}
-    write_json(store.folder / RECORD, record)
+    keep_json(store.folder / RECORD, record)
     return record
 
 
 def read_decision(folder: Path, run_id: str) -> dict[str, Any] | None:
     """What `decision.json` in an experiment's folder says of a run; None where it does not."""
     path = folder / RECORD
-    record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    record = whole_json(path) if path.exists() else {}
     return record if record.get("run_id") == run_id else None
 
 
@@ -78,7 +77,7 @@ def _write_tables(store: Store, figures: RuleFigures, validation: HeldOut) -> No
     store.write("calibration", figures.reliability())
     if figures.rule.threshold is None:
         # of a decision with other keys
-        (store.folder / "thresholds.csv").unlink(missing_ok=True)
+        forget(store.folder / "thresholds.csv")
     else:
         store.write("thresholds", figures.curve(validation))
 

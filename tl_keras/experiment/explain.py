@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from tl_keras.atomic_files import write_json
+from tl_keras.atomic_files import replacing
 from tl_keras.data.rows import Rows
+from tl_keras.digests import keep_json, seal
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.making import making
 from tl_keras.models.grad_cam import GradCam
@@ -61,7 +62,7 @@ def explain(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> None:
         store.folder,
     )
     store.write("errors", explained.table)
-    write_json(record, {"run_id": run_id, **explained.facts})
+    keep_json(record, {"run_id": run_id, **explained.facts})
 
 
 def explain_errors(
@@ -129,10 +130,12 @@ def _shown(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 def _draw(folder: Path, photos: np.ndarray, maps: np.ndarray) -> list[str]:
     """Write each photo, and beside it the photo under its map; the names without an ending."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
     names = [f"{number:02d}" for number in range(1, len(photos) + 1)]
-    for name, photo, heat in zip(names, photos, maps, strict=True):
-        for end, picture in (("", photo), ("_map", overlay(photo, heat))):
-            path = folder / f"{name}{end}.jpg"
-            Image.fromarray(picture).save(path, quality=JPEG_QUALITY)
+    with replacing(folder) as unfinished:
+        unfinished.mkdir()
+        for name, photo, heat in zip(names, photos, maps, strict=True):
+            for end, picture in (("", photo), ("_map", overlay(photo, heat))):
+                path = unfinished / f"{name}{end}.jpg"
+                Image.fromarray(picture).save(path, quality=JPEG_QUALITY)
+        seal(unfinished)
     return names

@@ -1,7 +1,6 @@
 """The stage that hands over the chosen run: a SavedModel, checked and with its card."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from tl_keras.atomic_files import write_json
 from tl_keras.config.files import fingerprint
 from tl_keras.data.image_formats import is_served
 from tl_keras.data.rows import spread
+from tl_keras.digests import keep_json, whole_json
 from tl_keras.errors import ExportError, NoExportError
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
@@ -25,7 +25,7 @@ from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.environment import environment
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.serving.decision_record import RECORD
-from tl_keras.serving.keras_file import MODEL_FILE, write_model
+from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE, write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
 from tl_keras.serving.model_card import (
@@ -70,7 +70,7 @@ def _exported_before(prepared: Prepared) -> Path:
     store = prepared.store
     run = store.run(exported_run(store.folder))
     store.keep_weights_of(run.run_id)
-    if not (store.folder / MODEL_FILE).exists():
+    if not all((store.folder / name).exists() for name in (MODEL_FILE, LABELS_FILE)):
         model = making(run.strategy).model(prepared, run, store.weights(run.run_id))
         write_model(store.folder, plain_classifier(model), prepared.classes)
     return store.folder / EXPORT_FOLDER / str(find_version(store.folder / EXPORT_FOLDER).number)
@@ -81,6 +81,7 @@ def exported_run(folder: Path) -> str:
 
     Raises:
         ExportError: nothing was exported.
+        DamagedError: its record.
     """
     record = folder / EXPORT_RECORD
     if not record.exists():
@@ -88,7 +89,7 @@ def exported_run(folder: Path) -> str:
             f"{folder} has no exported run yet: set export to true and run the experiment to its "
             "end; what is trained is kept."
         )
-    return str(json.loads(record.read_text())["run_id"])
+    return str(whole_json(record, ("run_id", "version"))["run_id"])
 
 
 def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> Path:
@@ -155,7 +156,7 @@ def _record(
         table = exports_table(rows)
         table.insert(0, "version", version.name)
         prepared.store.write("exports", table)
-    write_json(
+    keep_json(
         prepared.store.folder / EXPORT_RECORD,
         {
             "run_id": chosen.run_id,

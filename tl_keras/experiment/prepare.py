@@ -110,13 +110,16 @@ class Prepared:
         return self.images.splits.test_of(run.seed)
 
 
-def prepare(config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False) -> Prepared:
+def prepare(
+    config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False, mend: bool = False
+) -> Prepared:
     """Look at everything that an experiment needs, what is quick first, and open its folder.
 
     Args:
         config: of the experiment.
         monitor: hears about the images.
         fresh: move existing results of this name aside.
+        mend: set aside what is damaged of them, so that it is made again.
 
     Raises:
         ConfigError: depths or classes do not fit the images.
@@ -141,7 +144,7 @@ def prepare(config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False) 
         card=card,
         cut=cut,
         planned=planned,
-        store=Store.open(config, fresh=fresh),
+        store=Store.open(config, fresh=fresh, mend=monitor.warn if mend else None),
         monitor=monitor,
         bench=bench,
     )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tl_keras.config.files import load_config
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.digests import whole_json
 from tl_keras.errors import ResultsError
 from tl_keras.experiment.advise import write_advice
 from tl_keras.experiment.audit import report_audit
@@ -28,6 +29,7 @@ from tl_keras.reporting.report import write_report
 from tl_keras.results.choice import Choice
 from tl_keras.results.environment import environment
 from tl_keras.results.finished_experiment import FinishedExperiment
+from tl_keras.results.folder_lock import alone_in
 from tl_keras.results.runs_table import run_of
 from tl_keras.serving.keras_file import read_model
 from tl_keras.serving.targets import check_targets
@@ -117,14 +119,19 @@ def run_experiment(
         ConfigError: the configuration is not valid.
         DataError: the images cannot be used.
         WeightsError: the source weights cannot be had or do not fit.
-        ResultsError: the folder holds results of another configuration.
+        ResultsError: the folder holds results of another configuration, or another process works
+            there.
         ExportError: a target needs what is not installed, or the exported model does not answer as
             the trained one.
     """
-    checked = experiment_config(config, images, name, settings)
-    look_before(checked, fresh=fresh)
-    with seeds_kept(), deterministic_ops(checked.deterministic):
-        prepared = prepare(checked, monitor or Silent(), fresh=fresh)
+    checked, monitor = experiment_config(config, images, name, settings), monitor or Silent()
+    with (
+        alone_in(Path(checked.results_folder), monitor.warn),
+        seeds_kept(),
+        deterministic_ops(checked.deterministic),
+    ):
+        look_before(checked, fresh=fresh)
+        prepared = prepare(checked, monitor, fresh=fresh, mend=True)
         write_inputs(prepared)
         write_advice(prepared)
         report_audit(prepared)
@@ -169,15 +176,17 @@ def export_experiment(
         ConfigError: the configuration in the folder cannot be read.
         DataError: the images are no longer there.
         WeightsError: the source weights cannot be had.
-        ResultsError: it is no folder of an experiment, or images or weights are not those of it.
+        ResultsError: it is no folder of an experiment, images or weights are not those of it, a
+            file in it is damaged, or another process works there.
         ExportError: nothing was exported before, or the model does not answer as the trained one.
     """
     path = Path(folder).resolve()
-    if not (path / "config.json").is_file():
+    if not (path / "config.json").exists():
         raise ResultsError(
             f"{folder} must be the folder of a finished experiment, such as results/defects, with "
             "its config.json; got another path."
         )
+    whole_json(path / "config.json")
     stored = load_config(path / "config.json")
     if path.name != stored.name:
         raise ResultsError(
@@ -186,9 +195,13 @@ def export_experiment(
         )
     check_targets(targets)
     moved = stored.model_copy(update={"results_dir": str(path.parent)})
-    run_id = exported_run(path)
-    with seeds_kept(), deterministic_ops(moved.deterministic):
-        prepared = prepare(moved, monitor or Silent())
+    run_id, monitor = exported_run(path), monitor or Silent()
+    with (
+        alone_in(path, monitor.warn),
+        seeds_kept(),
+        deterministic_ops(moved.deterministic),
+    ):
+        prepared = prepare(moved, monitor)
         write_inputs(prepared)
         runs = write_runs(prepared)
         decide(prepared, runs, run_id)

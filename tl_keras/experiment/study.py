@@ -18,8 +18,7 @@ def study(prepared: Prepared, run: Run) -> Study:
     image. A fold's images are test images of the others, so each chooses for itself.
     """
     config, bench = prepared.config, prepared.bench
-    folded, size = config.estimate.method == "k_fold", run.train_per_class
-    seed = run.seed if folded else 0
+    folded, (size, seed) = config.estimate.method == "k_fold", _searched(prepared, run)
     if (size, seed) not in bench.studies:
         name = "all" if size is None else size
         where = f", fold {seed + 1} of {config.draws}" if folded else ""
@@ -39,6 +38,19 @@ def study(prepared: Prepared, run: Run) -> Study:
         )
         prepared.store.add_trials(folder, size, seed, found.trials)
     return bench.studies[size, seed]
+
+
+def lost_table(prepared: Prepared, run: Run) -> bool:
+    """Whether the table of the search for a finished run was damaged."""
+    size, seed = _searched(prepared, run)
+    folded = prepared.config.estimate.method == "k_fold"
+    return prepared.store.lost_trials(size, seed if folded else None)
+
+
+def _searched(prepared: Prepared, run: Run) -> tuple[int | None, int]:
+    """Training size and seed of the search for a run."""
+    folded = prepared.config.estimate.method == "k_fold"
+    return run.train_per_class, run.seed if folded else 0
 
 
 def _space(prepared: Prepared, draw: Draw) -> SearchConfig:

@@ -11,11 +11,13 @@ from tl_keras.evaluation.metrics import METRICS, cross_entropies, evaluate
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.fitted import Fitted
 from tl_keras.experiment.strategies.making import making
+from tl_keras.experiment.study import lost_table, study
 from tl_keras.results.environment import peak_memory_megabytes, versions
 from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome
 from tl_keras.results.tensorboard import FOLDER as EVENTS_FOLDER
 from tl_keras.results.tensorboard import write_events
+from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import Run
 
 
@@ -31,7 +33,16 @@ def train(prepared: Prepared) -> pd.DataFrame:
         store.add(run.run_id, outcome)
         prepared.monitor.run(run, outcome.run)
         write_runs(prepared)
+    _complete_trials(prepared)
     return write_runs(prepared)
+
+
+def _complete_trials(prepared: Prepared) -> None:
+    """Make the table of a search again that was damaged after its runs had finished."""
+    for run in prepared.planned:
+        if STRATEGIES[run.strategy].searches and lost_table(prepared, run):
+            study(prepared, run)
+    prepared.store.join_trials()
 
 
 def write_runs(prepared: Prepared) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """The images of a source task, brought to one size and kept in the working folder."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,11 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from tl_keras.atomic_files import write_json
+from tl_keras.atomic_files import reserve, write_json
 from tl_keras.config.schema import DataConfig
+from tl_keras.digests import any_json
 from tl_keras.drawn.procedural_textures import generate
-from tl_keras.errors import ConfigError
+from tl_keras.errors import ConfigError, DamagedError
 from tl_keras.pretraining.source_config import GeneratedImages, SourceConfig
 from tl_keras.safe_text import visible
 
@@ -112,6 +112,7 @@ def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> Sourc
 
     def write(store: Path) -> None:
         pixels = open_memmap(store, "w+", np.uint8, (len(table), size, size, 3))
+        reserve(store)
         pictures = decoded_pictures(table.paths, image_size=size, resize=data.resize)
         for row, picture in enumerate(pictures):
             pixels[row] = picture
@@ -131,8 +132,11 @@ def _stored(
 ) -> NDArray[np.uint8]:
     """The array in the folder, written first where it is missing; `wanted` tells what it holds."""
     store, facts = folder / "images.npy", folder / "images.json"
-    found = json.loads(facts.read_text()) if facts.exists() else wanted
-    if found != wanted:
+    found = _facts(facts, store) if facts.exists() else wanted
+    if found is None:
+        print(f"warning {folder}: the images are damaged and are made again", flush=True)
+        facts.unlink()
+    elif found != wanted:
         raise ConfigError(
             f"{folder}: holds images of another configuration ({found}), this one asks for "
             f"{wanted}. Delete the folder or set another `work`."
@@ -142,3 +146,14 @@ def _stored(
         write_json(facts, wanted)
     pixels: NDArray[np.uint8] = np.load(store, mmap_mode="r")
     return pixels
+
+
+def _facts(facts: Path, store: Path) -> dict[str, Any] | None:
+    """What the array was made of; None where either file is damaged."""
+    try:
+        if store.exists():
+            np.load(store, mmap_mode="r")
+        return any_json(facts)
+    # of an array that is cut off, or is none
+    except (DamagedError, OSError, ValueError):
+        return None

@@ -3,7 +3,6 @@
 Imports TensorFlow; `tl_keras.commands.pretrain` is the command line.
 """
 
-import json
 import math
 import time
 from contextlib import nullcontext
@@ -16,7 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.atomic_files import replacing, write_json
-from tl_keras.errors import ConfigError
+from tl_keras.digests import any_json
+from tl_keras.errors import ConfigError, DamagedError
 from tl_keras.models.blocks import find_blocks
 from tl_keras.models.networks import build_backbone, find_spec, scaling_layer
 from tl_keras.pretraining.source_batches import (
@@ -246,7 +246,10 @@ def _restored(network: keras.Model, config: SourceConfig, folder: Path) -> Progr
     state = folder / "progress.json"
     if not state.exists():
         return Progress(facts, config.epochs * config.rounds_per_epoch)
-    progress = Progress(**json.loads(state.read_text()))
+    try:
+        progress = Progress(**any_json(state))
+    except (DamagedError, TypeError) as error:
+        raise _damaged(state, state) from error
     if progress.configuration != facts:
         changed = [
             f"{key}: {progress.configuration.get(key)} -> {value}"
@@ -263,9 +266,18 @@ def _restored(network: keras.Model, config: SourceConfig, folder: Path) -> Progr
             f"{weights}: the checkpoint that {state.name} names is missing. Restore it, or delete "
             f"{state} to begin again."
         )
-    network.load_weights(weights)
+    try:
+        network.load_weights(weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise _damaged(weights, state) from error
     print(f"going on after round {progress.rounds} of {progress.total}", flush=True)
     return progress
+
+
+def _damaged(path: Path, state: Path) -> ConfigError:
+    return ConfigError(
+        f"{path}: the checkpoint is damaged. Restore it, or delete {state} to begin again."
+    )
 
 
 def _save(network: keras.Model, progress: Progress, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Several experiments beside each other: what each chose, and how the choices differ on test."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -117,9 +118,13 @@ def write_comparison(
     """
     _refuse_same(folders)
     opened = [FinishedExperiment.open(folder) for folder in folders]
-    choices = [Compared.of(results, place) for place, results in enumerate(opened)]
-    content = comparison(choices)
-    write_page(path, render(TEMPLATE, content))
+    with ExitStack() as stack:
+        for results in opened:
+            stack.enter_context(results.as_this_version_writes())
+        choices = [Compared.of(results, place) for place, results in enumerate(opened)]
+        content = comparison(choices)
+        page = render(TEMPLATE, content)
+    write_page(path, page)
     for caution in content["cautions"]:
         warn(caution)
     return path

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from tl_keras.digests import whole_bytes
 from tl_keras.reporting.pages import Photo, jpeg_uri
 from tl_keras.results.finished_experiment import FinishedExperiment
 
@@ -40,5 +41,5 @@ def _error(folder: Path, row: Mapping[Any, Any], doubtful: Collection[str]) -> P
         lines.append(f"probability of {label}: {row['probability_of_label']:.0%}")
     if row["image_id"] in doubtful:
         lines.append("this label looks wrong")
-    images = [jpeg_uri((folder / f"{name}{end}.jpg").read_bytes()) for end in ("", "_map")]
+    images = [jpeg_uri(whole_bytes(folder / f"{name}{end}.jpg")) for end in ("", "_map")]
     return Photo(images, lines, f"{label}, answered {predicted}")

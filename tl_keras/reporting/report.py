@@ -26,7 +26,9 @@ def write_report(folder: Path, path: Path | None = None) -> Path:
     """
     results = FinishedExperiment.open(folder)
     path = path or folder / REPORT
-    write_page(path, render(REPORT, content(results)))
+    with results.as_this_version_writes():
+        page = render(REPORT, content(results))
+    write_page(path, page)
     return path
 
 

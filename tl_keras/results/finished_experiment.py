@@ -1,7 +1,8 @@
 """The folder of an experiment as it can be read again: tables and facts, without its images."""
 
-import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +11,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tl_keras.errors import ResultsError
+from tl_keras.digests import listed, whole_bytes, whole_json
+from tl_keras.errors import DamagedError, ResultsError
 from tl_keras.results.store import Store
 from tl_keras.results.summary_tables import largest_size
 from tl_keras.results.test_results import KEYS, method_of, rows_like, seed_name
 from tl_keras.strategy_table import STRATEGIES
+
+# What each record must say, for those who read it.
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "config": ("name", "description", "data", "backbone", "strategies", "seeds", "estimate"),
+    "choice": ("run_id", "advised", "overruled", "sentence"),
+    "advice": ("strategy", "cut"),
+    "learning_curve": ("sentences",),
+    "errors": ("wrong",),
+}
 
 
 @dataclass(frozen=True)
@@ -35,30 +46,61 @@ class FinishedExperiment:
 
         Raises:
             ResultsError: it holds no finished experiment.
+            DamagedError: its configuration.
         """
-        if not all((folder / name).is_file() for name in ("config.json", "choice.json")):
+        if not all((folder / name).exists() for name in ("config.json", "choice.json")):
             raise ResultsError(
                 f"{folder} must be the folder of a finished experiment, such as results/defects; "
                 f"{_instead(folder)}"
             )
-        return cls(folder, json.loads((folder / "config.json").read_text()))
+        return cls(folder, whole_json(folder / "config.json", _KEYS["config"]))
 
     def table(self, name: str) -> pd.DataFrame | None:
-        """`<name>.csv`; None where the experiment has none, or an empty one."""
+        """`<name>.csv`; None where the experiment has none, or an empty one.
+
+        Raises:
+            DamagedError: it is not as it was written.
+        """
         path = self.folder / f"{name}.csv"
         # a table without columns is an empty line
-        if not path.exists() or path.stat().st_size <= 1:
+        if self._lacks(path) or whole_bytes(path).strip() == b"":
             return None
         table = Store(self.folder).read(name)
         return table if len(table) else None
 
     def facts(self, name: str) -> dict[str, Any] | None:
-        """`<name>.json`; None where the experiment has none."""
+        """`<name>.json`; None where the experiment has none.
+
+        Raises:
+            DamagedError: it is not as it was written.
+        """
         path = self.folder / f"{name}.json"
-        if not path.exists():
-            return None
-        facts: dict[str, Any] = json.loads(path.read_text())
-        return facts
+        return None if self._lacks(path) else whole_json(path, _KEYS.get(name, ()))
+
+    def _lacks(self, path: Path) -> bool:
+        """Whether the experiment has no such file; one that is listed is damaged if it is gone."""
+        return not path.exists() and path.name not in listed(self.folder)
+
+    @contextmanager
+    def as_this_version_writes(self) -> Iterator[None]:
+        """Say so where what the block reads is not: an earlier version listed no digests.
+
+        Raises:
+            ResultsError: the block stumbled, and the folder holds files that no list proves whole.
+        """
+        try:
+            yield
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            known = listed(self.folder)
+            files = sorted(p.name for p in self.folder.glob("*") if p.suffix in (".csv", ".json"))
+            if not (unproven := [name for name in files if name not in known]):
+                raise
+            raise ResultsError(
+                f"{self.folder} must hold tables as this version writes them; got something else "
+                f"({type(error).__name__}: {error}) in one of {', '.join(unproven)}, which are of "
+                "an earlier version or from elsewhere. Go on with the experiment, which writes "
+                f"them again: tl-keras run {shlex.quote(str(self.folder / 'config.json'))}"
+            ) from error
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -71,15 +113,12 @@ class FinishedExperiment:
     @cached_property
     def chosen(self) -> Mapping[Any, Any]:
         """The row of the run that was chosen."""
-        return self.runs[self.runs["run_id"] == self.choice["run_id"]].iloc[0].to_dict()
+        return self._row("runs", self.runs[self.runs["run_id"] == self.choice["run_id"]])
 
     @cached_property
     def choice(self) -> dict[str, Any]:
         """As `choice.json`."""
-        choice = self.facts("choice")
-        if choice is None:
-            raise ValueError("A finished experiment has a choice")
-        return choice
+        return whole_json(self.folder / "choice.json", _KEYS["choice"])
 
     @property
     def folds(self) -> int:
@@ -101,7 +140,7 @@ class FinishedExperiment:
         """
         pairs = self.table("confusion")
         if pairs is None:
-            raise ValueError("A finished experiment has a table of confusion")
+            raise DamagedError(self.folder / "confusion.csv", "there is no table of confusion")
         chosen = str(self.chosen["run_id"])
         counted = method_of(self.runs, chosen)["run_id"].tolist() if self.folds else [chosen]
         own = pairs[pairs["run_id"].isin(counted)]
@@ -135,7 +174,14 @@ class FinishedExperiment:
         # a search in every fold is one strategy, whatever depth it chose for the run
         searched = STRATEGIES[run["strategy"]].searches
         keys = [key for key in KEYS if not (searched and key == "unfrozen_blocks")]
-        return rows_like(self.summary, run, keys).iloc[0].to_dict()
+        return self._row("summary", rows_like(self.summary, run, keys))
+
+    def _row(self, name: str, rows: pd.DataFrame) -> Mapping[Any, Any]:
+        """The first of some rows of a table."""
+        if rows.empty:
+            path = self.folder / f"{name}.csv"
+            raise DamagedError(path, f"it lacks the chosen run, {self.choice['run_id']}")
+        return rows.iloc[0].to_dict()
 
 
 def _instead(folder: Path) -> str:

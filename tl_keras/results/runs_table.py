@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow
-from pyarrow import parquet
 
 from tl_keras.errors import ResultsError
 from tl_keras.evaluation.metrics import METRICS, column_of
+from tl_keras.results.stored_tables import read_parquet
 from tl_keras.strategy_table import STRATEGIES, StrategySpec
 
 # What `fresh` adds to a folder's name.
@@ -158,11 +158,11 @@ def load_runs(results_dir: str | Path) -> pd.DataFrame:
         results_dir: the folder that holds the experiments' folders.
 
     Raises:
-        ResultsError: no experiment there has a finished run.
+        ResultsError: no experiment there has a finished run, or a table of runs is damaged.
     """
     paths = sorted(Path(results_dir).glob("*/runs.parquet"))
     current = [path for path in paths if not _MOVED_ASIDE.search(path.parent.name)]
-    tables = [parquet.read_table(path) for path in current]
+    tables = [read_parquet(path) for path in current]
     if not tables:
         raise ResultsError(
             f"{results_dir} must hold folders of experiments with runs.parquet; found none. Run "

@@ -7,17 +7,17 @@
     search/n<size>/       search.json, what its trials depend on, and a file per finished training;
                           n<size>-s<seed>/ where every fold searches for itself
     *.csv, runs.parquet   tables over all finished runs; `runs_table` says what a run's row holds
+    digests.json          what each of these files must be, here, in every run and every search
     tensorboard/<run_id>/ the course of a run, for TensorBoard
     export/<version>/     the chosen run as a SavedModel
     model.keras           the same as a plain model of Keras
 
 A run's folder appears under its name only when it is complete, so a killed experiment goes on
-where it was.
+where it was. Whatever is read is found whole first; `repair` is what becomes of the rest.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,13 +27,20 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from tl_keras.atomic_files import UNFINISHED, check_writable, replacing, write_csv, write_json
-from tl_keras.config.files import differences
+from tl_keras.atomic_files import UNFINISHED, check_writable, replacing, write_json
+from tl_keras.config.files import differences, fingerprint
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.csv_tables import lines_of, lines_of_table, read_table
-from tl_keras.errors import ResultsError
+from tl_keras.csv_tables import csv_text, lines_of, lines_of_table
+from tl_keras.digests import DIGESTS, any_json, expects, forget, keep_json, seal, whole_json
+from tl_keras.errors import DamagedError, ResultsError
+from tl_keras.results.folder_lock import LOCK, in_a_sentence
+from tl_keras.results.repair import ASIDE, finished_run, set_aside, set_aside_damaged
 from tl_keras.results.runs_table import FinishedRun
+from tl_keras.results.stored_tables import keep_csv, keep_parquet, read_arrays, read_csv
 from tl_keras.safe_text import one_line
+
+# Of `environment.json`.
+_WEIGHTS = "source_weights_sha256"
 
 
 @dataclass(frozen=True)
@@ -66,24 +73,34 @@ class Store:
     folder: Path
 
     @classmethod
-    def open(cls, config: ExperimentConfig, *, fresh: bool = False) -> "Store":
+    def open(
+        cls,
+        config: ExperimentConfig,
+        *,
+        fresh: bool = False,
+        mend: Callable[[str], None] | None = None,
+    ) -> "Store":
         """The experiment's folder, created or continued.
 
         Args:
             config: the experiment.
             fresh: move an existing folder aside first.
+            mend: set aside what is damaged, so that it is made again, and say so; None leaves it
+                to be refused by whoever reads it.
 
         Raises:
             ResultsError: the folder holds results of another configuration or other files, or
                 cannot be written.
         """
         folder = Path(config.results_folder)
-        with _in_a_sentence(folder):
+        with in_a_sentence(folder):
             if fresh and folder.exists():
                 folder.rename(folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}"))
             cls.check(config)
             folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / "config.json", config.as_dict())
+            if mend is not None and (damaged := set_aside_damaged(folder)):
+                mend(damaged)
+            keep_json(folder / "config.json", config.as_dict())
         return cls(folder)
 
     @staticmethod
@@ -100,11 +117,13 @@ class Store:
         """
         folder = Path(config.results_folder)
         stored = folder / "config.json"
-        with _in_a_sentence(folder):
+        with in_a_sentence(folder):
             if fresh:
                 check_writable(folder.parent)
                 return
-            if stored.exists():
+            if _is_listed(stored, config.as_dict()) or _made_all_runs(config, folder):
+                pass  # whatever became of it
+            elif stored.exists():
                 _refuse_changes(folder, _stored_config(stored), config.as_dict())
             elif folder.exists():
                 _refuse_other_files(folder)
@@ -120,30 +139,33 @@ class Store:
         with replacing(run) as unfinished:
             unfinished.mkdir()
             _write_outcome(unfinished, outcome)
+            seal(unfinished)
 
     def run(self, run_id: str) -> FinishedRun:
-        """A finished run."""
-        return FinishedRun.from_row(json.loads((self._run(run_id) / "row.json").read_text()))
+        """A finished run.
+
+        Raises:
+            DamagedError: its row is not as it was written.
+        """
+        return finished_run(self._run(run_id))
 
     def histories(self, run_ids: Iterable[str]) -> pd.DataFrame:
         """The epochs of several runs in one table."""
-        tables = [_read_csv(self._run(run_id) / "history.csv") for run_id in run_ids]
+        tables = [read_csv(self._run(run_id) / "history.csv") for run_id in run_ids]
         # the majority class has no epochs; beside an empty table whole numbers become fractions
         return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
 
     def probes(self, run_ids: Iterable[str]) -> pd.DataFrame | None:
         """The probes at every block of several runs in one table; None without any."""
         paths = [self._run(run_id) / "probes.csv" for run_id in run_ids]
-        tables = [_read_csv(path) for path in paths if path.exists()]
+        tables = [read_csv(path) for path in paths if path.exists()]
         return pd.concat(tables, ignore_index=True) if tables else None
 
     def test_probabilities(self, run_id: str) -> np.ndarray:
-        with np.load(self._run(run_id) / "probabilities.npz") as stored:
-            return np.asarray(stored["test"])
+        return self._probabilities(run_id)["test"]
 
     def validation_probabilities(self, run_id: str) -> np.ndarray:
-        with np.load(self._run(run_id) / "probabilities.npz") as stored:
-            return np.asarray(stored["validation"])
+        return self._probabilities(run_id)["validation"]
 
     def selection_losses(self, run_id: str) -> np.ndarray:
         """By which the run is compared with others, (validation images,).
@@ -151,23 +173,34 @@ class Store:
         Raises:
             ResultsError: an earlier version made the run, which did not keep them.
         """
-        with np.load(self._run(run_id) / "probabilities.npz") as stored:
-            if "selection" not in stored:
-                raise ResultsError(
-                    f"{self.folder} must hold runs of this version, with losses to choose among "
-                    f"them; got {run_id} of an earlier one. Use --fresh to move the folder aside."
-                )
-            return np.asarray(stored["selection"])
+        stored = self._probabilities(run_id)
+        if "selection" not in stored:
+            raise ResultsError(
+                f"{self.folder} must hold runs of this version, with losses to choose among "
+                f"them; got {run_id} of an earlier one. Use --fresh to move the folder aside."
+            )
+        return stored["selection"]
+
+    def _probabilities(self, run_id: str) -> dict[str, np.ndarray]:
+        path = self._run(run_id) / "probabilities.npz"
+        stored = read_arrays(path)
+        if absent := {"test", "validation"} - stored.keys():
+            raise DamagedError(path, f"it lacks the array {min(absent)}")
+        return stored
 
     def weights(self, run_id: str) -> dict[str, np.ndarray]:
-        with np.load(self._run(run_id) / "weights.npz") as stored:
-            return dict(stored)
+        """What a finished run trained, by name.
+
+        Raises:
+            DamagedError: they are not as they were written.
+        """
+        return read_arrays(self._run(run_id) / "weights.npz")
 
     def keep_weights_of(self, run_id: str) -> None:
         """Remove the weights of every other run: they were kept for the export's choice alone."""
         for weights in self.folder.glob("runs/*/weights.npz"):
             if weights.parent.name != run_id:
-                weights.unlink()
+                forget(weights)
 
     def keep_inputs(self, images: pd.DataFrame, splits: pd.DataFrame) -> None:
         """Write `images.csv` and `splits.csv`, which all runs of the experiment share.
@@ -177,10 +210,11 @@ class Store:
             splits: the manifest of the splits.
 
         Raises:
-            ResultsError: the finished runs used other images or another division.
+            ResultsError: the finished runs used other images or another division, or nobody knows
+                which.
         """
-        self._refuse_other("images", images[["image_id", "sha256"]])
-        self._refuse_other("splits", splits)
+        self._refuse_other("images", images, ["image_id", "sha256"])
+        self._refuse_other("splits", splits, [str(name) for name in splits])
         self.write("images", images)
         self.write("splits", splits)
 
@@ -194,9 +228,15 @@ class Store:
             ResultsError: the finished runs started from other weights.
         """
         path = self.folder / "environment.json"
-        if path.exists() and any(self.folder.glob("runs/*/row.json")):
-            _refuse_other_weights(self.folder, json.loads(path.read_text()), facts)
-        write_json(path, facts)
+        if self._has_runs() and not _is_listed(path, facts):
+            if not path.exists():
+                raise self._unknown(path, "weights")
+            _refuse_other_weights(self.folder, whole_json(path), facts)
+        elif path.exists() and _other_weights(whole_json(path), facts):
+            # made with the weights of before, and looked at by nobody yet
+            for name in ("advice.json", "audit.json"):
+                forget(self.folder / name)
+        keep_json(path, facts)
 
     def open_search(
         self, train_per_class: int | None, facts: Mapping[str, Any], seed: int | None = None
@@ -214,14 +254,29 @@ class Store:
         Raises:
             ResultsError: the trials there depend on something else.
         """
-        size = "all" if train_per_class is None else train_per_class
-        folder = self.folder / "search" / (f"n{size}" if seed is None else f"n{size}-s{seed}")
+        folder = self.search_folder(train_per_class, seed)
         record = folder / "search.json"
-        if record.exists():
+        if _is_listed(record, facts):
+            pass  # whatever became of it
+        elif record.exists():
             _refuse_changes(folder, _search_facts(record, facts), facts)
+        elif any(folder.glob("trial-*.json")):
+            # nobody knows what they depend on
+            set_aside(self.folder, folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(record, facts)
+        keep_json(record, facts)
         return folder
+
+    def search_folder(self, train_per_class: int | None, seed: int | None = None) -> Path:
+        """Where `open_search` keeps the trials of a size, or of one seed of it."""
+        size = "all" if train_per_class is None else train_per_class
+        return self.folder / "search" / (f"n{size}" if seed is None else f"n{size}-s{seed}")
+
+    def lost_trials(self, train_per_class: int | None, seed: int | None = None) -> bool:
+        """Whether the table of a finished search is gone."""
+        folder = self.search_folder(train_per_class, seed)
+        begun = folder.exists() or (self.folder / ASIDE / "search" / folder.name).exists()
+        return begun and not (folder / "trials.csv").exists()
 
     def add_trials(
         self, folder: Path, train_per_class: int | None, seed: int, trials: pd.DataFrame
@@ -236,10 +291,16 @@ class Store:
         """
         size = pd.array([train_per_class] * len(trials), dtype="Int64")
         table = trials.assign(train_per_class=size, seed=seed)
-        write_csv(folder / "trials.csv", table)
+        keep_csv(folder / "trials.csv", table)
+        self.join_trials()
+
+    def join_trials(self) -> None:
+        """Write the trials of all finished searches as `trials.csv`, where there are any."""
         finished = sorted(self.folder.glob("search/*/trials.csv"))
+        if not finished:
+            return
         # those of an earlier version have no seed: it was the first
-        tables = [_read_csv(path) for path in finished]
+        tables = [read_csv(path) for path in finished]
         joined = pd.concat([found if "seed" in found else found.assign(seed=0) for found in tables])
         self.write("trials", joined.sort_values(["train_per_class", "seed", "trial"]))
 
@@ -250,25 +311,43 @@ class Store:
     def write(self, name: str, table: pd.DataFrame) -> Path:
         """Write a table of raw numbers as `<name>.csv`; a reader never sees half of it."""
         path = self.folder / f"{name}.csv"
-        write_csv(path, table)
+        keep_csv(path, table)
         return path
 
     def write_runs(self, table: pd.DataFrame) -> None:
         """Write the table of finished runs as `runs.csv` and, with its types, `runs.parquet`."""
         self.write("runs", table)
-        with replacing(self.folder / "runs.parquet") as unfinished:
-            table.to_parquet(unfinished, index=False)
+        keep_parquet(self.folder / "runs.parquet", table)
 
     def read(self, name: str) -> pd.DataFrame:
-        """`<name>.csv` as it was written, but for the types of empty columns."""
-        return _read_csv(self.folder / f"{name}.csv")
+        """`<name>.csv` as it was written, but for the types of empty columns.
 
-    def _refuse_other(self, name: str, table: pd.DataFrame) -> None:
+        Raises:
+            DamagedError: there is none, or it is not as it was written.
+        """
+        return read_csv(self.folder / f"{name}.csv")
+
+    def _has_runs(self) -> bool:
+        return bool(_rows(self.folder))
+
+    def _unknown(self, path: Path, what: str) -> ResultsError:
+        return ResultsError(
+            f"{path} must say which {what} the finished runs in {self.folder} rest on; it was "
+            f"damaged or removed, and the {what} of now cannot be proven to be the same. Put it "
+            "back, or run the experiment under another name, or with --fresh, which moves this "
+            "folder aside."
+        )
+
+    def _refuse_other(self, name: str, table: pd.DataFrame, columns: list[str]) -> None:
         """Raise where a table is on disk with other values in these columns."""
         path = self.folder / f"{name}.csv"
         if not path.exists():
+            if self._has_runs() and not expects(path, csv_text(table).encode()):
+                raise self._unknown(path, "images" if name == "images" else "division")
             return
-        old, new = lines_of(path, list(map(str, table))), lines_of_table(table)
+        if absent := set(columns) - set(read_csv(path)):
+            raise self._unknown(path, f"{min(absent)} of the images")
+        old, new = lines_of(path, columns), lines_of_table(table[columns])
         gone, come = set(old) - set(new), set(new) - set(old)
         changed = [line for line in (*old, *new) if line in gone | come]
         if changed:
@@ -299,19 +378,40 @@ def _write_outcome(folder: Path, outcome: Outcome) -> None:
         outcome.probes.to_csv(folder / "probes.csv", index=False)
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    """A table as it was written; numbers of blocks stand beside "all" and ranges."""
-    return read_table(path, dict.fromkeys(("unfrozen_blocks", "head_blocks"), "string"))
+def _as_text(content: Any) -> bytes:
+    """As `write_json` writes it."""
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def _is_listed(path: Path, content: Any) -> bool:
+    try:
+        return expects(path, _as_text(content))
+    except DamagedError:
+        return False
+
+
+def _made_all_runs(config: ExperimentConfig, folder: Path) -> bool:
+    """Whether there are finished runs, all of this configuration but for keys without effect."""
+    try:
+        hashes = {finished_run(path.parent).configuration_hash for path in _rows(folder)}
+    except DamagedError:
+        return False
+    return hashes == {fingerprint(config)}
+
+
+def _rows(folder: Path) -> list[Path]:
+    return sorted(folder.glob("runs/*/row.json"))
 
 
 def _stored_config(path: Path) -> dict[str, Any]:
     """A folder's configuration, with the defaults of keys that are younger than the folder."""
     try:
-        raw = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        # also one that was changed by hand: the comparison names what
+        raw = any_json(path)
+    except DamagedError as error:
         raise ResultsError(
             f"{path} must be the configuration of the results beside it; got a file that cannot be "
-            f"read ({error}). Use --fresh to move the folder aside."
+            f"used: {error.why}. Restore it, or use --fresh to move the folder aside."
         ) from error
     try:
         return ExperimentConfig.model_validate_json(json.dumps(raw)).as_dict()
@@ -323,7 +423,7 @@ def _stored_config(path: Path) -> dict[str, Any]:
 
 def _search_facts(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """What a search depends on, with the defaults of keys that are younger than its folder."""
-    facts: dict[str, Any] = json.loads(path.read_text())
+    facts = any_json(path)
     sections = {key: value for key, value in facts.items() if key in ExperimentConfig.model_fields}
     try:
         text = json.dumps({"name": "any", **sections})
@@ -333,34 +433,25 @@ def _search_facts(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
     return facts | {key: complete[key] for key in wanted if key in complete}
 
 
-@contextmanager
-def _in_a_sentence(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise ResultsError(
-            f"{folder} must be a folder that can be written, new or with results of this package; "
-            f"got: {error}. Choose another results_dir or name, or use --fresh to move the folder "
-            "aside."
-        ) from error
-
-
 def _refuse_other_files(folder: Path) -> None:
     # a kill may have left some before the configuration was written
-    if not all(path.name.startswith(UNFINISHED) for path in folder.iterdir()):
+    if not all(path.name.startswith((UNFINISHED, LOCK, DIGESTS)) for path in folder.iterdir()):
         raise ResultsError(
             f"{folder} must be empty or hold results of this package; got other files. Choose "
             "another name, or use --fresh to move the folder aside."
         )
 
 
+def _other_weights(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return bool(old.get(_WEIGHTS, new[_WEIGHTS]) != new[_WEIGHTS])
+
+
 def _refuse_other_weights(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    key = "source_weights_sha256"
-    if old.get(key, new[key]) != new[key]:
+    if _other_weights(old, new):
         raise ResultsError(
             f"The source weights are not those of the results in {folder}: their SHA-256 must be "
-            f"{old[key]}, got {new[key]}. Restore the weights, give this experiment another name, "
-            "or use --fresh to move the old folder aside."
+            f"{old[_WEIGHTS]}, got {new[_WEIGHTS]}. Restore the weights, give this experiment "
+            "another name, or use --fresh to move the old folder aside."
         )
 
 

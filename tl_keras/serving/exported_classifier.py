@@ -65,7 +65,7 @@ class ExportedClassifier:
             self._model = tf.saved_model.load(str(version))
             self._classify = self._model.signatures[BYTES]
             self._classify.structured_outputs["decoded"]
-        except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+        except (OSError, IndexError, KeyError, ValueError, tf.errors.OpError) as error:
             raise ExportError(
                 f"{version} must be a SavedModel that tl_keras exported, with the signature "
                 f"{BYTES!r}, got: {error} Export the model again."

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import keras
 
-from tl_keras.atomic_files import replacing, write_json
-from tl_keras.errors import ExportError, NoExportError
+from tl_keras.digests import keep_json, keeping, whole_bytes
+from tl_keras.errors import DamagedError, ExportError, NoExportError
 
 MODEL_FILE = "model.keras"
 LABELS_FILE = "model.labels.json"
@@ -39,9 +39,9 @@ def write_model(folder: Path, model: keras.Model, labels: Sequence[str]) -> Path
             f"{len(labels)}: {', '.join(labels)}."
         )
     file = folder / MODEL_FILE
-    with replacing(file) as unfinished:
+    with keeping(file) as unfinished:
         model.save(unfinished)
-        write_json(folder / LABELS_FILE, list(labels))
+        keep_json(folder / LABELS_FILE, list(labels))
     return file
 
 
@@ -50,6 +50,7 @@ def read_model(folder: Path) -> keras.Model:
 
     Raises:
         ExportError: there is none.
+        DamagedError: it is not as it was written.
     """
     file = folder / MODEL_FILE
     if not file.is_file():
@@ -58,4 +59,8 @@ def read_model(folder: Path) -> keras.Model:
             "folder without. Set export to true and run the experiment again: what is trained is "
             "kept."
         )
-    return keras.models.load_model(file)
+    whole_bytes(file)
+    try:
+        return keras.models.load_model(file)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedError(file, f"Keras cannot read it ({error})") from error

@@ -11,9 +11,9 @@ from typing import Any
 import keras_tuner
 import pandas as pd
 
-from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.data.splits import Draw
+from tl_keras.digests import keep_json, whole_json
 from tl_keras.transfer.oracles import make_oracle
 from tl_keras.transfer.recipe import Recipe, depth_of
 from tl_keras.transfer.search_space import OBJECTIVE, places
@@ -138,12 +138,12 @@ class TwoPhaseTuner(keras_tuner.Tuner):
         """Train on one fold, or read what came of it: a kill costs one training at most."""
         path = self._folder / f"trial-{name}-fold{fold + 1}.json"
         if path.exists():
-            return FoldScore(**json.loads(path.read_text()))
+            return FoldScore(**whole_json(path))
         started = time.perf_counter()
         recipe, draw = self._recipe(values), self._draws[fold]
         trained = self._trainer.train(recipe, draw, self._config.seed)
         score = FoldScore.of(trained, time.perf_counter() - started)
-        write_json(path, asdict(score))
+        keep_json(path, asdict(score))
         return score
 
     def _recipe(self, values: dict[str, Any]) -> Recipe:

@@ -1,0 +1,77 @@
+"""What every command line does with errors, full disks and readers who leave."""
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tl_keras.atomic_files import write_text
+from tl_keras.commands.command_line import carry_out, writing
+from tl_keras.errors import ConfigError, DataError
+
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+HINT = "stopped; the same command goes on"
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def command() -> int:
+        raise error
+
+    return command
+
+
+def test_a_full_disk_is_told_with_the_file_and_what_is_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", "results/parts/runs.csv")
+    assert carry_out(raising(error), HINT) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: results/parts/runs.csv: No space left on device.")
+    assert "finished is kept" in line
+    assert "the same command goes on" in line
+
+
+@pytest.mark.parametrize("error", [OSError("odd"), PermissionError(13, "Permission denied", "x")])
+def test_other_errors_of_the_system_are_one_line(
+    error: OSError, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert carry_out(raising(error)) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_an_error_of_the_package_has_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert carry_out(raising(DataError("none"))) == 2
+    assert capsys.readouterr().err == "error: none\n"
+
+
+@full
+def test_a_full_disk_behind_the_standard_output_is_told() -> None:
+    code = (
+        "import sys; from tl_keras.commands.command_line import carry_out; "
+        "sys.exit(carry_out(lambda: print('answers') or 0))"
+    )
+    with Path("/dev/full").open("w") as output:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert os.strerror(errno.ENOSPC) in done.stderr
+
+
+@full
+def test_a_place_that_is_full_is_told_with_its_option() -> None:
+    path = Path("/dev/full")
+    with (
+        pytest.raises(ConfigError, match=r"/dev/full cannot be .*another --output"),
+        writing(path, "--output"),
+    ):
+        write_text(path, "text")

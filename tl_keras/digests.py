@@ -1,0 +1,164 @@
+"""What the files of a folder must be: the SHA-256 of each, so that half a file is noticed.
+
+<folder>/digests.json    files: file -> digests of what was written last, and of what it replaced
+                         sha256: of `files`, for the list may be damaged too
+
+A digest is written before its file appears, beside that of the file in whose place it comes. So
+whenever a process is killed, or another one reads, one of the two is that of the file. A file that
+is not listed is older than the list, and is read as it is.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tl_keras.atomic_files import replacing, write_json
+from tl_keras.errors import DamagedError
+
+DIGESTS = "digests.json"
+
+
+@contextmanager
+def keeping(path: Path) -> Iterator[Path]:
+    """As `replacing`, of a file that is listed.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+        DamagedError: the list of its folder.
+    """
+    with replacing(path) as unfinished:
+        yield unfinished
+        _list(path, _digest(unfinished.read_bytes()))
+
+
+def keep_json(path: Path, content: Any) -> None:
+    """Write JSON types, indented, and list the file.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+        DamagedError: the list of its folder.
+    """
+    with keeping(path) as unfinished:
+        write_json(unfinished, content)
+
+
+def seal(folder: Path) -> None:
+    """List all files of a folder that is complete, but not yet in its place."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    _write(folder, {path.name: [_digest(path.read_bytes())] for path in files})
+
+
+def forget(path: Path) -> None:
+    """Remove a file that is no longer needed, so that it is not missed."""
+    known = listed(path.parent)
+    if known.pop(path.name, None):
+        _write(path.parent, known)
+    path.unlink(missing_ok=True)
+
+
+def listed(folder: Path) -> dict[str, list[str]]:
+    """File names and the digests of what each may be; empty where a folder has no list.
+
+    Raises:
+        DamagedError: the list.
+    """
+    path = folder / DIGESTS
+    if not path.exists():
+        return {}
+    stored = _parsed(path, _read(path))
+    known = stored.get("files")
+    if not isinstance(known, dict) or stored.get("sha256") != _digest_of(known):
+        raise DamagedError(path, "its content is not what was written")
+    return known
+
+
+def expects(path: Path, content: bytes) -> bool:
+    """Whether a file is listed with this content, whatever is there now."""
+    return _digest(content) in listed(path.parent).get(path.name, ())
+
+
+def whole_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        DamagedError: it cannot be read, or is not what its folder lists.
+    """
+    content = _read(path)
+    if not _is_listed(path, content):
+        # another process may have replaced it between the two looks
+        content = _read(path)
+        if not _is_listed(path, content):
+            raise DamagedError(path, "its content is not what was written")
+    return content
+
+
+def whole_json(path: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The content of a file that holds a JSON object.
+
+    Args:
+        path: of the file.
+        keys: that it must have.
+
+    Raises:
+        DamagedError: it cannot be read, or holds something else.
+    """
+    content = _parsed(path, whole_bytes(path))
+    if absent := [key for key in keys if key not in content]:
+        raise DamagedError(path, f"it lacks {absent[0]}")
+    return content
+
+
+def any_json(path: Path) -> dict[str, Any]:
+    """The content of a file that holds a JSON object, whether or not it is as it was written.
+
+    Raises:
+        DamagedError: it cannot be read, or holds something else.
+    """
+    return _parsed(path, _read(path))
+
+
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(path, f"it is no JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise DamagedError(path, f"it must hold an object, got {type(found).__name__}")
+    return found
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DamagedError(path, error.strerror or str(error)) from error
+
+
+def _is_listed(path: Path, content: bytes) -> bool:
+    digests = listed(path.parent).get(path.name)
+    return digests is None or _digest(content) in digests
+
+
+def _list(path: Path, digest: str) -> None:
+    """Expect a file, or still the one that is there."""
+    known: Mapping[str, list[str]] = listed(path.parent)
+    allowed = known.get(path.name, [])
+    present = [_digest(path.read_bytes())] if path.is_file() else []
+    kept = [each for each in present if each in allowed and each != digest]
+    if allowed != (wanted := [digest, *kept]):
+        _write(path.parent, {**known, path.name: wanted})
+
+
+def _write(folder: Path, known: Mapping[str, list[str]]) -> None:
+    write_json(folder / DIGESTS, {"files": known, "sha256": _digest_of(known)})
+
+
+def _digest_of(known: Mapping[str, list[str]]) -> str:
+    return _digest(json.dumps(known, sort_keys=True).encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

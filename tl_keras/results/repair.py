@@ -1,0 +1,208 @@
+"""What is damaged in an experiment's folder, set aside so that it is made again.
+
+<results_dir>/<experiment>/damaged/     what was set aside, at the place that it had
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tl_keras.digests import DIGESTS, listed, whole_bytes, whole_json
+from tl_keras.errors import DamagedError
+from tl_keras.results.runs_table import FinishedRun
+from tl_keras.results.stored_tables import read_arrays, read_csv, read_parquet
+
+ASIDE = "damaged"
+# Files that are made together with a record, and only where the record is missing.
+_MADE_WITH = {
+    "findings.csv": "audit.json",
+    "label_errors.csv": "audit.json",
+    "embedding_matches.csv": "audit.json",
+    "learning_curve.csv": "learning_curve.json",
+    "errors.csv": "errors.json",
+    "errors": "errors.json",
+    "model.labels.json": "model.keras",
+}
+_READERS: Mapping[str, Callable[[Path], object]] = {
+    ".csv": read_csv,
+    ".json": whole_json,
+    ".npz": read_arrays,
+    ".parquet": read_parquet,
+}
+# What an earlier version wrote, which listed nothing; other files are anybody's own.
+_TABLES = (
+    *("images", "splits", "runs", "summary", "comparisons", "per_class", "confusion", "history"),
+    *("trials", "probes", "calibration", "thresholds", "learning_curve", "errors", "exports"),
+    *("findings", "label_errors", "embedding_matches", "ignored_files"),
+)
+_RECORDS = (
+    *("config", "environment", "advice", "audit", "choice", "decision", "learning_curve"),
+    *("errors", "export"),
+)
+_WRITTEN = (
+    *(f"{name}.csv" for name in _TABLES),
+    *(f"{name}.json" for name in _RECORDS),
+    "runs.parquet",
+)
+# JSON of other kinds than an object.
+_LISTS = ("model.labels.json",)
+# Of a trial on a fold, `tl_keras.transfer.trials.FoldScore`, whose import takes seconds.
+_SCORE = {
+    "epochs",
+    "validation_loss",
+    "validation_loss_se",
+    "validation_accuracy",
+    "trainable_parameters",
+    "seconds",
+}
+_NUMBERS = ("seed", "validation_loss", "validation_accuracy", "selection_loss")
+
+
+def set_aside_damaged(folder: Path) -> str | None:
+    """Move what is not as it was written out of the way of an experiment that goes on.
+
+    Args:
+        folder: of the experiment, in which no other process writes.
+
+    Returns:
+        A sentence that names it; None where all is well.
+
+    Raises:
+        OSError: something cannot be moved.
+    """
+    damaged = list(dict.fromkeys((*_runs(folder), *_searches(folder), *_own(folder))))
+    for path in damaged:
+        set_aside(folder, path)
+    if not damaged:
+        return None
+    named = ", ".join(path.relative_to(folder).as_posix() for path in damaged)
+    return (
+        f"Not as they were written, and now in {folder / ASIDE}: {named}. They are made again; "
+        "the rest is kept."
+    )
+
+
+def set_aside(folder: Path, path: Path) -> None:
+    """Move a file or folder of an experiment out of the way.
+
+    Args:
+        folder: of the experiment.
+        path: in it.
+    """
+    target = folder / ASIDE / path.relative_to(folder)
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(target)
+
+
+def finished_run(folder: Path) -> FinishedRun:
+    """The run of a folder.
+
+    Raises:
+        DamagedError: its row is not as it was written, or is that of another run.
+    """
+    path = folder / "row.json"
+    row = whole_json(path)
+    if row.get("run_id") not in (None, folder.name):
+        raise DamagedError(path, f"it must be of {folder.name}, got {row['run_id']!r}")
+    if path.name not in listed(folder):
+        _check_row(path, row)
+    return FinishedRun.from_row(row)
+
+
+def _check_row(path: Path, row: dict[str, Any]) -> None:
+    """Of an earlier version, which kept no digests."""
+    for name in ("run_id", *_NUMBERS):
+        if name not in row:
+            raise DamagedError(path, f"it lacks {name}")
+    for name in _NUMBERS:
+        if not isinstance(row.get(name), int | float):
+            raise DamagedError(path, f"{name} must be a number, got {row.get(name)!r}")
+
+
+def _runs(folder: Path) -> Iterator[Path]:
+    for path in sorted((folder / "runs").glob("[!.]*")):
+        if _is_damaged_run(path):
+            yield path
+
+
+def _is_damaged_run(folder: Path) -> bool:
+    try:
+        # an earlier version listed nothing
+        needed = listed(folder) or dict.fromkeys(("row.json", "history.csv", "probabilities.npz"))
+        present = [path.name for path in folder.glob("*.npz")]
+        for name in {**needed, **dict.fromkeys(present)}:
+            _look(folder / name)
+        finished_run(folder)
+    except DamagedError:
+        return True
+    return False
+
+
+def _searches(folder: Path) -> Iterator[Path]:
+    for search in sorted((folder / "search").glob("*")):
+        if not search.is_dir() or _is_damaged(search / DIGESTS):
+            yield search
+            continue
+        for path in sorted(search.glob("*")):
+            if path.suffix in _READERS and (_is_damaged(path) or _is_no_score(path)):
+                yield path
+
+
+def _is_no_score(path: Path) -> bool:
+    """Whether a file of a trial, such as an earlier version wrote, holds something else."""
+    if not path.name.startswith("trial-"):
+        return False
+    score = whole_json(path)
+    numbers = all(isinstance(value, int | float) for value in score.values())
+    return set(score) != _SCORE or not numbers
+
+
+def _own(folder: Path) -> Iterator[Path]:
+    """Files of the experiment itself, and records whose tables have to be made again."""
+    if _is_damaged(folder / DIGESTS):
+        yield folder / DIGESTS
+        return
+    files = {*listed(folder), *(name for name in _WRITTEN if (folder / name).exists())}
+    gone = {name for name in files if not (folder / name).exists()}
+    bad = {name for name in files - gone if _is_damaged(folder / name)}
+    if _is_damaged_folder(folder / "errors"):
+        bad.add("errors")
+    bad |= {name for name in ("runs", "search") if (folder / name).is_file()}
+    records = {_MADE_WITH[name] for name in gone | bad if name in _MADE_WITH}
+    for name in sorted(bad | {record for record in records if (folder / record).exists()}):
+        yield folder / name
+
+
+def _is_damaged_folder(folder: Path) -> bool:
+    return folder.exists() and (
+        _is_damaged(folder / DIGESTS) or any(_is_damaged(folder / name) for name in listed(folder))
+    )
+
+
+def _is_damaged(path: Path) -> bool:
+    try:
+        if path.name == DIGESTS:
+            listed(path.parent)
+        else:
+            _look(path)
+    except DamagedError:
+        return True
+    return False
+
+
+def _look(path: Path) -> None:
+    """Read a file as it will be read.
+
+    Raises:
+        DamagedError: it cannot be.
+    """
+    reader = whole_bytes if path.name in _LISTS else _READERS.get(path.suffix, whole_bytes)
+    # an experiment without such things leaves an empty table
+    if path.suffix == ".csv" and whole_bytes(path).strip() == b"":
+        return
+    reader(path)
