@@ -148,7 +148,8 @@ def _existing(weights: str) -> Path:
 
     A missing file is left to its loader, which knows the formats.
     """
-    path = Path(weights).expanduser()
+    # unlike that of a Path it does not fail where there is no home
+    path = Path(os.path.expanduser(weights))  # noqa: PTH111
     if path.exists():
         return path
     if near := difflib.get_close_matches(weights, _NAMED):
