@@ -51,7 +51,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(options: argparse.Namespace) -> int:
     from rich.table import Table
-    from rich.text import Text
 
     from tl_keras.reporting.safe_console import SafeConsole
 
@@ -67,7 +66,7 @@ def _list(options: argparse.Namespace) -> int:
         images = entry.images()
         numbers = "?" if images is None else f"{images:,}", f"{entry.megabytes():,.1f}"
         words = str(facts.get("made_by", "?")), _what(facts)
-        table.add_row(entry.key, *map(Text, words), *numbers, when)
+        table.add_row(entry.key, *words, *numbers, when)
     console = SafeConsole()
     if found:
         console.print(table)
