@@ -28,6 +28,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.json"))
 # Modules that every stage may use; none of them needs TensorFlow.
 FIRST = (
     "errors",
+    "keras_settings",
     "atomic_files",
     "digests",
     "file_locks",

@@ -6,6 +6,8 @@ Importing this package does not import TensorFlow; what it offers is loaded when
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tl_keras.keras_settings import check_keras, tensorflow_backend
+
 if TYPE_CHECKING:
     from tl_keras.experiment.advise import advise
     from tl_keras.experiment.audit import audit_images
@@ -44,7 +46,10 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    # here Keras is imported, unless the caller did so before
+    check_keras()
+    with tensorflow_backend():
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

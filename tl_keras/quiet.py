@@ -2,10 +2,13 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_SETTINGS = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+from tl_keras.keras_settings import check_keras, note_settings, say_overruled, tensorflow_backend
+
+_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 @contextmanager
@@ -15,31 +18,37 @@ def few_notes() -> Iterator[None]:
     The level of its logger and the environment are as before afterwards.
     """
     logger = logging.getLogger("tensorflow")
-    level, before = logger.level, {name: os.environ.get(name) for name in _SETTINGS}
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)
+    level, set_before = logger.level, _LEVEL in os.environ
+    os.environ.setdefault(_LEVEL, "3")
     logger.setLevel("ERROR")
     try:
-        yield
+        with tensorflow_backend():
+            yield
     finally:
         logger.setLevel(level)
-        for name, set_before in before.items():
-            if set_before is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = set_before
+        if not set_before:
+            os.environ.pop(_LEVEL, None)
 
 
 @contextmanager
 def quiet_tensorflow() -> Iterator[None]:
     """Load TensorFlow, or let it convert something, with nothing on the standard error.
 
-    It writes there past Python. Everything is as before afterwards.
-    """
-    with few_notes(), _no_standard_error():
-        import tensorflow  # noqa: F401
+    It writes there past Python. Everything is as before afterwards. Settings of Keras that do not
+    count are named if the block loads it.
 
-        yield
+    Raises:
+        ConfigError: Keras cannot be used, or not on TensorFlow.
+    """
+    check_keras()
+    with few_notes():
+        with _no_standard_error():
+            import tensorflow  # noqa: F401
+
+            yield
+        if "keras" in sys.modules:
+            note_settings()
+            say_overruled(lambda text: print(f"warning: {text}", file=sys.stderr))
 
 
 @contextmanager

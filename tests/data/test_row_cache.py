@@ -1,14 +1,18 @@
 """Rows in memory and on disk: right whoever wrote them, within the budget, found again."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.hostile.damaged_caches import DAMAGES, Damage, a_folder, a_pipe, flipped_bytes
 from tl_keras.data import row_cache
 from tl_keras.data.cache_entries import CacheEntry
 from tl_keras.data.row_cache import RowCache
@@ -17,8 +21,8 @@ from tl_keras.errors import CacheError
 
 SHAPE = (3,)
 FACTS = {"block": "stem"}
-# 16 bytes of digest and three numbers
-RECORD_BYTES = 28
+# 16 bytes of digest, three numbers and a checksum
+RECORD_BYTES = 32
 
 # What other processes run: rows of the images whose numbers they are given.
 OTHER_PROCESS = """
@@ -42,18 +46,22 @@ cache = row_cache.RowCache(folder=Path(sys.argv[1]))
 ASK = 'cache.rows({"block": "stem"}, (3,), images, compute)\n'
 STOP_HALFWAY = """
 import time
-whole_save, written = np.save, []
+from contextlib import contextmanager
+from tl_keras.data import cache_entries
+replacing, written = cache_entries.replacing, []
 
-def save(file, records):
-    written.append(records)
-    if len(written) < 3:
-        return whole_save(file, records)
-    file.write(bytes(100))
-    file.flush()
-    print("half written", flush=True)
-    time.sleep(60)
+@contextmanager
+def stopping(path):
+    with replacing(path) as unfinished:
+        written.append(path)
+        if len(written) < 3:
+            yield unfinished
+            return
+        unfinished.write_bytes(bytes(100))
+        print("half written", flush=True)
+        time.sleep(60)
 
-np.save = save
+cache_entries.replacing = stopping
 """
 
 
@@ -232,10 +240,69 @@ def test_two_processes_at_once(
     np.testing.assert_array_equal(rows, expected(range(120)))
 
 
-def test_damaged_file_is_computed_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("memory", [0, 2**20])
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: str(damage.__name__))
+def test_damaged_file_is_computed_again_with_one_note(
+    tmp_path: Path, damage: Damage, memory: int
+) -> None:
+    numbers = range(1, 9)
+    ask(RowCache(folder=tmp_path), numbers)
+    segment, sound = sorted(tmp_path.rglob("*.rows"))
+    damage(segment)
+    told: list[str] = []
+    cache = RowCache(memory, tmp_path, warn=told.append)
+    for computed in ([4], []):
+        rows, calls = ask(cache, numbers)
+        np.testing.assert_array_equal(rows, expected(numbers))
+        assert calls == computed
+    assert len(told) == 1
+    assert str(segment) in told[0]
+    assert sound.exists()
+    # what stands in the way and is no file of ours stays, and nothing is computed a third time
+    assert segment.exists() == (damage in (a_folder, a_pipe))
+    rows, calls = ask(RowCache(memory, tmp_path, warn=told.append), numbers)
+    np.testing.assert_array_equal(rows, expected(numbers))
+    assert calls == []
+
+
+@pytest.mark.parametrize("place", [3, 17, 30])
+def test_one_bit_is_noticed_in_digest_row_and_checksum(tmp_path: Path, place: int) -> None:
+    """And what else is in the file is not taken either, whatever rows are asked for."""
     ask(RowCache(folder=tmp_path), range(4))
-    (segment,) = tmp_path.rglob("*.npy")
-    segment.write_bytes(segment.read_bytes()[:-5])
+    (segment,) = tmp_path.rglob("*.rows")
+    content = bytearray(segment.read_bytes())
+    content[2 * RECORD_BYTES + place] ^= 1
+    segment.write_bytes(content)
+    told: list[str] = []
+    rows, calls = ask(RowCache(folder=tmp_path, warn=told.append), [0, 1])
+    np.testing.assert_array_equal(rows, expected([0, 1]))
+    assert calls == [2]
+    assert "1 rows of" in told[0]
+
+
+def test_rows_that_left_memory_are_checked_when_they_come_back(tmp_path: Path) -> None:
+    told: list[str] = []
+    cache = RowCache(4 * RECORD_BYTES, tmp_path, warn=told.append)
+    rows = stored(cache, range(4), "stem")
+    ask(cache, range(4), "top")
+    for segment in CacheEntry.of(tmp_path, FACTS).segments():
+        flipped_bytes(segment)
+    with pytest.raises(CacheError, match="damaged"):
+        whole(rows)
+    np.testing.assert_array_equal(ask(cache, range(4))[0], expected(range(4)))
+    assert len(told) == 1
+
+
+def test_an_older_layout_is_never_read(tmp_path: Path) -> None:
+    """It named an entry by the facts alone, and held arrays of NumPy."""
+    text = json.dumps(FACTS, sort_keys=True)
+    older = tmp_path / hashlib.sha256(text.encode()).hexdigest()[:16]
+    older.mkdir()
+    records = np.zeros(4, [("image", "V16"), ("row", "<f4", SHAPE)])
+    records["image"] = digests(range(4))
+    for name in ("a.npy", "a.rows"):
+        with (older / name).open("wb") as file:
+            np.save(file, records)
     rows, calls = ask(RowCache(folder=tmp_path), range(4))
     assert calls == [4]
     np.testing.assert_array_equal(rows, expected(range(4)))
@@ -256,7 +323,7 @@ def test_rows_removed_while_they_are_read_are_a_message(tmp_path: Path) -> None:
         whole(rows)
 
 
-def full_disk(*arguments: object) -> None:
+def full_disk(*arguments: object, **settings: object) -> None:
     raise OSError(28, "No space left on device")
 
 
@@ -285,15 +352,27 @@ def test_rows_in_use_stay_in_memory_where_others_cannot_leave_it(
 
 
 def test_full_disk_and_full_memory_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = RowCache(memory_bytes=0)
+    cache = RowCache(memory_bytes=0, warn=lambda text: None)
     monkeypatch.setattr(CacheEntry, "write", full_disk)
     with pytest.raises(CacheError, match=r"cache\.memory_megabytes .*No space left.*cache\.folder"):
         ask(cache, range(4))
 
 
-def test_folder_that_cannot_be_made_is_a_warning(tmp_path: Path) -> None:
+@pytest.mark.parametrize("memory", [0, 2**20])
+def test_folder_that_cannot_be_made_is_a_warning_at_once(tmp_path: Path, memory: int) -> None:
     (tmp_path / "file").touch()
     warned: list[str] = []
-    cache = RowCache(folder=tmp_path / "file" / "cache", warn=warned.append)
+    cache = RowCache(memory, tmp_path / "file" / "cache", warn=warned.append)
+    assert len(warned) == 1
     np.testing.assert_array_equal(ask(cache, range(4))[0], expected(range(4)))
+    assert ask(cache, range(4))[1] == []
+    assert len(warned) == 1
+
+
+def test_without_a_temporary_folder_memory_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "mkdtemp", full_disk)
+    warned: list[str] = []
+    cache = RowCache(warn=warned.append)
+    assert ask(cache, range(9))[1] == [4, 4, 1]
+    np.testing.assert_array_equal(ask(cache, range(9))[0], expected(range(9)))
     assert len(warned) == 1

@@ -1,14 +1,15 @@
 """`tl-keras cache`: what the cache of features holds, and making room in it."""
 
 import argparse
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from tl_keras.commands.command_line import Parser, carry_out, say
 from tl_keras.data.cache_entries import CacheEntry, default_folder, entries
-from tl_keras.errors import ConfigError
+from tl_keras.errors import CacheError, ConfigError
 
 DESCRIPTION = """\
 Features of frozen networks are computed once and kept for later runs. Show what is kept, or
@@ -19,9 +20,8 @@ _DAY = 86_400  # seconds
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
     options = _parser().parse_args(arguments)
-    if options.command == "list":
-        return carry_out(lambda: _list(options.folder))
-    return carry_out(lambda: _remove(options))
+    command = _list if options.command == "list" else _remove
+    return carry_out(lambda: command(options))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,21 +49,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _list(folder: Path) -> int:
+def _list(options: argparse.Namespace) -> int:
     from rich.table import Table
 
     from tl_keras.reporting.safe_console import SafeConsole
 
+    folder = options.folder
     table = Table()
     # whole, or `remove` could not take it
     table.add_column("entry", no_wrap=True, min_width=16)
     for name in ("made by", "activations of", "images", "MB", "last used"):
         table.add_column(name)
-    for entry in (found := entries(folder)):
+    for entry in (found := _entries(folder)):
         facts = entry.facts()
         when = datetime.fromtimestamp(entry.last_used()).strftime("%Y-%m-%d %H:%M")
-        numbers = f"{entry.images():,}", f"{entry.megabytes():,.1f}"
-        table.add_row(entry.key, facts.get("made_by", "?"), _what(facts), *numbers, when)
+        images = entry.images()
+        numbers = "?" if images is None else f"{images:,}", f"{entry.megabytes():,.1f}"
+        words = str(facts.get("made_by", "?")), _what(facts)
+        table.add_row(entry.key, *words, *numbers, when)
     console = SafeConsole()
     if found:
         console.print(table)
@@ -74,20 +77,48 @@ def _list(folder: Path) -> int:
     return 0
 
 
-def _what(facts: dict[str, object]) -> str:
+def _entries(folder: Path | None) -> list[CacheEntry]:
+    """Those of a folder.
+
+    Raises:
+        ConfigError: there is no folder to look into.
+    """
+    if folder is None:
+        raise ConfigError(
+            "There is no home folder, in which the feature cache would lie. Say where it is: "
+            "--folder FOLDER"
+        )
+    if os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112
+        raise ConfigError(f"--folder must be a folder; got {folder}, which is none.")
+    try:
+        return entries(folder)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be read ({error.strerror or error}). Ask for another --folder."
+        ) from error
+
+
+def _what(facts: Mapping[str, object]) -> str:
     if not facts:
-        return "? (a process was stopped while it made this)"
-    place = f"{facts['backbone']} up to {facts['block']}, {facts['image_size']} px"
-    return f"{place}, {facts.get('gives', 'output')}"
+        return "? (what it is was not written, or is damaged)"
+    if "row_shape" not in facts:
+        return "of another version of tl_keras: no longer read"
+    backbone, block, size = (facts.get(name, "?") for name in ("backbone", "block", "image_size"))
+    return f"{backbone} up to {block}, {size} px, {facts.get('gives', 'output')}"
 
 
 def _remove(options: argparse.Namespace) -> int:
-    found = entries(options.folder)
+    found = _entries(options.folder)
     chosen = _chosen(found, options)
-    megabytes = sum(entry.megabytes() for entry in chosen)
-    for entry in chosen:
-        entry.remove()
-    say(f"removed {len(chosen)} of {len(found)} entries, {megabytes:,.1f} MB")
+    sizes = {entry.key: entry.megabytes() for entry in chosen}
+    removed = [entry for entry in chosen if entry.remove()]
+    megabytes = sum(sizes[entry.key] for entry in removed)
+    say(f"removed {len(removed)} of {len(found)} entries, {megabytes:,.1f} MB")
+    if left := [str(entry.path) for entry in chosen if entry not in removed]:
+        raise CacheError(
+            f"{len(left)} entries could not be removed, such as {left[0]}: nothing may be deleted "
+            "there. Ask its owner, or change the permissions."
+        )
     return 0
 
 
@@ -95,7 +126,7 @@ def _chosen(found: Sequence[CacheEntry], options: argparse.Namespace) -> list[Ca
     if options.all:
         return list(found)
     if options.older_than is not None:
-        if options.older_than < 0:
+        if not options.older_than >= 0:
             raise ConfigError(f"--older-than must be 0 days or more; got {options.older_than:g}")
         oldest = time.time() - options.older_than * _DAY
         return [entry for entry in found if entry.last_used() < oldest]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say
 from tl_keras.errors import ConfigError
+from tl_keras.keras_settings import needed_keras
 from tl_keras.pretraining.source_config import PLACES, SourceConfig, read_source_config
 from tl_keras.pretraining.source_images import SourceImages, stored_images
 from tl_keras.quiet import quiet_tensorflow
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 STATISTICS_IMAGES = 2048
 
 
+@needed_keras()
 def pretrain(config: SourceConfig, command: str = "") -> Path:
     """Make the images, train, measure and write; returns the folder of weights and card.
 

@@ -1,19 +1,23 @@
 """Rows by the digest of their image: in memory within one budget, and in a folder beyond it."""
 
 import copy
+import os
 import shutil
 import tempfile
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tl_keras.data.cache_entries import CacheEntry, read, record_type
+from tl_keras.atomic_files import check_writable
+from tl_keras.data.cache_entries import CacheEntry, checksums, read, record_type
 from tl_keras.errors import CacheError
 
 MEMORY_BYTES = 2**30
@@ -32,21 +36,54 @@ class _Segment:
 
     path: Path | None
     held: np.ndarray | None
+    shape: tuple[int, ...]
+    count: int
+    # whether what lies in the file was found right, once
+    checked: bool = False
 
     @property
     def memory(self) -> int:
         return 0 if self.held is None else self.held.nbytes
 
     def records(self) -> np.ndarray:
+        """The records, found right when they were first read from their file.
+
+        Raises:
+            CacheError: the file is gone or damaged.
+        """
         if self.held is not None:
             return self.held
-        records = None if self.path is None else read(self.path)
+        records = None if self.damaged() else self._mapped()
         if records is None:
             raise CacheError(
-                f"{self.path} is gone: the feature cache was changed while it was in use. Run the "
-                "same command again"
+                f"{self.path} is gone or damaged: the feature cache was changed while it was in "
+                "use. Run the same command again"
             )
         return records
+
+    def damaged(self) -> int:
+        """Rows that are not what was written, where that is not known yet: all if it is gone."""
+        if self.held is not None:
+            return 0
+        records = self._mapped()
+        if records is None:
+            return self.count
+        if self.checked:
+            return 0
+        wrong = sum(
+            int(np.sum(checksums(part) != part["check"]))
+            for start in range(0, self.count, BATCH)
+            for part in [records[start : start + BATCH]]
+        )
+        self.checked = not wrong
+        return wrong
+
+    def _mapped(self) -> np.ndarray | None:
+        try:
+            records = None if self.path is None else read(self.path, self.shape)
+        except (OSError, ValueError):
+            return None
+        return records if records is not None and len(records) == self.count else None
 
 
 @dataclass(eq=False)
@@ -73,22 +110,58 @@ class _Entry:
         _, first = np.unique(images.view(f"S{images.itemsize}"), return_index=True)
         return np.array([k for k in sorted(first) if images[k].tobytes() not in self.places], int)
 
-    def look(self) -> None:
-        """Find the segments that other processes have written, in this run or an earlier one."""
-        for path in self.disk.segments():
-            records = None if path in self._seen else read(path)
-            if records is not None and records.dtype == record_type(self.shape):
-                self.add(_Segment(path, None), records["image"])
+    def look(self) -> list[Path]:
+        """Find the segments that other processes have written, in this run or an earlier one.
 
-    def forget_removed(self) -> None:
-        """Let go of rows whose files were deleted, so that they are computed again."""
-        gone = {
+        Returns:
+            Files that are none; what is certainly damaged is removed.
+        """
+        unreadable = []
+        for path in self.disk.segments():
+            if path in self._seen:
+                continue
+            try:
+                records = read(path, self.shape)
+            except FileNotFoundError:
+                continue  # another process removed it
+            except (OSError, ValueError) as error:
+                self._seen.add(path)
+                unreadable.append(path)
+                if isinstance(error, ValueError):
+                    _remove(path)
+            else:
+                segment = _Segment(path, None, self.shape, len(records))
+                self.add(segment, records["image"])
+        return unreadable
+
+    def damaged(self, images: np.ndarray) -> dict[int, int]:
+        """Segments with rows that are not what was written, and how many they are.
+
+        Those with rows of these images are looked at, and all where any is missing: its digest may
+        be what is damaged.
+        """
+        found = self.places.values() if len(self.missing(images)) else self._places_of(images)
+        wanted = sorted({segment for segment, _ in found})
+        counts = {number: self.segments[number].damaged() for number in wanted}
+        return {number: count for number, count in counts.items() if count}
+
+    def _places_of(self, images: np.ndarray) -> list[tuple[int, int]]:
+        return [self.places[image.tobytes()] for image in images]
+
+    def forget(self, segments: Collection[int]) -> None:
+        """Let go of the rows of some segments, so that they are computed again."""
+        if segments:
+            self.places = {k: p for k, p in self.places.items() if p[0] not in segments}
+
+    def removed(self) -> set[int]:
+        """Segments whose files were deleted."""
+        return {
             number
             for number, segment in enumerate(self.segments)
-            if segment.held is None and segment.path is not None and not segment.path.exists()
+            if segment.held is None
+            and segment.path is not None
+            and not os.path.lexists(segment.path)
         }
-        if gone:
-            self.places = {k: place for k, place in self.places.items() if place[0] not in gone}
 
     def add(self, segment: _Segment, images: np.ndarray) -> None:
         if segment.path is not None:
@@ -160,15 +233,18 @@ class RowCache:
             folder: may be shared with other processes; None is a temporary one, which goes with
                 the cache and its rows.
             made_by: the name of an experiment, to tell entries apart.
-            warn: is told once when the folder cannot be written.
+            warn: is told once when the folder cannot be written, and of files that are damaged.
         """
-        if folder is None:
-            folder = Path(tempfile.mkdtemp(prefix="tl_keras-"))
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self.memory_bytes, self.folder = memory_bytes, folder
+        self.memory_bytes = memory_bytes
+        self.folder = folder or self._temporary_folder()
         self._made_by, self._warn = made_by, warn
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._warned = False
+        if folder is not None:
+            try:
+                check_writable(folder)
+            except OSError as error:
+                self._cannot_write(error)
 
     @property
     def memory_used(self) -> int:
@@ -190,9 +266,9 @@ class RowCache:
             CacheError: there is room neither in memory nor on the disk.
         """
         entry = self._entry(facts, shape)
-        entry.forget_removed()
-        if len(entry.missing(images)):
-            entry.look()
+        entry.forget(entry.removed())
+        unreadable = entry.look() if len(entry.missing(images)) else []
+        self._leave_out(entry, entry.damaged(images), unreadable)
         missing = entry.missing(images)
         for start in range(0, len(missing), entry.rows_per_segment):
             part = missing[start : start + entry.rows_per_segment]
@@ -210,26 +286,67 @@ class RowCache:
         entry = self._entries.setdefault(disk.key, _Entry(disk, tuple(shape)))
         self._entries.move_to_end(disk.key)
         try:
-            disk.use({**facts, "made_by": self._made_by})
+            disk.use({**facts, "row_shape": list(shape), "made_by": self._made_by})
         except OSError as error:
             self._cannot_write(error)
         return entry
 
+    def _leave_out(
+        self, entry: _Entry, damaged: Mapping[int, int], unreadable: Sequence[Path]
+    ) -> None:
+        """Files that are not what was written: said once, and removed where that is certain."""
+        if not damaged and not unreadable:
+            return
+        entry.forget(damaged)
+        paths = [path for number in damaged if (path := entry.segments[number].path)]
+        for path in paths:
+            _remove(path)
+        counted = f"{sum(damaged.values())} rows of " if damaged else ""
+        files = [*paths, *unreadable]
+        more = f" and {len(files) - 1} more files" if len(files) > 1 else ""
+        self._warn(
+            f"The feature cache is damaged: {counted}{files[0]}{more} cannot be read as they were "
+            "written. What they held is computed anew."
+        )
+
     def _add(self, entry: _Entry, records: np.ndarray) -> None:
         fits = self._make_room(entry, records.nbytes)
+        path = self._written(entry, records, needed=not fits)
+        held = records if fits else None
+        entry.add(_Segment(path, held, entry.shape, len(records)), records["image"])
+
+    def _written(self, entry: _Entry, records: np.ndarray, *, needed: bool) -> Path | None:
+        """The file of a new segment: what memory does not hold may be a temporary one."""
         try:
-            path: Path | None = entry.disk.write(records)
+            return entry.disk.write(records)
         except OSError as error:
-            if not fits:
-                raise CacheError(
-                    f"The feature cache needs {records.nbytes / 1e6:.0f} MB more than the "
-                    f"{self.memory_bytes / 1e6:.0f} MB of cache.memory_megabytes and cannot write "
-                    f"to {self.folder} ({error}). Make room there (tl-keras cache), or "
-                    "set cache.folder to a folder with room"
-                ) from error
             self._cannot_write(error)
-            path = None
-        entry.add(_Segment(path, records if fits else None), records["image"])
+        if not needed:
+            return None
+        try:
+            spare = CacheEntry(self._spare / entry.disk.key)
+            spare.path.mkdir(exist_ok=True)
+            return spare.write(records)
+        except OSError as error:
+            raise CacheError(
+                f"The feature cache needs {records.nbytes / 1e6:.0f} MB more than the "
+                f"{self.memory_bytes / 1e6:.0f} MB of cache.memory_megabytes and cannot write "
+                f"to {self.folder}, nor to {self._spare} ({error}). Make room there "
+                "(tl-keras cache), or set cache.folder to a folder with room"
+            ) from error
+
+    @cached_property
+    def _spare(self) -> Path:
+        """Where what does not fit goes if the folder cannot be written."""
+        return self._temporary_folder()
+
+    def _temporary_folder(self) -> Path:
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="tl_keras-"))
+        except OSError:
+            return Path(os.devnull)  # below which nothing can be written
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     def _bring(self, entry: _Entry, segment: _Segment) -> None:
         """Into memory, if it fits."""
@@ -253,6 +370,12 @@ class RowCache:
         if not self._warned:
             self._warned = True
             self._warn(
-                f"The feature cache {self.folder} cannot be written ({error}): features stay in "
-                "memory and will be computed again in the next run."
+                f"The feature cache {self.folder} cannot be written ({error}): features are kept "
+                "for this run alone, and will be computed again in the next. Set cache.folder to "
+                "a folder that can be written."
             )
+
+
+def _remove(segment: Path) -> None:
+    with suppress(OSError):
+        segment.unlink()

@@ -10,6 +10,7 @@ from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import ADVICE, Prepared, load_backbone, prepare_images
 from tl_keras.experiment.workbench import Workbench
+from tl_keras.keras_settings import needed_keras
 from tl_keras.models.source_card import SourceCard
 from tl_keras.strategy_table import borrowing
 from tl_keras.transfer import advice
@@ -30,6 +31,7 @@ def write_advice(prepared: Prepared) -> None:
     prepared.monitor.advise(found)
 
 
+@needed_keras()
 def advise(
     config: Configuration | None = None,
     *,

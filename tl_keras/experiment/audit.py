@@ -18,6 +18,7 @@ from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, load_backbone
 from tl_keras.experiment.workbench import Workbench
+from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone
 from tl_keras.reporting.audit_page import audit_facts
 from tl_keras.results.audit_report import AuditReport
@@ -31,6 +32,7 @@ from tl_keras.transfer.seeds import seeds_kept
 _LEAST_IMAGES = 10
 
 
+@needed_keras()
 def audit_images(
     config: Configuration | None = None,
     *,

@@ -25,6 +25,7 @@ from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, prepare
 from tl_keras.experiment.train import train, write_runs
+from tl_keras.keras_settings import needed_keras
 from tl_keras.reporting.report import write_report
 from tl_keras.results.choice import Choice
 from tl_keras.results.environment import environment
@@ -81,6 +82,7 @@ class ExperimentResult:
         """All that lies in the folder, by name: `.table("errors")`, `.facts("learning_curve")`."""
         return FinishedExperiment.open(self.folder)
 
+    @needed_keras()
     def model(self) -> keras.Model:
         """The exported run's classifier, RGB pixels 0..255 (batch, size, size, 3) to probabilities.
 
@@ -93,6 +95,7 @@ class ExperimentResult:
         return read_model(self.folder)
 
 
+@needed_keras()
 def run_experiment(
     config: Configuration | None = None,
     *,
@@ -156,6 +159,7 @@ def run_experiment(
     )
 
 
+@needed_keras()
 def export_experiment(
     folder: str | os.PathLike[str],
     targets: Sequence[str] = (),

@@ -64,15 +64,26 @@ class Workbench:
         return LabelledImages(pixels, self.labels, len(self.table.classes), self.groups)
 
     @cached_property
-    def trainer(self) -> Trainer:
-        """The trainer of all runs."""
+    def cache(self) -> RowCache:
+        """Of what the backbone gives for the pictures, kept in a folder where there is one."""
         settings = self.config.cache
-        cache = RowCache(
+        folder = Path(settings.folder) if settings.folder else default_folder()
+        if folder is None:
+            self.monitor.warn(
+                "There is no home folder to keep the feature cache in: features are kept for this "
+                "run alone. Set cache.folder to keep them."
+            )
+        return RowCache(
             settings.memory_megabytes * 10**6,
-            Path(settings.folder) if settings.folder else default_folder(),
+            folder,
             made_by=self.config.name,
             warn=self.monitor.warn,
         )
+
+    @cached_property
+    def trainer(self) -> Trainer:
+        """The trainer of all runs."""
+        cache = self.cache  # before the pictures are decoded: where it cannot be kept, it says so
         return Trainer(
             self.backbone,
             self.images,

@@ -2,10 +2,12 @@
 
 import os
 
+from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.source_models import load_source
 
 
+@needed_keras()
 def load_backbone(
     name: str = "MobileNetV2",
     *,

@@ -54,6 +54,8 @@ def load_weight_file(backbone: "keras.Model", path: Path, architecture: str) -> 
             backbone.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
         raise _mismatch(path, architecture, expected, contents) from error
+    except Exception as error:
+        raise _unreadable(path, "a sound weights file") from error
     missing = [w.path for w in _float_weights(backbone) if not np.isfinite(w.numpy()).all()]
     if missing:
         raise WeightsError(
@@ -74,10 +76,16 @@ def read_contents(path: Path) -> FileContents:
             f"There is no weights file {path} (a relative path starts at the working directory "
             f'{Path.cwd()}). weights must be "imagenet", "bundled", null or a file that exists.'
         )
-    if named == ".keras":
-        return _contents_of_archive(path)
-    with _open_hdf5(path) as file:
-        return _contents_of_hdf5(path, file, named)
+    try:
+        if named == ".keras":
+            return _contents_of_archive(path)
+        with _open_hdf5(path) as file:
+            return _contents_of_hdf5(path, file, named)
+    except WeightsError:
+        raise
+    except Exception as error:
+        # of a damaged file the libraries raise whatever they stumble over
+        raise _unreadable(path, "a sound weights file") from error
 
 
 def _format_by_name(path: Path) -> Format:

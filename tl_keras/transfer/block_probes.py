@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.errors import PicturesError
+from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.labelled_pictures import LabelledPictures
 from tl_keras.transfer.probes import LinearProbes
 
 
+@needed_keras()
 def probe_blocks(
     backbone: Backbone, x: Any, y: Any = None, *, groups: Any = None, seed: int = 0
 ) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from tl_keras.data.decoding import ResizeMode
 from tl_keras.data.given_pictures import given_pixels, resized
 from tl_keras.errors import ConfigError
+from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.models.source_card import SourceCard
@@ -93,6 +94,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         self.training = training
         self.random_state = random_state
 
+    @needed_keras()
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:  # noqa: N803
         """Train on pictures and their labels.
 
@@ -120,6 +122,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             self.strategy_, self.model_, self.history_ = self._fitted(pictures, seed)
         return self
 
+    @needed_keras()
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
         """Probabilities of the classes, float32 (n, classes), in the order of `classes_`.
 

@@ -13,6 +13,7 @@ from tl_keras.data.decoding import ResizeMode
 from tl_keras.data.folds import stratified_folds
 from tl_keras.data.splits import Draw
 from tl_keras.errors import ConfigError, PicturesError
+from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.blocks import unfrozen_range
 from tl_keras.models.plain_classifier import plain_classifier
@@ -24,6 +25,7 @@ from tl_keras.transfer.seeds import seeds_kept
 from tl_keras.transfer.trainer import Trainer
 
 
+@needed_keras()
 def fit_two_phase(
     backbone: Backbone,
     x: Any,

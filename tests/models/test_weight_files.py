@@ -1,0 +1,33 @@
+"""A weights file that disks or people damaged is refused in words, or is what it was."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tests.hostile.damaged_caches import flipped_bytes, halved
+from tl_keras.errors import WeightsError
+from tl_keras.models.weight_files import load_weight_file
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "model.keras"])
+def test_whatever_a_damaged_file_raises_is_a_sentence_about_it(tmp_path: Path, name: str) -> None:
+    model = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 3)])
+    path = tmp_path / name
+    (model.save if name.endswith(".keras") else model.save_weights)(path)
+    sound, refused = path.read_bytes(), 0
+    for seed in range(40):
+        path.write_bytes(sound)
+        if seed == 0:
+            halved(path)
+        else:
+            flipped_bytes(path, count=40, seed=seed)
+        try:
+            load_weight_file(model, path, "a tiny network")
+        except WeightsError as error:
+            refused += 1
+            assert str(path) in str(error)
+        else:
+            assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert refused > 20
