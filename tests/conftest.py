@@ -18,6 +18,7 @@ from PIL import Image
 
 from tl_keras.atomic_files import write_json
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.evaluation.metrics import METRICS, column_of
 from tl_keras.results import summary_tables as tables
 from tl_keras.results.choice import choose_run
@@ -171,7 +172,7 @@ def colour_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model,
         labels=["red", "grün", "blue"],
         image_size=4,
-        resize="stretch",
+        reading=DEFAULTS,
         directory=directory,
     )
     version.rename(directory / "3")

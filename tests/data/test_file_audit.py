@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 
 from tests.hostile.pictures import BROKEN, HEIGHT, SOUND, WIDTH, photo
-from tl_keras.config.schema import DataConfig
+from tl_keras.config.schema import DataConfig, ResizeMode
 from tl_keras.data import file_audit, file_facts, findings
 from tl_keras.data.duplicate_groups import duplicates_across_splits
 from tl_keras.data.file_audit import Audit, audit, examine
 from tl_keras.data.file_facts import FileFacts
 from tl_keras.data.findings import Finding
 from tl_keras.data.fingerprints import Fingerprint, fingerprint
+from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import make_splits
 from tl_keras.errors import DataError
@@ -52,10 +53,10 @@ def plain(save: Save, tmp_path: Path) -> Path:
 
 
 def check(
-    folder: Path, image_size: int = 32, *, skip: bool = False, resize: str = "stretch"
+    folder: Path, image_size: int = 32, *, skip: bool = False, reading: PictureReading = DEFAULTS
 ) -> Audit:
     table = load_images(DataConfig(folder=str(folder)))
-    return audit(table, image_size=image_size, skip_unreadable=skip, resize=resize)  # type: ignore[arg-type]
+    return audit(table, image_size=image_size, skip_unreadable=skip, reading=reading)
 
 
 def finding(checked: Audit, kind: str) -> Finding:
@@ -460,10 +461,10 @@ def test_a_copy_with_another_exif_orientation_is_exact(plain: Path, save: Save) 
     ("resize", "words"),
     [("stretch", "stretched to a square"), ("crop", "cut at the ends"), ("pad", "black borders")],
 )
-def test_long_pictures(plain: Path, save: Save, resize: str, words: str) -> None:
+def test_long_pictures(plain: Path, save: Save, resize: ResizeMode, words: str) -> None:
     save("a/long.png", (30, 8))
     save("a/just.png", (16, 8))
-    found = finding(check(plain, resize=resize), "aspect_ratio")
+    found = finding(check(plain, reading=PictureReading(resize)), "aspect_ratio")
     assert found.image_ids == ("a/long.png",)
     assert words in found.message
     assert "3.8 times" in found.message

@@ -20,6 +20,7 @@ from tl_keras.data.image_formats import (
     served_in_words,
     why_undecodable,
 )
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.data.sources import load_images
 
 
@@ -92,5 +93,5 @@ def test_a_new_row_is_listed_recognised_decoded_and_named(
     assert checked.left_out == 0
     assert list(checked.images["format"]) == ["PPM", "PPM", "PNG"]
     assert "wrong_extension" not in {finding.kind for finding in checked.findings}
-    pixels = table.decode(np.arange(3), 32, "stretch")[np.arange(3)]
+    pixels = table.decode(np.arange(3), 32, DEFAULTS)[np.arange(3)]
     assert [int(picture.max()) for picture in pixels] == [0, 9, 18]

@@ -37,6 +37,9 @@ def describe_plan(config: ExperimentConfig, *, fresh: bool = False) -> str:
         DataError: the images cannot be used.
     """
     warnings = _Warnings()
+    config, note = Store.continued(config, fresh=fresh)
+    if note is not None:
+        warnings.warn(note)
     if not fresh:
         _warn_of_older_results(config, warnings)
     images = prepare_images(config, warnings)

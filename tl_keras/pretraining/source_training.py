@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.atomic_files import replacing, write_json
+from tl_keras.data.picture_reading import EARLIER
 from tl_keras.errors import ConfigError
 from tl_keras.models.blocks import find_blocks
 from tl_keras.models.networks import build_backbone, find_spec, scaling_layer
@@ -247,6 +248,9 @@ def _restored(network: keras.Model, config: SourceConfig, folder: Path) -> Progr
     if not state.exists():
         return Progress(facts, config.epochs * config.rounds_per_epoch)
     progress = Progress(**json.loads(state.read_text()))
+    if data := progress.configuration.get("data"):
+        # keys that are younger than the checkpoint
+        progress.configuration["data"] = {**EARLIER.as_dict(), **data}
     if progress.configuration != facts:
         changed = [
             f"{key}: {progress.configuration.get(key)} -> {value}"
