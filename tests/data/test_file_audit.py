@@ -211,8 +211,15 @@ def test_a_picture_above_the_limit_is_named_with_its_size(plain: Path, save: Sav
     save("a/large.png", (40, 30))
     table = load_images(DataConfig(folder=str(plain)))
     with pytest.raises(DataError, match=r"a/large.png \(40 x 30 pixels, more than data.max_mega"):
-        audit(table, image_size=32, skip_unreadable=False, max_megapixels=0.001)
-    assert examine(table, image_size=32, max_megapixels=0.0012).left_out == 0
+        audit(
+            table,
+            image_size=32,
+            skip_unreadable=False,
+            reading=PictureReading(max_megapixels=0.001),
+        )
+    assert (
+        examine(table, image_size=32, reading=PictureReading(max_megapixels=0.0012)).left_out == 0
+    )
 
 
 def test_large_pictures_are_decoded_one_by_one(

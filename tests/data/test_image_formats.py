@@ -61,7 +61,7 @@ def test_a_new_row_that_is_not_served_is_read_by_pillow(
     checked = examine(table, image_size=32)
     assert list(checked.images["format"]) == ["TGA", "PNG", "TGA"]
     assert checked.left_out == 0
-    pixels = table.decode(np.arange(3), 32, "stretch")[np.arange(3)]
+    pixels = table.decode(np.arange(3), 32, DEFAULTS)[np.arange(3)]
     assert [int(picture.max()) for picture in pixels] == [0, 9, 18]
     assert "TGA" in formats_in_words()
     assert "TGA" not in served_in_words()

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.hostile.pictures import BROKEN, PICTURES
+from tl_keras.data.picture_reading import PictureReading
 from tl_keras.reporting.thumbnails import thumbnail
 
 
@@ -53,5 +54,7 @@ def test_every_sound_picture_has_one_and_no_broken_one_stops(name: str, tmp_path
 
 def test_a_picture_above_the_limit_has_none(tmp_path: Path) -> None:
     Image.new("L", (300, 100)).save(tmp_path / "a.png")
-    assert thumbnail(tmp_path / "a.png", 60, max_megapixels=0.029) is None
-    assert thumbnail(tmp_path / "a.png", 60, max_megapixels=0.03) is not None
+    assert thumbnail(tmp_path / "a.png", 60, reading=PictureReading(max_megapixels=0.029)) is None
+    assert (
+        thumbnail(tmp_path / "a.png", 60, reading=PictureReading(max_megapixels=0.03)) is not None
+    )

@@ -78,11 +78,10 @@ def decoded_pictures(
     Raises:
         DataError: a file cannot be decoded.
     """
+    most = reading.max_megapixels
     names = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
     decoded = names.map(
-        lambda path: load_pixels(
-            _readable(tf.io.read_file(path), reading.max_megapixels), image_size, reading
-        ),
+        lambda path: load_pixels(_readable(tf.io.read_file(path), most), image_size, reading),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     ).prefetch(tf.data.AUTOTUNE)
@@ -93,8 +92,8 @@ def decoded_pictures(
             done += 1
     except tf.errors.OpError as error:
         raise DataError(
-            f"{paths[done]} cannot be decoded ({why_unreadable(paths[done], reading.max_megapixels)}). Replace it, or set "
-            "data.skip_unreadable"
+            f"{paths[done]} cannot be decoded ({why_unreadable(paths[done], most)}). Replace it, "
+            "or set data.skip_unreadable"
         ) from error
 
 
