@@ -194,10 +194,10 @@ def test_a_whole_folder_of_hostile_files(tmp_path: Path) -> None:
 def test_whatever_a_file_raises_is_about_that_file(
     plain: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    def decode(encoded: bytes) -> Fingerprint:
+    def decode(encoded: bytes, reading: PictureReading) -> Fingerprint:
         if encoded == broken:
             raise error
-        return fingerprint(encoded)
+        return fingerprint(encoded, reading)
 
     broken = (plain / "a/0.png").read_bytes()
     monkeypatch.setattr(file_facts, "fingerprint", decode)
@@ -227,12 +227,12 @@ def test_large_pictures_are_decoded_one_by_one(
 ) -> None:
     inside, most = [0], [0]
 
-    def decode(encoded: bytes) -> Fingerprint:
+    def decode(encoded: bytes, reading: PictureReading) -> Fingerprint:
         inside[0] += 1
         most[0] = max(most[0], inside[0])
         time.sleep(0.02)
         inside[0] -= 1
-        return fingerprint(encoded)
+        return fingerprint(encoded, reading)
 
     monkeypatch.setattr(file_facts, "fingerprint", decode)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
@@ -460,7 +460,8 @@ def test_a_copy_with_another_exif_orientation_is_exact(plain: Path, save: Save) 
     segment = exif.tobytes()
     marker = b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment
     (plain / "a/upright.jpg").write_bytes(encoded[:2] + marker + encoded[2:])
-    found = finding(check(plain), "duplicates_within_class")
+    as_stored = check(plain, reading=PictureReading(exif_rotation="ignore"))
+    found = finding(as_stored, "duplicates_within_class")
     assert found.image_ids == ("a/turned.jpg", "a/upright.jpg")
 
 

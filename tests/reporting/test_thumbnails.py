@@ -30,6 +30,8 @@ def test_an_exif_rotation_is_followed(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.new("RGB", (300, 100)).save(tmp_path / "a.jpg", exif=exif)
     assert picture(thumbnail(tmp_path / "a.jpg", 60)).size == (20, 60)
+    as_stored = PictureReading(exif_rotation="ignore")
+    assert picture(thumbnail(tmp_path / "a.jpg", 60, as_stored)).size == (60, 20)
 
 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
