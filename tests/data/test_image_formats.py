@@ -20,7 +20,7 @@ from tl_keras.data.image_formats import (
     served_in_words,
     why_undecodable,
 )
-from tl_keras.data.picture_reading import DEFAULTS
+from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 from tl_keras.data.sources import load_images
 
 
@@ -70,7 +70,7 @@ def test_a_new_row_that_is_not_served_is_read_by_pillow(
 def test_a_new_row_is_listed_recognised_decoded_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def decode_ppm(encoded: tf.Tensor) -> tf.Tensor:
+    def decode_ppm(encoded: tf.Tensor, reading: PictureReading) -> tf.Tensor:
         # of 4 x 2 pixels, which follow 11 bytes
         return tf.reshape(tf.io.decode_raw(tf.strings.substr(encoded, 11, 24), tf.uint8), (2, 4, 3))
 
