@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.quiet import quiet_tensorflow
 
 SET, SIDE, TARGET_SECONDS = "cats_vs_dogs", 160, 180.0
@@ -86,7 +87,7 @@ def _measured(folder: Path, weights: Path) -> dict[str, float]:
     looked = time.perf_counter()
     rows = np.arange(len(checked.table.frame))
     paths = checked.table.frame["path"].tolist()
-    pixels = load_pictures(paths, rows, image_size=SIDE, resize="stretch")
+    pixels = load_pictures(paths, rows, image_size=SIDE, reading=DEFAULTS)
     backbone, _ = load_backbone(config)
     features = FeatureBank(backbone, pixels).pooled(rows).read()
     passed = time.perf_counter()

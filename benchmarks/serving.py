@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from benchmarks.record import record
 from tl_keras.data.decoding import load_pixels
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.heads import build_head
 from tl_keras.models.networks import build_backbone
@@ -54,12 +55,12 @@ def _calls(size: int, encoded: bytes) -> dict[str, Call]:
     model = _classifier(size)
     with TemporaryDirectory() as folder:
         version = export_classifier(
-            model, labels=LABELS, image_size=size, resize="stretch", directory=Path(folder)
+            model, labels=LABELS, image_size=size, reading=DEFAULTS, directory=Path(folder)
         )
         loaded = tf.saved_model.load(str(version))
     default, files = loaded.signatures["serving_default"], tf.constant([encoded])
     network = tf.function(lambda images: model(images, training=False), autograph=False)
-    decode = tf.function(lambda file: load_pixels(file, size, "stretch"), autograph=False)
+    decode = tf.function(lambda file: load_pixels(file, size, DEFAULTS), autograph=False)
     pixels = tf.cast(decode(files[0])[tf.newaxis], tf.float32)
 
     def served() -> object:

@@ -21,6 +21,7 @@ import pandas as pd
 from scipy import stats
 
 from tl_keras.config.schema import DataConfig
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.data.rows import whole
 from tl_keras.data.sources import load_images
 from tl_keras.experiment.stages import run_experiment
@@ -97,7 +98,7 @@ def load_photos(images: Path, photos: PhotoSet) -> tuple[np.ndarray, np.ndarray,
     """Pixels uint8 (n, SIDE, SIDE, 3), labels and groups of all photos of a set."""
     data = DataConfig(folder=str(images / photos.folder), group_pattern=photos.group_pattern)
     table = load_images(data)
-    pixels = table.decode(np.arange(len(table)), SIDE, "stretch")
+    pixels = table.decode(np.arange(len(table)), SIDE, DEFAULTS)
     return whole(pixels), table.labels, table.groups
 
 

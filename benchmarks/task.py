@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tl_keras.config.schema import DataConfig
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.data.sources import load_images
 from tl_keras.drawn.surface_defect_drawing import CLASS_NAMES, draw
 
@@ -109,7 +110,7 @@ def _photos(folder: Path, total: int, image_size: int) -> tuple[np.ndarray, np.n
     if len(table) < total:
         raise SystemExit(f"{folder} must hold at least {total} images; got {len(table)}")
     rows = np.random.default_rng(0).permutation(len(table))[:total]
-    return table.decode(rows, image_size, "stretch")[rows], table.labels[rows]
+    return table.decode(rows, image_size, DEFAULTS)[rows], table.labels[rows]
 
 
 def _drawn(total: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.digests import DIGESTS, keep_json
 from tl_keras.evaluation.metrics import METRICS, column_of
 from tl_keras.results import summary_tables as tables
@@ -171,7 +172,7 @@ def colour_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model,
         labels=["red", "grün", "blue"],
         image_size=4,
-        resize="stretch",
+        reading=DEFAULTS,
         directory=directory,
     )
     version.rename(directory / "3")

@@ -19,6 +19,7 @@ from tl_keras.commands import predict
 from tl_keras.commands.predict import main
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.photo_paths import find_photos
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.data.sources import load_images
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving import exported_classifier
@@ -38,7 +39,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = keras.Model(images, order(shares))
     order.set_weights([keras.ops.convert_to_numpy(keras.ops.flip(keras.ops.eye(3), axis=1)) * 5])
     directory = tmp_path_factory.mktemp("export")
-    export_classifier(model, labels=LABELS, image_size=SIZE, resize="stretch", directory=directory)
+    export_classifier(model, labels=LABELS, image_size=SIZE, reading=DEFAULTS, directory=directory)
     return directory
 
 

@@ -37,6 +37,14 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "data.group_pattern": (r"part(\d+)", "(", "a regular expression"),
     "data.keep_duplicates_together": (False, 1, "true or false"),
     "data.resize": ("pad", "squash", 'one of "stretch", "pad", "crop"'),
+    "data.exif_rotation": ("ignore", "turn", 'one of "apply", "ignore"'),
+    "data.range_16_bit": (
+        [0, 4095],
+        "14_bit",
+        'one of "full", "12_bit", "per_file", or a list of 2 values, each a whole number from 0 to '
+        "65535",
+    ),
+    "data.max_megapixels": (400.5, 0, "a number above 0 and at most 500"),
     "data.split_seed": (7, -1, SEED),
     "data.test_fraction": (0.5, 1, "a number above 0 and below 1"),
     "data.max_test_per_class": (50, 1, "a whole number from 2 to 1000000, or null"),

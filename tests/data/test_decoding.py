@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tl_keras.config.schema import DataConfig
-from tl_keras.data.decoding import ResizeMode, decode_image, load_pixels, resize_image
+from tl_keras.config.schema import DataConfig, ResizeMode
+from tl_keras.data.decoding import decode_image, load_pixels, resize_image
+from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 
 HEIGHT, WIDTH = 37, 53
 
@@ -31,8 +32,8 @@ def as_pillow_reads(encoded: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def decode(encoded: bytes) -> np.ndarray:
-    return np.asarray(decode_image(tf.constant(encoded)))
+def decode(encoded: bytes, reading: PictureReading = DEFAULTS) -> np.ndarray:
+    return np.asarray(decode_image(tf.constant(encoded), reading))
 
 
 def with_alpha() -> Image.Image:
@@ -107,10 +108,11 @@ def test_sixteen_bits_are_mapped_linearly() -> None:
     np.testing.assert_array_equal(decoded, np.repeat(expected[..., np.newaxis], 3, axis=-1))
 
 
-def test_orientation_tag_is_ignored() -> None:
+def test_orientation_tag_is_ignored_on_request() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert decode(encode(picture(), "JPEG", exif=exif)).shape == (HEIGHT, WIDTH, 3)
+    encoded = encode(picture(), "JPEG", exif=exif)
+    assert decode(encoded, PictureReading(exif_rotation="ignore")).shape == (HEIGHT, WIDTH, 3)
 
 
 def test_transparent_pixels_of_a_gif_are_black() -> None:
@@ -165,7 +167,7 @@ def test_what_cannot_be_decoded_is_refused(encoded: bytes, message: str) -> None
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         decode(encoded)
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        tf.function(decode_image)(tf.constant(encoded))
+        tf.function(decode_image)(tf.constant(encoded), DEFAULTS)
 
 
 @pytest.mark.parametrize("kind", ["png_rgb", "bmp_24_bits", "bmp_palette", "gif"])
@@ -185,10 +187,14 @@ def test_data_set_gives_the_same_pixels_as_eager_calls() -> None:
     files = lossless_files()
     files["jpeg"] = encode(picture(), "JPEG")
     data = tf.data.Dataset.from_tensor_slices(list(files.values()))
-    data = data.map(lambda encoded: load_pixels(encoded, 16, "pad"), num_parallel_calls=2)
+    data = data.map(
+        lambda encoded: load_pixels(encoded, 16, PictureReading("pad")), num_parallel_calls=2
+    )
     assert data.element_spec == tf.TensorSpec((16, 16, 3), tf.uint8)
     for pixels, encoded in zip(data, files.values(), strict=True):
-        np.testing.assert_array_equal(pixels, load_pixels(tf.constant(encoded), 16, "pad"))
+        np.testing.assert_array_equal(
+            pixels, load_pixels(tf.constant(encoded), 16, PictureReading("pad"))
+        )
 
 
 @pytest.mark.parametrize("mode", ["stretch", "pad", "crop"])

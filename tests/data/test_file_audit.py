@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 
 from tests.hostile.pictures import BROKEN, HEIGHT, SOUND, WIDTH, photo
-from tl_keras.config.schema import DataConfig
+from tl_keras.config.schema import DataConfig, ResizeMode
 from tl_keras.data import file_audit, file_facts, findings
 from tl_keras.data.duplicate_groups import duplicates_across_splits
 from tl_keras.data.file_audit import Audit, audit, examine
 from tl_keras.data.file_facts import FileFacts
 from tl_keras.data.findings import Finding
 from tl_keras.data.fingerprints import Fingerprint, fingerprint
+from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import make_splits
 from tl_keras.errors import DataError
@@ -52,10 +53,10 @@ def plain(save: Save, tmp_path: Path) -> Path:
 
 
 def check(
-    folder: Path, image_size: int = 32, *, skip: bool = False, resize: str = "stretch"
+    folder: Path, image_size: int = 32, *, skip: bool = False, reading: PictureReading = DEFAULTS
 ) -> Audit:
     table = load_images(DataConfig(folder=str(folder)))
-    return audit(table, image_size=image_size, skip_unreadable=skip, resize=resize)  # type: ignore[arg-type]
+    return audit(table, image_size=image_size, skip_unreadable=skip, reading=reading)
 
 
 def finding(checked: Audit, kind: str) -> Finding:
@@ -193,10 +194,10 @@ def test_a_whole_folder_of_hostile_files(tmp_path: Path) -> None:
 def test_whatever_a_file_raises_is_about_that_file(
     plain: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    def decode(encoded: bytes) -> Fingerprint:
+    def decode(encoded: bytes, reading: PictureReading) -> Fingerprint:
         if encoded == broken:
             raise error
-        return fingerprint(encoded)
+        return fingerprint(encoded, reading)
 
     broken = (plain / "a/0.png").read_bytes()
     monkeypatch.setattr(file_facts, "fingerprint", decode)
@@ -210,8 +211,15 @@ def test_a_picture_above_the_limit_is_named_with_its_size(plain: Path, save: Sav
     save("a/large.png", (40, 30))
     table = load_images(DataConfig(folder=str(plain)))
     with pytest.raises(DataError, match=r"a/large.png \(40 x 30 pixels, more than data.max_mega"):
-        audit(table, image_size=32, skip_unreadable=False, max_megapixels=0.001)
-    assert examine(table, image_size=32, max_megapixels=0.0012).left_out == 0
+        audit(
+            table,
+            image_size=32,
+            skip_unreadable=False,
+            reading=PictureReading(max_megapixels=0.001),
+        )
+    assert (
+        examine(table, image_size=32, reading=PictureReading(max_megapixels=0.0012)).left_out == 0
+    )
 
 
 def test_large_pictures_are_decoded_one_by_one(
@@ -219,12 +227,12 @@ def test_large_pictures_are_decoded_one_by_one(
 ) -> None:
     inside, most = [0], [0]
 
-    def decode(encoded: bytes) -> Fingerprint:
+    def decode(encoded: bytes, reading: PictureReading) -> Fingerprint:
         inside[0] += 1
         most[0] = max(most[0], inside[0])
         time.sleep(0.02)
         inside[0] -= 1
-        return fingerprint(encoded)
+        return fingerprint(encoded, reading)
 
     monkeypatch.setattr(file_facts, "fingerprint", decode)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
@@ -452,7 +460,8 @@ def test_a_copy_with_another_exif_orientation_is_exact(plain: Path, save: Save) 
     segment = exif.tobytes()
     marker = b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment
     (plain / "a/upright.jpg").write_bytes(encoded[:2] + marker + encoded[2:])
-    found = finding(check(plain), "duplicates_within_class")
+    as_stored = check(plain, reading=PictureReading(exif_rotation="ignore"))
+    found = finding(as_stored, "duplicates_within_class")
     assert found.image_ids == ("a/turned.jpg", "a/upright.jpg")
 
 
@@ -460,10 +469,10 @@ def test_a_copy_with_another_exif_orientation_is_exact(plain: Path, save: Save) 
     ("resize", "words"),
     [("stretch", "stretched to a square"), ("crop", "cut at the ends"), ("pad", "black borders")],
 )
-def test_long_pictures(plain: Path, save: Save, resize: str, words: str) -> None:
+def test_long_pictures(plain: Path, save: Save, resize: ResizeMode, words: str) -> None:
     save("a/long.png", (30, 8))
     save("a/just.png", (16, 8))
-    found = finding(check(plain, resize=resize), "aspect_ratio")
+    found = finding(check(plain, reading=PictureReading(resize)), "aspect_ratio")
     assert found.image_ids == ("a/long.png",)
     assert words in found.message
     assert "3.8 times" in found.message

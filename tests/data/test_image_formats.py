@@ -20,6 +20,7 @@ from tl_keras.data.image_formats import (
     served_in_words,
     why_undecodable,
 )
+from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 from tl_keras.data.sources import load_images
 
 
@@ -60,7 +61,7 @@ def test_a_new_row_that_is_not_served_is_read_by_pillow(
     checked = examine(table, image_size=32)
     assert list(checked.images["format"]) == ["TGA", "PNG", "TGA"]
     assert checked.left_out == 0
-    pixels = table.decode(np.arange(3), 32, "stretch")[np.arange(3)]
+    pixels = table.decode(np.arange(3), 32, DEFAULTS)[np.arange(3)]
     assert [int(picture.max()) for picture in pixels] == [0, 9, 18]
     assert "TGA" in formats_in_words()
     assert "TGA" not in served_in_words()
@@ -69,7 +70,7 @@ def test_a_new_row_that_is_not_served_is_read_by_pillow(
 def test_a_new_row_is_listed_recognised_decoded_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def decode_ppm(encoded: tf.Tensor) -> tf.Tensor:
+    def decode_ppm(encoded: tf.Tensor, reading: PictureReading) -> tf.Tensor:
         # of 4 x 2 pixels, which follow 11 bytes
         return tf.reshape(tf.io.decode_raw(tf.strings.substr(encoded, 11, 24), tf.uint8), (2, 4, 3))
 
@@ -92,5 +93,5 @@ def test_a_new_row_is_listed_recognised_decoded_and_named(
     assert checked.left_out == 0
     assert list(checked.images["format"]) == ["PPM", "PPM", "PNG"]
     assert "wrong_extension" not in {finding.kind for finding in checked.findings}
-    pixels = table.decode(np.arange(3), 32, "stretch")[np.arange(3)]
+    pixels = table.decode(np.arange(3), 32, DEFAULTS)[np.arange(3)]
     assert [int(picture.max()) for picture in pixels] == [0, 9, 18]

@@ -34,6 +34,7 @@ from tl_keras.data.picture_bytes import (
     readable_bytes,
     why_unreadable,
 )
+from tl_keras.data.picture_reading import EARLIER
 
 CONVERTED = [name for name, content in SOUND.items() if not is_served(format_by_content(content))]
 # Pillow cuts 16-bit gray off at 255, and takes CMYK without a marker for inverted.
@@ -42,7 +43,7 @@ OTHERWISE |= {"cmyk_unmarked.jpg"}
 
 
 def decoded(content: bytes) -> np.ndarray:
-    return np.asarray(decode_image(tf.constant(readable_bytes(content))))
+    return np.asarray(decode_image(tf.constant(readable_bytes(content)), EARLIER))
 
 
 def by_pillow(content: bytes) -> np.ndarray:

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from tests.hostile.pictures import BROKEN, SOUND
+from tl_keras.config.schema import ResizeMode
 from tl_keras.data import pixels
-from tl_keras.data.decoding import ResizeMode
+from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 from tl_keras.data.pixels import allocate, load_pictures
 from tl_keras.data.rows import MappedRows, Rows, whole
 from tl_keras.errors import DataError
@@ -53,7 +54,7 @@ def test_size_beyond_32_bits_is_counted_right(monkeypatch: pytest.MonkeyPatch) -
 
 
 def load(paths: Sequence[Path | str], *, resize: ResizeMode = "stretch") -> Rows:
-    return load_pictures(paths, np.arange(len(paths)), image_size=5, resize=resize)
+    return load_pictures(paths, np.arange(len(paths)), image_size=5, reading=PictureReading(resize))
 
 
 @pytest.mark.parametrize("budget", [0, 2**20])
@@ -73,7 +74,7 @@ def test_pictures_that_are_not_used_are_not_opened(tmp_path: Path) -> None:
     paths = write_pictures(tmp_path, 6)
     paths[2].unlink()
     rows = np.array([5, 1])
-    decoded = load_pictures(paths, rows, image_size=5, resize="stretch")
+    decoded = load_pictures(paths, rows, image_size=5, reading=DEFAULTS)
     assert decoded.shape == (6, 5, 5, 3)
     np.testing.assert_array_equal(decoded[rows][:, 2, 2, 0], [50, 10])
 

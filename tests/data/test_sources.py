@@ -15,6 +15,7 @@ from tl_keras.config.schema import DataConfig
 from tl_keras.data.folder_source import list_folder
 from tl_keras.data.folds import fold_draws, stratified_folds
 from tl_keras.data.parts import parts_of
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.data.splits import Draw
 from tl_keras.data.test_split import pools_of_source
@@ -112,7 +113,7 @@ def test_some_images_are_decoded_in_their_places(tmp_path: Path) -> None:
     for gray, name in enumerate(("a/1.png", "a/2.png", "b/1.png")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("L", (6, 4), 10 * gray).save(tmp_path / name)
-    pixels = from_folder(tmp_path).decode(np.array([2, 1]), 8, "stretch")
+    pixels = from_folder(tmp_path).decode(np.array([2, 1]), 8, DEFAULTS)
     assert (pixels.shape, pixels[np.array([0])].dtype) == ((3, 8, 8, 3), np.uint8)
     assert (pixels[np.array([1])] == 10).all()
     assert (pixels[np.array([2])] == 20).all()

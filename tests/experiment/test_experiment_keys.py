@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from PIL import Image
 from pydantic import BaseModel
 
 from tl_keras.config.schema import ExperimentConfig
@@ -63,6 +64,9 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "data.merge_labels": (True, {"data.folder": "spelled"}),
     "data.keep_duplicates_together": (False, {"data.folder": "copied"}),
     "data.resize": ("pad", {}),
+    "data.exif_rotation": ("ignore", {"data.folder": "turned"}),
+    "data.range_16_bit": ("12_bit", {"data.folder": "deep"}),
+    "data.max_megapixels": (0.005, {"data.skip_unreadable": True, "data.folder": "large"}),
     "data.split_seed": (1, {}),
     "data.test_fraction": (0.5, {}),
     "data.max_test_per_class": (2, {}),
@@ -190,9 +194,13 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 def folders(
     photos: Path, tmp_path_factory: pytest.TempPathFactory, patch: pytest.MonkeyPatch
 ) -> None:
-    """Go where `photos` and others lie: `uneven` has fewer blue ones, `spelled` a Blue folder."""
+    """Go where `photos` and others lie: `uneven` has fewer blue ones, `spelled` a Blue folder.
+
+    `turned` are so by their EXIF data, `deep` have 16 bits, and of `large` one is.
+    """
     patch.chdir(tmp_path_factory.mktemp("keys"))
-    for name in ("photos", "uneven", "broken", "copied", "spelled", "sites/1", "sites/2"):
+    folders = ("photos", "uneven", "broken", "copied", "turned", "deep", "large")
+    for name in (*folders, "spelled", "sites/1", "sites/2"):
         shutil.copytree(photos, name)
     Path("spelled/blue").rename("spelled/Blue")
     Path("spelled/blue").mkdir()
@@ -200,6 +208,17 @@ def folders(
     for number in range(8, 14):
         Path("uneven/blue", f"{number}.png").unlink()
     Path("broken/blue/3.png").write_bytes(b"")
+    with Image.open("photos/blue/3.png") as photo:
+        photo.resize((100, 100)).save("large/blue/3.png")
+    turn = Image.Exif()
+    turn[0x0112] = 6
+    for path in Path("turned").rglob("*.png"):
+        with Image.open(path) as photo:
+            photo.save(path, exif=turn)
+    for path in Path("deep").rglob("*.png"):
+        with Image.open(path) as photo:
+            gray = np.asarray(photo.convert("L")).astype(np.uint16)
+        Image.fromarray(gray * 16).save(path)
     for number in range(3, 14):
         shutil.copy(f"copied/blue/{number % 3}.png", f"copied/blue/{number}.png")
     paths = [path.relative_to("uneven") for path in sorted(Path("uneven").rglob("*.png"))]

@@ -20,6 +20,7 @@ import tl_keras.experiment.stages
 from tests.hostile.damaged_results import DAMAGES
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import fingerprint
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
 from tl_keras.errors import (
@@ -876,7 +877,7 @@ def test_block_statistics_are_those_of_the_training_images(
     splits = faces.splits
     names = splits.loc[splits["part"] == "train", "image_id"]
     paths = [photos / name for name in names]
-    pixels = load_pictures(paths, np.arange(9), image_size=32, resize="stretch")
+    pixels = load_pictures(paths, np.arange(9), image_size=32, reading=DEFAULTS)
     backbone, _ = load_source("Tiny", image_size=32, weights=str(faces.folder))
     stem = find_blocks(backbone, BACKBONES["Tiny"])[0].output
     scaled = scaling_layer(BACKBONES["Tiny"])(whole(pixels).astype(np.float32))

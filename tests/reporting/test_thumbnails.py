@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.hostile.pictures import BROKEN, PICTURES
+from tl_keras.data.picture_reading import PictureReading
 from tl_keras.reporting.thumbnails import thumbnail
 
 
@@ -29,6 +30,8 @@ def test_an_exif_rotation_is_followed(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.new("RGB", (300, 100)).save(tmp_path / "a.jpg", exif=exif)
     assert picture(thumbnail(tmp_path / "a.jpg", 60)).size == (20, 60)
+    as_stored = PictureReading(exif_rotation="ignore")
+    assert picture(thumbnail(tmp_path / "a.jpg", 60, as_stored)).size == (60, 20)
 
 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
@@ -53,5 +56,7 @@ def test_every_sound_picture_has_one_and_no_broken_one_stops(name: str, tmp_path
 
 def test_a_picture_above_the_limit_has_none(tmp_path: Path) -> None:
     Image.new("L", (300, 100)).save(tmp_path / "a.png")
-    assert thumbnail(tmp_path / "a.png", 60, max_megapixels=0.029) is None
-    assert thumbnail(tmp_path / "a.png", 60, max_megapixels=0.03) is not None
+    assert thumbnail(tmp_path / "a.png", 60, reading=PictureReading(max_megapixels=0.029)) is None
+    assert (
+        thumbnail(tmp_path / "a.png", 60, reading=PictureReading(max_megapixels=0.03)) is not None
+    )

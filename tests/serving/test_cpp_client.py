@@ -14,6 +14,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tl_keras.data.decoding import load_pixels
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.networks import build_backbone
 from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
@@ -95,7 +96,7 @@ def assert_same(lines: list[list[str]], paths: list[Path], expected: Answers) ->
 
 def pixels_of(paths: list[Path]) -> np.ndarray:
     """Float32 (files, SIZE, SIZE, 3), 0..255, as in training."""
-    pixels = [load_pixels(tf.constant(path.read_bytes()), SIZE, "stretch") for path in paths]
+    pixels = [load_pixels(tf.constant(path.read_bytes()), SIZE, DEFAULTS) for path in paths]
     return np.stack(pixels).astype(np.float32)
 
 
@@ -135,7 +136,7 @@ def test_photos_are_answered_as_by_the_trained_model(
 
     names = [folder.name for folder in folders]
     version = export_classifier(
-        model, labels=names, image_size=SIZE, resize="stretch", directory=tmp_path
+        model, labels=names, image_size=SIZE, reading=DEFAULTS, directory=tmp_path
     )
     labels = [names[column] for column in expected.argmax(axis=1)]
     tested = [path for path, trained in zip(files, train, strict=True) if not trained]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.errors import ExportError
 from tl_keras.evaluation.intervals import IN_GROUPS, WILSON
 from tl_keras.serving import measure
@@ -45,7 +46,7 @@ def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         colour_model(),
         labels=NAMES,
         image_size=SIZE,
-        resize="stretch",
+        reading=DEFAULTS,
         directory=tmp_path_factory.mktemp("export"),
     )
 

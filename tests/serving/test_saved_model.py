@@ -14,7 +14,9 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tl_keras.data.decoding import ResizeMode, load_pixels
+from tl_keras.config.schema import ResizeMode
+from tl_keras.data.decoding import load_pixels
+from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 from tl_keras.errors import ExportError
 from tl_keras.serving.saved_model import export_classifier
 from tl_keras.serving.versions import find_version
@@ -55,7 +57,7 @@ def write(directory: Path, model: keras.Model | None = None) -> Path:
         model or classifier(),
         labels=LABELS,
         image_size=SIZE,
-        resize="stretch",
+        reading=DEFAULTS,
         directory=directory,
     )
 
@@ -73,7 +75,7 @@ def served(exported: Path) -> Any:
 
 def test_bytes_are_answered_as_the_model_answers_their_pixels(served: Any) -> None:
     encoded = encoded_pictures()
-    pixels = np.stack([load_pixels(tf.constant(file), SIZE, "stretch") for file in encoded])
+    pixels = np.stack([load_pixels(tf.constant(file), SIZE, DEFAULTS) for file in encoded])
     expected = classifier().predict(pixels.astype(np.float32), verbose=0)
     answer = served["serving_default"](image_bytes=tf.constant(encoded))
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
@@ -88,7 +90,11 @@ def test_images_are_answered_as_their_bytes(tmp_path: Path, resize: ResizeMode) 
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     path = export_classifier(
-        classifier(), labels=LABELS, image_size=SIZE, resize=resize, directory=tmp_path
+        classifier(),
+        labels=LABELS,
+        image_size=SIZE,
+        reading=PictureReading(resize),
+        directory=tmp_path,
     )
     signatures = tf.saved_model.load(str(path)).signatures
     from_bytes = signatures["serving_default"](image_bytes=tf.constant([buffer.getvalue()]))
@@ -220,7 +226,7 @@ def test_version_that_fails_its_check_is_not_published(tmp_path: Path) -> None:
             classifier(),
             labels=LABELS,
             image_size=SIZE,
-            resize="stretch",
+            reading=DEFAULTS,
             directory=tmp_path,
             complete=refuse,
         )
@@ -282,7 +288,11 @@ def test_other_number_of_classes_is_refused(tmp_path: Path) -> None:
 def test_other_input_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"\(None, 9, 9, 3\), got \(None, 8, 8, 3\)"):
         export_classifier(
-            classifier(), labels=LABELS, image_size=9, resize="pad", directory=tmp_path
+            classifier(),
+            labels=LABELS,
+            image_size=9,
+            reading=PictureReading("pad"),
+            directory=tmp_path,
         )
 
 
@@ -290,16 +300,9 @@ def test_other_input_size_is_refused(tmp_path: Path) -> None:
 def test_unusable_labels_are_refused(tmp_path: Path, labels: list[str]) -> None:
     with pytest.raises(ExportError, match=r"labels must (each )?be"):
         export_classifier(
-            classifier(), labels=labels, image_size=SIZE, resize="pad", directory=tmp_path
-        )
-
-
-def test_unknown_resize_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"\('stretch', 'pad', 'crop'\), got 'squeeze'"):
-        export_classifier(
             classifier(),
-            labels=LABELS,
+            labels=labels,
             image_size=SIZE,
-            resize="squeeze",  # type: ignore[arg-type]
+            reading=PictureReading("pad"),
             directory=tmp_path,
         )

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tl_keras.data.decoding import load_pixels
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.networks import build_backbone
 from tl_keras.serving.measure import exports_table, measure_target
@@ -35,7 +36,7 @@ def test_targets_answer_as_the_classifier_of_steel(tmp_path: Path, library: str)
     folders = sorted(path for path in PHOTOS.iterdir() if path.is_dir())
     files = [path for folder in folders for path in sorted(folder.iterdir())[:60]]
     pixels = np.stack(
-        [load_pixels(tf.constant(path.read_bytes()), 96, "stretch").numpy() for path in files]
+        [load_pixels(tf.constant(path.read_bytes()), 96, DEFAULTS).numpy() for path in files]
     )
     labels = np.repeat(np.arange(len(folders)), 60)
     train = np.arange(len(files)) % 60 < TRAIN_PER_CLASS

@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tl_keras.data.decoding import load_pixels
+from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.errors import ExportError
 from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
 from tl_keras.serving.fresh import answers_of_fresh_process
@@ -40,7 +41,7 @@ def colour_model() -> keras.Model:
 
 def export_with(directory: Path, labels: list[str]) -> Path:
     return export_classifier(
-        colour_model(), labels=labels, image_size=SIZE, resize="stretch", directory=directory
+        colour_model(), labels=labels, image_size=SIZE, reading=DEFAULTS, directory=directory
     )
 
 
@@ -59,7 +60,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def expected(files: list[Path]) -> np.ndarray:
-    pixels = [load_pixels(tf.constant(file.read_bytes()), SIZE, "stretch") for file in files]
+    pixels = [load_pixels(tf.constant(file.read_bytes()), SIZE, DEFAULTS) for file in files]
     return np.asarray(colour_model()(np.stack(pixels).astype(np.float32)))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tl_keras.commands.command_line import Parser, carry_out, say, writing
+from tl_keras.config.schema import MAX_MEGAPIXELS
 from tl_keras.data.photo_paths import find_photos
 from tl_keras.data.picture_bytes import why_unreadable
 from tl_keras.data.picture_walk import left_out_in_words
@@ -79,7 +80,12 @@ def _predict(options: argparse.Namespace) -> int:
         write = FORMATS[options.format](stream, files, columns)
         start = 0
         for answers in classifier.classify_paths(files):
-            lines = lines_of(files[start : start + len(answers.labels)], answers, rule)
+            lines = lines_of(
+                files[start : start + len(answers.labels)],
+                answers,
+                rule,
+                classifier.reading.max_megapixels,
+            )
             write(lines)
             stream.flush()
             start += len(lines)
@@ -91,7 +97,10 @@ def _predict(options: argparse.Namespace) -> int:
 
 
 def lines_of(
-    files: Sequence[Path], answers: "Answers", rule: "DecisionRule | None" = None
+    files: Sequence[Path],
+    answers: "Answers",
+    rule: "DecisionRule | None" = None,
+    max_megapixels: float = MAX_MEGAPIXELS,
 ) -> list[dict[str, str | float]]:
     """The columns of the output, a dict per file; a rule adds confidence and decision."""
     lines: list[dict[str, str | float]] = [
@@ -104,7 +113,7 @@ def lines_of(
         for line, sure, decision in zip(lines, confidence, decisions, strict=True):
             line |= {"confidence": float(sure), "decision": decision if line["label"] else ""}
     for line, file, decoded in zip(lines, files, answers.decoded, strict=True):
-        line["problem"] = "" if decoded else why_unreadable(file)
+        line["problem"] = "" if decoded else why_unreadable(file, max_megapixels)
     return lines
 
 

@@ -71,6 +71,13 @@ Rate = Annotated[float, Field(ge=1e-9, le=1)]
 # NumPy takes seeds below 2**32; the runs derive larger ones from these
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
+ResizeMode = Literal["stretch", "pad", "crop"]
+ExifRotation = Literal["apply", "ignore"]
+NamedRange = Literal["full", "12_bit", "per_file"]
+Level16 = Annotated[int, Field(ge=0, le=65535)]
+# As many as Pillow opens; of more, TensorFlow cannot be sure to decode a file.
+MAX_MEGAPIXELS, MOST_MEGAPIXELS = 179.0, 500.0
+
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 # The one backbone that the package ships weights for.
@@ -135,8 +142,27 @@ class DataConfig(_Section):
         "turned or cropped a little, stay in the same split. Splits that the source gives are left "
         "as they are.",
     )
-    resize: Literal["stretch", "pad", "crop"] = Field(
+    resize: ResizeMode = Field(
         default="stretch", description="How pictures that are not square reach the input size."
+    )
+    exif_rotation: ExifRotation = Field(
+        default="apply",
+        description='What is done with the EXIF orientation of JPEG and PNG files: "apply" turns a '
+        'picture as viewers show it, "ignore" takes it as it is stored.',
+    )
+    range_16_bit: NamedRange | tuple[Level16, Level16] = Field(
+        default="full",
+        description='Which values of a 16-bit picture become black and white: "full" (0 and '
+        '65535), "12_bit" (0 and 4095), "per_file" (its darkest and its brightest), or the two, '
+        "such as [0, 4095]; what lies beyond is cut off.",
+    )
+    max_megapixels: float = Field(
+        default=MAX_MEGAPIXELS,
+        gt=0,
+        le=MOST_MEGAPIXELS,
+        description="Pictures with more million pixels are unreadable, told by their header, in "
+        "training and in the exported model. Decoding one takes up to 11 bytes per pixel, of 16 "
+        "bits 18: at 179, 2 and 3.2 GB.",
     )
     split_seed: Seed = Field(default=0, description="Seed of the test split.")
     test_fraction: float = Field(
@@ -160,6 +186,13 @@ class DataConfig(_Section):
     skip_unreadable: bool = Field(
         default=False, description="Leave unreadable files out instead of stopping."
     )
+
+    @field_validator("range_16_bit")
+    @classmethod
+    def _rising_range(cls, ends: NamedRange | tuple[int, int]) -> NamedRange | tuple[int, int]:
+        if isinstance(ends, tuple) and ends[0] >= ends[1]:
+            raise ValueError("must have two rising numbers, such as [0, 4095]")
+        return ends
 
     @field_validator("train_per_class")
     @classmethod

@@ -7,7 +7,6 @@ what training and serving can read. Headers are read by Pillow.
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -16,12 +15,9 @@ from tl_keras.data.file_facts import FileFacts, look_inside, look_outside
 from tl_keras.data.findings import Finding, find_all
 from tl_keras.data.fingerprints import Fingerprint
 from tl_keras.data.listing import some_of
-from tl_keras.data.picture_bytes import MAX_MEGAPIXELS
+from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import DataError
-
-if TYPE_CHECKING:
-    from tl_keras.data.decoding import ResizeMode
 
 # What the pictures that are decoded side by side take together; larger ones come one by one.
 _MEMORY_BYTES = 2**31
@@ -54,6 +50,7 @@ class Audit:
         table: The images that can be used.
         left_out: Number of unreadable images that `table` lacks.
         duplicates: The images that have a copy, as `duplicate_table` gives them.
+        reading: How files became pixels.
     """
 
     images: pd.DataFrame
@@ -61,6 +58,7 @@ class Audit:
     table: ImageTable
     left_out: int
     duplicates: pd.DataFrame
+    reading: PictureReading = DEFAULTS
 
 
 def audit(
@@ -68,8 +66,7 @@ def audit(
     *,
     image_size: int,
     skip_unreadable: bool,
-    resize: "ResizeMode" = "stretch",
-    max_megapixels: float = MAX_MEGAPIXELS,
+    reading: PictureReading = DEFAULTS,
 ) -> Audit:
     """Read and decode every image once, and stop where that cannot be gone on with.
 
@@ -77,13 +74,12 @@ def audit(
         table: The images.
         image_size: Side of the network's input, pixels.
         skip_unreadable: Leave unreadable images out instead of stopping.
-        resize: How pictures that are not square reach the input.
-        max_megapixels: Larger pictures count as unreadable.
+        reading: How files become pixels.
 
     Raises:
         DataError: if images are unreadable and are not to be skipped, or none of a class is left.
     """
-    checked = examine(table, image_size=image_size, resize=resize, max_megapixels=max_megapixels)
+    checked = examine(table, image_size=image_size, reading=reading)
     if checked.left_out and not skip_unreadable:
         raise DataError(_unreadable(checked.images[checked.images["error"].notna()]))
     _check_classes_left(table, checked.table)
@@ -94,44 +90,42 @@ def examine(
     table: ImageTable,
     *,
     image_size: int,
-    resize: "ResizeMode" = "stretch",
-    max_megapixels: float = MAX_MEGAPIXELS,
+    reading: PictureReading = DEFAULTS,
 ) -> Audit:
     """Read and decode every image once, whatever is found.
 
     Args:
         table: The images.
         image_size: Side of the network's input, pixels.
-        resize: How pictures that are not square reach the input.
-        max_megapixels: Larger pictures count as unreadable.
+        reading: How files become pixels.
     """
-    images, fingerprints = _facts(table, max_megapixels)
+    images, fingerprints = _facts(table, reading)
     broken = images["error"].notna().to_numpy(bool)
     readable = replace(table, frame=table.frame[~broken].reset_index(drop=True))
     duplicates = duplicate_table(readable.frame, fingerprints)
-    findings = find_all(images, readable, duplicates, image_size, resize)
-    return Audit(images, findings, readable, int(broken.sum()), duplicates)
+    findings = find_all(images, readable, duplicates, image_size, reading)
+    return Audit(images, findings, readable, int(broken.sum()), duplicates, reading)
 
 
-def _facts(table: ImageTable, max_megapixels: float) -> tuple[pd.DataFrame, list[Fingerprint]]:
+def _facts(table: ImageTable, reading: PictureReading) -> tuple[pd.DataFrame, list[Fingerprint]]:
     """Facts on every image, and the fingerprints of those that can be decoded."""
-    read = _look(table.paths, max_megapixels)
+    read = _look(table.paths, reading)
     images = pd.DataFrame([asdict(facts) for facts, _ in read])
     images = images.astype(dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys(_YES_OR_NO, "boolean"))
     images.insert(0, "image_id", table.frame["image_id"].to_numpy())
     return images, [found for _, found in read if found is not None]
 
 
-def _look(paths: list[str], max_megapixels: float) -> list[tuple[FileFacts, Fingerprint | None]]:
+def _look(paths: list[str], reading: PictureReading) -> list[tuple[FileFacts, Fingerprint | None]]:
     """Look at all files, several at a time as long as they fit into the memory together."""
     threads = min(8, os.cpu_count() or 1)
     # Decoding and hashing release Python's lock.
     with ThreadPoolExecutor(threads) as together, ThreadPoolExecutor(1) as alone:
-        outside = list(together.map(lambda path: look_outside(path, max_megapixels), paths))
+        outside = list(together.map(lambda path: look_outside(path, reading.max_megapixels), paths))
         inside = []
         for path, facts in zip(paths, outside, strict=True):
             pool = alone if facts.memory > _MEMORY_BYTES // threads else together
-            inside.append(pool.submit(look_inside, path, facts, max_megapixels))
+            inside.append(pool.submit(look_inside, path, facts, reading))
         return [look.result() for look in inside]
 
 

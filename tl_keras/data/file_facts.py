@@ -19,6 +19,7 @@ from tl_keras.data.picture_bytes import (
     refuse_larger,
     why_unreadable,
 )
+from tl_keras.data.picture_reading import PictureReading
 
 # What a picture takes while it is looked at, bytes per pixel: of 8 bits, by way of Pillow, of 16.
 _PLAIN, _CONVERTED, _DEEP = 8, 16, 32
@@ -84,14 +85,14 @@ def look_outside(path: str, max_megapixels: float) -> FileFacts:
 
 
 def look_inside(
-    path: str, facts: FileFacts, max_megapixels: float
+    path: str, facts: FileFacts, reading: PictureReading
 ) -> tuple[FileFacts, Fingerprint | None]:
     """Decode a file, whatever it is.
 
     Args:
         path: Of the file.
         facts: What `look_outside` found.
-        max_megapixels: Larger pictures are not decoded.
+        reading: How it becomes pixels.
 
     Returns:
         The facts, and the fingerprint, None where they hold an error.
@@ -99,9 +100,9 @@ def look_inside(
     if facts.error is not None:
         return facts, None
     try:
-        found = fingerprint(readable_bytes(path, max_megapixels))
+        found = fingerprint(readable_bytes(path, reading.max_megapixels), reading)
     except Exception:
-        return replace(facts, error=why_unreadable(path, max_megapixels)), None
+        return replace(facts, error=why_unreadable(path, reading.max_megapixels)), None
     return replace(
         facts,
         gray=found.gray,

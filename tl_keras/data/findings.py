@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tl_keras.config.schema import ResizeMode
 from tl_keras.data.group_names import suggest_pattern
 from tl_keras.data.image_formats import format_by_name
 from tl_keras.data.label_spellings import in_words
 from tl_keras.data.listing import some_of
+from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.sources import ImageTable
-
-if TYPE_CHECKING:
-    from tl_keras.data.decoding import ResizeMode
 
 _LARGE, _SMALL, _LONG, _UNEQUAL = 4.0, 4.0, 2.0, 3.0
 # A size is odd where it is so many times that of most pictures and hardly any other is.
@@ -83,7 +81,7 @@ def find_all(
     table: ImageTable,
     duplicates: pd.DataFrame,
     image_size: int,
-    resize: "ResizeMode",
+    reading: PictureReading,
 ) -> tuple[Finding, ...]:
     """Collect all findings on single images, the graver ones first.
 
@@ -92,7 +90,7 @@ def find_all(
         table: The readable images.
         duplicates: Those of them that have a copy, as in `Audit.duplicates`.
         image_size: Side of the network's input, pixels.
-        resize: How pictures that are not square reach the input.
+        reading: How files become pixels.
     """
     facts = images[images["error"].isna()].reset_index(drop=True)
     facts = facts.assign(label=table.frame["label"], path=table.frame["path"])
@@ -106,10 +104,10 @@ def find_all(
         lambda: _large(facts, image_size),
         lambda: _small(facts, image_size),
         lambda: _odd(facts),
-        lambda: _long(facts, resize),
-        lambda: _rotated(facts),
+        lambda: _long(facts, reading.resize),
+        lambda: _rotated(facts, reading),
         lambda: _taken_in_part(facts),
-        lambda: _converted(facts),
+        lambda: _converted(facts, reading),
         lambda: _misnamed(facts),
         lambda: _other_files(table),
     )
@@ -267,7 +265,7 @@ def _odd(facts: pd.DataFrame) -> Iterator[Finding]:
         )
 
 
-def _long(facts: pd.DataFrame, resize: "ResizeMode") -> Iterator[Finding]:
+def _long(facts: pd.DataFrame, resize: ResizeMode) -> Iterator[Finding]:
     outcome = {
         "stretch": "stretched to a square",
         "crop": "cut at the ends",
@@ -284,11 +282,15 @@ def _long(facts: pd.DataFrame, resize: "ResizeMode") -> Iterator[Finding]:
     )
 
 
-def _rotated(facts: pd.DataFrame) -> Iterator[Finding]:
+def _rotated(facts: pd.DataFrame, reading: PictureReading) -> Iterator[Finding]:
+    outcome = {
+        "apply": "by which training and serving turn them upright alike",
+        "ignore": "which training and serving ignore alike (data.exif_rotation)",
+    }[reading.exif_rotation]
     yield from _finding(
         "exif_rotation",
         facts[facts["exif_orientation"].fillna(1) > 1],
-        "{n} image{s} {have} an EXIF rotation, which training and serving ignore alike",
+        f"{{n}} image{{s}} {{have}} an EXIF rotation, {outcome}",
     )
 
 
@@ -307,14 +309,20 @@ def _taken_in_part(facts: pd.DataFrame) -> Iterator[Finding]:
     )
 
 
-def _converted(facts: pd.DataFrame) -> Iterator[Finding]:
+def _converted(facts: pd.DataFrame, reading: PictureReading) -> Iterator[Finding]:
     yield from _finding(
         "alpha", facts[facts["has_alpha"].fillna(False)], "the transparency of {n} image{s} is lost"
     )
+    ends = reading.black_and_white
+    outcome = "each one's darkest becomes 0, its brightest 255"
+    if ends is not None:
+        outcome = (
+            f"{ends[1]} becomes 255" if ends[0] == 0 else "{} to {} become 0 to 255".format(*ends)
+        )
     yield from _finding(
         "sixteen_bit",
         facts[facts["bit_depth"].fillna(8) == 16],
-        "{n} image{s} of 16 bits {are} reduced to 8 bits (65535 becomes 255)",
+        f"{{n}} image{{s}} of 16 bits {{are}} reduced to 8 bits ({outcome})",
     )
     gray = facts["gray"].astype(bool)
     if not gray.all():

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tl_keras.data.picture_reading import DEFAULTS, PictureReading
+
 THUMBNAIL = 64
 # ITU-R BT.601, as JPEG files and Pillow have it.
 _LUMA = (0.299, 0.587, 0.114)
@@ -32,8 +34,12 @@ class Fingerprint:
     levels: int
 
 
-def fingerprint(encoded: bytes) -> Fingerprint:
+def fingerprint(encoded: bytes, reading: PictureReading = DEFAULTS) -> Fingerprint:
     """Decode a file as training does, once, and keep what copies are found by.
+
+    Args:
+        encoded: The file.
+        reading: How it becomes pixels; its `resize` does not matter.
 
     Raises:
         tf.errors.OpError: if the file cannot be decoded.
@@ -41,7 +47,7 @@ def fingerprint(encoded: bytes) -> Fingerprint:
     import tensorflow as tf
 
     with tf.device("CPU:0"):
-        pixels, thumbnail = (part.numpy() for part in _decoder()(tf.constant(encoded)))
+        pixels, thumbnail = (part.numpy() for part in _decoder(reading)(tf.constant(encoded)))
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
     red, green, blue = np.moveaxis(pixels, -1, 0)
@@ -57,17 +63,17 @@ def _levels(pixels: np.ndarray) -> int:
 
 
 @cache
-def _decoder() -> Any:
+def _decoder(reading: PictureReading) -> Any:
     import tensorflow as tf
 
-    from tl_keras.data.decoding import decode_image
+    from tl_keras.data.decoding import decode_image, interpolate
 
     # Traced once: step by step, the branches of small files cost more than decoding them.
     @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
     def decode(encoded: Any) -> tuple[Any, Any]:
-        image = decode_image(encoded)
-        small = tf.image.resize(image, (THUMBNAIL, THUMBNAIL), antialias=True)
-        gray = tf.tensordot(tf.cast(small, tf.float32), tf.constant(_LUMA), 1)
+        image = decode_image(encoded, reading)
+        small = interpolate(image, THUMBNAIL, THUMBNAIL)
+        gray = tf.tensordot(small, tf.constant(_LUMA), 1)
         return image, tf.cast(tf.clip_by_value(tf.round(gray), 0, 255), tf.uint8)
 
     return decode

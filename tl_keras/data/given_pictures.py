@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.data.decoding import ResizeMode, resize_image
+from tl_keras.config.schema import ResizeMode
+from tl_keras.data.decoding import resize_image
 from tl_keras.data.given_labels import as_text, given_labels
 from tl_keras.errors import PicturesError
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
+from tl_keras.config.schema import MAX_MEGAPIXELS
 from tl_keras.data.image_formats import (
     FIRST_BYTES,
     format_by_content,
@@ -24,8 +25,6 @@ from tl_keras.data.image_formats import (
 )
 from tl_keras.errors import DataError
 
-# As many as Pillow opens; a file that claims more may have been made to fill the memory.
-MAX_MEGAPIXELS = 179.0
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 262
 _GRAY = ("1", "L", "LA", "La")

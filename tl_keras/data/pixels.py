@@ -1,15 +1,17 @@
 """Pictures decoded once to the input size, held in memory or, beyond a budget, in a file."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.decoding import ResizeMode, load_pixels
+from tl_keras.data.decoding import load_pixels
 from tl_keras.data.image_formats import FORMATS
 from tl_keras.data.picture_bytes import readable_bytes, why_unreadable
+from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import MappedRows
 from tl_keras.errors import DataError
 
@@ -34,7 +36,7 @@ def load_pictures(
     rows: np.ndarray,
     *,
     image_size: int,
-    resize: ResizeMode,
+    reading: PictureReading,
 ) -> np.ndarray | MappedRows:
     """Decode and resize the pictures that are used.
 
@@ -42,7 +44,7 @@ def load_pictures(
         paths: n image files.
         rows: positions of those to decode, each once.
         image_size: height and width of the result, pixels.
-        resize: "stretch", "pad" or "crop".
+        reading: How files become pixels.
 
     Returns:
         uint8 (n, image_size, image_size, 3), RGB 0..255, in the order of `paths`; what is not in
@@ -53,7 +55,7 @@ def load_pictures(
     """
     pixels = allocate((len(paths), image_size, image_size, 3), np.uint8)
     chosen = [paths[row] for row in rows]
-    pictures = decoded_pictures(chosen, image_size=image_size, resize=resize)
+    pictures = decoded_pictures(chosen, image_size=image_size, reading=reading)
     try:
         for row, picture in zip(rows, pictures, strict=True):
             pixels[row] = picture
@@ -66,7 +68,7 @@ def load_pictures(
 
 
 def decoded_pictures(
-    paths: Sequence[str | Path], *, image_size: int, resize: ResizeMode
+    paths: Sequence[str | Path], *, image_size: int, reading: PictureReading
 ) -> Iterator[np.ndarray]:
     """Decode and resize pictures, several at once, in the order of `paths`.
 
@@ -76,9 +78,10 @@ def decoded_pictures(
     Raises:
         DataError: a file cannot be decoded.
     """
+    most = reading.max_megapixels
     names = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
     decoded = names.map(
-        lambda path: load_pixels(_readable(tf.io.read_file(path)), image_size, resize),
+        lambda path: load_pixels(_readable(tf.io.read_file(path), most), image_size, reading),
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     ).prefetch(tf.data.AUTOTUNE)
@@ -89,19 +92,18 @@ def decoded_pictures(
             done += 1
     except tf.errors.OpError as error:
         raise DataError(
-            f"{paths[done]} cannot be decoded ({why_unreadable(paths[done])}). Replace it, or set "
-            "data.skip_unreadable"
+            f"{paths[done]} cannot be decoded ({why_unreadable(paths[done], most)}). Replace it, "
+            "or set data.skip_unreadable"
         ) from error
 
 
-def _readable(encoded: tf.Tensor) -> tf.Tensor:
+def _readable(encoded: tf.Tensor, max_megapixels: float) -> tf.Tensor:
     """What `readable_bytes` says of a file, without leaving the graph where it says nothing new."""
     served = [row.first_bytes for row in FORMATS.values() if row.served]
     starts = [tf.strings.substr(encoded, 0, len(first)) == first for first in served]
+    read = partial(readable_bytes, max_megapixels=max_megapixels)
     return tf.cond(
         tf.reduce_any(starts),
         lambda: encoded,
-        lambda: tf.ensure_shape(
-            tf.numpy_function(readable_bytes, [encoded], tf.string, stateful=False), ()
-        ),
+        lambda: tf.ensure_shape(tf.numpy_function(read, [encoded], tf.string, stateful=False), ()),
     )

@@ -15,13 +15,13 @@ from tl_keras.data.folder_source import list_folder
 from tl_keras.data.group_names import groups_by_pattern
 from tl_keras.data.label_spellings import in_words, joined, spellings
 from tl_keras.data.listing import ListedImage, Listing, some_of
+from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.table_source import list_table
 from tl_keras.data.tfds_source import list_tfds
 from tl_keras.errors import DataError
 
 # Listing images loads no TensorFlow.
 if TYPE_CHECKING:
-    from tl_keras.data.decoding import ResizeMode
     from tl_keras.data.rows import MappedRows
 
 
@@ -70,14 +70,14 @@ class ImageTable:
         return np.unique(self.frame["group"].to_numpy(str), return_inverse=True)[1].reshape(-1)
 
     def decode(
-        self, rows: NDArray[np.intp], image_size: int, resize: "ResizeMode"
+        self, rows: NDArray[np.intp], image_size: int, reading: PictureReading
     ) -> "NDArray[np.uint8] | MappedRows":
         """Decode and resize some of the images, as `load_pictures` does.
 
         Args:
             rows: Positions of those to decode, each once.
             image_size: Height and width of the result, pixels.
-            resize: How pictures that are not square reach this size.
+            reading: How files become pixels.
 
         Returns:
             uint8 (images, image_size, image_size, 3), RGB 0..255; what is not in `rows` is
@@ -88,7 +88,7 @@ class ImageTable:
         """
         from tl_keras.data.pixels import load_pictures
 
-        return load_pictures(self.paths, rows, image_size=image_size, resize=resize)
+        return load_pictures(self.paths, rows, image_size=image_size, reading=reading)
 
 
 def load_images(data: DataConfig, *, to_train: bool = True) -> ImageTable:

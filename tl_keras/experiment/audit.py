@@ -11,6 +11,7 @@ from tl_keras.config.schema import BUNDLED_BACKBONE, ExperimentConfig
 from tl_keras.data.duplicate_groups import duplicates_across_given_splits, keep_together
 from tl_keras.data.file_audit import examine
 from tl_keras.data.findings import in_order
+from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.sources import load_images
 from tl_keras.digests import keep_json
 from tl_keras.errors import WeightsError
@@ -66,8 +67,8 @@ def _audited(experiment: ExperimentConfig, network: bool, monitor: Monitor) -> A
     notes: list[str] = []
     backbone = _backbone(experiment, notes) if network else None
     monitor.stage("Looking at the images")
-    size, resize = experiment.backbone.image_size, experiment.data.resize
-    checked = examine(table, image_size=size, resize=resize)
+    reading = PictureReading.of(experiment.data)
+    checked = examine(table, image_size=experiment.backbone.image_size, reading=reading)
     leak = duplicates_across_given_splits(checked.table, checked.duplicates)
     if leak is not None:
         checked = replace(checked, findings=in_order((*checked.findings, leak)))

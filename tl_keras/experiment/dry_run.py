@@ -14,6 +14,7 @@ from tl_keras.experiment.strategies.duration import (
 )
 from tl_keras.experiment.strategies.making import making
 from tl_keras.models.source_places import read_source_card
+from tl_keras.results.store import Store
 from tl_keras.safe_text import one_line
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import plan_runs
@@ -38,6 +39,9 @@ def describe_plan(config: ExperimentConfig, *, fresh: bool = False) -> str:
     """
     look_before(config, fresh=fresh)
     warnings = _Warnings()
+    config, note = Store.continued(config, fresh=fresh)
+    if note is not None:
+        warnings.warn(note)
     images = prepare_images(config, warnings)
     table, splits = images.audit.table, images.splits
     counts = table.frame["label"].value_counts().reindex(table.classes)

@@ -13,6 +13,7 @@ import pandas as pd
 from tl_keras.atomic_files import write_json
 from tl_keras.config.files import fingerprint
 from tl_keras.data.image_formats import is_served
+from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import spread
 from tl_keras.digests import keep_json, whole_json
 from tl_keras.errors import ExportError, NoExportError
@@ -132,7 +133,7 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
         model,
         labels=evidence.classes,
         image_size=prepared.config.backbone.image_size,
-        resize=prepared.config.data.resize,
+        reading=PictureReading.of(prepared.config.data),
         directory=store.folder / EXPORT_FOLDER,
         complete=complete,
     )

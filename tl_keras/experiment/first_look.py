@@ -31,6 +31,7 @@ def look_before(config: ExperimentConfig, *, fresh: bool = False) -> None:
         DataError: the images cannot be used or divided as asked, or an export cannot hold the
             names of their classes.
     """
+    config, _ = Store.continued(config, fresh=fresh)
     Store.check(config, fresh=fresh)
     check_targets(config.export_targets if config.export else ())
     look_at_inputs(config, exported=is_exported(config))

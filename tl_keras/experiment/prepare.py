@@ -11,6 +11,7 @@ from tl_keras.data.division import divide
 from tl_keras.data.duplicate_groups import duplicates_across_splits, keep_together
 from tl_keras.data.file_audit import Audit, audit
 from tl_keras.data.findings import in_order
+from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.data.splits import Draw, Splits
 from tl_keras.evaluation.positive_classes import check_positive
@@ -127,6 +128,9 @@ def prepare(
         WeightsError: the source weights cannot be had or do not fit.
         ResultsError: the folder holds results of another configuration.
     """
+    config, note = Store.continued(config, fresh=fresh)
+    if note is not None:
+        monitor.warn(note)
     Store.check(config, fresh=fresh)
     backbone, card = load_backbone(config)
     images = prepare_images(config, monitor)
@@ -164,7 +168,7 @@ def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:
         listed,
         image_size=config.backbone.image_size,
         skip_unreadable=data.skip_unreadable,
-        resize=data.resize,
+        reading=PictureReading.of(data),
     )
     check_positive(config.decision.positive, checked.table.classes)
     if data.keep_duplicates_together:

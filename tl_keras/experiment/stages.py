@@ -146,7 +146,7 @@ def run_experiment(
         exported = export(prepared, run_of(runs, choice.run_id))
         write_report(prepared.store.folder)
     return ExperimentResult(
-        config=checked,
+        config=prepared.config,
         folder=prepared.store.folder,
         notice=prepared.images.table.notice,
         runs=runs,

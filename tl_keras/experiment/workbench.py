@@ -10,6 +10,7 @@ import numpy as np
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.cache_entries import default_folder
+from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.row_cache import RowCache
 from tl_keras.data.sources import ImageTable
 from tl_keras.experiment.monitor import Monitor
@@ -59,8 +60,8 @@ class Workbench:
     def images(self) -> LabelledImages:
         """The decoded pictures; those that no run uses are undefined."""
         self.monitor.stage("Decoding the images")
-        side, resize = self.config.backbone.image_size, self.config.data.resize
-        pixels = self.table.decode(self.rows, side, resize)
+        side, reading = self.config.backbone.image_size, PictureReading.of(self.config.data)
+        pixels = self.table.decode(self.rows, side, reading)
         return LabelledImages(pixels, self.labels, len(self.table.classes), self.groups)
 
     @cached_property

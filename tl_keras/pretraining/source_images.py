@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tl_keras.atomic_files import reserve, write_json
 from tl_keras.config.schema import DataConfig
+from tl_keras.data.picture_reading import EARLIER, PictureReading
 from tl_keras.digests import any_json
 from tl_keras.drawn.procedural_textures import generate
 from tl_keras.errors import ConfigError, DamagedError
@@ -89,11 +90,12 @@ def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> Sourc
     from tl_keras.data.sources import load_images
     from tl_keras.data.test_split import make_pools
 
+    reading = PictureReading.of(data)
     checked = audit(
         load_images(data),
         image_size=size,
         skip_unreadable=data.skip_unreadable,
-        resize=data.resize,
+        reading=reading,
     )
     for finding in checked.findings:
         print(f"warning {visible(finding.message)}", flush=True)
@@ -105,7 +107,7 @@ def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> Sourc
     wanted = {
         "images": len(table),
         "size": size,
-        "resize": data.resize,
+        **reading.as_dict(),
         "contents": _digest(contents),
         "labels_and_parts": _digest([*table.labels, "training", *training, "test", *pools.test]),
     }
@@ -113,7 +115,7 @@ def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> Sourc
     def write(store: Path) -> None:
         pixels = open_memmap(store, "w+", np.uint8, (len(table), size, size, 3))
         reserve(store)
-        pictures = decoded_pictures(table.paths, image_size=size, resize=data.resize)
+        pictures = decoded_pictures(table.paths, image_size=size, reading=reading)
         for row, picture in enumerate(pictures):
             pixels[row] = picture
             report(row + 1, len(table))
@@ -121,6 +123,11 @@ def _decoded(data: DataConfig, size: int, folder: Path, report: Report) -> Sourc
 
     pixels = _stored(folder, wanted, write)
     return SourceImages(pixels, table.labels, table.classes, training, pools.test)
+
+
+def _facts_before(wanted: dict[str, Any]) -> dict[str, Any]:
+    """What was done before there were keys for it, where files were read."""
+    return EARLIER.as_dict() if "resize" in wanted else {}
 
 
 def _digest(values: Iterable[object]) -> str:
@@ -136,7 +143,7 @@ def _stored(
     if found is None:
         print(f"warning {folder}: the images are damaged and are made again", flush=True)
         facts.unlink()
-    elif found != wanted:
+    elif {**_facts_before(wanted), **found} != wanted:
         raise ConfigError(
             f"{folder}: holds images of another configuration ({found}), this one asks for "
             f"{wanted}. Delete the folder or set another `work`."

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.atomic_files import replacing, write_json
+from tl_keras.data.picture_reading import EARLIER
 from tl_keras.digests import any_json
 from tl_keras.errors import ConfigError, DamagedError
 from tl_keras.models.blocks import find_blocks
@@ -250,6 +251,9 @@ def _restored(network: keras.Model, config: SourceConfig, folder: Path) -> Progr
         progress = Progress(**any_json(state))
     except (DamagedError, TypeError) as error:
         raise _damaged(state, state) from error
+    if data := progress.configuration.get("data"):
+        # keys that are younger than the checkpoint
+        progress.configuration["data"] = {**EARLIER.as_dict(), **data}
     if progress.configuration != facts:
         changed = [
             f"{key}: {progress.configuration.get(key)} -> {value}"

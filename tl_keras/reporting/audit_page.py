@@ -116,7 +116,7 @@ class _Photos:
 
     def __init__(self, report: AuditReport, most: int) -> None:
         self._paths = report.table.frame.set_index("image_id")["path"]
-        self._most = most
+        self._reading, self._most = report.audit.reading, most
         self._made: dict[str, str | None] = {}
 
     def section(
@@ -134,5 +134,5 @@ class _Photos:
 
     def _photo(self, image_id: str, words: str) -> Photo:
         if image_id not in self._made:
-            self._made[image_id] = thumbnail(self._paths[image_id], _SIDE)
+            self._made[image_id] = thumbnail(self._paths[image_id], _SIDE, self._reading)
         return Photo([self._made[image_id]], [image_id, *([words] if words else [])], image_id)

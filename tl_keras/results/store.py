@@ -30,6 +30,7 @@ from pydantic import ValidationError
 from tl_keras.atomic_files import UNFINISHED, check_writable, replacing, write_json
 from tl_keras.config.files import differences, fingerprint
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.config.stored import completed, continued
 from tl_keras.csv_tables import csv_text, lines_of, lines_of_table
 from tl_keras.digests import DIGESTS, any_json, expects, forget, keep_json, seal, whole_json
 from tl_keras.errors import DamagedError, ResultsError
@@ -102,6 +103,25 @@ class Store:
                 mend(damaged)
             keep_json(folder / "config.json", config.as_dict())
         return cls(folder)
+
+    @staticmethod
+    def continued(
+        config: ExperimentConfig, *, fresh: bool = False
+    ) -> tuple[ExperimentConfig, str | None]:
+        """The experiment as it goes on in its folder, and what is to be said of it.
+
+        Args:
+            config: the experiment.
+            fresh: whether what is there will be moved aside first.
+        """
+        try:
+            stored = json.loads((Path(config.results_folder) / "config.json").read_text())
+        # none, or a damaged one, of which `check` tells
+        except (OSError, ValueError, RecursionError):
+            return config, None
+        if fresh or not isinstance(stored, dict):
+            return config, None
+        return continued(config, stored)
 
     @staticmethod
     def check(config: ExperimentConfig, *, fresh: bool = False) -> None:
@@ -414,10 +434,10 @@ def _stored_config(path: Path) -> dict[str, Any]:
             f"used: {error.why}. Restore it, or use --fresh to move the folder aside."
         ) from error
     try:
-        return ExperimentConfig.model_validate_json(json.dumps(raw)).as_dict()
+        return ExperimentConfig.model_validate_json(json.dumps(completed(raw))).as_dict()
     except ValidationError:
         # Some of its keys are no longer known: the comparison names them.
-        stored: dict[str, Any] = raw
+        stored: dict[str, Any] = completed(raw)
         return stored
 
 
@@ -426,7 +446,7 @@ def _search_facts(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
     facts = any_json(path)
     sections = {key: value for key, value in facts.items() if key in ExperimentConfig.model_fields}
     try:
-        text = json.dumps({"name": "any", **sections})
+        text = json.dumps({"name": "any", **completed(sections)})
         complete = ExperimentConfig.model_validate_json(text).as_dict()
     except ValidationError:
         return facts

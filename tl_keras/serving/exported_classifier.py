@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from tl_keras.data.picture_bytes import UnreadableError, readable_bytes
 from tl_keras.errors import ExportError
+from tl_keras.serving.reading_record import stored_reading
 from tl_keras.serving.signature_names import BYTES
+from tl_keras.serving.versions import EXTRA
 
 # The network's activations of a batch and its decoded files fit in any memory.
 BATCH = 32
@@ -61,6 +63,7 @@ class ExportedClassifier:
             ExportError: it is no such model.
         """
         self.version = version
+        self.reading = stored_reading(version / EXTRA)
         try:
             self._model = tf.saved_model.load(str(version))
             self._classify = self._model.signatures[BYTES]
@@ -84,7 +87,7 @@ class ExportedClassifier:
         """Answer files, up to `BATCH` at a time; one that cannot be read counts as empty."""
         files: list[bytes] = []
         for path in paths:
-            files.append(content(path))
+            files.append(content(path, self.reading.max_megapixels))
             if len(files) == BATCH or sum(map(len, files)) > _BATCH_BYTES:
                 yield self.classify(files)
                 files = []
@@ -102,9 +105,9 @@ class ExportedClassifier:
         return 1000 * float(np.median(times))
 
 
-def content(path: Path) -> bytes:
+def content(path: Path, max_megapixels: float) -> bytes:
     """The bytes of a file as the model takes them; none where it cannot be read."""
     try:
-        return readable_bytes(path)
+        return readable_bytes(path, max_megapixels)
     except (OSError, UnreadableError):
         return b""

@@ -79,7 +79,10 @@ def classify_and_time(version: Path, files: Sequence[Path]) -> Fresh:
     """
     classifier = ExportedClassifier(version)
     answers = Answers.of_batches(list(classifier.classify_paths(files)))
-    batch = [content(files[number % len(files)]) for number in range(BATCH)]
+    batch = [
+        content(files[number % len(files)], classifier.reading.max_megapixels)
+        for number in range(BATCH)
+    ]
     times = (
         classifier.milliseconds(batch[:size], repeats) / size for size, repeats in _REPEATS.items()
     )

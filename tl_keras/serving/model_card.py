@@ -32,6 +32,12 @@ _START = re.compile(r"^(\d*)([-+=#>.)])(?!\w)")
 
 WEAK_RECALL = 0.8
 FEW_TEST_IMAGES = 100
+_EXIF_ROTATION = {
+    "apply": "Photos are turned upright as their EXIF orientation says, as they were in training: "
+    "pixels that are handed over without their file must be upright.",
+    "ignore": "The EXIF orientation of a photo is ignored, as it was in training: rotated photos "
+    "are classified as they are stored.",
+}
 
 
 @dataclass(frozen=True)
@@ -160,10 +166,7 @@ def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
         "else gets one of them too, often with a high probability."
     )
     yield _about_probabilities(facts["decision"])
-    yield (
-        "The EXIF orientation of a photo is ignored, as it was in training: rotated photos are "
-        "classified as they are stored."
-    )
+    yield _EXIF_ROTATION[facts["configuration"]["data"]["exif_rotation"]]
     if facts["other_formats"]:
         yield served_formats_only(facts["other_formats"])
     if min(accuracy.n_images, evidence.n_groups) < FEW_TEST_IMAGES:

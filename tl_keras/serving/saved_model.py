@@ -6,6 +6,7 @@
         variables/
         assets.extra/
             labels.txt                  a class name per line, in the order of probabilities
+            picture_reading.json        how it makes pixels of a file
             tf_serving_warmup_requests  replayed by TensorFlow Serving when it loads the model
     2/
     latest                  the number of the newest version
@@ -13,16 +14,16 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import get_args
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tl_keras.atomic_files import scratch_folder
-from tl_keras.data.decoding import ResizeMode
+from tl_keras.data.picture_reading import PictureReading
 from tl_keras.errors import ExportError
 from tl_keras.serving.class_names import unusable_names
+from tl_keras.serving.reading_record import write_reading
 from tl_keras.serving.signature_names import CLASSIFY
 from tl_keras.serving.signatures import Signatures, signatures
 from tl_keras.serving.versions import EXTRA, publish
@@ -37,7 +38,7 @@ def export_classifier(
     *,
     labels: Sequence[str],
     image_size: int,
-    resize: ResizeMode,
+    reading: PictureReading,
     directory: Path,
     complete: Callable[[Path], None] = lambda version: None,
 ) -> Path:
@@ -62,7 +63,7 @@ def export_classifier(
             (batch, classes).
         labels: Class names in the order of the model's outputs.
         image_size: Side of the model's input in pixels.
-        resize: As in `resize_image`; the mode used in training.
+        reading: How files become pixels, as in training.
         directory: Holds the versions; created if absent.
         complete: Called with the folder of the version before it is published, to check it or to
             add to it; what it raises leaves no version behind.
@@ -74,18 +75,17 @@ def export_classifier(
     Raises:
         ExportError: if the model has another number of classes than `labels`, another input size,
             answers differently when called twice, or its outputs are no probabilities; or if
-            `labels` or `resize` cannot be used.
+            `labels` cannot be used.
     """
     check_labels(labels)
-    if resize not in get_args(ResizeMode):
-        raise ExportError(f"resize must be one of {get_args(ResizeMode)}, got {resize!r}.")
     check_model(model, len(labels), image_size)
-    functions = signatures(model, labels, image_size, resize)
+    functions = signatures(model, labels, image_size, reading)
     directory.mkdir(parents=True, exist_ok=True)
     with scratch_folder(directory) as scratch:
         unfinished = scratch / "model"
         _write(model, functions, unfinished)
         _add_extra(unfinished / EXTRA, labels, image_size)
+        write_reading(unfinished / EXTRA, reading)
         complete(unfinished)
         return publish(unfinished, directory)
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from tl_keras.data.decoding import ResizeMode, load_pixels, resize_image
+from tl_keras.data.decoding import load_pixels, resize_image
+from tl_keras.data.picture_reading import PictureReading
 from tl_keras.serving.signature_names import BYTES, CLASSIFY, IMAGE_BYTES, IMAGES, IMAGES_UINT8
 
 _PARALLEL_DECODING = 8
@@ -14,7 +15,7 @@ Signatures = dict[str, tf.types.experimental.GenericFunction]
 
 
 def signatures(
-    model: keras.Model, labels: Sequence[str], image_size: int, resize: ResizeMode
+    model: keras.Model, labels: Sequence[str], image_size: int, reading: PictureReading
 ) -> Signatures:
     """The functions of a classifier by signature; see `export_classifier`.
 
@@ -22,7 +23,7 @@ def signatures(
         model: as of `export_classifier`.
         labels: in the order of the model's outputs.
         image_size: side of the model's input in pixels.
-        resize: as of `resize_image`.
+        reading: how files become pixels.
     """
     names = tf.constant(list(labels))
 
@@ -39,7 +40,7 @@ def signatures(
         }
 
     def from_files(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels, decoded = decode_batch(encoded, image_size, resize)
+        pixels, decoded = decode_batch(encoded, image_size, reading)
         return tf.where(decoded[:, tf.newaxis], classify(pixels), 0.0), decoded
 
     @_traced(tf.TensorSpec((None,), tf.string, name=IMAGE_BYTES))
@@ -53,11 +54,11 @@ def signatures(
 
     @_traced(tf.TensorSpec((None, None, None, 3), tf.float32, name="images"))
     def from_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(classify(resize_image(images, image_size, resize)))
+        return answer(classify(resize_image(images, image_size, reading.resize)))
 
     @_traced(tf.TensorSpec((None, None, None, 3), tf.uint8, name="images"))
     def from_uint8(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(classify(resize_image(images, image_size, resize)))
+        return answer(classify(resize_image(images, image_size, reading.resize)))
 
     @_traced(tf.TensorSpec((None,), tf.string, name="inputs"))
     def from_examples(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -78,13 +79,15 @@ def signatures(
     }
 
 
-def decode_batch(encoded: tf.Tensor, size: int, resize: ResizeMode) -> tuple[tf.Tensor, tf.Tensor]:
+def decode_batch(
+    encoded: tf.Tensor, size: int, reading: PictureReading
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode the files of a batch, where one that cannot be decoded does not fail the others.
 
     Args:
         encoded: string (batch,).
         size: side of the results in pixels.
-        resize: as of `resize_image`.
+        reading: how files become pixels.
 
     Returns:
         uint8 (batch, size, size, 3), black where a file could not be decoded; and bool (batch,),
@@ -94,8 +97,8 @@ def decode_batch(encoded: tf.Tensor, size: int, resize: ResizeMode) -> tuple[tf.
     # Threads cost a millisecond, which a single picture would pay for nothing.
     rows, pixels = tf.cond(
         count > 1,
-        lambda: _decodable(encoded, size, resize, _PARALLEL_DECODING),
-        lambda: _decodable(encoded, size, resize, None),
+        lambda: _decodable(encoded, size, reading, _PARALLEL_DECODING),
+        lambda: _decodable(encoded, size, reading, None),
     )
     shape = (size, size, 3)
     places = rows[:, tf.newaxis]
@@ -106,7 +109,7 @@ def decode_batch(encoded: tf.Tensor, size: int, resize: ResizeMode) -> tuple[tf.
 
 
 def _decodable(
-    encoded: tf.Tensor, size: int, resize: ResizeMode, parallel: int | None
+    encoded: tf.Tensor, size: int, reading: PictureReading, parallel: int | None
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Rows of the files that can be decoded, int32 (k,), and their pixels.
 
@@ -115,7 +118,7 @@ def _decodable(
     count = tf.size(encoded)
     found = (
         tf.data.Dataset.from_tensor_slices((tf.range(count), encoded))
-        .map(lambda row, file: (row, load_pixels(file, size, resize)), num_parallel_calls=parallel)
+        .map(lambda row, file: (row, load_pixels(file, size, reading)), num_parallel_calls=parallel)
         .ignore_errors()
     )
     # One more, so that a batch without a readable picture is no empty data set, which has no batch.

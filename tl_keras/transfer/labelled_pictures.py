@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_keras.data.decoding import ResizeMode
+from tl_keras.config.schema import ResizeMode
 from tl_keras.data.given_pictures import given_pictures, resized
 from tl_keras.data.label_spellings import in_words, spellings
 from tl_keras.data.listing import some_of

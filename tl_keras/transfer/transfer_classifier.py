@@ -12,7 +12,7 @@ from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from tl_keras.data.decoding import ResizeMode
+from tl_keras.config.schema import ResizeMode
 from tl_keras.data.given_pictures import given_pixels, resized
 from tl_keras.errors import ConfigError
 from tl_keras.keras_settings import needed_keras

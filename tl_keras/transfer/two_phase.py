@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.config.files import parse_config
-from tl_keras.config.schema import ExperimentConfig, TrainingConfig
-from tl_keras.data.decoding import ResizeMode
+from tl_keras.config.schema import ExperimentConfig, ResizeMode, TrainingConfig
 from tl_keras.data.folds import stratified_folds
 from tl_keras.data.splits import Draw
 from tl_keras.errors import ConfigError, PicturesError
