@@ -29,8 +29,6 @@ from benchmarks.attempts.disk import (
 from benchmarks.attempts.kills import kills
 from benchmarks.attempts.pictures import pictures
 from benchmarks.attempts.two_processes import two_processes
-from tests.hostile.experiments import register
-from tl_keras.quiet import quiet_tensorflow
 
 # What it is, and how often it is tried unless another number is asked for.
 PARTS: dict[str, tuple[Part, int]] = {
@@ -64,9 +62,6 @@ class Tally:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try the parts that were asked for; 1 where anything failed."""
     options = _parser().parse_args(arguments)
-    with quiet_tensorflow():
-        # the weights of tiny experiments are made here
-        register()
     tallies = [
         tried(name, options.count or PARTS[name][1], options.seed)
         for name in options.part or list(PARTS)

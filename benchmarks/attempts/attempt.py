@@ -106,6 +106,9 @@ class Process:
             time.sleep(_POLL_SECONDS)
         raise RuntimeError(f"it did not say what it should: {last_words(self._output())}")
 
+    def has_spoken(self) -> bool:
+        return bool(self._output())
+
     def interrupt(self) -> None:
         """What Ctrl-C does."""
         if self.runs():

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.attempts.attempt import Attempt, Process, last_words
 from tests.hostile.experiments import TinyExperiment, answers, children_of, differing
 
-# What each phase begins with, in the order of a run; the first with the process itself.
+# What each phase begins with, in the order of a run; the first when the command says something.
 PHASES = {
     "preparing": None,
     "training": "audit.json",
@@ -78,7 +78,7 @@ def _begin_anew(experiment: TinyExperiment) -> None:
 def _is_in(phase: str, experiment: TinyExperiment, process: Process) -> bool:
     """Whether this process has begun the phase: an earlier one may have left the file."""
     if (name := PHASES[phase]) is None:
-        return True
+        return process.has_spoken()
     with suppress(OSError):
         return (experiment.results / name).stat().st_mtime > process.began
     return False

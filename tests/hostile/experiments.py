@@ -1,9 +1,4 @@
-"""A tiny complete experiment, as a command of its own that can be killed, and all that it answers.
-
-    python -m tests.hostile.experiments SUBCOMMAND ...
-
-is `tl-keras SUBCOMMAND ...` where the table of backbones knows a network of three convolutions.
-"""
+"""A tiny complete experiment, as a command of its own that can be killed, and all that it answers."""
 
 import json
 import os
@@ -18,7 +13,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-BACKBONE, BLOCKS, SIDE = "Tiny", ("stem", "block1", "top"), 32
+from tests.hostile.tiny_network import BACKBONE, SIDE, network
+
 COLOURS = {"amber": (200, 150, 90), "blue": (110, 110, 200), "green": (110, 190, 110)}
 PHOTOS_PER_CLASS = 12
 # Columns and keys that tell of this process or this hour, not of the photos.
@@ -27,36 +23,6 @@ MEASURED = ("seconds", "milliseconds", "megabytes", "processors", "accelerators"
 NOT_COMPARED = (".html", ".md", ".png", ".jpg", ".parquet", ".keras", ".pb", ".part", ".lock")
 NOT_COMPARED_NAMES = ("digests.json",)
 NOT_COMPARED_FOLDERS = {"tensorboard", "keras_tuner"}
-
-
-def register() -> None:
-    """Let the table of backbones and Keras know the network."""
-    import keras
-
-    from tl_keras.backbone_table import BACKBONES, BackboneSpec
-
-    spec = BackboneSpec(
-        name=BACKBONE,
-        scaling="tf",
-        minimum_image_size=SIDE,
-        imagenet_size=SIDE,
-        gflops=1e-3,
-        blocks=BLOCKS,
-        block_rules=((r"(stem|block1|top)_", r"\1"),),
-    )
-    BACKBONES[BACKBONE] = spec
-    setattr(keras.applications, BACKBONE, _network)
-
-
-def _network(include_top: bool, weights: None, input_shape: tuple[int, int, int]) -> Any:
-    import keras
-
-    images = outputs = keras.Input(input_shape)
-    for block in BLOCKS:
-        outputs = keras.layers.Conv2D(6, 3, strides=2, name=f"{block}_conv")(outputs)
-        outputs = keras.layers.BatchNormalization(name=f"{block}_bn")(outputs)
-        outputs = keras.layers.ReLU(name=f"{block}_relu")(outputs)
-    return keras.Model(images, outputs)
 
 
 @dataclass(frozen=True)
@@ -130,7 +96,7 @@ class TinyExperiment:
 
 def tl_keras(*arguments: str) -> list[str]:
     """`tl-keras` with the tiny network, as a command."""
-    return [sys.executable, "-m", "tests.hostile.experiments", *arguments]
+    return [sys.executable, "-m", "tests.hostile.tiny_network", *arguments]
 
 
 def started(command: list[str], output: int | IO[bytes], **options: Any) -> subprocess.Popen[bytes]:
@@ -175,7 +141,7 @@ def write_weights(path: Path, seed: int = 0) -> None:
     import keras
 
     keras.utils.set_random_seed(seed)
-    _network(False, None, (SIDE, SIDE, 3)).save_weights(path)
+    network(False, None, (SIDE, SIDE, 3)).save_weights(path)
 
 
 def answers(results: Path) -> dict[str, Any]:
@@ -250,17 +216,3 @@ def children_of(pid: int) -> Iterator[int]:
         for child in children:
             yield child
             yield from children_of(child)
-
-
-def main() -> int:
-    """The command line of the package."""
-    from tl_keras.commands.console import main as console
-    from tl_keras.quiet import quiet_tensorflow
-
-    with quiet_tensorflow():
-        register()
-    return console()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
