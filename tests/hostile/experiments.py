@@ -1,4 +1,4 @@
-"""A tiny complete experiment, as a command of its own that can be killed, and all that it answers."""
+"""A tiny complete experiment, whose command can be killed, and all that its results say."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from tests.hostile.tiny_network import BACKBONE, SIDE, network
+from tl_keras.quiet import quiet_tensorflow
 
 COLOURS = {"amber": (200, 150, 90), "blue": (110, 110, 200), "green": (110, 190, 110)}
 PHOTOS_PER_CLASS = 12
@@ -138,10 +139,11 @@ def noisy_picture(rng: np.random.Generator, colour: tuple[int, int, int]) -> Ima
 
 def write_weights(path: Path, seed: int = 0) -> None:
     """Source weights of the network, as Keras writes them, made in this process."""
-    import keras
+    with quiet_tensorflow():
+        import keras
 
-    keras.utils.set_random_seed(seed)
-    network(False, None, (SIDE, SIDE, 3)).save_weights(path)
+        keras.utils.set_random_seed(seed)
+        network(False, None, (SIDE, SIDE, 3)).save_weights(path)
 
 
 def answers(results: Path) -> dict[str, Any]:
