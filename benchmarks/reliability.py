@@ -29,6 +29,7 @@ from benchmarks.attempts.disk import (
 from benchmarks.attempts.kills import kills
 from benchmarks.attempts.pictures import pictures
 from benchmarks.attempts.two_processes import two_processes
+from tl_keras.quiet import quiet_tensorflow
 
 # What it is, and how often it is tried unless another number is asked for.
 PARTS: dict[str, tuple[Part, int]] = {
@@ -71,8 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def tried(name: str, count: int, seed: int) -> Tally | None:
     """Try one part and keep its rows; None where this machine does not allow it."""
-    from benchmarks.record import record
-
     began = time.perf_counter()
     with TemporaryDirectory(prefix="tl_keras-reliability-") as folder:
         try:
@@ -84,6 +83,8 @@ def tried(name: str, count: int, seed: int) -> Tally | None:
     print(f"{name}: {tally.tried} tried, {tally.failed} failed, {seconds:.0f} s", flush=True)
     for figure, value in tally.figures.items():
         print(f"  {figure}: {value:.1f}", flush=True)
+    with quiet_tensorflow():
+        from benchmarks.record import record
     record(_rows(f"{name}, {count} from seed {seed}", tally, seconds))
     return tally
 

@@ -41,7 +41,7 @@ def pictures(count: int, seed: int, folder: Path) -> Iterator[Attempt]:
     if problem := ended(experiment.command()).problem([0]):
         raise RuntimeError(f"there is no model to ask: {problem}")
     good = sorted(experiment.photos.rglob("*.png"))
-    alone = _Answered.of(experiment, good)
+    alone = Answered.of(experiment, good)
     if alone.end.problem([0]):
         raise RuntimeError(f"good pictures are not answered: {alone.end.output}")
     audited = _audited(experiment, [], folder / "audited")
@@ -55,7 +55,7 @@ def pictures(count: int, seed: int, folder: Path) -> Iterator[Attempt]:
         problem = end.problem([0, 2])
         yield _measured(f"audit, {case}", problem, len(chunk), time.time() - began, more)
         began = time.time()
-        answered = _Answered.of(experiment, [*good, *chunk])
+        answered = Answered.of(experiment, [*good, *chunk])
         more = answered.end.peak_megabytes - alone.end.peak_megabytes
         problem = answered.end.problem([0]) or answered.differs_from(alone)
         yield _measured(f"predict, {case}", problem, len(chunk), time.time() - began, more)
@@ -84,7 +84,7 @@ def _audited(experiment: TinyExperiment, hostile: Sequence[Path], folder: Path) 
 
 
 @dataclass(frozen=True)
-class _Answered:
+class Answered:
     """What `predict` says of files, and how it ended.
 
     Attributes:
@@ -96,7 +96,7 @@ class _Answered:
     end: Ended
 
     @classmethod
-    def of(cls, experiment: TinyExperiment, files: Sequence[Path]) -> "_Answered":
+    def of(cls, experiment: TinyExperiment, files: Sequence[Path]) -> "Answered":
         output, folder = experiment.folder / "predicted.csv", experiment.folder / "asked"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -115,7 +115,7 @@ class _Answered:
         }
         return cls(answers, end)
 
-    def differs_from(self, alone: "_Answered") -> str | None:
+    def differs_from(self, alone: "Answered") -> str | None:
         """Which of the good pictures are answered otherwise than alone."""
         wrong = [
             name
@@ -153,7 +153,7 @@ def _serve(
             number = (start // _BATCH) % len(good)
             answers = _asked(url, [*batch, good[number]])
             more = memory_of(process.pid, "VmHWM") - before
-            problem = _problem_of(answers, alone[number], len(batch), more)
+            problem = problem_of(answers, alone[number], len(batch), more)
             if problem is None and not process.runs():
                 problem = "the server is gone"
             figures = {"serve_more_memory_megabytes": more}
@@ -176,7 +176,7 @@ def _asked(url: str, files: Sequence[Path]) -> Any:
         return f"no answer: {error}"
 
 
-def _problem_of(answers: Any, alone: Any, count: int, more: float) -> str | None:
+def problem_of(answers: Any, alone: Any, count: int, more: float) -> str | None:
     if isinstance(answers, str):
         return answers
     if len(answers) != count + 1:

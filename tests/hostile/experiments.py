@@ -18,6 +18,7 @@ from tl_keras.quiet import quiet_tensorflow
 
 COLOURS = {"amber": (200, 150, 90), "blue": (110, 110, 200), "green": (110, 190, 110)}
 PHOTOS_PER_CLASS = 12
+_ROOT = Path(__file__).parents[2]
 # Columns and keys that tell of this process or this hour, not of the photos.
 MEASURED = ("seconds", "milliseconds", "megabytes", "processors", "accelerators", "created", "date")
 # Files that hold times, or what other files hold as well, drawn or packed.
@@ -108,7 +109,7 @@ def started(command: list[str], output: int | IO[bytes], **options: Any) -> subp
         stdout=output,
         stderr=subprocess.STDOUT,
         env=environment(),
-        cwd=Path(__file__).parents[2],
+        cwd=_ROOT,
         start_new_session=True,
         **options,
     )
@@ -118,7 +119,7 @@ def environment() -> dict[str, str]:
     """Of all processes: the same answers on every machine, and one thread each."""
     threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     fixed = {"CUDA_VISIBLE_DEVICES": "-1", "MPLBACKEND": "agg", "COLUMNS": "200"}
-    return {**os.environ, **dict.fromkeys(threads, "1"), **fixed}
+    return {**os.environ, **dict.fromkeys(threads, "1"), **fixed, "PYTHONPATH": str(_ROOT)}
 
 
 def write_photos(folder: Path, seed: int = 0) -> None:
