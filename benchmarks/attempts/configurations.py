@@ -6,14 +6,16 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import FrameType
 
 from benchmarks.attempts.attempt import Attempt
 from tests.hostile.configurations import WHOLE, mutate
+from tests.hostile.experiments import write_photos
 from tl_keras.commands.command_line import carry_out
-from tl_keras.config.files import fingerprint, load_config
+from tl_keras.config.files import load_config
+from tl_keras.experiment.first_look import look_before
 
 MOST_SECONDS, MOST_BYTES = 1.0, 10_000
 # Where it would go on for ever.
@@ -33,9 +35,12 @@ def configurations(count: int, seed: int, folder: Path) -> Iterator[Attempt]:
         folder: an empty one.
     """
     path = folder / "experiment.json"
-    for number in range(seed, seed + count):
-        path.write_text(mutated(number), encoding="utf-8", errors="surrogatepass")
-        yield Attempt(f"mutation {number}", problem_with(path))
+    # where many of them say that the photos are
+    write_photos(folder / "photos")
+    with chdir(folder):
+        for number in range(seed, seed + count):
+            path.write_text(mutated(number), encoding="utf-8", errors="surrogatepass")
+            yield Attempt(f"mutation {number}", problem_with(path))
 
 
 def mutated(seed: int) -> str:
@@ -64,8 +69,8 @@ def problem_with(path: Path) -> str | None:
 
 
 def _accepted(path: Path) -> int:
-    config = load_config(path)
-    fingerprint(config)
+    """What `tl-keras run` does with the file before it loads TensorFlow."""
+    look_before(load_config(path))
     return 0
 
 

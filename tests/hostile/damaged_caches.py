@@ -86,8 +86,8 @@ def a_link_to_nowhere(path: Path) -> None:
     path.symlink_to(path.parent / "missing")
 
 
-# `halved` and `a_link_to_nowhere` are left out where the number of notes is counted: whole records
-# that are missing, and a file that is gone, are no damage.
+# Left out are `halved` and `a_link_to_nowhere`: whole records that are missing, and a file that is
+# gone, are no damage.
 DAMAGES: tuple[Damage, ...] = (
     flipped_bytes,
     truncated,
