@@ -1,0 +1,1 @@
+"""What people and machines do to an experiment: attempts, each of which ends well or does not."""

@@ -1,0 +1,88 @@
+"""Configurations that nobody meant to write: each is accepted, or refused in a few lines."""
+
+import io
+import json
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import FrameType
+
+from benchmarks.attempts.attempt import Attempt
+from tests.hostile.configurations import WHOLE, mutate
+from tests.hostile.experiments import write_photos
+from tl_keras.commands.command_line import carry_out
+from tl_keras.config.files import load_config
+from tl_keras.experiment.first_look import look_before
+
+MOST_SECONDS, MOST_BYTES = 1.0, 10_000
+# Where it would go on for ever.
+_PATIENCE_SECONDS = 20
+
+
+class _TooLongError(BaseException):
+    """Nothing in the package may catch it."""
+
+
+def configurations(count: int, seed: int, folder: Path) -> Iterator[Attempt]:
+    """Read mutated experiment files as `tl-keras run` does, in this process.
+
+    Args:
+        count: files.
+        seed: of the first; the others follow.
+        folder: an empty one.
+    """
+    path = folder / "experiment.json"
+    # where many of them say that the photos are
+    write_photos(folder / "photos")
+    with chdir(folder):
+        for number in range(seed, seed + count):
+            path.write_text(mutated(number), encoding="utf-8", errors="surrogatepass")
+            yield Attempt(f"mutation {number}", problem_with(path))
+
+
+def mutated(seed: int) -> str:
+    """The text of an experiment file with something wrong."""
+    changed = mutate(WHOLE, random.Random(seed))
+    return changed if isinstance(changed, str) else json.dumps(changed)
+
+
+def problem_with(path: Path) -> str | None:
+    """What is wrong with the answer to an experiment file; None if nothing is."""
+    said, began = io.StringIO(), time.perf_counter()
+    try:
+        with redirect_stdout(said), redirect_stderr(said), _limited():
+            code = carry_out(lambda: _accepted(path))
+    except _TooLongError:
+        return f"no answer within {_PATIENCE_SECONDS} s"
+    except BaseException as error:
+        # whatever else leaves the command line is a traceback to its user
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    seconds, size = time.perf_counter() - began, len(said.getvalue().encode(errors="replace"))
+    if code not in (0, 2):
+        return f"exit code {code}"
+    if seconds > MOST_SECONDS:
+        return f"{seconds:.1f} s"
+    return f"{size} bytes of output" if size > MOST_BYTES else None
+
+
+def _accepted(path: Path) -> int:
+    """What `tl-keras run` does with the file before it loads TensorFlow."""
+    look_before(load_config(path))
+    return 0
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
