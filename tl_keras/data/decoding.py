@@ -113,6 +113,7 @@ def interpolate(image: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tenso
     Returns:
         float32, of the same rank.
     """
+    image = tf.convert_to_tensor(image)
     high, wide = (tf.cast(side, tf.int64) for side in _height_and_width(image))
     usual, other = tf.cast(height, tf.int64) * wide, tf.cast(width, tf.int64) * high
 
