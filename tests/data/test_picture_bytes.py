@@ -170,6 +170,16 @@ def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_longer_than_any_picture_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "long.jpg"
+    with path.open("wb") as file:
+        file.write(SOUND["plain.jpg"])
+        file.truncate(2**40)
+    with pytest.raises(UnreadableError, match="more than 2 GB"):
+        readable_bytes(path)
+    assert why_unreadable(path) == "a file of more than 2 GB"
+
+
 def test_whatever_reading_raises_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[BaseException] = [
         MemoryError(),

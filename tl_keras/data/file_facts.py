@@ -11,19 +11,20 @@ from PIL import Image, TiffImagePlugin
 from tl_keras.data.fingerprints import Fingerprint, fingerprint
 from tl_keras.data.image_formats import format_by_content, is_served, why_undecodable
 from tl_keras.data.picture_bytes import (
+    MOST_BYTES,
     UnreadableError,
     in_words,
     opened,
     orientation_of,
     readable_bytes,
     refuse_larger,
+    refuse_longer,
     why_unreadable,
 )
 from tl_keras.data.picture_reading import PictureReading
 
 # What a picture takes while it is looked at, bytes per pixel: of 8 bits, by way of Pillow, of 16.
 _PLAIN, _CONVERTED, _DEEP = 8, 16, 32
-_MOST_BYTES = 2**31
 _BIT_DEPTH_OF_PNG = 24
 _SIZE_OF_TIFF, _BITS_PER_SAMPLE_OF_TIFF = (256, 257), 258
 
@@ -55,7 +56,7 @@ class FileFacts:
     def memory(self) -> int:
         """Bytes that looking at the picture takes; of one whose size is not known, without end."""
         if self.width is None or self.height is None or self.bytes is None:
-            return _MOST_BYTES
+            return MOST_BYTES
         deep = _DEEP if self.bit_depth == 16 else 0
         each = max(_PLAIN if is_served(self.format) else _CONVERTED, deep)
         return self.bytes + each * self.width * self.height
@@ -159,8 +160,8 @@ def _bit_depth(image: Image.Image, first: bytes) -> int:
 
 
 def _refuse(facts: FileFacts, max_megapixels: float) -> None:
-    if facts.bytes is not None and facts.bytes > _MOST_BYTES:
-        raise UnreadableError("a file of more than 2 GB")
+    if facts.bytes is not None:
+        refuse_longer(facts.bytes)
     if facts.width is not None and facts.height is not None:
         refuse_larger((facts.width, facts.height), max_megapixels)
 

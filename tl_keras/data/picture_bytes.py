@@ -25,6 +25,8 @@ from tl_keras.data.image_formats import (
 )
 from tl_keras.errors import DataError
 
+# No file of a picture is larger; it would fill the memory.
+MOST_BYTES = 2**31
 _ORIENTATION = 0x0112
 _PHOTOMETRIC = 262
 _GRAY = ("1", "L", "LA", "La")
@@ -61,9 +63,9 @@ def readable_bytes(file: PictureFile, max_megapixels: float = MAX_MEGAPIXELS) ->
 
     Raises:
         OSError: The file cannot be opened.
-        UnreadableError: It is a TIFF or WebP that cannot be read.
+        UnreadableError: It is a TIFF or WebP that cannot be read, or too large for any picture.
     """
-    encoded = file if isinstance(file, bytes) else Path(file).read_bytes()
+    encoded = _content(file)
     name = format_by_content(encoded)
     if name is None or is_served(name):
         return encoded
@@ -80,7 +82,7 @@ def why_unreadable(file: PictureFile, max_megapixels: float = MAX_MEGAPIXELS) ->
     """Say why a file cannot be decoded, for brackets behind its name."""
     name = None
     try:
-        encoded = file if isinstance(file, bytes) else Path(file).read_bytes()
+        encoded = _content(file)
         name = format_by_content(encoded)
         if name is None:
             return why_undecodable(encoded)
@@ -134,6 +136,23 @@ def refuse_larger(size: tuple[int, int], max_megapixels: float) -> None:
             f"{width:,} x {height:,} pixels, more than data.max_megapixels "
             f"({max_megapixels:g} million)"
         )
+
+
+def refuse_longer(size: int) -> None:
+    """Refuse a file by its length in bytes.
+
+    Raises:
+        UnreadableError: It is longer than any picture.
+    """
+    if size > MOST_BYTES:
+        raise UnreadableError("a file of more than 2 GB")
+
+
+def _content(file: PictureFile) -> bytes:
+    if isinstance(file, bytes):
+        return file
+    refuse_longer(Path(file).stat().st_size)
+    return Path(file).read_bytes()
 
 
 def _as_png(image: Image.Image) -> bytes:
