@@ -1,6 +1,7 @@
 """Whether ImageNet weights can be had is known without a download."""
 
 from email.message import Message
+from http.client import BadStatusLine
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request
@@ -73,6 +74,18 @@ def test_a_server_that_answers_is_a_network(
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     check_imagenet(SETTINGS)
+
+
+def test_an_answer_that_is_none_is_no_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def urlopen(request: Request, timeout: float) -> None:
+        raise BadStatusLine("220 mail.example.com")
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with pytest.raises(WeightsError):
+        check_imagenet(SETTINGS)
 
 
 def test_a_backbone_of_ones_own_is_left_to_keras(asked: list[str]) -> None:

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -33,7 +34,8 @@ def check_imagenet(settings: BackboneConfig) -> None:
         urllib.request.urlopen(asked, timeout=_SECONDS).close()
     except HTTPError:
         return  # something answers; what a download gives is Keras's to say
-    except OSError as error:
+    # the second of an answer that is none, or of a proxy that cannot be
+    except (OSError, HTTPException) as error:
         raise offline_error(settings.name, settings.alpha, settings.image_size, error) from error
 
 
