@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.hostile.pictures import SOUND
+from tests.hostile.pictures import SOUND, black_png
 from tl_keras.errors import ExportError
 from tl_keras.serving.exported_classifier import BATCH, Answers
 from tl_keras.serving.served_model import ServedModel, load_model
@@ -43,6 +43,12 @@ def test_a_format_that_is_not_served_is_answered_with_those_that_are(model: Serv
     assert not tiff["decoded"]
     assert tiff["problem"].startswith("TIFF content, where an exported model takes JPEG, PNG, BMP")
     assert empty["problem"] == "empty file"
+
+
+def test_what_is_too_large_is_not_said_to_be_damaged(model: ServedModel) -> None:
+    large, cut = model.predict([black_png(14_000), black_png(50)[:-30]])["predictions"]
+    assert "data.max_megapixels" in large["problem"]
+    assert cut["problem"] == "damaged or cut short PNG"
 
 
 def test_many_files_are_answered_a_few_at_a_time() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tl_keras.data.image_formats import why_undecodable
+from tl_keras.data.image_formats import format_by_content, is_served, why_undecodable
+from tl_keras.data.picture_bytes import why_unreadable
 from tl_keras.serving.exported_classifier import BATCH, Answers, ExportedClassifier
 from tl_keras.serving.versions import Version
 
@@ -62,8 +63,13 @@ class ServedModel:
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         for row, file in zip(rows, files, strict=True):
             if not row["decoded"]:
-                row["problem"] = why_undecodable(file, served=True)
+                row["problem"] = self._problem(file)
         return {"predictions": rows}
+
+    def _problem(self, file: bytes) -> str:
+        if is_served(format_by_content(file)):
+            return why_unreadable(file, self.classifier.reading.max_megapixels)
+        return why_undecodable(file, served=True)
 
 
 def load_model(folder: Version, name: str) -> ServedModel:
