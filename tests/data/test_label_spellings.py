@@ -32,6 +32,7 @@ def test_joined_under_the_most_frequent_without_what_does_not_show() -> None:
     assert joined(["ok\u200b", "ok\u200b", "OK"]) == ["ok", "ok", "ok"]
     assert joined(["b", "B"]) == ["B", "B"]
     assert joined(["7", "007"]) == ["7", "007"]
+    assert joined(["\u200b", "\u200c", "a"]) == ["\u200b", "\u200b", "a"]
 
 
 def folder(root: Path) -> Path:

@@ -34,8 +34,8 @@ def joined(labels: Sequence[str]) -> list[str]:
     chosen: dict[str, str] = {}
     for group in spellings(counts):
         # The first by name where two are as frequent.
-        best = _clean(min(group, key=lambda label: (-counts[label], label)))
-        chosen |= dict.fromkeys(group, best)
+        best = min(group, key=lambda label: (-counts[label], label))
+        chosen |= dict.fromkeys(group, _clean(best) or best)
     return [chosen.get(label, label) for label in labels]
 
 
