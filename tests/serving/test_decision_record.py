@@ -21,7 +21,7 @@ def test_an_export_may_have_none(tmp_path: Path) -> None:
     assert read_rule(tmp_path) is None
 
 
-@pytest.mark.parametrize("text", ["{", "{}", '{"rule": {"classes": []}}', "[]"])
+@pytest.mark.parametrize("text", ["{", "{}", '{"rule": {"classes": []}}', "[]", "[" * 100_000])
 def test_a_broken_one_is_said(tmp_path: Path, text: str) -> None:
     (tmp_path / RECORD).write_text(text)
     with pytest.raises(ExportError, match="must be as tl_keras wrote it"):

@@ -79,7 +79,8 @@ def test_the_record_says_how_pictures_were_read(model: keras.Model, tmp_path: Pa
         model, labels=LABELS, image_size=SIZE, reading=reading, directory=tmp_path
     )
     assert stored_reading(version / EXTRA) == reading
-    for text in ("{", "[1]", "3", '{"later": 1}', '{"resize": "squeeze"}'):
+    broken = ("{", "[1]", "3", '{"later": 1}', '{"resize": "squeeze"}', '{"max_megapixels": "9"}')
+    for text in (*broken, '{"max_megapixels": NaN}', "[" * 100_000):
         (version / EXTRA / READING_FILE).write_text(text)
         assert stored_reading(version / EXTRA) == EARLIER
     (version / EXTRA / READING_FILE).unlink()

@@ -41,6 +41,8 @@ class PictureReading:
             if getattr(self, name) not in get_args(kinds):
                 allowed = ", ".join(map(repr, get_args(kinds)))
                 raise ValueError(f"{name} must be one of {allowed}, got {getattr(self, name)!r}.")
+        if not self.max_megapixels > 0:
+            raise ValueError(f"max_megapixels must be above 0, got {self.max_megapixels!r}.")
 
     @classmethod
     def of(cls, data: DataConfig) -> Self:

@@ -22,7 +22,7 @@ def read_rule(extra: Path) -> DecisionRule | None:
         return None
     try:
         return DecisionRule.from_json(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ExportError(
             f"{path} must be as tl_keras wrote it, got one that cannot be read ({error}). Export "
             "the model again, or remove the file to do without decisions."
@@ -47,5 +47,5 @@ def _rule(path: Path) -> Any:
     try:
         return json.loads(path.read_text())["rule"]
     # a damaged one is another one; who applies it says what is wrong with it
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

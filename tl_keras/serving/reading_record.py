@@ -26,5 +26,5 @@ def stored_reading(folder: Path) -> PictureReading:
     """
     try:
         return PictureReading.from_dict(json.loads((folder / READING_FILE).read_text("utf-8")))
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return EARLIER
