@@ -110,7 +110,17 @@ def test_a_finished_training_is_not_repeated(
 
 
 @pytest.mark.parametrize("name", ["progress.json", "round_004.weights.h5"])
-@pytest.mark.parametrize("content", [b"", b"null", b"[1]", b'{"rounds": 3}', b"\x89HDF\r\n\x1a\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"null",
+        b"[1]",
+        b'{"rounds": 3}',
+        b'{"configuration": 3, "total": 4}',
+        b"\x89HDF\r\n\x1a\n",
+    ],
+)
 def test_a_damaged_checkpoint_is_refused_by_its_file(
     tmp_path: Path, source_config: Make, source_images: MakeImages, name: str, content: bytes
 ) -> None:
@@ -141,6 +151,27 @@ def test_a_checkpoint_of_another_configuration_is_refused(
 
     with pytest.raises(ConfigError, match=r"another configuration \(learning_rate: 0.002 -> 0.5\)"):
         source_training.train(tiny_network(other), source_images(other), other)
+
+
+def test_a_checkpoint_older_than_some_keys_of_its_images_is_of_the_same_configuration(
+    tmp_path: Path, source_config: Make
+) -> None:
+    data = {"folder": str(tmp_path / "photos"), "exif_rotation": "ignore"}
+    config = source_config(generated=None, data=data)
+    facts = config.as_learned()
+    facts["data"] = {
+        key: value
+        for key, value in facts["data"].items()
+        if key
+        not in ("class_level", "merge_labels", "exif_rotation", "range_16_bit", "max_megapixels")
+    }
+    work = tmp_path / "work"
+    work.mkdir()
+    for data_of_it, wrong in ((facts["data"], "is missing"), (7, "another configuration")):
+        state = {"configuration": {**facts, "data": data_of_it}, "total": 4, "rounds": 2}
+        (work / "progress.json").write_text(json.dumps(state))
+        with pytest.raises(ConfigError, match=wrong):
+            source_training._restored(keras.Sequential(), config, work)
 
 
 def test_a_missing_checkpoint_is_named(

@@ -3,6 +3,7 @@
 Imports TensorFlow; `tl_keras.commands.pretrain` is the command line.
 """
 
+import json
 import math
 import time
 from contextlib import nullcontext
@@ -13,9 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from pydantic import ValidationError
 
 from tl_keras.atomic_files import replacing, write_json
-from tl_keras.data.picture_reading import EARLIER
+from tl_keras.config.schema import DataConfig
+from tl_keras.config.stored import completed
 from tl_keras.digests import any_json
 from tl_keras.errors import ConfigError, DamagedError
 from tl_keras.models.blocks import find_blocks
@@ -251,9 +254,10 @@ def _restored(network: keras.Model, config: SourceConfig, folder: Path) -> Progr
         progress = Progress(**any_json(state))
     except (DamagedError, TypeError) as error:
         raise _damaged(state, state) from error
+    if not isinstance(progress.configuration, dict):
+        raise _damaged(state, state)
     if data := progress.configuration.get("data"):
-        # keys that are younger than the checkpoint
-        progress.configuration["data"] = {**EARLIER.as_dict(), **data}
+        progress.configuration["data"] = _with_younger_keys(data)
     if progress.configuration != facts:
         changed = [
             f"{key}: {progress.configuration.get(key)} -> {value}"
@@ -276,6 +280,15 @@ def _restored(network: keras.Model, config: SourceConfig, folder: Path) -> Progr
         raise _damaged(weights, state) from error
     print(f"going on after round {progress.rounds} of {progress.total}", flush=True)
     return progress
+
+
+def _with_younger_keys(data: Any) -> Any:
+    """The section of a checkpoint, with the keys that are younger than it."""
+    try:
+        text = json.dumps(completed({"data": data})["data"])
+        return DataConfig.model_validate_json(text).model_dump(mode="json")
+    except ValidationError:
+        return data  # the comparison names what is wrong
 
 
 def _damaged(path: Path, state: Path) -> ConfigError:
