@@ -445,3 +445,9 @@ def test_images_of_any_name_are_those_of_before(store: Store, name: str) -> None
     store.keep_inputs(images, splits)
     with pytest.raises(ResultsError, match=r"differs in 2 lines"):
         store.keep_inputs(images.assign(sha256=["1" * 64, "3" * 64]), splits)
+
+
+def test_groups_stay_the_text_that_they_were(tmp_path: Path) -> None:
+    groups = ["7", "007", "7.0"]
+    Store(tmp_path).write("images", pd.DataFrame({"image_id": ["a", "b", "c"], "group": groups}))
+    assert Store(tmp_path).read("images")["group"].tolist() == groups

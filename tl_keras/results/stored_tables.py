@@ -73,7 +73,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     """
     content = whole_bytes(path)
     try:
-        table = read_table(io.BytesIO(content), dict.fromkeys(_DEPTHS, "string"))
+        table = read_table(io.BytesIO(content), _types(path.stem))
     except (ValueError, pd.errors.ParserError) as error:
         raise DamagedError(path, f"it is no table ({error})") from error
     _check_columns(path, table)
@@ -107,6 +107,12 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     # a single array is no file of several
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise DamagedError(path, f"it holds no arrays ({error})") from error
+
+
+def _types(name: str) -> dict[str, str | type]:
+    types: dict[str, str | type] = dict.fromkeys(_DEPTHS, "string")
+    # a part 7 is not a part 007
+    return types | ({"group": str} if name == "images" else {})
 
 
 def _check_columns(path: Path, table: pd.DataFrame) -> None:
