@@ -9,6 +9,7 @@ what this machine lacks (mounting a small file system needs the superuser) says 
 """
 
 import argparse
+import signal
 import sys
 import time
 from collections import defaultdict
@@ -63,6 +64,8 @@ class Tally:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try the parts that were asked for; 1 where anything failed."""
     options = _parser().parse_args(arguments)
+    # as Ctrl-C: small file systems are unmounted, folders removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     tallies = [
         tried(name, options.count or PARTS[name][1], options.seed)
         for name in options.part or list(PARTS)

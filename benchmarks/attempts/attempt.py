@@ -117,8 +117,13 @@ class Process:
     def ended(self) -> Ended:
         """Wait for its end, and for no longer than it may take."""
         moment = time.time() + PATIENCE_SECONDS
-        while self.runs() and time.time() < moment:
-            time.sleep(_POLL_SECONDS)
+        try:
+            while self.runs() and time.time() < moment:
+                time.sleep(_POLL_SECONDS)
+        except BaseException:
+            # whoever stops the harness does not want to find it at work later
+            self._process.kill()
+            raise
         in_time = not self.runs()
         if not in_time:
             self._process.kill()

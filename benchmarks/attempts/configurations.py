@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import random
 import signal
 import time
@@ -70,8 +71,21 @@ def problem_with(path: Path) -> str | None:
 
 def _accepted(path: Path) -> int:
     """What `tl-keras run` does with the file before it loads TensorFlow."""
-    look_before(load_config(path))
+    config = load_config(path)
+    places = (config.data.folder, config.data.table, config.data.root, config.results_dir)
+    # mutations lead to the whole disk of this machine as well, which takes as long as it is large
+    if all(map(_is_below_here, filter(None, places))):
+        look_before(config)
     return 0
+
+
+def _is_below_here(place: str) -> bool:
+    try:
+        path = Path(os.path.realpath(os.path.expanduser(place)))  # noqa: PTH111
+    except (OSError, ValueError):
+        # it is nowhere
+        return True
+    return path.is_relative_to(Path.cwd())
 
 
 @contextmanager

@@ -22,7 +22,11 @@ _ROOT = Path(__file__).parents[2]
 # Columns and keys that tell of this process or this hour, not of the photos.
 MEASURED = ("seconds", "milliseconds", "megabytes", "processors", "accelerators", "created", "date")
 # Files that hold times, or what other files hold as well, drawn or packed.
-NOT_COMPARED = (".html", ".md", ".png", ".jpg", ".parquet", ".keras", ".pb", ".part", ".lock")
+NOT_COMPARED = (
+    *(".html", ".md", ".png", ".jpg", ".parquet", ".keras", ".pb", ".part", ".lock"),
+    # read with the .index beside it
+    ".data-00000-of-00001",
+)
 NOT_COMPARED_NAMES = ("digests.json",)
 NOT_COMPARED_FOLDERS = {"tensorboard", "keras_tuner"}
 
@@ -183,7 +187,18 @@ def _content(path: Path) -> Any:
     if path.suffix == ".npz":
         with np.load(path) as stored:
             return {name: stored[name].tobytes() for name in stored.files}
+    if path.suffix == ".index":
+        return _checkpoint(path.with_suffix(""))
     return path.read_bytes()
+
+
+def _checkpoint(prefix: Path) -> dict[str, bytes]:
+    """Its arrays by name; beside them it tells how often layers were built in that process."""
+    with quiet_tensorflow():
+        import tensorflow as tf
+    stored = tf.train.load_checkpoint(str(prefix))
+    arrays = sorted(set(stored.get_variable_to_shape_map()) - {"_CHECKPOINTABLE_OBJECT_GRAPH"})
+    return {name: np.asarray(stored.get_tensor(name)).tobytes() for name in arrays}
 
 
 def _without_measured_columns(path: Path) -> str:
