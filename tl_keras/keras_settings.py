@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tl_keras.errors import ConfigError
+from tl_keras.shared_block import SharedBlock
 
 # Of the environment; None is unset.
 _ENVIRONMENT = {"KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": None}
@@ -31,13 +32,9 @@ def tensorflow_backend() -> Iterator[None]:
 
     The environment is as before afterwards.
     """
-    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
     _note_backend()
-    _set_environment(_ENVIRONMENT)
-    try:
+    with _shared_environment:
         yield
-    finally:
-        _set_environment(before)
 
 
 def check_keras() -> None:
@@ -71,16 +68,15 @@ def needed_keras() -> Iterator[None]:
         note_settings()
         from keras import config
 
-        before = {name: getattr(config, name)() for name in _NEEDED}
+        # of this thread; the others are of the process
         policy = config.dtype_policy()
         say_overruled(_warn)
-        _set(_NEEDED)
-        config.set_dtype_policy("float32")
-        try:
-            yield
-        finally:
-            _set(before)
-            config.set_dtype_policy(policy)
+        with _shared_settings:
+            config.set_dtype_policy("float32")
+            try:
+                yield
+            finally:
+                config.set_dtype_policy(policy)
 
 
 def note_settings() -> None:
@@ -160,6 +156,28 @@ def _set_environment(values: dict[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+@contextmanager
+def _settings_as_needed() -> Iterator[None]:
+    from keras import config
+
+    before = {name: getattr(config, name)() for name in _NEEDED}
+    _set(_NEEDED)
+    yield
+    _set(before)
+
+
+@contextmanager
+def _environment_as_needed() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    _set_environment(_ENVIRONMENT)
+    yield
+    _set_environment(before)
+
+
+_shared_settings = SharedBlock(_settings_as_needed)
+_shared_environment = SharedBlock(_environment_as_needed)
 
 
 def _set(values: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ Pillow. Imports no TensorFlow.
 import io
 import os
 import struct
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from tl_keras.data.image_formats import (
     why_undecodable,
 )
 from tl_keras.errors import DataError
+from tl_keras.shared_block import SharedBlock
 
 # No file of a picture is larger; it would fill the memory.
 MOST_BYTES = 2**31
@@ -214,30 +214,12 @@ def _not_read(name: str) -> str:
     return f"damaged {name}, or of a kind that is not read: save it anew, as PNG"
 
 
-class _Silence:
-    """Keeps Pillow's warnings from the user while any thread is inside.
-
-    `warnings.catch_warnings` by itself is not for threads: the last to leave may put the filters
-    of another one back.
-    """
-
-    def __init__(self) -> None:
-        self._lock, self._inside = threading.Lock(), 0
-        self._filters = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._inside += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._filters.__exit__(None, None, None)
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
-_SILENCE = _Silence()
+# Pillow's warnings are kept from the user while any thread is inside.
+_SILENCE = SharedBlock(_without_remarks)

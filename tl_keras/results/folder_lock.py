@@ -51,7 +51,8 @@ def alone_in(folder: Path, warn: Callable[[str], None] = lambda text: None) -> I
         _HELD.reset(before)
         if holder is not None:
             # while it is held: whoever waits for it looks whether it is still there
-            lock.unlink(missing_ok=True)
+            with suppress(OSError):
+                lock.unlink()
         release(holder)
         for empty in made:
             with suppress(OSError):
