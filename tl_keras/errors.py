@@ -63,7 +63,8 @@ class DamagedError(ResultsError):
 
 
 def _remedy(path: Path) -> str:
-    configs = [folder / "config.json" for folder in path.parents]
+    # what lies deepest is a file of a run: runs/<run>/row.json
+    configs = [folder / "config.json" for folder in path.parents[:3]]
     config = next((found for found in configs if found.is_file()), None)
     if config is None or config == path:
         return (

@@ -25,13 +25,14 @@ def test_the_longer_side_is_that_asked_for(tmp_path: Path) -> None:
     assert picture(thumbnail(tmp_path / "a.png", 60)).size == (60, 20)
 
 
-def test_an_exif_rotation_is_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp"])
+def test_an_exif_rotation_is_followed(tmp_path: Path, name: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.new("RGB", (300, 100)).save(tmp_path / "a.jpg", exif=exif)
-    assert picture(thumbnail(tmp_path / "a.jpg", 60)).size == (20, 60)
+    Image.new("RGB", (300, 100)).save(tmp_path / name, exif=exif)
+    assert picture(thumbnail(tmp_path / name, 60)).size == (20, 60)
     as_stored = PictureReading(exif_rotation="ignore")
-    assert picture(thumbnail(tmp_path / "a.jpg", 60, as_stored)).size == (60, 20)
+    assert picture(thumbnail(tmp_path / name, 60, as_stored)).size == (60, 20)
 
 
 def test_sixteen_bits_become_eight(tmp_path: Path) -> None:

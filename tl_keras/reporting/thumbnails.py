@@ -6,7 +6,7 @@ from typing import cast
 
 from PIL import Image, ImageOps
 
-from tl_keras.data.picture_bytes import opened, refuse_larger
+from tl_keras.data.picture_bytes import opened, readable_bytes, refuse_larger
 from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 from tl_keras.reporting.pages import jpeg_uri
 
@@ -27,7 +27,7 @@ def thumbnail(
         None where the file cannot be read.
     """
     try:
-        with opened(path) as image:
+        with opened(readable_bytes(path, reading.max_megapixels)) as image:
             refuse_larger(image.size, reading.max_megapixels)
             image.draft("RGB", (side, side))
             small = _eight_bits(image, reading)
