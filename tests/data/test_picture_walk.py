@@ -99,3 +99,12 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path: Path) -> None:
     said = left_out_in_words(look_into(tmp_path).ignored(), 2)
     assert said.startswith("5 hidden (.0.png, .1.png and 3 more); 1 not a ")
     assert said.endswith("(notes.txt)")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are always Unicode there")
+def test_a_class_folder_whose_name_is_not_utf_8_is_never_lost_in_silence(tmp_path: Path) -> None:
+    of_classes(tmp_path, ["a", "b", os.fsdecode(b"d\xe9faut")])
+    with pytest.raises(DataError, match=r"cannot be read: d.faut \(.*UTF-8"):
+        load_images(DataConfig(folder=str(tmp_path)))
+    table = load_images(DataConfig(folder=str(tmp_path)), to_train=False)
+    assert (table.classes, len(table.ignored)) == (("a", "b"), 1)

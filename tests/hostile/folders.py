@@ -51,6 +51,8 @@ UNCLEAR: tuple[Mapping[str, tuple[str, ...]], ...] = (
     {"crack": ("2023", "2024"), "dent": ("2023", "2024"), "ok": ("2023", "2024")},
     {"bottle": ("train", "test"), "cable": ("train", "test")},
     {"fold_1": ("train", "test"), "fold_2": ("train", "test")},
+    {"monday": ("ok",), "tuesday": ("ok", "nok")},
+    {"cam1": ("ok",), "cam2": ("nok",), "cam3": ("OK",)},
 )
 # The same, deeper: where the lower ones lie, and how deep that is.
 UNCLEAR_BELOW: tuple[tuple[tuple[str, ...], int], ...] = (

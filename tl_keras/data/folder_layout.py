@@ -175,12 +175,12 @@ def _refuse_unclear(root: Path, contents: FolderContents, layout: Layout) -> Non
     """Classes that hold folders of the same names: which are the classes?"""
     level = max(layout.levels.values()) if layout.splits else layout.level
     for deeper, inside in sorted(_names_inside(contents, layout).items()):
-        found = {label: names for label, names in inside.items() if len(names) > 1}
-        shared = _shared(found.values())
-        if shared:
-            uppers = sorted(label for label, names in found.items() if names & set(shared))
-        elif len(inside) == 1 and found and layout.splits:
-            uppers, shared = list(found), sorted(*found.values())
+        shared = _shared(inside.values())
+        # a/images and b/images say nothing
+        if shared and _differ(inside.values()):
+            uppers = sorted(label for label, names in inside.items() if names & set(shared))
+        elif len(inside) == 1 and layout.splits and _differ(inside.values()):
+            uppers, shared = list(inside), sorted(*inside.values())
         else:
             continue
         raise _unclear(root, uppers, shared, level, deeper, divided=bool(layout.splits))
@@ -222,6 +222,12 @@ def _names_inside(contents: FolderContents, layout: Layout) -> dict[int, dict[st
         if deeper and 2 * counts[deeper, label] > counts[0, label]:
             found[deeper][label] = inside
     return found
+
+
+def _differ(several: Iterable[set[str]]) -> bool:
+    """Whether they hold several names, of whatever spelling."""
+    every = set[str]().union(*several)
+    return len(every) > 1 and spellings(every) != [tuple(sorted(every))]
 
 
 def _shared(several: Iterable[set[str]]) -> list[str]:

@@ -105,7 +105,7 @@ def _refuse_unreadable(root: Path, contents: FolderContents) -> None:
         raise DataError(
             f'data.folder "{root}" holds folders that cannot be read: '
             f"{some_of(f'{file.path} ({file.reason})' for file in closed)}. Give yourself the "
-            "right to read them, or move them away."
+            "right to read them, give them names in UTF-8, or move them away."
         )
 
 

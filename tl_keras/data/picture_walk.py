@@ -37,6 +37,7 @@ _MADE_BY_SYSTEMS = frozenset(
     }
 )
 _LINK = "link to a folder"
+_NO_UTF_8 = "name is not valid UTF-8"
 UNREADABLE = "cannot be read"
 
 
@@ -158,9 +159,10 @@ def _reason_to_leave_out(entry: "os.DirEntry[str]") -> str | None:
         return "hidden"
     if entry.name.lower() in _MADE_BY_SYSTEMS:
         return "made by the system"
-    if any("\udc80" <= character <= "\udcff" for character in entry.name):
-        return "name is not valid UTF-8"
     try:
+        if any("\udc80" <= character <= "\udcff" for character in entry.name):
+            # of a file little is lost; a folder may be a class
+            return f"{UNREADABLE}: {_NO_UTF_8}" if entry.is_dir() else _NO_UTF_8
         if entry.is_dir():
             return _LINK if entry.is_symlink() else None
         if entry.is_file():
