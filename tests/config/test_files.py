@@ -192,7 +192,7 @@ def test_empty_file_is_refused() -> None:
 def test_file_that_is_no_text_is_refused(content: bytes) -> None:
     assert refusal(written(content)) == (
         "x.json: must be an experiment file (JSON), a directory of images or a table of them "
-        "(.csv, .parquet); got a file "
+        "(.csv, .tsv, .parquet); got a file "
         "that is not UTF-8 text"
     )
 
@@ -211,7 +211,7 @@ def test_missing_file_gets_the_nearest_beside_it() -> None:
     written(MINIMAL, "runs/defects.json")
     assert refusal("runs/defect.json") == (
         "runs/defect.json: must be an experiment file (JSON), a directory of images or a table of "
-        "them (.csv, .parquet); got a path "
+        "them (.csv, .tsv, .parquet); got a path "
         "where there is nothing; did you mean runs/defects.json?"
     )
 
@@ -230,8 +230,8 @@ def test_missing_directory_is_refused() -> None:
 def test_text_that_no_file_system_takes_is_refused() -> None:
     source = written('{"name": "a", "data": {\n"folder": "a\\u0000", "\\ud800": 1}}')
     assert refusal(source).split("\n") == [
-        "x.json:2: 'data.folder' must be Unicode text; got 'a\\x00'",
-        "x.json:2: 'data.\\ud800' must be Unicode text; got '\\ud800'",
+        "x.json:2: 'data.folder' must be Unicode text without NUL; got 'a\\x00'",
+        "x.json:2: 'data.\\ud800' must be Unicode text without NUL; got '\\ud800'",
     ]
 
 

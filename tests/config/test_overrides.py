@@ -20,6 +20,8 @@ def read(text: str) -> Any:
     [
         ("data.train_per_class=10", 10),
         ("data.train_per_class=[5, 10]", [5, 10]),
+        ("data.range_16_bit=[0,255]", [0, 255]),
+        ("data.range_16_bit=full", "full"),
         ("backbone.weights=null", None),
         ("export=false", False),
         ('fine_tuning.unfrozen_blocks=[1,"all"]', [1, "all"]),

@@ -22,7 +22,7 @@ _TABLES = (".csv", ".tsv", ".parquet")
 _ABSENT = object()
 _EXPERIMENT = Kind(
     ExperimentConfig,
-    "an experiment file (JSON), a directory of images or a table of them (.csv, .parquet)",
+    f"an experiment file (JSON), a directory of images or a table of them ({', '.join(_TABLES)})",
     '{"name": "parts", "data": {"folder": "photos/parts"}}',
 )
 

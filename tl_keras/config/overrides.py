@@ -12,6 +12,15 @@ from tl_keras.errors import ConfigError
 
 # what each source of images takes with it when another one replaces it
 _SOURCES = {"folder": ("class_level",), "table": ("root",), "tfds": ("data_dir",)}
+# what JSON Schema calls the types of JSON
+_KINDS = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    list: "array",
+    dict: "object",
+}
 
 
 @dataclass(frozen=True)
@@ -92,8 +101,8 @@ def _value(text: str, allowed: Schema) -> Any:
     except (ValueError, RecursionError, ConfigError):
         return text
     kinds = {branch.get("type") for branch in allowed.get("anyOf", [allowed])}
-    takes_text = "string" in kinds and not isinstance(value, str)
-    return text if takes_text and not (value is None and "null" in kinds) else value
+    takes_text = "string" in kinds and _KINDS.get(type(value)) not in kinds
+    return text if takes_text and not isinstance(value, str) else value
 
 
 def _sources(overrides: Sequence[Override]) -> set[str]:

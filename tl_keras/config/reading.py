@@ -155,7 +155,7 @@ def _unusable_text(value: Any, path: KeyPath = ()) -> dict[KeyPath, Wording]:
 def _unusable(text: str, path: KeyPath) -> dict[KeyPath, Wording]:
     if not re.search("[\0\ud800-\udfff]", text):
         return {}
-    fault = f"{dotted(path)!a} must be Unicode text; got {brief(text)!a}"
+    fault = f"{dotted(path)!a} must be Unicode text without NUL; got {brief(text)!a}"
     return {path: lambda: [Problem(path, fault)]}
 
 
