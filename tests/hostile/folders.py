@@ -79,6 +79,7 @@ ONE_LABEL: tuple[tuple[str, str], ...] = (
     ("\uff76\uff9e", "\u30ac"),
     ("\u2764\ufe0f", "\u2764"),
     ("STRASSE", "stra\u00dfe"),
+    ("men's", "men\u2019s"),
 )
 TWO_LABELS: tuple[tuple[str, str], ...] = (
     ("7", "007"),

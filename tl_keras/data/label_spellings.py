@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 _SHOWN = 5
 # Characters that show nothing and are not of the category Cf: fillers and variation selectors.
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u3164\uffa0\ufe00-\ufe0f\x00-\x08\x0e-\x1f\x7f]")
-# Cyrillic and Greek letters that look like Latin ones, in lower case.
-_LOOKALIKES = str.maketrans("аеорсухіјѕһԁԛԝκορναιυ", "aeopcyxijshdqwkopvaiu")
+# Cyrillic and Greek letters that look like Latin ones, in lower case, and curly apostrophes.
+_LOOKALIKES = str.maketrans("аеорсухіјѕһԁԛԝκορναιυ\u2018\u2019", "aeopcyxijshdqwkopvaiu''")
 
 
 def spellings(labels: Iterable[str]) -> list[tuple[str, ...]]:
