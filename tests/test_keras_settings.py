@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -126,8 +126,9 @@ def test_a_settings_file_that_keras_dies_of_is_a_sentence(home: Path, content: b
         check_keras()
 
 
-def test_a_folder_in_place_of_the_settings_file_is_a_sentence(home: Path) -> None:
-    (home / "keras.json").mkdir()
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_settings_file_is_a_sentence(home: Path, make: Callable[[Path], None]) -> None:
+    make(home / "keras.json")
     with pytest.raises(ConfigError, match=r"keras\.json"):
         check_keras()
 

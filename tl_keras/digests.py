@@ -10,6 +10,7 @@ is not listed is older than the list, and is read as it is.
 
 import hashlib
 import json
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,6 +133,9 @@ def _parsed(path: Path, content: bytes) -> dict[str, Any]:
 
 def _read(path: Path) -> bytes:
     try:
+        # whoever opens a pipe waits at it
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DamagedError(path, "it is no file")
         return path.read_bytes()
     except OSError as error:
         raise DamagedError(path, error.strerror or str(error)) from error

@@ -121,6 +121,9 @@ def _settings() -> object:
     """
     path = _settings_file()
     try:
+        # whoever opens a pipe waits at it
+        if path.is_fifo():
+            return None
         return json.loads(path.read_text(encoding="utf-8")) if os.path.lexists(path) else {}
     except ValueError:
         return {}

@@ -7,6 +7,7 @@ if damage(folder):  # False where the experiment has no such file
 
 import io
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -105,6 +106,12 @@ def _folder(path: Path) -> None:
     path.mkdir()
 
 
+def _pipe(path: Path) -> None:
+    """Whoever opens it waits."""
+    path.unlink()
+    os.mkfifo(path)
+
+
 def _gone(path: Path) -> None:
     path.unlink()
 
@@ -140,6 +147,7 @@ ANY: dict[str, Change] = {
     "emptied": _emptied,
     "with flipped bits": _flipped,
     "replaced by a folder": _folder,
+    "replaced by a pipe": _pipe,
     "not allowed to be read": _forbidden,
     "gone": _gone,
 }
@@ -147,6 +155,7 @@ OF_JSON: dict[str, Change] = {
     "null": partial(_text, "null"),
     "a number": partial(_text, "7"),
     "a list": partial(_text, "[1, 2]"),
+    "of other keys": partial(_text, '{"x": 1}'),
     "nested 800 deep": partial(_text, '{"run_id": ' * 800 + "1" + "}" * 800),
     "nested without end": partial(_text, "[" * 200_000),
     "with another digit": _digit_changed,

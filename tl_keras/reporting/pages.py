@@ -71,8 +71,14 @@ def render(template: str, content: Mapping[str, Any]) -> str:
     Args:
         template: file in `tl_keras/reporting/templates/`.
         content: what it names.
+
+    Raises:
+        ValueError: it names what the content lacks.
     """
-    return _templates().get_template(template).render(content)
+    try:
+        return _templates().get_template(template).render(content)
+    except jinja2.UndefinedError as error:
+        raise ValueError(str(error)) from error
 
 
 def jpeg_uri(encoded: bytes) -> str:

@@ -115,11 +115,11 @@ class Store:
             fresh: whether what is there will be moved aside first.
         """
         try:
-            stored = json.loads((Path(config.results_folder) / "config.json").read_text())
+            stored = any_json(Path(config.results_folder) / "config.json")
         # none, or a damaged one, of which `check` tells
-        except (OSError, ValueError, RecursionError):
+        except DamagedError:
             return config, None
-        if fresh or not isinstance(stored, dict):
+        if fresh:
             return config, None
         return continued(config, stored)
 
