@@ -154,3 +154,9 @@ def test_it_needs_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "set()\n"
+
+
+def test_a_link_in_a_circle_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(ResultsError, match="circle"), alone_in(tmp_path / "circle" / "name"):
+        pass

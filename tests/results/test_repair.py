@@ -156,6 +156,14 @@ def test_what_somebody_put_there_stays(folder: Path) -> None:
     assert set_aside_damaged(folder) is None
 
 
+@pytest.mark.parametrize("name", ["runs", "search", "errors", "export"])
+def test_a_link_in_a_circle_in_place_of_a_folder_is_set_aside(folder: Path, name: str) -> None:
+    shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / name).symlink_to(name)
+    assert name in (set_aside_damaged(folder) or "")
+    assert not (folder / name).is_symlink()
+
+
 def test_what_was_set_aside_before_gives_way(folder: Path) -> None:
     for content in ("null", "7"):
         (folder / "choice.json").write_text(content)

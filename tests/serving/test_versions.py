@@ -101,3 +101,9 @@ def test_a_file_is_no_export(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(ExportError, match="must be a folder of exported models"):
         find_version(tmp_path / "photo.jpg")
+
+
+def test_a_link_in_a_circle_holds_no_version(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(ExportError):
+        find_version(tmp_path / "circle")

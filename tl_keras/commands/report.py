@@ -1,6 +1,7 @@
 """`tl-keras report RESULTS...`: the report of an experiment, or several compared."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,8 +40,8 @@ def _report(options: argparse.Namespace) -> int:
     if len(options.results) == 1:
         say(write_report(options.results[0], options.output))
         return 0
-    names = "-".join(folder.resolve().name for folder in options.results)
-    default = options.results[0].resolve().parent / f"comparison-{names}.html"
+    names = "-".join(Path(os.path.realpath(folder)).name for folder in options.results)
+    default = Path(os.path.realpath(options.results[0])).parent / f"comparison-{names}.html"
     page = write_comparison(
         options.results,
         options.output or default,

@@ -59,7 +59,7 @@ def images_on_disk(path: Path) -> tuple[str, dict[str, str]]:
     """A name for images that are files, and the key of the section `data` for them."""
     if is_table(path):
         return slug(path.stem), {"table": str(path)}
-    return slug(path.resolve().name), {"folder": str(path)}
+    return slug(Path(os.path.realpath(path)).name), {"folder": str(path)}
 
 
 def parse_config(raw: Mapping[str, Any]) -> ExperimentConfig:

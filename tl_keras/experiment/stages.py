@@ -184,7 +184,7 @@ def export_experiment(
             file in it is damaged, or another process works there.
         ExportError: nothing was exported before, or the model does not answer as the trained one.
     """
-    path = Path(folder).resolve()
+    path = Path(os.path.realpath(folder))
     if not (path / "config.json").exists():
         raise ResultsError(
             f"{folder} must be the folder of a finished experiment, such as results/defects, with "

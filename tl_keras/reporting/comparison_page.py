@@ -1,5 +1,6 @@
 """Several experiments beside each other: what each chose, and how the choices differ on test."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -131,7 +132,7 @@ def write_comparison(
 
 
 def _refuse_same(folders: Sequence[Path]) -> None:
-    places = [folder.resolve() for folder in folders]
+    places = [os.path.realpath(folder) for folder in folders]
     for number, folder in enumerate(folders):
         if places[number] in places[:number]:
             raise ResultsError(

@@ -36,7 +36,7 @@ def alone_in(folder: Path, warn: Callable[[str], None] = lambda text: None) -> I
     Raises:
         ResultsError: another process works there, or the folder cannot be written.
     """
-    place = folder.resolve()
+    place = Path(os.path.realpath(folder))
     if place in _HELD.get():
         yield
         return

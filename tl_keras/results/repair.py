@@ -3,6 +3,7 @@
 <results_dir>/<experiment>/damaged/     what was set aside, at the place that it had
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -45,6 +46,8 @@ _WRITTEN = (
     *(f"{name}.json" for name in _RECORDS),
     "runs.parquet",
 )
+# Where these are, an experiment could not write.
+_FOLDERS = ("runs", "search", "errors", "export", "tensorboard")
 # JSON of other kinds than an object.
 _LISTS = ("model.labels.json",)
 # Of a trial on a fold, `tl_keras.transfer.trials.FoldScore`, whose import takes seconds.
@@ -172,10 +175,15 @@ def _own(folder: Path) -> Iterator[Path]:
     bad = {name for name in files - gone if _is_damaged(folder / name)}
     if _is_damaged_folder(folder / "errors"):
         bad.add("errors")
-    bad |= {name for name in ("runs", "search") if (folder / name).is_file()}
+    bad |= {name for name in _FOLDERS if _is_no_folder(folder / name)}
     records = {_MADE_WITH[name] for name in gone | bad if name in _MADE_WITH}
     for name in sorted(bad | {record for record in records if (folder / record).exists()}):
         yield folder / name
+
+
+def _is_no_folder(path: Path) -> bool:
+    """Whether something else is in its place, such as a link that leads nowhere."""
+    return os.path.lexists(path) and not path.is_dir()
 
 
 def _is_damaged_folder(folder: Path) -> bool:

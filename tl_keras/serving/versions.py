@@ -6,6 +6,7 @@
     latest      the number of the newest version
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def find_version(export: Path) -> Version:
     Raises:
         ExportError: it is neither.
     """
-    export = export.resolve()
+    export = Path(os.path.realpath(export))
     if _is_complete(export):
         return Version(export, _number(export))
     if (export / EXPORT_FOLDER).is_dir():
