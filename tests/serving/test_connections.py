@@ -12,7 +12,7 @@ pytest.importorskip("starlette", reason="the extra serve is not installed")
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
 import uvicorn
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from uvicorn.server import ServerState
 
@@ -233,3 +233,25 @@ def test_what_is_no_request_is_refused(sent: bytes) -> None:
         assert (await server.ask()).startswith(b"HTTP/1.1 200")
 
     in_server(test)
+
+
+def test_a_request_that_still_arrives_does_not_hold_up_the_end() -> None:
+    ended: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await echo(scope, receive, send)
+        except ClientDisconnect:
+            ended.append("as if the client had gone")
+
+    async def test(server: Server) -> None:
+        await server.connect(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
+        async with asyncio.timeout(PATIENCE):
+            while not any(each.cycle for each in server.open):
+                await asyncio.sleep(0.01)
+            for each in list(server.open):
+                each.shutdown()
+            while not ended:
+                await asyncio.sleep(0.01)
+
+    in_server(test, app)

@@ -194,6 +194,6 @@ def _missing(kind: Kind[Model], path: Path) -> str:
     shipped = list(Path("experiments").glob("*.json"))
     beside = list(path.parent.iterdir()) if path.parent.is_dir() else []
     candidates = {name: entry for entry in shipped for name in (entry.stem, entry.name)}
-    candidates |= {entry.name: entry for entry in beside}
+    candidates |= {entry.name: entry for entry in beside if entry.exists()}
     near = nearest(path.name, candidates)
     return f"{message}; did you mean {candidates[near]}?" if near else message

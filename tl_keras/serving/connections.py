@@ -56,6 +56,12 @@ class Connection(H11Protocol):
         self.cycle.keep_alive = False
         return True
 
+    def shutdown(self) -> None:
+        """The server ends: a request that is still arriving is not waited for."""
+        super().shutdown()
+        if not self._between_requests and self.cycle.more_body:
+            self.transport.abort()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._reading = self.loop.call_later(READING_SECONDS, self.transport.abort)
