@@ -102,3 +102,9 @@ def test_memory_is_a_few_times_that_of_the_request(values: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 5 * len(request)
     finally:
         tracemalloc.stop()
+
+
+def test_a_number_of_many_digits_is_refused_without_words_for_programmers() -> None:
+    with pytest.raises(RequestError) as refused:
+        read_photos(b'{"instances": ' + b"9" * 5000 + b"}", 1)
+    assert "sys." not in str(refused.value)

@@ -56,8 +56,10 @@ def _read_object(body: bytes, max_batch: int) -> dict[str, Any]:
         request = json.loads(body)
     # not JSON, not UTF-8, a number of thousands of digits; nested without end
     except (ValueError, RecursionError) as error:
+        # without what Python tells programmers to do about a number of many digits
+        why = str(error).partition("; use sys.")[0]
         raise RequestError(
-            f'The request must be JSON such as {{"instances": [{{"b64": "..."}}]}}, got: {error}.'
+            f'The request must be JSON such as {{"instances": [{{"b64": "..."}}]}}, got: {why}.'
         ) from error
     if not isinstance(request, dict):
         raise RequestError(f"The request must be a JSON object, got {_shown(request)}.")
