@@ -74,7 +74,12 @@ def _exported_before(prepared: Prepared) -> Path:
     if not all((store.folder / name).exists() for name in (MODEL_FILE, LABELS_FILE)):
         model = making(run.strategy).model(prepared, run, store.weights(run.run_id))
         write_model(store.folder, plain_classifier(model), prepared.classes)
-    return store.folder / EXPORT_FOLDER / str(find_version(store.folder / EXPORT_FOLDER).number)
+    try:
+        version = find_version(store.folder / EXPORT_FOLDER)
+    # somebody removed it
+    except NoExportError:
+        return publish(prepared, run, prepared.config.export_targets)
+    return store.folder / EXPORT_FOLDER / str(version.number)
 
 
 def exported_run(folder: Path) -> str:
