@@ -211,6 +211,10 @@ def test_answers_leave_times_out_and_nothing_else(tmp_path: Path) -> None:
     assert differing(sound, written("later", 0.5, 2.0)) == []
     other = differing(sound, written("other", 0.25, 1.0))
     assert other == ["row.json differs", "runs.csv differs", "runs/p.npz differs"]
+    (tmp_path / "other" / "row.json").write_text("[" * 100_000)
+    (tmp_path / "other" / "runs" / "p.npz").write_bytes(b"PK")
+    (tmp_path / "other" / "runs.csv").write_bytes(b"")
+    assert differing(sound, answers(tmp_path / "other")) == other
     assert differing(sound, {}) == [f"{name} is missing" for name in sorted(sound)]
     assert differing({}, sound) == [f"{name} is there as well" for name in sorted(sound)]
 

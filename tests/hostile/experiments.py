@@ -28,7 +28,8 @@ NOT_COMPARED = (
     ".data-00000-of-00001",
 )
 NOT_COMPARED_NAMES = ("digests.json",)
-NOT_COMPARED_FOLDERS = {"tensorboard", "keras_tuner"}
+# Where damaged files are moved to, and what TensorBoard and KerasTuner keep for themselves.
+NOT_COMPARED_FOLDERS = {"damaged", "tensorboard", "keras_tuner"}
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def write_weights(path: Path, seed: int = 0) -> None:
 def answers(results: Path) -> dict[str, Any]:
     """All that an experiment's folder says of its photos, by file: times and pictures left out."""
     return {
-        path.relative_to(results).as_posix(): _content(path)
+        path.relative_to(results).as_posix(): _content_or_bytes(path)
         for path in sorted(results.rglob("*"))
         if path.is_file() and _is_compared(path, results)
     }
@@ -177,6 +178,14 @@ def _is_compared(path: Path, results: Path) -> bool:
     if path.suffix in NOT_COMPARED or path.name in NOT_COMPARED_NAMES:
         return False
     return not NOT_COMPARED_FOLDERS & set(path.relative_to(results).parts)
+
+
+def _content_or_bytes(path: Path) -> Any:
+    try:
+        return _content(path)
+    except Exception:
+        # damaged somehow, and so unlike any sound one
+        return path.read_bytes()
 
 
 def _content(path: Path) -> Any:
