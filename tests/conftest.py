@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -34,6 +35,8 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["MPLBACKEND"] = "agg"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# A shell that starts the tests in the background has them ignore Ctrl-C, which commands respect.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Features of test networks are nothing for the user's own cache.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="tl_keras-tests-")
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)

@@ -120,6 +120,10 @@ def test_serve(finished: Path) -> None:
         assert process.stdout is not None
         welcome = next((line for line in process.stdout if "Ctrl-C" in line), "")
         process.send_signal(signal.SIGINT)
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
     assert welcome
     assert process.returncode == 130
 

@@ -4,6 +4,7 @@ import base64
 import http.client
 import io
 import json
+import os
 import re
 import signal
 import socket
@@ -32,8 +33,10 @@ class Server:
 
     def __init__(self, export: Path, *options: str) -> None:
         command = [sys.executable, "-m", "tl_keras", "serve", str(export), "--port", "0", *options]
+        # as users start it: TensorFlow's remarks on the processor are left out
+        usual = {k: text for k, text in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=usual
         )
         assert self.process.stdout is not None
         self.welcome = ""
@@ -222,5 +225,5 @@ def test_a_folder_without_a_model_is_refused_without_tensorflow(tmp_path: Path) 
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert answer.stdout == "1 set()\n"
+    assert answer.stdout == "2 set()\n"
     assert f"No exported model in {tmp_path}" in answer.stderr

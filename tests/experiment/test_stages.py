@@ -1134,7 +1134,7 @@ def test_a_second_experiment_computes_no_features_and_finds_the_same(
             cache={"folder": str(tmp_path / "features")},
         )
         tables.append(run_experiment(config).runs.filter(regex="^(test|validation)_"))
-        segments.append(set(tmp_path.rglob("*.npy")))
+        segments.append(set(tmp_path.rglob("*.rows")))
     assert len(segments[0]) > 0
     assert segments[0] == segments[1]
     first, second = tables
