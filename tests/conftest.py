@@ -1,6 +1,7 @@
 """What all tests share: the environment, set before any test imports TensorFlow, and photos."""
 
 import atexit
+import importlib
 import json
 import os
 import shutil
@@ -30,6 +31,10 @@ from tl_keras.results.test_results import TestResults
 
 # What tests share lies beside them; last, so that an installed package comes before its source.
 sys.path.append(str(Path(__file__).parents[1]))
+# pyarrow 17 brings a package of the same name: the first one that is imported is it.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+importlib.import_module("benchmarks")
+sys.path.pop(0)
 # Without a GPU every machine computes the same.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -49,7 +49,7 @@ def exif(
     order = "<" if little else ">"
     form = "HH" if kind in (_SHORT, 8) else "I"
     value = struct.pack(order + form, orientation, *[0] * (len(form) - 1))
-    entries = [struct.pack(order + "HHII", 0x010E + n, 4, 1, n) for n in range(before)]
+    entries = [struct.pack(order + "HHII", 0x0100 + n, 4, 1, n) for n in range(before)]
     entries.append(struct.pack(order + "HHI", tag, kind, count) + value)
     table = struct.pack(order + "H", len(entries)) + b"".join(entries) + b"\0" * 4
     return (b"II*\0" if little else b"MM\0*") + struct.pack(order + "I", offset) + table

@@ -41,7 +41,7 @@ def test_numbers_stand_flush_right_and_marked_rows_are_set_off() -> None:
 
 
 def test_what_a_template_names_must_be_given() -> None:
-    with pytest.raises(jinja2.UndefinedError):
+    with pytest.raises(ValueError, match="undefined"):
         render("report.html", {"name": "parts"})
 
 
