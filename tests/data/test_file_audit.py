@@ -71,6 +71,18 @@ def test_plain_images_have_no_findings(plain: Path) -> None:
     assert len(checked.table.frame) == 4
 
 
+def test_what_is_longer_than_any_picture_is_not_read(plain: Path) -> None:
+    with (plain / "a" / "long.jpg").open("wb") as file:
+        file.write(SOUND["plain.jpg"])
+        # of holes, which would be read for minutes
+        file.truncate(2**40)
+    images = check(plain, skip=True).images.set_index("image_id")
+    facts = images.loc["a/long.jpg"]
+    assert facts["error"] == "a file of more than 2 GB"
+    assert facts["bytes"] == 2**40
+    assert pd.isna(facts["sha256"])
+
+
 def test_facts_of_an_image(plain: Path, save: Save) -> None:
     path = save("a/wide.JPG", (20, 10))
     images = check(plain).images.set_index("image_id")

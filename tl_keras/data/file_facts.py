@@ -73,6 +73,8 @@ def look_outside(path: str, max_megapixels: float) -> FileFacts:
     # Damaged files raise anything, and one must not keep the others from being looked at.
     try:
         first = _first_bytes(path)
+        facts = FileFacts(bytes=Path(path).stat().st_size)
+        refuse_longer(facts.bytes or 0)
         facts = _stored(path)
         name = format_by_content(first)
         if name is None:
@@ -160,8 +162,6 @@ def _bit_depth(image: Image.Image, first: bytes) -> int:
 
 
 def _refuse(facts: FileFacts, max_megapixels: float) -> None:
-    if facts.bytes is not None:
-        refuse_longer(facts.bytes)
     if facts.width is not None and facts.height is not None:
         refuse_larger((facts.width, facts.height), max_megapixels)
 
