@@ -6,6 +6,7 @@ width: here is what stands in its place there.
 """
 
 import json
+import os
 import re
 import unicodedata
 from typing import Any
@@ -41,6 +42,11 @@ def visible(text: object, keep: str = "\n\t") -> str:
 def one_line(text: object) -> str:
     """A name, visible, on one line."""
     return visible(text, keep="")
+
+
+def readable_name(path: str | os.PathLike[str]) -> str:
+    """A path as text; a name that is no UTF-8 could neither be printed nor stored."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def json_line(value: Any) -> str:

@@ -9,22 +9,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.hostile.pictures_for_graph import photo, saved
 from tl_keras.config.schema import DataConfig, ResizeMode
 from tl_keras.data.decoding import decode_image, load_pixels, resize_image
 from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 
 HEIGHT, WIDTH = 37, 53
-
-
-def picture() -> Image.Image:
-    coarse = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
-
-
-def encode(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def as_pillow_reads(encoded: bytes) -> np.ndarray:
@@ -37,32 +27,32 @@ def decode(encoded: bytes, reading: PictureReading = DEFAULTS) -> np.ndarray:
 
 
 def with_alpha() -> Image.Image:
-    image = picture().convert("RGBA")
+    image = photo().convert("RGBA")
     alpha = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
     image.putalpha(Image.fromarray(alpha))
     return image
 
 
 def lossless_files() -> dict[str, bytes]:
-    gray, palette = picture().convert("L"), picture().quantize(16)
-    other = picture().transpose(Image.Transpose.ROTATE_180).quantize(16)
+    gray, palette = photo().convert("L"), photo().quantize(16)
+    other = photo().transpose(Image.Transpose.ROTATE_180).quantize(16)
     return {
-        "png_rgb": encode(picture(), "PNG"),
-        "png_gray": encode(gray, "PNG"),
-        "png_gray_alpha": encode(with_alpha().convert("LA"), "PNG"),
-        "png_rgba": encode(with_alpha(), "PNG"),
-        "png_palette": encode(palette, "PNG"),
-        "png_palette_transparent": encode(palette, "PNG", transparency=3),
-        "png_palette_2_bits": encode(picture().quantize(4), "PNG", bits=2),
-        "png_1_bit": encode(gray.convert("1"), "PNG"),
-        "bmp_24_bits": encode(picture(), "BMP"),
-        "bmp_32_bits": encode(with_alpha(), "BMP"),
-        "bmp_gray": encode(gray, "BMP"),
-        "bmp_palette": encode(palette, "BMP"),
-        "bmp_1_bit": encode(gray.convert("1"), "BMP"),
-        "gif": encode(palette, "GIF"),
-        "gif_gray": encode(gray, "GIF"),
-        "gif_animated": encode(palette, "GIF", save_all=True, append_images=[other]),
+        "png_rgb": saved(photo(), "PNG"),
+        "png_gray": saved(gray, "PNG"),
+        "png_gray_alpha": saved(with_alpha().convert("LA"), "PNG"),
+        "png_rgba": saved(with_alpha(), "PNG"),
+        "png_palette": saved(palette, "PNG"),
+        "png_palette_transparent": saved(palette, "PNG", transparency=3),
+        "png_palette_2_bits": saved(photo().quantize(4), "PNG", bits=2),
+        "png_1_bit": saved(gray.convert("1"), "PNG"),
+        "bmp_24_bits": saved(photo(), "BMP"),
+        "bmp_32_bits": saved(with_alpha(), "BMP"),
+        "bmp_gray": saved(gray, "BMP"),
+        "bmp_palette": saved(palette, "BMP"),
+        "bmp_1_bit": saved(gray.convert("1"), "BMP"),
+        "gif": saved(palette, "GIF"),
+        "gif_gray": saved(gray, "GIF"),
+        "gif_animated": saved(palette, "GIF", save_all=True, append_images=[other]),
     }
 
 
@@ -96,14 +86,14 @@ def test_lossless_file_is_decoded_exactly(kind: str) -> None:
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
 def test_jpeg_is_decoded_as_by_pillow(mode: str, options: dict[str, object]) -> None:
-    encoded = encode(picture().convert(mode), "JPEG", quality=90, **options)
+    encoded = saved(photo().convert(mode), "JPEG", quality=90, **options)
     difference = decode(encoded).astype(int) - as_pillow_reads(encoded)
     assert np.abs(difference).max() <= 2
 
 
 def test_sixteen_bits_are_mapped_linearly() -> None:
     wide = np.linspace(0, 65535, HEIGHT * WIDTH).astype(np.uint16).reshape(HEIGHT, WIDTH)
-    decoded = decode(encode(Image.fromarray(wide), "PNG"))
+    decoded = decode(saved(Image.fromarray(wide), "PNG"))
     expected = np.rint(wide / 257).astype(np.uint8)
     np.testing.assert_array_equal(decoded, np.repeat(expected[..., np.newaxis], 3, axis=-1))
 
@@ -111,14 +101,14 @@ def test_sixteen_bits_are_mapped_linearly() -> None:
 def test_orientation_tag_is_ignored_on_request() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    encoded = encode(picture(), "JPEG", exif=exif)
+    encoded = saved(photo(), "JPEG", exif=exif)
     assert decode(encoded, PictureReading(exif_rotation="ignore")).shape == (HEIGHT, WIDTH, 3)
 
 
 def test_transparent_pixels_of_a_gif_are_black() -> None:
-    palette = picture().quantize(16)
+    palette = photo().quantize(16)
     hidden = np.asarray(palette) == 2
-    decoded = decode(encode(palette, "GIF", transparency=2))
+    decoded = decode(saved(palette, "GIF", transparency=2))
     assert hidden.any()
     assert not decoded[hidden].any()
 
@@ -178,14 +168,14 @@ def test_file_that_is_cut_short_is_refused(kind: str) -> None:
 
 
 def test_jpeg_that_is_cut_short_is_refused() -> None:
-    encoded = encode(picture(), "JPEG")
+    encoded = saved(photo(), "JPEG")
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode(encoded[: len(encoded) * 7 // 10])
 
 
 def test_data_set_gives_the_same_pixels_as_eager_calls() -> None:
     files = lossless_files()
-    files["jpeg"] = encode(picture(), "JPEG")
+    files["jpeg"] = saved(photo(), "JPEG")
     data = tf.data.Dataset.from_tensor_slices(list(files.values()))
     data = data.map(
         lambda encoded: load_pixels(encoded, 16, PictureReading("pad")), num_parallel_calls=2
@@ -243,7 +233,7 @@ def test_float_batch_gets_the_values_of_single_byte_pictures(mode: ResizeMode) -
 
 
 def test_resizing_equals_pillow_on_a_smooth_picture() -> None:
-    image = picture()
+    image = photo()
     reference = np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR))
     resized = np.asarray(resize_image(np.asarray(image), 16, "stretch"))
     assert np.abs(resized.astype(int) - reference).max() <= 1

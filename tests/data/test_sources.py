@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.hostile.folders import touch
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.folder_source import list_folder
 from tl_keras.data.folds import fold_draws, stratified_folds
@@ -22,14 +23,6 @@ from tl_keras.data.test_split import pools_of_source
 from tl_keras.errors import DataError
 
 SHARED = Path(__file__).parents[2].parent / "shared"
-
-
-def touch(root: Path, *names: str) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-    return root
 
 
 def from_folder(root: Path, **keys: Any) -> ImageTable:

@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from tl_keras.data.photo_paths import find_photos
 from tl_keras.data.picture_bytes import why_unreadable
 from tl_keras.data.picture_walk import left_out_in_words
 from tl_keras.quiet import quiet_tensorflow
-from tl_keras.safe_text import guard, json_line, one_line
+from tl_keras.safe_text import guard, json_line, one_line, readable_name
 from tl_keras.serving.versions import EXTRA, find_version
 
 if TYPE_CHECKING:
@@ -48,16 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("tl-keras predict", description=DESCRIPTION)
     parser.add_argument(
-        "export",
-        type=Path,
-        help="a folder of versions, such as results/defects/export, or one",
+        "export", type=Path, help="a folder of versions, such as results/defects/export, or one"
     )
     parser.add_argument(
-        "photos",
-        type=Path,
-        nargs="+",
-        metavar="PHOTO_OR_FOLDER",
-        help="folders with all below",
+        "photos", type=Path, nargs="+", metavar="PHOTO_OR_FOLDER", help="folders with all below"
     )
     parser.add_argument("--format", choices=list(FORMATS), default="table", help="of the output")
     parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the terminal")
@@ -104,7 +97,7 @@ def lines_of(
 ) -> list[dict[str, str | float]]:
     """The columns of the output, a dict per file; a rule adds confidence and decision."""
     lines: list[dict[str, str | float]] = [
-        {"file": _name(file), "label": label, "probability": float(probability)}
+        {"file": readable_name(file), "label": label, "probability": float(probability)}
         for file, label, probability in zip(files, answers.labels, answers.probability, strict=True)
     ]
     if rule is not None:
@@ -117,14 +110,9 @@ def lines_of(
     return lines
 
 
-def _name(file: Path) -> str:
-    """Printable, also where the name is no UTF-8."""
-    return os.fsencode(file).decode(errors="replace")
-
-
 def _table(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
     # one long name would move the answers of all others out of sight
-    width = min(_WIDEST, max(len(one_line(_name(file))) for file in files))
+    width = min(_WIDEST, max(len(one_line(readable_name(file))) for file in files))
     numbers = [name for name in ("probability", "confidence") if name in columns]
     decided = "decision" in columns
     head = "  ".join(f"{name:>11}" for name in numbers)
@@ -145,7 +133,7 @@ def _table(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Wri
 
 def _csv(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
     # a carriage return ends a line for readers, and Python before 3.13 does not quote it
-    quoted = any("\r" in _name(file) for file in files)
+    quoted = any("\r" in readable_name(file) for file in files)
     writer = csv.DictWriter(
         stream,
         columns,

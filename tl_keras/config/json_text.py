@@ -88,7 +88,11 @@ def refuse_depth(value: Any, name: str) -> None:
         level = [part for parts in below for part in parts if isinstance(part, dict | list)]
         if not level:
             return
-    raise ConfigError(f"{name}: brackets must not be nested more than {_DEEPEST} deep")
+    raise _too_deep(name)
+
+
+def _too_deep(name: str) -> ConfigError:
+    return ConfigError(f"{name}: brackets must not be nested more than {_DEEPEST} deep")
 
 
 def read_json(text: str, name: str) -> JsonText:
@@ -106,9 +110,7 @@ def read_json(text: str, name: str) -> JsonText:
     except json.JSONDecodeError as error:
         raise ConfigError(_syntax_message(text, name, error)) from error
     except RecursionError as error:
-        raise ConfigError(
-            f"{name}: brackets must not be nested more than {_DEEPEST} deep"
-        ) from error
+        raise _too_deep(name) from error
     except ValueError as error:
         raise ConfigError(f"{name}: a number has too many digits") from error
     refuse_depth(value, name)

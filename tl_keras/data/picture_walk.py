@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tl_keras.data.image_formats import format_by_name, formats_in_words
 from tl_keras.data.listing import IgnoredFile, some_of
+from tl_keras.safe_text import readable_name
 
 # The names from a folder down to something in it.
 Parts = tuple[str, ...]
@@ -143,8 +144,8 @@ def left_out_in_words(ignored: Iterable[IgnoredFile], limit: int = 3) -> str:
 
 
 def readable(parts: Parts) -> str:
-    """A place in a folder as text; a name that is no valid UTF-8 would break every table."""
-    return "/".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A place in a folder as text."""
+    return readable_name("/".join(parts))
 
 
 def _entries(folder: str | Path, above: Parts) -> list[tuple[Parts, "os.DirEntry[str]"]]:
