@@ -488,6 +488,31 @@ def test_a_killed_experiment_goes_on_where_it_was(
     assert (folder / "export.json").read_text() == (result.folder / "export.json").read_text()
 
 
+@pytest.mark.parametrize("step", ["record_latest", "publish"])
+def test_an_export_that_was_killed_at_its_end_leaves_one_version(
+    result: ExperimentResult,
+    configure: Configure,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    folder = shutil.copytree(result.folder, tmp_path / "colours")
+    (folder / "export.json").unlink()
+    shutil.rmtree(folder / "export")
+    module = "versions" if step == "record_latest" else "saved_model"
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(f"tl_keras.serving.{module}.{step}", killed)
+        run_experiment(configure(tmp_path, export=True))
+    run_experiment(configure(tmp_path, export=True))
+    assert sorted(path.name for path in (folder / "export").iterdir()) == ["1", "latest"]
+    assert (folder / "export" / "latest").read_text() == "1\n"
+    assert (folder / "export.json").read_text() == (result.folder / "export.json").read_text()
+
+
 def test_the_test_labels_change_nothing_but_the_figures_on_the_test_split(
     result: ExperimentResult,
     configure: Configure,

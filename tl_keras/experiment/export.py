@@ -38,7 +38,7 @@ from tl_keras.serving.model_card import (
 from tl_keras.serving.saved_model import export_classifier
 from tl_keras.serving.targets import caution, file_of, write_target
 from tl_keras.serving.verify import Verification, verify_export
-from tl_keras.serving.versions import EXPORT_FOLDER, EXTRA, find_version
+from tl_keras.serving.versions import EXPORT_FOLDER, EXTRA, find_version, next_number, record_latest
 
 # What the newest version is of.
 EXPORT_RECORD = "export.json"
@@ -67,19 +67,20 @@ def export(prepared: Prepared, chosen: FinishedRun) -> Path | None:
 
 
 def _exported_before(prepared: Prepared) -> Path:
-    """The newest version, with what a kill or an earlier version may have left out beside it."""
+    """The version on record, made again where a kill or somebody has left it out."""
     store = prepared.store
     run = store.run(exported_run(store.folder))
+    try:
+        version = find_version(store.folder / EXPORT_FOLDER / _record(store.folder)["version"])
+    except NoExportError:
+        return publish(prepared, run, prepared.config.export_targets)
+    record_latest(version.path.parent)
     store.keep_weights_of(run.run_id)
+    # an earlier version of this package wrote neither
     if not all((store.folder / name).exists() for name in (MODEL_FILE, LABELS_FILE)):
         model = making(run.strategy).model(prepared, run, store.weights(run.run_id))
         write_model(store.folder, plain_classifier(model), prepared.classes)
-    try:
-        version = find_version(store.folder / EXPORT_FOLDER)
-    # somebody removed it
-    except NoExportError:
-        return publish(prepared, run, prepared.config.export_targets)
-    return store.folder / EXPORT_FOLDER / str(version.number)
+    return version.path
 
 
 def exported_run(folder: Path) -> str:
@@ -89,13 +90,16 @@ def exported_run(folder: Path) -> str:
         ExportError: nothing was exported.
         DamagedError: its record.
     """
-    record = folder / EXPORT_RECORD
-    if not record.exists():
+    if not (folder / EXPORT_RECORD).exists():
         raise NoExportError(
             f"{folder} has no exported run yet: set export to true and run the experiment to its "
             "end; what is trained is kept."
         )
-    return str(whole_json(record, ("run_id", "version"))["run_id"])
+    return str(_record(folder)["run_id"])
+
+
+def _record(folder: Path) -> dict[str, str]:
+    return whole_json(folder / EXPORT_RECORD, ("run_id", "version"))
 
 
 def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> Path:
@@ -133,6 +137,11 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
         write_card(version / EXTRA, card)
         if card["decision"] is not None:
             write_json(version / EXTRA / RECORD, card["decision"])
+        write_model(store.folder, plain_classifier(model), prepared.classes)
+        export_source_model(prepared, chosen, weights)
+        # Before the version is there: a kill between them leaves a record of what is still to
+        # publish, and no version that nothing tells of.
+        _write_record(prepared, chosen, checks[0], rows)
 
     path = export_classifier(
         model,
@@ -142,31 +151,24 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
         directory=store.folder / EXPORT_FOLDER,
         complete=complete,
     )
-    # before the record, so that a killed experiment that lacks them makes them when it goes on
-    write_model(store.folder, plain_classifier(model), prepared.classes)
-    export_source_model(prepared, chosen, weights)
-    _record(prepared, chosen, path, checks[0], rows)
     store.keep_weights_of(chosen.run_id)
     return path
 
 
-def _record(
-    prepared: Prepared,
-    chosen: FinishedRun,
-    version: Path,
-    check: Verification,
-    rows: list[dict[str, object]],
+def _write_record(
+    prepared: Prepared, chosen: FinishedRun, check: Verification, rows: list[dict[str, object]]
 ) -> None:
-    """Write how the targets of a version compare, and at last whose the newest version is."""
+    """Write how the targets of the next version compare, and at last whose it is."""
+    version = str(next_number(prepared.store.folder / EXPORT_FOLDER))
     if rows:
         table = exports_table(rows)
-        table.insert(0, "version", version.name)
+        table.insert(0, "version", version)
         prepared.store.write("exports", table)
     keep_json(
         prepared.store.folder / EXPORT_RECORD,
         {
             "run_id": chosen.run_id,
-            "version": version.name,
+            "version": version,
             "verified_images": check.images,
             "largest_probability_difference": check.largest_difference,
             "labels": list(prepared.classes),

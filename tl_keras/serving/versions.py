@@ -69,15 +69,20 @@ def find_version(export: Path) -> Version:
 def publish(unfinished: Path, directory: Path) -> Path:
     """Move a complete model to the next free number, which another process may take meanwhile."""
     while True:
-        target = directory / str(max(_versions(directory), default=0) + 1)
+        target = directory / str(next_number(directory))
         try:
             unfinished.replace(target)
         except OSError:
             if not target.exists():
                 raise
         else:
-            _record_latest(directory)
+            record_latest(directory)
             return target
+
+
+def next_number(directory: Path) -> int:
+    """Of the version that is published next in a folder of versions."""
+    return max(_versions(directory), default=0) + 1
 
 
 def _versions(directory: Path) -> dict[int, Path]:
@@ -99,6 +104,6 @@ def _number(folder: Path) -> int:
     return int(folder.name)
 
 
-def _record_latest(directory: Path) -> None:
+def record_latest(directory: Path) -> None:
     """Name the highest version, also where another process has published a higher one meanwhile."""
     write_text(directory / LATEST, f"{find_version(directory).number}\n")
