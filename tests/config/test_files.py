@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tl_keras.config import files
 from tl_keras.config.files import (
     differences,
     fingerprint,
@@ -16,6 +17,7 @@ from tl_keras.config.files import (
     parse_config,
     slug,
 )
+from tl_keras.config.leaves import without
 from tl_keras.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -297,6 +299,18 @@ def test_differences_name_key_old_and_new() -> None:
         "training.phase_1.epochs: 200 -> 50",
         'fine_tuning.unfrozen_blocks: [2, "all"] -> [1, "all"]',
     ]
+
+
+def test_keys_without_effect_are_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = changed()
+    for key in files._WITHOUT_EFFECT:
+        assert without(known, [key]) != known
+    monkeypatch.setattr(files, "_WITHOUT_EFFECT", ("training.phase_1.epochs",))
+    one, two = ({"training": {"phase_1": {"epochs": number}}} for number in (3, 4))
+    assert fingerprint(parse_config({**MINIMAL, **one})) == fingerprint(
+        parse_config({**MINIMAL, **two})
+    )
+    assert differences(changed(**one), changed(**two)) == []
 
 
 def test_differences_tell_absent_keys() -> None:

@@ -1,5 +1,6 @@
 """The file of a source task."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -149,3 +150,17 @@ def test_places_and_texts_do_not_change_the_fingerprint(source_config: Make) -> 
     other = source_config(epochs=3)
 
     assert one.fingerprint() == moved.fingerprint() != other.fingerprint()
+
+
+def test_younger_keys_change_the_fingerprint_where_they_change_what_is_learned(
+    source_config: Make,
+) -> None:
+    older = {"folder": "photos", "exif_rotation": "ignore"}
+    one = source_config(generated=None, data=older)
+    learned = one.as_learned()
+    for key in ("class_level", "merge_labels", "exif_rotation", "range_16_bit", "max_megapixels"):
+        del learned["data"][key]
+    text = json.dumps(learned, sort_keys=True)
+    assert one.fingerprint() == hashlib.sha256(text.encode()).hexdigest()[:12]
+    turned = source_config(generated=None, data={"folder": "photos"})
+    assert turned.fingerprint() != one.fingerprint()

@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tl_keras.config.json_text import KeyPath, brief, dotted
+from tl_keras.config.json_text import brief
+from tl_keras.config.leaves import leaves, without
 from tl_keras.config.problems import shown
 from tl_keras.config.reading import Kind, Places, read_file, validated
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.config.stored import completed, hash_of
 from tl_keras.errors import ConfigError
 
-# Keys that change no number of a run.
+# Keys and sections that change no number of a run, by their dotted names.
 _WITHOUT_EFFECT = ("description", "results_dir", "export", "cache", "decision")
 _LONGEST_SLUG = 100
 _TABLES = (".csv", ".tsv", ".parquet")
@@ -80,17 +82,16 @@ def parse_config(raw: Mapping[str, Any]) -> ExperimentConfig:
 
 def fingerprint(config: ExperimentConfig) -> str:
     """First 12 hexadecimal digits of the SHA-256 of the keys that change numbers."""
-    text = json.dumps(_with_effect(config.as_dict()), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hash_of(without(config.as_dict(), _WITHOUT_EFFECT))
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Compare two configurations as `ExperimentConfig.as_dict` gives them.
+    """Compare two configurations as `ExperimentConfig.as_dict` gives them, or gave them once.
 
     Returns:
         Lines such as `training.phase_1.epochs: 30 -> 50`, for keys that change numbers only.
     """
-    before, after = _leaves(_with_effect(old)), _leaves(_with_effect(new))
+    before, after = (leaves(without(completed(each), _WITHOUT_EFFECT)) for each in (old, new))
     return [
         f"{key}: {_shown_leaf(before, key)} -> {_shown_leaf(after, key)}"
         for key in {**before, **after}
@@ -160,19 +161,5 @@ def _as_json(value: Any) -> str:
     raise TypeError(f"got {value!r} of type {type(value).__name__}")
 
 
-def _with_effect(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in _WITHOUT_EFFECT}
-
-
-def _leaves(section: Mapping[str, Any], path: KeyPath = ()) -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in section.items():
-        if isinstance(value, Mapping):
-            leaves |= _leaves(value, (*path, key))
-        else:
-            leaves[dotted((*path, key))] = value
-    return leaves
-
-
-def _shown_leaf(leaves: Mapping[str, Any], key: str) -> str:
-    return shown(leaves[key]) if key in leaves else "(absent)"
+def _shown_leaf(known: Mapping[str, Any], key: str) -> str:
+    return shown(known[key]) if key in known else "(absent)"

@@ -1,22 +1,55 @@
 """What stored configurations mean where a key is younger than they are."""
 
+import hashlib
+import json
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
-from tl_keras.config.schema import ExifRotation, ExperimentConfig
+from pydantic import ValidationError
 
-# What was done before there was the key, where its default does something else.
-_BEFORE = {"data": {"exif_rotation": "ignore"}}
+from tl_keras.config.leaves import leaves, with_default, without
+from tl_keras.config.problems import shown
+from tl_keras.config.schema import ExperimentConfig
+
+# Every key that is younger than stored results, with what was done before there was one (JSON
+# types). The keys of a line came together: a hash holds them all, or none where all are so.
+_BEFORE: tuple[Mapping[str, Any], ...] = (
+    {
+        "data.class_level": None,
+        "data.merge_labels": None,
+        "data.exif_rotation": "ignore",
+        "data.range_16_bit": "full",
+        "data.max_megapixels": 179.0,
+    },
+)
 
 
 def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
     """A stored configuration, or sections of one, with what was done where it lacks such a key."""
-    sections = {
-        section: {**before, **stored[section]}
-        for section, before in _BEFORE.items()
-        if isinstance(stored.get(section), Mapping)
-    }
-    return {**stored, **sections}
+    whole = dict(stored)
+    for key, value in _younger().items():
+        whole = with_default(whole, key, value)
+    return whole
+
+
+def hash_of(keys: Mapping[str, Any]) -> str:
+    """First 12 hexadecimal digits of the SHA-256 of a configuration.
+
+    Younger keys do not change it where all is done as before, so that all runs of an experiment
+    have one hash, also those that a later version makes.
+
+    Args:
+        keys: those that count, as JSON types.
+    """
+    given = leaves(keys)
+    as_before = [
+        key
+        for line in _BEFORE
+        if all(given.get(key, value) == value for key, value in line.items())
+        for key in line
+    ]
+    text = json.dumps(without(keys, as_before), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def continued(
@@ -24,7 +57,8 @@ def continued(
 ) -> tuple[ExperimentConfig, str | None]:
     """An experiment as it goes on with stored results, and a sentence on what that changes.
 
-    How pictures are turned stays as the results have it, unless the experiment itself says it.
+    Where the default of a younger key is not what was done before, what the results have stays,
+    unless the experiment itself says it.
 
     Args:
         config: Of the experiment.
@@ -33,13 +67,45 @@ def continued(
     Returns:
         The configuration, and the sentence, None where it is the one that was given.
     """
-    data = completed(stored).get("data")
-    had = data.get("exif_rotation") if isinstance(data, Mapping) else None
-    said = "exif_rotation" in config.data.model_fields_set
-    if said or had not in get_args(ExifRotation) or had == config.data.exif_rotation:
-        return config, None
-    kept = config.data.model_copy(update={"exif_rotation": had})
-    return config.model_copy(update={"data": kept}), (
-        f'data.exif_rotation stays "{had}", as the results in {config.results_folder} have it; to '
-        f'begin anew with "{config.data.exif_rotation}", set it and use --fresh or another name.'
-    )
+    asked, had = leaves(config.as_dict()), leaves(completed(stored))
+    notes = []
+    for key, before in _younger().items():
+        if asked[key] == before or key not in had or had[key] == asked[key] or _says(config, key):
+            continue
+        if (kept := _with(config, key, had[key])) is not None:
+            config = kept
+            notes.append(
+                f"{key} stays {shown(had[key])}, as the results in {config.results_folder} have "
+                f"it; to begin anew with {shown(asked[key])}, set it and use --fresh or another "
+                "name."
+            )
+    return config, " ".join(notes) or None
+
+
+def _younger() -> dict[str, Any]:
+    return {key: value for line in _BEFORE for key, value in line.items()}
+
+
+def _says(section: Any, key: str) -> bool:
+    """Whether a key was given, and is no default."""
+    first, _, rest = key.partition(".")
+    given = first in section.model_fields_set
+    return given and (not rest or _says(getattr(section, first), rest))
+
+
+def _with(config: ExperimentConfig, key: str, value: Any) -> ExperimentConfig | None:
+    """The configuration with another value, of JSON types; None where it must not be so."""
+    raw = with_default(without(config.as_dict(), [key]), key, value)
+    try:
+        return _taking(config, ExperimentConfig.model_validate_json(json.dumps(raw)), key)
+    except ValidationError:
+        return None
+
+
+def _taking(section: Any, other: Any, key: str) -> Any:
+    """A copy with one key as another one has it; the rest stays given, or not, as it was."""
+    first, _, rest = key.partition(".")
+    value = getattr(other, first)
+    if rest:
+        value = _taking(getattr(section, first), value, rest)
+    return section.model_copy(update={first: value})

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.atomic_files import write_json
-from tl_keras.config.files import fingerprint
 from tl_keras.data.image_formats import is_served
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import spread
@@ -247,7 +246,7 @@ def _facts(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:
         "doubtful_labels": _doubtful_labels(prepared, chosen),
         "decision": read_decision(prepared.store.folder, chosen.run_id),
         "configuration": config.as_dict(),
-        "configuration_hash": fingerprint(config),
+        "configuration_hash": row["configuration_hash"],
         "versions": {
             key: value
             for key, value in environment().items()

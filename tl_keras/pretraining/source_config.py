@@ -3,8 +3,6 @@
 Imports no TensorFlow, so a bad file is refused at once.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -14,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.reading import Kind, read_file
 from tl_keras.config.schema import MOST_CHOICES, MOST_EPOCHS, DataConfig, Seed
+from tl_keras.config.stored import hash_of
 from tl_keras.config.text_kinds import Place, Prose, Text
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -169,9 +168,8 @@ class SourceConfig(_Section):
         return self.model_dump(mode="json", exclude=_WITHOUT_EFFECT)
 
     def fingerprint(self) -> str:
-        """First 12 hexadecimal digits of the SHA-256 of `as_learned`."""
-        text = json.dumps(self.as_learned(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        """First 12 hexadecimal digits of the SHA-256 of `as_learned`; see `hash_of`."""
+        return hash_of(self.as_learned())
 
 
 _SOURCE_TASK = Kind(

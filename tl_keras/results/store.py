@@ -437,8 +437,7 @@ def _stored_config(path: Path) -> dict[str, Any]:
         return ExperimentConfig.model_validate_json(json.dumps(completed(raw))).as_dict()
     except ValidationError:
         # Some of its keys are no longer known: the comparison names them.
-        stored: dict[str, Any] = completed(raw)
-        return stored
+        return raw
 
 
 def _search_facts(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
