@@ -595,6 +595,21 @@ def test_damaged_tables_and_records_are_made_again_and_nothing_is_trained(
     assert (folder / "export.json").read_text() == (result.folder / "export.json").read_text()
 
 
+def test_records_that_nothing_proves_are_made_again_and_nothing_is_trained(
+    result: ExperimentResult, configure: Configure, tmp_path: Path
+) -> None:
+    folder = damaged(result, tmp_path, "digests.json halved", "learning_curve.csv gone")
+    # as good to read as before
+    for name in ("advice.json", "audit.json", "errors.json", "learning_curve.json", "choice.json"):
+        (folder / name).write_text("{}")
+    (folder / "model.keras").write_bytes(b"PK")
+    listener = Listener()
+    run_experiment(configure(tmp_path, export=True), monitor=listener)
+    assert listener.runs == []
+    assert_made_again(result, folder)
+    assert isinstance(keras.models.load_model(folder / "model.keras"), keras.Model)
+
+
 @pytest.mark.parametrize(
     "name", ["runs/*/row.json a number", "runs/*/history.csv halved at a line"]
 )

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,11 @@ from tl_keras.config.schema import ExperimentConfig
 from tl_keras.digests import DIGESTS, any_json, keep_json
 from tl_keras.errors import DamagedError, ResultsError, TlKerasError
 from tl_keras.reporting.report import write_report
+from tl_keras.results import repair
 from tl_keras.results.finished_experiment import FinishedExperiment
-from tl_keras.results.repair import _SCORE, ASIDE, set_aside_damaged
+from tl_keras.results.repair import _MADE_AGAIN, ASIDE, set_aside, set_aside_damaged
 from tl_keras.results.runs_table import load_runs
 from tl_keras.results.store import Store
-from tl_keras.transfer.trials import FoldScore
 
 TABLES = ("runs", "summary", "comparisons", "per_class", "confusion", "history", "images", "splits")
 FACTS = ("environment", "choice")
@@ -140,16 +139,73 @@ def test_what_is_damaged_is_set_aside_and_the_rest_kept(
     for name, copy in damaged_copies(folder, step):
         damaged = contents(copy)
         changed = {part_of(each) for each in whole if damaged.get(each) != whole[each]}
+        unproven = _MADE_AGAIN if digests and DIGESTS in changed else []
         note = set_aside_damaged(copy)
         left = contents(copy)
         assert set_aside_damaged(copy) is None, name
         for each in whole:
-            if part_of(each) not in changed:
+            if each in unproven:
+                assert each not in left, (name, each)
+            elif part_of(each) not in changed:
                 assert left[each] == whole[each], (name, each)
             elif digests:
                 assert left.get(each, whole[each]) == whole[each], (name, each)
         if digests and not name.endswith("gone"):
             assert not changed or (note is not None and min(changed) in note), name
+
+
+# What an experiment makes once, and takes as it is when it goes on; each as good to read as before.
+MADE_ONCE = {
+    "advice.json": '{"strategy": "from_scratch", "cut": "block_1"}',
+    "audit.json": "{}",
+    "choice.json": '{"run_id": "x", "advised": true, "overruled": null, "sentence": "x"}',
+    "learning_curve.json": '{"sentences": []}',
+    "errors.json": '{"wrong": 0}',
+    "export.json": '{"run_id": "x", "version": "1"}',
+    "summary.csv": "strategy,n\nx,1\n",
+    "model.keras": "no model",
+    "model.labels.json": '["b", "a"]',
+}
+
+
+@pytest.mark.parametrize("damage", ["halved", "zeroed", "a list", "of other keys", "gone"])
+def test_nothing_passes_as_older_where_the_list_is_damaged(folder: Path, damage: str) -> None:
+    for name, content in MADE_ONCE.items():
+        (folder / name).write_text(content)
+    (folder / "notes.csv").write_text("mine")
+    before = contents(folder)
+    DAMAGES[f"digests.json {damage}"](folder)
+    note = set_aside_damaged(folder)
+    left = contents(folder)
+    for name, content in MADE_ONCE.items():
+        assert name not in left
+        assert name in (note or "")
+        assert (folder / ASIDE / name).read_text() == content
+    kept = {name for name in before if "/" in name}
+    for name in (*kept, "notes.csv", "config.json", "environment.json", "images.csv", "splits.csv"):
+        assert left[name] == before[name]
+    assert set_aside_damaged(folder) is None
+
+
+def test_after_a_kill_in_the_middle_the_list_is_still_known_to_be_damaged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / DIGESTS).write_text("{")
+    (folder / "advice.json").write_text(MADE_ONCE["advice.json"])
+    moved: list[str] = []
+
+    def killed(experiment: Path, path: Path) -> None:
+        if len(moved) == 2:
+            raise KeyboardInterrupt
+        moved.append(path.name)
+        set_aside(experiment, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(repair, "set_aside", killed)
+        with pytest.raises(KeyboardInterrupt):
+            set_aside_damaged(folder)
+    set_aside_damaged(folder)
+    assert not set(contents(folder)) & set(_MADE_AGAIN)
 
 
 def test_what_somebody_put_there_stays(folder: Path) -> None:
@@ -208,10 +264,6 @@ def test_images_that_nobody_can_prove_are_refused(folder: Path) -> None:
         store.keep_inputs(images.assign(sha256="other"), splits)
     store.keep_inputs(images, splits)
     assert store.read("images").equals(images)
-
-
-def test_the_numbers_of_a_trial_are_those_that_are_looked_for() -> None:
-    assert {field.name for field in fields(FoldScore)} == _SCORE
 
 
 def test_weights_that_nobody_can_prove_are_refused(folder: Path) -> None:

@@ -6,6 +6,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tl_keras.digests import DIGESTS, listed, whole_bytes, whole_json
 from tl_keras.errors import DamagedError
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.stored_tables import read_arrays, read_csv, read_parquet
+from tl_keras.transfer.fold_score import FoldScore
 
 ASIDE = "damaged"
 # Files that are made together with a record, and only where the record is missing.
@@ -50,15 +52,10 @@ _WRITTEN = (
 _FOLDERS = ("runs", "search", "errors", "export", "tensorboard")
 # JSON of other kinds than an object.
 _LISTS = ("model.labels.json",)
-# Of a trial on a fold, `tl_keras.transfer.trials.FoldScore`, whose import takes seconds.
-_SCORE = {
-    "epochs",
-    "validation_loss",
-    "validation_loss_se",
-    "validation_accuracy",
-    "trainable_parameters",
-    "seconds",
-}
+# Compared with what an experiment that goes on has, and refused where they differ.
+_COMPARED = ("config.json", "environment.json", "images.csv", "splits.csv")
+_MADE_AGAIN = sorted({*_WRITTEN, *_LISTS, "model.keras"} - {*_COMPARED})
+_SCORE = {field.name for field in fields(FoldScore)}
 _NUMBERS = ("seed", "validation_loss", "validation_accuracy", "selection_loss")
 
 
@@ -74,15 +71,17 @@ def set_aside_damaged(folder: Path) -> str | None:
     Raises:
         OSError: something cannot be moved.
     """
-    damaged = list(dict.fromkeys((*_runs(folder), *_searches(folder), *_own(folder))))
-    for path in damaged:
-        set_aside(folder, path)
-    if not damaged:
+    moved = []
+    # what nothing proves goes first: then the others are looked at without a damaged list
+    for found in (_unproven, _runs, _searches, _own):
+        for path in list(found(folder)):
+            set_aside(folder, path)
+            moved.append(path.relative_to(folder).as_posix())
+    if not moved:
         return None
-    named = ", ".join(path.relative_to(folder).as_posix() for path in damaged)
     return (
-        f"Not as they were written, and now in {folder / ASIDE}: {named}. They are made again; "
-        "the rest is kept."
+        f"Not as they were written, or nothing proves that they are, and now in {folder / ASIDE}: "
+        f"{', '.join(moved)}. They are made again; the rest is kept."
     )
 
 
@@ -127,6 +126,22 @@ def _check_row(path: Path, row: dict[str, Any]) -> None:
             raise DamagedError(path, f"{name} must be a number, got {row.get(name)!r}")
 
 
+def _unproven(folder: Path) -> Iterator[Path]:
+    """What is made again, and the list that is damaged; nothing where the list is whole.
+
+    An earlier version had no lists, neither here nor in runs and searches.
+    """
+    path = folder / DIGESTS
+    damaged = _is_damaged(path)
+    parts = (part for place in ("runs", "search") for part in folder.glob(f"{place}/*/{DIGESTS}"))
+    if not damaged and (path.exists() or not any(parts)):
+        return
+    yield from (folder / name for name in _MADE_AGAIN if os.path.lexists(folder / name))
+    # the last, so that whoever goes on after a kill knows of it
+    if damaged:
+        yield path
+
+
 def _runs(folder: Path) -> Iterator[Path]:
     for path in sorted((folder / "runs").glob("[!.]*")):
         if _is_damaged_run(path):
@@ -167,9 +182,6 @@ def _is_no_score(path: Path) -> bool:
 
 def _own(folder: Path) -> Iterator[Path]:
     """Files of the experiment itself, and records whose tables have to be made again."""
-    if _is_damaged(folder / DIGESTS):
-        yield folder / DIGESTS
-        return
     files = {*listed(folder), *(name for name in _WRITTEN if (folder / name).exists())}
     gone = {name for name in files if not (folder / name).exists()}
     bad = {name for name in files - gone if _is_damaged(folder / name)}

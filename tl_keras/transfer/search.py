@@ -14,11 +14,12 @@ import pandas as pd
 from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.data.splits import Draw
 from tl_keras.digests import keep_json, whole_json
+from tl_keras.transfer.fold_score import FoldScore
 from tl_keras.transfer.oracles import make_oracle
 from tl_keras.transfer.recipe import Recipe, depth_of
 from tl_keras.transfer.search_space import OBJECTIVE, places
 from tl_keras.transfer.trainer import Trainer
-from tl_keras.transfer.trials import FoldScore, Trial, choose, summed_up, within_one_se
+from tl_keras.transfer.trials import Trial, choose, summed_up, within_one_se
 
 
 @dataclass(frozen=True)
