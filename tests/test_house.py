@@ -33,6 +33,7 @@ FIRST = (
     "atomic_files",
     "digests",
     "file_locks",
+    "path_kinds",
     "augmentation_table",
     "backbone_table",
     "imagenet_table",

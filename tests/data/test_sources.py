@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.hostile.folders import touch
+from tests.hostile.odd_paths import NO_FILES
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.folder_source import list_folder
 from tl_keras.data.folds import fold_draws, stratified_folds
@@ -19,8 +20,10 @@ from tl_keras.data.parts import parts_of
 from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.data.splits import Draw
+from tl_keras.data.table_source import list_table
 from tl_keras.data.test_split import pools_of_source
 from tl_keras.errors import DataError
+from tl_keras.path_kinds import A_FOLDER
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 
@@ -229,11 +232,17 @@ def test_missing_folder(tmp_path: Path) -> None:
         from_folder(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["a" * 256, "a" * 5000, "a/" * 3000, "loop"])
+@pytest.mark.parametrize("name", ["a" * 256, "a" * 5000, "a/" * 3000])
 def test_folder_that_cannot_be(tmp_path: Path, name: str) -> None:
-    (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(DataError, match="is out of reach"):
         list_folder(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NO_FILES if kind != A_FOLDER])
+def test_what_is_no_folder_is_named(tmp_path: Path, kind: str) -> None:
+    NO_FILES[kind](tmp_path / "photos")
+    with pytest.raises(DataError, match=f"is {kind}"):
+        list_folder(str(tmp_path / "photos"))
 
 
 def test_folder_that_is_a_file(tmp_path: Path) -> None:
@@ -412,6 +421,42 @@ def test_tables_that_cannot_be_used(
     touch(tmp_path, "1.png", "2.png")
     with pytest.raises(DataError, match=message):
         from_table(write_table(tmp_path / "t.csv", rows), root=str(tmp_path))
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.parquet"])
+def test_a_table_that_is_no_file_is_named(tmp_path: Path, name: str, kind: str) -> None:
+    NO_FILES[kind](tmp_path / name)
+    with pytest.raises(DataError, match=rf"t\..* must be a file; it is {kind}\. \w+"):
+        list_table(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_a_picture_of_a_table_that_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
+    touch(tmp_path, "1.png")
+    NO_FILES[kind](tmp_path / "2.png")
+    rows = [("path", "label"), ("1.png", "a"), ("2.png", "b"), ("3.png", "b")]
+    with pytest.raises(DataError, match=rf"line 3: path must .*2\.png\", which is {kind}"):
+        list_table(str(write_table(tmp_path / "t.csv", rows)), str(tmp_path))
+
+
+def test_a_path_twice_asks_for_what_is_to_be_decided(tmp_path: Path) -> None:
+    touch(tmp_path, "1.png", "2.png")
+    rows = [("path", "label"), ("1.png", "a"), ("2.png", "b"), ("1.png", "a"), ("./2.png", "b")]
+
+    def refusal(*more: tuple[str, str]) -> str:
+        with pytest.raises(DataError) as refused:
+            list_table(str(write_table(tmp_path / "t.csv", [*rows, *more])), str(tmp_path))
+        return str(refused.value)
+
+    same, other = refusal(), refusal(("2.png", "c"))
+    assert "line 4, line 5 (2 rows)" in same
+    assert "already in line 2" in same
+    assert "take the others out" in same
+    # the one that somebody has to decide
+    assert "line 6: path" in other
+    assert "already in line 3, where its label is b, not c" in other
+    assert "keep the right one" in other
 
 
 def test_files_beside_the_table_are_pointed_out(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hostile.odd_paths import NO_FILES
 from tl_keras.errors import ResultsError
 from tl_keras.results.folder_lock import LOCK, alone_in
 
@@ -101,6 +102,17 @@ def test_another_thread_is_another_one(tmp_path: Path) -> None:
         thread.start()
         thread.join()
     assert refused == [True]
+
+
+@pytest.mark.parametrize("kind", ["a pipe, socket or device", "a link in a circle"])
+@pytest.mark.parametrize("below", ["parts", "deep/parts"])
+def test_what_is_in_the_way_of_results_is_named(tmp_path: Path, kind: str, below: str) -> None:
+    NO_FILES[kind](tmp_path / "results")
+    with (
+        pytest.raises(ResultsError, match=rf"results is {kind}\. Move it away"),
+        alone_in(tmp_path / "results" / below),
+    ):
+        pass
 
 
 def test_a_link_to_the_folder_is_the_folder(tmp_path: Path) -> None:

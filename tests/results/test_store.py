@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.hostile.odd_paths import NO_FILES
 from tests.hostile.texts import TEXTS
 from tl_keras.atomic_files import UNFINISHED
 from tl_keras.config.schema import ExperimentConfig
@@ -240,6 +241,13 @@ def test_fresh_moves_the_folder_aside(store: Store, tmp_path: Path) -> None:
     assert not fresh.is_finished("a")
     (aside,) = [path for path in tmp_path.iterdir() if path != fresh.folder]
     assert (aside / "runs" / "a" / "row.json").is_file()
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_fresh_moves_aside_whatever_is_in_place_of_the_folder(tmp_path: Path, kind: str) -> None:
+    NO_FILES[kind](tmp_path / "parts")
+    assert Store.open(config(tmp_path), fresh=True).folder.is_dir()
+    assert len([path for path in tmp_path.iterdir() if path.name.startswith("parts.")]) == 1
 
 
 def test_fresh_without_earlier_results_is_no_error(tmp_path: Path) -> None:

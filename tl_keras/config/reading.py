@@ -23,6 +23,7 @@ from tl_keras.config.json_text import (
 from tl_keras.config.overrides import Override, read_overrides, with_overrides
 from tl_keras.config.problems import Problem, Wording, nearest, problems_of, schema_of, shown
 from tl_keras.errors import ConfigError
+from tl_keras.path_kinds import A_FILE, NOTHING, kind_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -162,13 +163,10 @@ def _unusable(text: str, path: KeyPath) -> dict[KeyPath, Wording]:
 def _text(kind: Kind[Model], path: Path) -> str:
     name = brief(str(path))
     try:
-        if not path.exists():
+        if (there := kind_of(path)) == NOTHING:
             raise ConfigError(f"{name}: {_missing(kind, path)}")
-        if not path.is_file():
-            raise ConfigError(
-                f"{name}: must be {kind.what}; got "
-                f"{'a folder' if path.is_dir() else 'a device or a pipe'}"
-            )
+        if there != A_FILE:
+            raise ConfigError(f"{name}: must be {kind.what}; got {there}")
         if (size := path.stat().st_size) > _LARGEST_FILE:
             raise ConfigError(
                 f"{name}: must be {kind.what}, of at most 1 MB; got a file of {size / 1e6:.0f} MB"

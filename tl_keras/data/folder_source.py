@@ -1,6 +1,5 @@
 """Images from a folder: one sub-folder per class, or split folders that hold the classes."""
 
-import stat
 from pathlib import Path
 
 from tl_keras.data.folder_layout import Layout, layout_of, may_hold_classes
@@ -15,6 +14,7 @@ from tl_keras.data.picture_walk import (
     readable,
 )
 from tl_keras.errors import DataError
+from tl_keras.path_kinds import A_FILE, A_FOLDER, NOTHING, kind_of
 
 # Of a path in a message, characters.
 _LONGEST = 300
@@ -86,17 +86,16 @@ def list_folder(
 
 
 def _check_is_folder(folder: str, root: Path) -> None:
-    try:
-        kind = None if stat.S_ISDIR(root.stat().st_mode) else "a file, not a folder"
-    except FileNotFoundError:
-        kind = "missing"
-    except OSError as error:
-        kind = f"out of reach ({error.strerror})"
-    if kind is not None:
-        raise DataError(
-            f'data.folder "{folder[:_LONGEST]}" is {kind}. It must be a folder with one sub-folder '
-            f"per class; {where_paths_start(folder)}."
-        )
+    there = kind_of(root)
+    if there == A_FOLDER:
+        return
+    is_what = "missing" if there == NOTHING else there
+    if there == A_FILE:
+        is_what += ", not a folder"
+    raise DataError(
+        f'data.folder "{folder[:_LONGEST]}" is {is_what}. It must be a folder with one sub-folder '
+        f"per class; {where_paths_start(folder)}."
+    )
 
 
 def _refuse_unreadable(root: Path, contents: FolderContents) -> None:

@@ -1,7 +1,6 @@
 """Photos that are named one by one or by their folders, outside of any experiment."""
 
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from tl_keras.data.image_formats import endings_in_words
 from tl_keras.data.listing import IgnoredFile
 from tl_keras.data.picture_walk import FolderContents, left_out_in_words, look_into
 from tl_keras.errors import DataError
+from tl_keras.path_kinds import A_FILE, NOTHING, kind_of
 from tl_keras.safe_text import readable_name
 
 # Of a path in a message, characters.
@@ -55,18 +55,12 @@ def _contents(folder: Path) -> FolderContents:
 
 def _check_is_file(path: Path) -> None:
     """Open nothing that is no file: a pipe would be waited for, a device has no end."""
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            got = "a link to nothing" if path.is_symlink() else "there is no such path"
-        else:
-            got = error.strerror or str(error)
-        raise DataError(f"{_shown(path)} must be a file or a folder; {got}.") from error
-    if not stat.S_ISREG(mode):
+    there = kind_of(path)
+    if there == NOTHING:
+        raise DataError(f"{_shown(path)} must be a file or a folder; there is no such path.")
+    if there != A_FILE:
         raise DataError(
-            f"{_shown(path)} must be a file or a folder; got a pipe, socket or device. Save the "
-            "photo as a file."
+            f"{_shown(path)} must be a file or a folder; got {there}. Save the photo as a file."
         )
 
 

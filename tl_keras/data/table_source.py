@@ -12,9 +12,13 @@ from tl_keras.data.image_formats import endings_in_words, format_by_name
 from tl_keras.data.listing import ListedImage, Listing, some_of, where_paths_start
 from tl_keras.data.split_names import UNLABELLED, splits_of
 from tl_keras.errors import DataError
+from tl_keras.path_kinds import A_FILE, A_FOLDER, NOTHING, kind_of
+from tl_keras.safe_text import one_line
 
 _REQUIRED = ("path", "label")
 _OPTIONAL = ("group", "split")
+# Of a picture, beside its path.
+_SAID = ("label", *_OPTIONAL)
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,22 @@ def _read_rows(table: Path) -> list[_Row]:
     reader = readers.get(table.suffix.lower())
     if reader is None:
         raise DataError(f'data.table must be a .csv, .tsv or .parquet file; got "{table}".')
-    if not _is_file(str(table)):
-        raise DataError(f'data.table "{table}" is missing; {where_paths_start(str(table))}.')
+    _check_is_file(table)
     try:
         return reader(table)
     except (OSError, ValueError, csv.Error, NotImplementedError, TypeError) as error:
         raise DataError(f'data.table "{table}" cannot be read: {error}.') from error
+
+
+def _check_is_file(table: Path) -> None:
+    there = kind_of(table)
+    if there == NOTHING:
+        raise DataError(f'data.table "{table}" is missing; {where_paths_start(str(table))}.')
+    if there != A_FILE:
+        mend = "Correct the path, or save the table as a file."
+        if there == A_FOLDER:
+            mend = "For pictures in class folders set data.folder in its place."
+        raise DataError(f'data.table "{table}" must be a file; it is {there}. {mend}')
 
 
 def _read_text(table: Path) -> list[_Row]:
@@ -155,10 +169,24 @@ def _check_paths(table: str, rows: list[_Row], paths: list[str]) -> None:
     got = some_of(sorted({Path(row["path"]).suffix or "no ending" for row in other}))
     _refuse(table, other, f"path must end in one of {endings_in_words()}, got {got}")
     seen: dict[str, _Row] = {}
-    for row, path in zip(rows, paths, strict=True):
-        first = seen.setdefault(path, row)
-        if first is not row:
-            _refuse(table, [row], f'path "{row["path"]}" is already in {first.place}')
+    again = [
+        (seen[path], row)
+        for row, path in zip(rows, paths, strict=True)
+        if seen.setdefault(path, row) is not row
+    ]
+    if not again:
+        return
+    # first those where somebody has to choose
+    differing = [pair for pair in again if any(pair[0][name] != pair[1][name] for name in _SAID)]
+    pairs = differing or again
+    first, second = pairs[0]
+    fault = f'path "{brief(second["path"])}" is already in {first.place}'
+    mend = "A picture has one row: take the others out."
+    for name in _SAID:
+        if first[name] != second[name]:
+            fault += f", where its {name} is {one_line(first[name])}, not {one_line(second[name])}"
+            mend = "A picture has one row: keep the right one."
+    _refuse(table, [row for _, row in pairs], fault, mend)
 
 
 def _path_of(cell: str, base: Path) -> str:
@@ -177,9 +205,16 @@ def _is_file(path: str) -> bool:
 
 
 def _check_files(table: str, rows: list[_Row], paths: list[str]) -> None:
-    missing = [row for row, path in zip(rows, paths, strict=True) if not _is_file(path)]
-    if not missing:
+    kinds = {path: kind_of(path) for path in paths if not _is_file(path)}
+    if not kinds:
         return
+    places = list(zip(rows, paths, strict=True))
+    if odd := [(row, path) for row, path in places if kinds.get(path, NOTHING) != NOTHING]:
+        first = odd[0][1]
+        fault = f'path must name an existing file, got "{brief(first)}", which is {kinds[first]}'
+        mend = "Correct the path, save the picture as a file, or take its row out."
+        _refuse(table, [row for row, _ in odd], fault, mend)
+    missing = [row for row, path in places if path in kinds]
     beside = Path(table).absolute().parent
     if any(PureWindowsPath(row["path"]).drive for row in missing) and os.sep == "/":
         mend = (

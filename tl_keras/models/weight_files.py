@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from tl_keras.errors import WeightsError
+from tl_keras.path_kinds import A_FILE, NOTHING, kind_of
 
 # What a file holds is read before TensorFlow is loaded.
 if TYPE_CHECKING:
@@ -71,10 +72,12 @@ def read_contents(path: Path) -> FileContents:
         WeightsError: The file is missing, no weights file, or named against its format.
     """
     named = _format_by_name(path)
-    if not path.is_file():
+    if (there := kind_of(path)) != A_FILE:
+        found = "no" if there == NOTHING else f"{there} in place of a"
         raise WeightsError(
-            f"There is no weights file {path} (a relative path starts at the working directory "
-            f'{Path.cwd()}). weights must be "imagenet", "bundled", null or a file that exists.'
+            f"There is {found} weights file {path} (a relative path starts at the working "
+            f'directory {Path.cwd()}). weights must be "imagenet", "bundled", null or a file that '
+            "exists."
         )
     try:
         if named == ".keras":

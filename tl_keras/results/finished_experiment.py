@@ -13,6 +13,7 @@ import pandas as pd
 
 from tl_keras.digests import listed, whole_bytes, whole_json
 from tl_keras.errors import DamagedError, ResultsError
+from tl_keras.path_kinds import A_FOLDER, NOTHING, kind_of
 from tl_keras.results.store import Store
 from tl_keras.results.summary_tables import largest_size
 from tl_keras.results.test_results import KEYS, method_of, rows_like, seed_name
@@ -186,8 +187,8 @@ class FinishedExperiment:
 
 def _instead(folder: Path) -> str:
     """What a path is that is no finished experiment, and what to do."""
-    if not folder.exists():
-        return "there is no such path."
+    if (there := kind_of(folder)) != A_FOLDER:
+        return "there is no such path." if there == NOTHING else f"got {there}."
     if (folder / "config.json").is_file():
         return (
             "it holds one that was not finished. Go on with it: tl-keras run "

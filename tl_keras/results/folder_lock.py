@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tl_keras.errors import ResultsError
 from tl_keras.file_locks import hold, release
+from tl_keras.path_kinds import in_the_way, kind_of
 
 # In a folder that nothing can be written beside.
 LOCK = ".lock"
@@ -69,10 +70,14 @@ def in_a_sentence(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
+        wrong = in_the_way(folder)
+        got = error if wrong is None else f"{wrong} is {kind_of(wrong)}"
+        mend = "Choose another results_dir or name, or use --fresh to move the folder aside."
+        if wrong not in (None, folder):
+            mend = "Move it away, or choose another results_dir."
         raise ResultsError(
             f"{folder} must be a folder that can be written, new or with results of this package; "
-            f"got: {error}. Choose another results_dir or name, or use --fresh to move the folder "
-            "aside."
+            f"got: {got}. {mend}"
         ) from error
 
 

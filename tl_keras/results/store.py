@@ -17,6 +17,7 @@ where it was. Whatever is read is found whole first; `repair` is what becomes of
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -95,7 +96,7 @@ class Store:
         """
         folder = Path(config.results_folder)
         with in_a_sentence(folder):
-            if fresh and folder.exists():
+            if fresh and os.path.lexists(folder):
                 folder.rename(folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}"))
             cls.check(config)
             folder.mkdir(parents=True, exist_ok=True)
