@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tl_keras.errors import ConfigError
+from tl_keras.safe_text import brief
 from tl_keras.shared_block import SharedBlock
 
 # Of the environment; None is unset.
@@ -143,7 +144,7 @@ def _check_settings(settings: object) -> None:
             wanted = "a number such as 1e-07" if name == "epsilon" else " or ".join(allowed)
             raise ConfigError(
                 f"{_settings_file()}, the settings of Keras: {name} must be {wanted}; got "
-                f"{str(value)[:100]}. Mend it, or delete the file."
+                f"{brief(str(value), 100)}. Mend it, or delete the file."
             )
 
 

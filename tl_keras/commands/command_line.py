@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from tl_keras.commands.stop_signals import exit_code, stopping
-from tl_keras.config.json_text import brief
 from tl_keras.errors import ConfigError, TlKerasError
 from tl_keras.quiet import few_notes
-from tl_keras.safe_text import visible
+from tl_keras.safe_text import brief, visible
 
 # What every command returns.
 EXIT_CODES = {

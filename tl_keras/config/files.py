@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tl_keras.config.json_text import KeyPath, brief, dotted
+from tl_keras.config.json_text import KeyPath, dotted
 from tl_keras.config.problems import shown
 from tl_keras.config.reading import Kind, Places, read_file, validated
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
+from tl_keras.safe_text import brief
 
 # Keys that change no number of a run.
 _WITHOUT_EFFECT = ("description", "results_dir", "export", "cache", "decision")

@@ -15,9 +15,7 @@ from tl_keras.data.picture_walk import (
     readable,
 )
 from tl_keras.errors import DataError
-
-# Of a path in a message, characters.
-_LONGEST = 300
+from tl_keras.safe_text import brief
 
 
 def list_folder(
@@ -94,8 +92,8 @@ def _check_is_folder(folder: str, root: Path) -> None:
         kind = f"out of reach ({error.strerror})"
     if kind is not None:
         raise DataError(
-            f'data.folder "{folder[:_LONGEST]}" is {kind}. It must be a folder with one sub-folder '
-            f"per class; {where_paths_start(folder)}."
+            f'data.folder "{brief(folder, 300)}" is {kind}. It must be a folder with one '
+            f"sub-folder per class; {where_paths_start(folder)}."
         )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PureWindowsPath
 
-from tl_keras.config.json_text import brief
 from tl_keras.data.csv_text import rows_of
 from tl_keras.data.image_formats import endings_in_words, format_by_name
 from tl_keras.data.listing import ListedImage, Listing, some_of, where_paths_start
 from tl_keras.data.split_names import UNLABELLED, splits_of
 from tl_keras.errors import DataError
+from tl_keras.safe_text import brief
 
 _REQUIRED = ("path", "label")
 _OPTIONAL = ("group", "split")
