@@ -41,6 +41,7 @@ FIRST = (
     "target_table",
     "quiet",
     "safe_text",
+    "home",
     "csv_tables",
     "config",
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tl_keras.errors import ConfigError
+from tl_keras.home import with_home
 from tl_keras.safe_text import brief
 from tl_keras.shared_block import SharedBlock
 
@@ -150,8 +151,7 @@ def _check_settings(settings: object) -> None:
 
 def _settings_file() -> Path:
     home = os.environ.get("KERAS_HOME", os.path.join("~", ".keras"))  # noqa: PTH118
-    # unlike that of a Path it does not fail where there is no home
-    return Path(os.path.expanduser(home)) / "keras.json"  # noqa: PTH111
+    return Path(with_home(home)) / "keras.json"
 
 
 def _set_environment(values: dict[str, str | None]) -> None:

@@ -17,6 +17,7 @@ from tests.hostile.experiments import write_photos
 from tl_keras.commands.command_line import carry_out
 from tl_keras.config.files import load_config
 from tl_keras.experiment.first_look import look_before
+from tl_keras.home import with_home
 
 MOST_SECONDS, MOST_BYTES = 1.0, 10_000
 # Where it would go on for ever.
@@ -81,7 +82,7 @@ def _accepted(path: Path) -> int:
 
 def _is_below_here(place: str) -> bool:
     try:
-        path = Path(os.path.realpath(os.path.expanduser(place)))  # noqa: PTH111
+        path = Path(os.path.realpath(with_home(place)))
     except (OSError, ValueError):
         # it is nowhere
         return True

@@ -14,6 +14,7 @@ from tl_keras.config.problems import shown
 from tl_keras.config.reading import Kind, Places, read_file, validated
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
+from tl_keras.home import with_home
 from tl_keras.safe_text import brief
 
 # Keys that change no number of a run.
@@ -40,8 +41,7 @@ def load_config(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -
         ConfigError: with one line for every problem: the place, what was wrong, what is allowed and
             what was received.
     """
-    # what has no home is left as it is
-    path = Path(os.path.expanduser(source))  # noqa: PTH111
+    path = Path(with_home(source))
     _refuse_results(path)
     if not (os.path.isdir(path) or is_table(path)):  # noqa: PTH112 (also of impossible paths)
         return read_file(_EXPERIMENT, path, overrides)
