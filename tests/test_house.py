@@ -42,6 +42,7 @@ FIRST = (
     "quiet",
     "safe_text",
     "home",
+    "time_limit",
     "csv_tables",
     "config",
 )
