@@ -8,6 +8,7 @@ import pytest
 
 from tl_keras.config.files import json_schema, load_config
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.prepare import prepare_images
 
@@ -119,7 +120,7 @@ def test_the_bundled_source_is_the_same_file() -> None:
 )
 def test_the_faces_are_fewer_than_the_digits() -> None:
     def training_images(config: ExperimentConfig) -> set[int]:
-        draws = prepare_images(config, Silent()).splits.draws
+        draws = prepare_images(FirstLook(config), Silent()).splits.draws
         return {len(draw.train) for draw in draws.values()}
 
     faces = load_config(FOLDER / "faces.json", [f"data.folder={DATA / 'orl_faces'}"])

@@ -42,6 +42,8 @@ FIRST = (
     "target_table",
     "quiet",
     "safe_text",
+    "home",
+    "time_limit",
     "csv_tables",
     "config",
 )

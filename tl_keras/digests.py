@@ -121,6 +121,14 @@ def any_json(path: Path) -> dict[str, Any]:
     return _parsed(path, _read(path))
 
 
+def known_json(path: Path) -> dict[str, Any]:
+    """As `any_json`; an empty object where the file is missing or damaged."""
+    try:
+        return any_json(path)
+    except DamagedError:
+        return {}
+
+
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tl_keras.errors import ConfigError
+from tl_keras.home import with_home
+from tl_keras.safe_text import brief
 from tl_keras.shared_block import SharedBlock
 
 # Of the environment; None is unset.
@@ -143,14 +145,13 @@ def _check_settings(settings: object) -> None:
             wanted = "a number such as 1e-07" if name == "epsilon" else " or ".join(allowed)
             raise ConfigError(
                 f"{_settings_file()}, the settings of Keras: {name} must be {wanted}; got "
-                f"{str(value)[:100]}. Mend it, or delete the file."
+                f"{brief(str(value), 100)}. Mend it, or delete the file."
             )
 
 
 def _settings_file() -> Path:
     home = os.environ.get("KERAS_HOME", os.path.join("~", ".keras"))  # noqa: PTH118
-    # unlike that of a Path it does not fail where there is no home
-    return Path(os.path.expanduser(home)) / "keras.json"  # noqa: PTH111
+    return Path(with_home(home)) / "keras.json"
 
 
 def _set_environment(values: dict[str, str | None]) -> None:

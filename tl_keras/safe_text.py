@@ -44,6 +44,13 @@ def one_line(text: object) -> str:
     return visible(text, keep="")
 
 
+def brief(text: str, most: int = 200) -> str:
+    """A text, with its middle left out where it is long."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most * 2 // 3]} ... {text[-most // 4 :]}"
+
+
 def readable_name(path: str | os.PathLike[str]) -> str:
     """A path as text; a name that is no UTF-8 could neither be printed nor stored."""
     return os.fsencode(path).decode(errors="replace")

@@ -4,12 +4,10 @@ import io
 import json
 import os
 import random
-import signal
 import time
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
-from types import FrameType
 
 from benchmarks.attempts.attempt import Attempt
 from tests.hostile.configurations import WHOLE, mutate
@@ -17,6 +15,8 @@ from tests.hostile.experiments import write_photos
 from tl_keras.commands.command_line import carry_out
 from tl_keras.config.files import load_config
 from tl_keras.experiment.first_look import look_before
+from tl_keras.home import with_home
+from tl_keras.time_limit import time_limit
 
 MOST_SECONDS, MOST_BYTES = 1.0, 10_000
 # Where it would go on for ever.
@@ -53,8 +53,9 @@ def mutated(seed: int) -> str:
 def problem_with(path: Path) -> str | None:
     """What is wrong with the answer to an experiment file; None if nothing is."""
     said, began = io.StringIO(), time.perf_counter()
+    limit = time_limit(_PATIENCE_SECONDS, _TooLongError)
     try:
-        with redirect_stdout(said), redirect_stderr(said), _limited():
+        with redirect_stdout(said), redirect_stderr(said), limit:
             code = carry_out(lambda: _accepted(path))
     except _TooLongError:
         return f"no answer within {_PATIENCE_SECONDS} s"
@@ -81,22 +82,8 @@ def _accepted(path: Path) -> int:
 
 def _is_below_here(place: str) -> bool:
     try:
-        path = Path(os.path.realpath(os.path.expanduser(place)))  # noqa: PTH111
+        path = Path(os.path.realpath(with_home(place)))
     except (OSError, ValueError):
         # it is nowhere
         return True
     return path.is_relative_to(Path.cwd())
-
-
-@contextmanager
-def _limited() -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise _TooLongError
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

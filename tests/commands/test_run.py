@@ -15,7 +15,7 @@ import keras
 import pandas as pd
 import pytest
 
-import tl_keras.experiment.prepare
+import tl_keras.experiment.first_look
 import tl_keras.experiment.stages
 from tests.hostile.small_disk import grow, small_disk
 from tl_keras.atomic_files import UNFINISHED
@@ -136,7 +136,7 @@ def test_generated_images_are_labelled_so(
     experiment: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        tl_keras.experiment.prepare,
+        tl_keras.experiment.first_look,
         "load_images",
         lambda data: replace(load_images(data), notice="The images are generated."),
     )
@@ -163,6 +163,28 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     assert '"optimizer": "adam"' in said
     assert "feature_extraction-n4-s1" in said
     assert not results.exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_images_and_weights_are_looked_for_once(
+    experiment: Write, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    looked: list[str] = []
+
+    def counted(place: str) -> None:
+        module, _, name = place.rpartition(".")
+        look = getattr(sys.modules[module], name)
+
+        def counting(*arguments: Any, **settings: Any) -> Any:
+            looked.append(name)
+            return look(*arguments, **settings)
+
+        monkeypatch.setattr(place, counting)
+
+    counted("tl_keras.data.sources.list_folder")
+    counted("tl_keras.experiment.first_look.check_source")
+    assert main([str(experiment()), *options]) == 0
+    assert sorted(looked) == ["check_source", "list_folder"]
 
 
 def test_fresh_moves_earlier_results_aside(experiment: Write, results: Path) -> None:
@@ -278,18 +300,16 @@ def test_results_that_cannot_be_written_are_one_message(
 
 
 def raising(error: BaseException) -> Callable[..., None]:
-    def run_experiment(*arguments: Any, **settings: Any) -> None:
+    def run_stages(*arguments: Any, **settings: Any) -> None:
         raise error
 
-    return run_experiment
+    return run_stages
 
 
 def test_a_failure_on_the_way_ends_with_1(
     experiment: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        tl_keras.experiment.stages, "run_experiment", raising(ExportError("differs"))
-    )
+    monkeypatch.setattr(tl_keras.experiment.stages, "run_stages", raising(ExportError("differs")))
     assert main([str(experiment())]) == 1
     assert capsys.readouterr().err == "error: differs\n"
 
@@ -297,7 +317,7 @@ def test_a_failure_on_the_way_ends_with_1(
 def test_ctrl_c_says_how_to_go_on(
     experiment: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tl_keras.experiment.stages, "run_experiment", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(tl_keras.experiment.stages, "run_stages", raising(KeyboardInterrupt()))
     assert main([str(experiment())]) == 130
     assert "the same command goes on" in capsys.readouterr().err
 

@@ -1,7 +1,9 @@
 """The audit finds what is wrong with images before they are trained on."""
 
+import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -254,6 +256,27 @@ def test_large_pictures_are_decoded_one_by_one(
     monkeypatch.setattr(file_audit, "_MEMORY_BYTES", 1000)
     check(plain)
     assert most[0] == 1
+
+
+@pytest.mark.parametrize(("memory", "times"), [(2**31, 1), (1000, 3)])
+def test_files_are_read_once_unless_they_are_large(
+    plain: Path, monkeypatch: pytest.MonkeyPatch, memory: int, times: int
+) -> None:
+    opened: Counter[Path] = Counter()
+    open_file = Path.open
+
+    def counting(path: Path, *arguments: Any, **settings: Any) -> Any:
+        opened[path] += 1
+        return open_file(path, *arguments, **settings)
+
+    table = load_images(DataConfig(folder=str(plain)))
+    monkeypatch.setattr(file_audit, "_MEMORY_BYTES", memory)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(Path, "open", counting)
+    images = examine(table, image_size=32).images
+    assert opened == dict.fromkeys(map(Path, table.paths), times)
+    digests = [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in table.paths]
+    assert images["sha256"].tolist() == digests
 
 
 def photo_of(path: Path) -> np.ndarray:

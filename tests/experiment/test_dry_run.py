@@ -15,6 +15,7 @@ from tl_keras.config.files import parse_config
 from tl_keras.config.schema import BackboneConfig, ExperimentConfig
 from tl_keras.errors import DataError, ResultsError, WeightsError
 from tl_keras.experiment.dry_run import describe_plan
+from tl_keras.experiment.first_look import look_before
 from tl_keras.experiment.strategies.duration import unfrozen_share
 from tl_keras.models.networks import build_backbone
 from tl_keras.models.source_card import write_source_model
@@ -54,20 +55,24 @@ def minutes(plan: str) -> float:
     return 1 if found[1] else float(found[2] or 0) + 60 * float(found[3] or 0)
 
 
+def plan_of(config: ExperimentConfig, *, fresh: bool = False) -> str:
+    return describe_plan(look_before(config, fresh=fresh))
+
+
 def test_the_configuration_is_shown_with_its_defaults(configure: Configure) -> None:
     config = configure()
-    plan = describe_plan(config)
+    plan = plan_of(config)
     shown, _ = json.JSONDecoder().raw_decode(plan)
     assert shown == config.as_dict()
 
 
 def test_images_are_counted_by_class(configure: Configure) -> None:
-    plan = describe_plan(configure())
+    plan = plan_of(configure())
     assert "42 in 3 classes (amber 14, blue 14, green 14), 12 of them in the test split" in plan
 
 
 def test_every_run_is_named(configure: Configure) -> None:
-    plan = describe_plan(configure(seeds=2)).splitlines()
+    plan = plan_of(configure(seeds=2)).splitlines()
     start = plan.index("Runs: 4")
     assert plan[start + 1 : start + 5] == [
         "  from_scratch-n4-s0",
@@ -83,15 +88,15 @@ def test_older_results_stop_it_as_they_stop_the_experiment(configure: Configure)
     folder.mkdir(parents=True)
     (folder / "holiday.jpg").touch()
     with pytest.raises(ResultsError, match=f"{folder} must be empty or hold results"):
-        describe_plan(config)
-    assert "Runs: " in describe_plan(config, fresh=True)
+        plan_of(config)
+    assert "Runs: " in plan_of(config, fresh=True)
 
 
 def test_weights_of_another_network_stop_it(configure: Configure, tmp_path: Path) -> None:
     path = tmp_path / "other.weights.h5"
     keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)]).save_weights(path)
     with pytest.raises(WeightsError, match=path.name):
-        describe_plan(configure(backbone={"weights": str(path), "image_size": 32}))
+        plan_of(configure(backbone={"weights": str(path), "image_size": 32}))
 
 
 def test_weights_that_cannot_be_had_stop_it(
@@ -102,36 +107,35 @@ def test_weights_that_cannot_be_had_stop_it(
 
     monkeypatch.setattr("tl_keras.models.source_places.check_imagenet", offline)
     with pytest.raises(WeightsError, match="no network"):
-        describe_plan(configure())
+        plan_of(configure())
 
 
 def test_a_search_is_announced(configure: Configure) -> None:
     search = {"max_trials": 6, "oracle": "bayesian"}
-    plan = describe_plan(configure(strategies=["searched"], search=search))
+    plan = plan_of(configure(strategies=["searched"], search=search))
     assert "Search: 6 trials (bayesian)" in plan
-    assert "Search" not in describe_plan(configure())
+    assert "Search" not in plan_of(configure())
 
 
 def test_a_search_is_made_for_each_training_size(configure: Configure) -> None:
     data = configure().data.model_dump() | {"train_per_class": [2, 4]}
-    plan = describe_plan(configure(strategies=["searched"], data=data))
+    plan = plan_of(configure(strategies=["searched"], data=data))
     assert "for each of 2 training sizes" in plan
 
 
 def test_more_work_takes_longer(configure: Configure) -> None:
     short, long = (
-        describe_plan(configure(training={"from_scratch": {"epochs": epochs}}))
-        for epochs in (20, 2000)
+        plan_of(configure(training={"from_scratch": {"epochs": epochs}})) for epochs in (20, 2000)
     )
     assert minutes(short) < minutes(long)
-    larger = describe_plan(configure(backbone={"image_size": 512}))
-    assert minutes(describe_plan(configure())) < minutes(larger)
+    larger = plan_of(configure(backbone={"image_size": 512}))
+    assert minutes(plan_of(configure())) < minutes(larger)
 
 
 def test_a_search_counts(configure: Configure) -> None:
     strategies = ["from_scratch", "searched"]
     few, many = (
-        describe_plan(configure(strategies=strategies, search={"max_trials": trials}))
+        plan_of(configure(strategies=strategies, search={"max_trials": trials}))
         for trials in (1, 200)
     )
     assert minutes(few) < minutes(many)
@@ -139,18 +143,18 @@ def test_a_search_counts(configure: Configure) -> None:
 
 def test_augmentation_search_trains_three_times(configure: Configure) -> None:
     once, thrice = (
-        describe_plan(configure(backbone={"image_size": 320}, training={"augmentation": level}))
+        plan_of(configure(backbone={"image_size": 320}, training={"augmentation": level}))
         for level in ("light", "search")
     )
     assert 2 < minutes(thrice) / minutes(once) < 3.5
 
 
 def test_the_majority_class_takes_no_time(configure: Configure) -> None:
-    assert minutes(describe_plan(configure(strategies=["majority_class"]))) == 1
+    assert minutes(plan_of(configure(strategies=["majority_class"]))) == 1
 
 
 def test_results_are_announced_and_not_written(configure: Configure, tmp_path: Path) -> None:
-    plan = describe_plan(configure())
+    plan = plan_of(configure())
     assert f"Results: {tmp_path / 'results' / 'colours'}" in plan
     assert not (tmp_path / "results").exists()
 
@@ -160,7 +164,7 @@ def test_findings_are_shown(configure: Configure, photos: Path, tmp_path: Path) 
     shutil.copytree(photos, own)
     broken = own / "blue" / "3.png"
     broken.write_bytes(broken.read_bytes()[:300])
-    plan = describe_plan(configure(data={"folder": own, "skip_unreadable": True}))
+    plan = plan_of(configure(data={"folder": own, "skip_unreadable": True}))
     assert "warning 1 image cannot be read and is not used: blue/3.png." in plan
     assert "41 in 3 classes (amber 14, blue 13, green 14)" in plan
     assert "1 unreadable left out" in plan
@@ -178,25 +182,25 @@ def test_a_source_that_saw_too_little_is_shown(configure: Configure, tmp_path: P
         "description": "",
     }
     write_source_model(tmp_path / "few", build_backbone("MobileNetV2", image_size=160), facts)
-    plan = describe_plan(configure(backbone={"weights": str(tmp_path / "few")}))
+    plan = plan_of(configure(backbone={"weights": str(tmp_path / "few")}))
     assert "warning The source few saw 5 images, fewer than the 12 training images" in plan
 
 
 def test_a_source_that_is_not_there_yet_stops_it(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="run that experiment first"):
-        describe_plan(configure(backbone={"weights": str(tmp_path / "faces")}))
+        plan_of(configure(backbone={"weights": str(tmp_path / "faces")}))
 
 
 def test_images_that_cannot_be_used_are_refused(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="absent"):
-        describe_plan(configure(data={"folder": tmp_path / "absent"}))
+        plan_of(configure(data={"folder": tmp_path / "absent"}))
 
 
 def test_new_changes_in_every_batch_take_longer_than_features_computed_once(
     configure: Configure,
 ) -> None:
     none, light = (
-        describe_plan(
+        plan_of(
             configure(
                 backbone={"image_size": 1024},
                 training={"augmentation": augmentation},
@@ -218,9 +222,9 @@ def test_a_range_of_blocks_costs_what_a_step_passes_from_its_first_block_upwards
 
 def test_folds_take_the_place_of_the_test_split_and_search_each(configure: Configure) -> None:
     estimate = {"method": "k_fold", "folds": 3, "repeats": 2}
-    plan = describe_plan(configure(strategies=["searched"], estimate=estimate))
+    plan = plan_of(configure(strategies=["searched"], estimate=estimate))
     assert "each tested 2 times, in one of 3 folds" in plan
     assert "Runs: 6" in plan
     assert "on 3 folds each for each of 6 folds" in plan
-    once = describe_plan(configure(estimate=estimate | {"repeats": 1}))
+    once = plan_of(configure(estimate=estimate | {"repeats": 1}))
     assert "each tested once, in one of 3 folds" in once

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from tl_keras.commands.stop_signals import exit_code, stopping
-from tl_keras.config.json_text import brief
 from tl_keras.errors import ConfigError, TlKerasError
+from tl_keras.home import with_home
 from tl_keras.quiet import few_notes
-from tl_keras.safe_text import visible
+from tl_keras.safe_text import brief, visible
 
 # What every command returns.
 EXIT_CODES = {
@@ -87,7 +87,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *words: Any, **settings: Any) -> None:
         super().__init__(*words, **settings)
-        self.register("type", Path, _with_home)
+        self.register("type", Path, lambda text: Path(with_home(text)))
 
     def error(self, message: str) -> NoReturn:
         super().error(visible(message))
@@ -128,10 +128,6 @@ def writing(path: Path, option: str) -> Iterator[None]:
         raise ConfigError(
             f"{path} cannot be written: {error.strerror or error}. Choose another {option}."
         ) from error
-
-
-def _with_home(text: str) -> Path:
-    return Path(os.path.expanduser(text))  # noqa: PTH111 (leaves what has no home as it is)
 
 
 def add_overrides(

@@ -4,12 +4,15 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say
 from tl_keras.config.files import json_schema, load_config
-from tl_keras.config.schema import ExperimentConfig
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.folder_lock import alone_in
+
+if TYPE_CHECKING:
+    from tl_keras.experiment.first_look import FirstLook
 
 DESCRIPTION = """\
 Compare how much to borrow from a pretrained network on your images: from scratch, feature
@@ -34,11 +37,9 @@ def _experiment(options: argparse.Namespace) -> int:
     from tl_keras.experiment.first_look import look_before
 
     if options.dry_run:
-        look_before(config, fresh=options.fresh)
-        return _dry_run(config, options.fresh)
+        return _dry_run(look_before(config, fresh=options.fresh))
     with alone_in(Path(config.results_folder)):
-        look_before(config, fresh=options.fresh)
-        return _run(config, options.fresh)
+        return _run(look_before(config, fresh=options.fresh))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -59,13 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(config: ExperimentConfig, fresh: bool) -> int:
+def _run(looked: "FirstLook") -> int:
     from tl_keras.reporting.safe_console import SafeConsole
 
     console = SafeConsole()
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
-        from tl_keras.experiment.stages import run_experiment
+        from tl_keras.experiment.stages import run_stages
         from tl_keras.reporting.answer import choice_in_words
         from tl_keras.reporting.report import REPORT
         from tl_keras.reporting.terminal import (
@@ -77,8 +78,8 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
         )
         from tl_keras.serving.decision_record import other_decision
 
-    with TerminalMonitor(console, config.estimate.folds) as monitor:
-        result = run_experiment(config, fresh=fresh, monitor=monitor)
+    with TerminalMonitor(console, looked.config.estimate.folds) as monitor:
+        result = run_stages(looked, monitor)
     if result.probes is not None:
         show_probes(console, result.probes)
     show_summary(console, result.summary, result.notice)
@@ -101,11 +102,11 @@ def _run(config: ExperimentConfig, fresh: bool) -> int:
     return 0
 
 
-def _dry_run(config: ExperimentConfig, fresh: bool) -> int:
+def _dry_run(looked: "FirstLook") -> int:
     with quiet_tensorflow():
         from tl_keras.experiment.dry_run import describe_plan
 
-    return _show(describe_plan(config, fresh=fresh))
+    return _show(describe_plan(looked))
 
 
 def _show(text: str) -> int:

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tl_keras.config.json_text import brief
 from tl_keras.config.leaves import leaves, without
 from tl_keras.config.problems import shown
 from tl_keras.config.reading import Kind, Places, read_file, validated
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.config.stored import completed, hash_of
 from tl_keras.errors import ConfigError
+from tl_keras.home import with_home
+from tl_keras.safe_text import brief
 
 # Keys and sections that change no number of a run, by their dotted names.
 _WITHOUT_EFFECT = ("description", "results_dir", "export", "cache", "decision")
@@ -41,8 +42,7 @@ def load_config(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -
         ConfigError: with one line for every problem: the place, what was wrong, what is allowed and
             what was received.
     """
-    # what has no home is left as it is
-    path = Path(os.path.expanduser(source))  # noqa: PTH111
+    path = Path(with_home(source))
     _refuse_results(path)
     if not (os.path.isdir(path) or is_table(path)):  # noqa: PTH112 (also of impossible paths)
         return read_file(_EXPERIMENT, path, overrides)

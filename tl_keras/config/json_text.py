@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tl_keras.errors import ConfigError
+from tl_keras.safe_text import brief
 
 KeyPath = tuple[str | int, ...]
 
@@ -41,13 +42,6 @@ class JsonText:
 
     value: Any
     lines: Mapping[KeyPath, int]
-
-
-def brief(text: str, most: int = 200) -> str:
-    """A text, with its middle left out where it is long."""
-    if len(text) <= most:
-        return text
-    return f"{text[: most * 2 // 3]} ... {text[-most // 4 :]}"
 
 
 def listed(lines: Sequence[str], more: int = 0) -> str:

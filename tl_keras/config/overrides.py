@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tl_keras.config.json_text import KeyPath, brief, refuse_depth
+from tl_keras.config.json_text import KeyPath, refuse_depth
 from tl_keras.config.problems import Schema, schema_at, unknown_key
 from tl_keras.errors import ConfigError
+from tl_keras.safe_text import brief
 
 # what each source of images takes with it when another one replaces it
 _SOURCES = {"folder": ("class_level",), "table": ("root",), "tfds": ("data_dir",)}

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ValidationError
 from tl_keras.config.json_text import (
     MOST_LINES,
     KeyPath,
-    brief,
     dotted,
     listed,
     read_json,
@@ -24,6 +23,7 @@ from tl_keras.config.overrides import Override, read_overrides, with_overrides
 from tl_keras.config.problems import Problem, Wording, nearest, problems_of, schema_of, shown
 from tl_keras.errors import ConfigError
 from tl_keras.path_kinds import A_FILE, NOTHING, kind_of
+from tl_keras.safe_text import brief
 
 Model = TypeVar("Model", bound=BaseModel)
 

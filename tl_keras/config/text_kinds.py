@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from tl_keras.home import with_home
+
 # Linux takes 4096 bytes; the package writes files some folders below the places that are named.
 _LONGEST_PLACE = 3000
 # Of one name between two /, in bytes: what all usual file systems take.
@@ -17,7 +19,7 @@ _MOST_BRACKETS = 50
 
 def _possible_place(written: str) -> str:
     # "~" is the home of the user, as in a shell
-    place = os.path.expanduser(written)  # noqa: PTH111 (leaves what has no home as it is)
+    place = with_home(written)
     if len(os.fsencode(place)) > _LONGEST_PLACE:
         raise ValueError(f"must be a path of at most {_LONGEST_PLACE} bytes")
     longest = max(len(os.fsencode(part)) for part in ("", *PurePath(place).parts))

@@ -28,6 +28,7 @@ import numpy as np
 import platformdirs
 
 from tl_keras.atomic_files import replacing, write_json
+from tl_keras.digests import known_json
 
 DIGEST_BYTES = 16
 _FACTS, _SEGMENTS = "entry.json", "*.rows"
@@ -107,11 +108,7 @@ class CacheEntry:
 
     def facts(self) -> dict[str, Any]:
         """What the rows are; empty where that was not written, or is damaged."""
-        try:
-            facts = json.loads((self.path / _FACTS).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return facts if isinstance(facts, dict) else {}
+        return known_json(self.path / _FACTS)
 
     def images(self) -> int | None:
         """Rows in all segments; None where it is not known what a row is, or was laid out so."""

@@ -6,7 +6,9 @@ what training and serving can read. Headers are read by Pillow.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
+from threading import Lock
 
 import pandas as pd
 
@@ -119,14 +121,18 @@ def _facts(table: ImageTable, reading: PictureReading) -> tuple[pd.DataFrame, li
 def _look(paths: list[str], reading: PictureReading) -> list[tuple[FileFacts, Fingerprint | None]]:
     """Look at all files, several at a time as long as they fit into the memory together."""
     threads = min(8, os.cpu_count() or 1)
+    each, alone = _MEMORY_BYTES // threads, Lock()
+
+    def look(path: str) -> tuple[FileFacts, Fingerprint | None]:
+        facts, file = look_outside(path, reading.max_megapixels, most=each)
+        if facts.error is not None:
+            return facts, None
+        with alone if facts.memory > each else nullcontext():
+            return look_inside(file, facts, reading)
+
     # Decoding and hashing release Python's lock.
-    with ThreadPoolExecutor(threads) as together, ThreadPoolExecutor(1) as alone:
-        outside = list(together.map(lambda path: look_outside(path, reading.max_megapixels), paths))
-        inside = []
-        for path, facts in zip(paths, outside, strict=True):
-            pool = alone if facts.memory > _MEMORY_BYTES // threads else together
-            inside.append(pool.submit(look_inside, path, facts, reading))
-        return [look.result() for look in inside]
+    with ThreadPoolExecutor(threads) as together:
+        return list(together.map(look, paths))
 
 
 def _unreadable(broken: pd.DataFrame) -> str:

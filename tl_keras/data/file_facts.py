@@ -12,6 +12,7 @@ from tl_keras.data.fingerprints import Fingerprint, fingerprint
 from tl_keras.data.image_formats import format_by_content, is_served, why_undecodable
 from tl_keras.data.picture_bytes import (
     MOST_BYTES,
+    PictureFile,
     UnreadableError,
     in_words,
     opened,
@@ -19,6 +20,7 @@ from tl_keras.data.picture_bytes import (
     readable_bytes,
     refuse_larger,
     refuse_longer,
+    stream_of,
     why_unreadable,
 )
 from tl_keras.data.picture_reading import PictureReading
@@ -62,50 +64,61 @@ class FileFacts:
         return self.bytes + each * self.width * self.height
 
 
-def look_outside(path: str, max_megapixels: float) -> FileFacts:
+def look_outside(path: str, max_megapixels: float, most: int) -> tuple[FileFacts, PictureFile]:
     """What is known of a file before its pixels are decoded, whatever it is.
 
     Args:
         path: Of the file.
         max_megapixels: A larger picture is an error, like anything that cannot be a picture.
+        most: Bytes of a file that is kept, so that it is read once.
+
+    Returns:
+        The facts, and what `look_inside` reads: the content, or the path of a longer file.
     """
     facts = FileFacts()
+    file: PictureFile = path
     # Damaged files raise anything, and one must not keep the others from being looked at.
     try:
-        first = _first_bytes(path)
-        facts = FileFacts(bytes=Path(path).stat().st_size)
-        refuse_longer(facts.bytes or 0)
-        facts = _stored(path)
+        size = Path(path).stat().st_size
+        if not Path(path).is_file():
+            raise UnreadableError("no regular file")
+        facts = FileFacts(bytes=size)
+        refuse_longer(size)
+        if size <= most:
+            file = Path(path).read_bytes()
+        with stream_of(file) as stream:
+            first = stream.read(_BIT_DEPTH_OF_PNG + 1)
+            stream.seek(0)
+            facts = replace(facts, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
         name = format_by_content(first)
         if name is None:
             raise UnreadableError(why_undecodable(first))
         facts = replace(facts, format=name)
-        facts = _told(lambda: _header(path, facts, first), facts)
-        _refuse(facts, max_megapixels)
+        facts = _told(lambda: _header(file, facts, first), facts)
+        if facts.width is not None and facts.height is not None:
+            refuse_larger((facts.width, facts.height), max_megapixels)
     except Exception as error:
-        return replace(facts, error=in_words(error, facts.format))
-    return facts
+        facts = replace(facts, error=in_words(error, facts.format))
+    return facts, file
 
 
 def look_inside(
-    path: str, facts: FileFacts, reading: PictureReading
+    file: PictureFile, facts: FileFacts, reading: PictureReading
 ) -> tuple[FileFacts, Fingerprint | None]:
     """Decode a file, whatever it is.
 
     Args:
-        path: Of the file.
-        facts: What `look_outside` found.
+        file: As `look_outside` gave it.
+        facts: What it found: no error.
         reading: How it becomes pixels.
 
     Returns:
         The facts, and the fingerprint, None where they hold an error.
     """
-    if facts.error is not None:
-        return facts, None
     try:
-        found = fingerprint(readable_bytes(path, reading.max_megapixels), reading)
+        found = fingerprint(readable_bytes(file, reading.max_megapixels), reading)
     except Exception:
-        return replace(facts, error=why_unreadable(path, reading.max_megapixels)), None
+        return replace(facts, error=why_unreadable(file, reading.max_megapixels)), None
     return replace(
         facts,
         gray=found.gray,
@@ -115,21 +128,8 @@ def look_inside(
     ), found
 
 
-def _first_bytes(path: str) -> bytes:
-    if Path(path).exists() and not Path(path).is_file():
-        raise UnreadableError("no regular file")
-    with Path(path).open("rb") as file:
-        return file.read(_BIT_DEPTH_OF_PNG + 1)
-
-
-def _stored(path: str) -> FileFacts:
-    with Path(path).open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return FileFacts(bytes=file.tell(), sha256=sha256)
-
-
-def _header(path: str, facts: FileFacts, first: bytes) -> FileFacts:
-    with opened(path) as image:
+def _header(file: PictureFile, facts: FileFacts, first: bytes) -> FileFacts:
+    with opened(file) as image:
         width, height = _size_as_stored(image)
         return replace(
             facts,
@@ -159,11 +159,6 @@ def _bit_depth(image: Image.Image, first: bytes) -> int:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return 16 if max(image.tag_v2.get(_BITS_PER_SAMPLE_OF_TIFF, (8,))) > 8 else 8
     return 8
-
-
-def _refuse(facts: FileFacts, max_megapixels: float) -> None:
-    if facts.width is not None and facts.height is not None:
-        refuse_larger((facts.width, facts.height), max_megapixels)
 
 
 def _told(ask: Callable[[], Answer], otherwise: Answer) -> Answer:

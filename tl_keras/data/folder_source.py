@@ -15,9 +15,7 @@ from tl_keras.data.picture_walk import (
 )
 from tl_keras.errors import DataError
 from tl_keras.path_kinds import A_FILE, A_FOLDER, NOTHING, kind_of
-
-# Of a path in a message, characters.
-_LONGEST = 300
+from tl_keras.safe_text import brief
 
 
 def list_folder(
@@ -93,7 +91,7 @@ def _check_is_folder(folder: str, root: Path) -> None:
     if there == A_FILE:
         is_what += ", not a folder"
     raise DataError(
-        f'data.folder "{folder[:_LONGEST]}" is {is_what}. It must be a folder with one sub-folder '
+        f'data.folder "{brief(folder, 300)}" is {is_what}. It must be a folder with one sub-folder '
         f"per class; {where_paths_start(folder)}."
     )
 

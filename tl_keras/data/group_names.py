@@ -1,14 +1,12 @@
 """Groups in the names of files: as a pattern says, or as many names suggest."""
 
 import re
-import signal
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from tl_keras.errors import DataError
+from tl_keras.time_limit import time_limit
 
 # Patterns that repeat what repeats, such as (a+)+$, take longer than a life on some names.
 _MATCHING_SECONDS = 10.0
@@ -53,7 +51,7 @@ def groups_by_pattern(pattern: str, image_ids: Sequence[str]) -> list[str | None
         DataError: it takes too long; known in the main thread of a Unix process only.
     """
     try:
-        with _time_limit(_MATCHING_SECONDS):
+        with time_limit(_MATCHING_SECONDS):
             return [_matched(pattern, name) for name in image_ids]
     except TimeoutError as error:
         raise DataError(
@@ -69,27 +67,3 @@ def _matched(pattern: str, name: str) -> str | None:
         return None
     found: str | None = match.group(1) if match.re.groups else match.group()
     return found
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Interrupt the block by a signal, which regular expressions look out for.
-
-    Raises:
-        TimeoutError: the block was interrupted.
-    """
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def interrupt(number: int, frame: object) -> None:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

@@ -9,10 +9,7 @@ from tl_keras.data.listing import IgnoredFile
 from tl_keras.data.picture_walk import FolderContents, left_out_in_words, look_into
 from tl_keras.errors import DataError
 from tl_keras.path_kinds import A_FILE, NOTHING, kind_of
-from tl_keras.safe_text import readable_name
-
-# Of a path in a message, characters.
-_LONGEST = 300
+from tl_keras.safe_text import brief, readable_name
 
 
 def find_photos(paths: Sequence[Path]) -> tuple[list[Path], list[IgnoredFile]]:
@@ -65,4 +62,4 @@ def _check_is_file(path: Path) -> None:
 
 
 def _shown(path: Path) -> str:
-    return readable_name(path)[:_LONGEST]
+    return brief(readable_name(path), 300)

@@ -95,6 +95,11 @@ def why_unreadable(file: PictureFile, max_megapixels: float = MAX_MEGAPIXELS) ->
     return _not_read(name)
 
 
+def stream_of(file: PictureFile) -> io.BytesIO | io.BufferedReader:
+    """To be read, and closed, from its first byte."""
+    return io.BytesIO(file) if isinstance(file, bytes) else Path(file).open("rb")
+
+
 @contextmanager
 def opened(file: PictureFile) -> Iterator[Image.Image]:
     """A picture of a known format as Pillow opens it: its header is read, its pixels are not.
@@ -102,7 +107,7 @@ def opened(file: PictureFile) -> Iterator[Image.Image]:
     The format is that of its first bytes. Pillow's own limit of pixels does not apply, and its
     remarks are kept from the user. Raises anything where the file is damaged.
     """
-    with _SILENCE, io.BytesIO(file) if isinstance(file, bytes) else Path(file).open("rb") as stream:
+    with _SILENCE, stream_of(file) as stream:
         first = stream.read(FIRST_BYTES)
         name = format_by_content(first)
         if name is None:

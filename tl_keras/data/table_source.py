@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PureWindowsPath
 
-from tl_keras.config.json_text import brief
 from tl_keras.data.csv_text import rows_of
 from tl_keras.data.image_formats import endings_in_words, format_by_name
 from tl_keras.data.listing import ListedImage, Listing, some_of, where_paths_start
 from tl_keras.data.split_names import UNLABELLED, splits_of
 from tl_keras.errors import DataError
+from tl_keras.home import with_home
 from tl_keras.path_kinds import A_FILE, A_FOLDER, NOTHING, kind_of
-from tl_keras.safe_text import one_line
+from tl_keras.safe_text import brief, one_line
 
 _REQUIRED = ("path", "label")
 _OPTIONAL = ("group", "split")
@@ -194,7 +194,7 @@ def _path_of(cell: str, base: Path) -> str:
     plain = os.path.normpath(base / cell)
     slashed = cell.replace("\\", "/")
     if slashed.startswith("~/"):
-        slashed = os.path.expanduser(slashed)  # noqa: PTH111 (leaves what has no home as it is)
+        slashed = with_home(slashed)
     written = os.path.normpath(base / slashed)
     return plain if plain == written or _is_file(plain) else written
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from tl_keras.digests import keep_json
 from tl_keras.errors import ConfigError
+from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import ADVICE, Prepared, load_backbone, prepare_images
@@ -65,7 +66,7 @@ def advise(
         )
     with seeds_kept(), deterministic_ops(checked.deterministic):
         backbone, card = load_backbone(checked)
-        prepared = prepare_images(checked, monitor)
+        prepared = prepare_images(FirstLook(checked), monitor)
         rows = prepared.splits.labelled(seed)
         return _advice(Workbench(checked, backbone, prepared.table, rows, monitor), card, rows)
 

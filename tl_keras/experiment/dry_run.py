@@ -4,7 +4,7 @@ import json
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Splits
-from tl_keras.experiment.first_look import look_before
+from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.prepare import load_backbone, prepare_images
 from tl_keras.experiment.strategies.duration import (
@@ -14,7 +14,6 @@ from tl_keras.experiment.strategies.duration import (
 )
 from tl_keras.experiment.strategies.making import making
 from tl_keras.models.source_places import read_source_card
-from tl_keras.results.store import Store
 from tl_keras.safe_text import one_line
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import plan_runs
@@ -24,25 +23,20 @@ from tl_keras.transfer.source_checks import source_notes
 _START_SECONDS = 25.0
 
 
-def describe_plan(config: ExperimentConfig, *, fresh: bool = False) -> str:
+def describe_plan(looked: FirstLook) -> str:
     """The resolved configuration, the images, the runs, and a rough time on two cores.
 
     What would stop the experiment stops this as well.
 
     Args:
-        config: of the experiment.
-        fresh: whether older results would be moved aside.
+        looked: at the experiment.
 
     Raises:
-        TlKerasError: as `look_before`; or the images cannot be read, or the weights are of another
-            network.
+        DataError: the images cannot be read.
+        WeightsError: the weights are of another network.
     """
-    look_before(config, fresh=fresh)
-    warnings = _Warnings()
-    config, note = Store.continued(config, fresh=fresh)
-    if note is not None:
-        warnings.warn(note)
-    images = prepare_images(config, warnings)
+    config, warnings = looked.config, _Warnings()
+    images = prepare_images(looked, warnings)
     table, splits = images.audit.table, images.splits
     counts = table.frame["label"].value_counts().reindex(table.classes)
     runs = plan_runs(config)

@@ -4,9 +4,11 @@ Everything here is looked at again when its turn comes: pictures may be unreadab
 other are kept together, and weights may be of another network.
 """
 
+from dataclasses import dataclass, replace
+
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.division import divide
-from tl_keras.data.sources import load_images
+from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.errors import DataError
 from tl_keras.evaluation.positive_classes import check_positive
 from tl_keras.models.source_places import check_source
@@ -16,8 +18,25 @@ from tl_keras.serving.targets import check_targets
 from tl_keras.strategy_table import STRATEGIES
 
 
-def look_before(config: ExperimentConfig, *, fresh: bool = False) -> None:
-    """Nothing, if the experiment can begin or go on as far as this can tell.
+@dataclass(frozen=True)
+class FirstLook:
+    """What is known of an experiment that can begin or go on, as far as was looked.
+
+    Attributes:
+        config: as it goes on in its folder.
+        note: what that changes, in a sentence; or None.
+        fresh: whether older results will be moved aside.
+        listed: its images; None where they are not listed yet.
+    """
+
+    config: ExperimentConfig
+    note: str | None = None
+    fresh: bool = False
+    listed: ImageTable | None = None
+
+
+def look_before(config: ExperimentConfig, *, fresh: bool = False) -> FirstLook:
+    """Refuse an experiment that cannot begin or go on, as far as this can tell.
 
     Args:
         config: of the experiment.
@@ -31,33 +50,42 @@ def look_before(config: ExperimentConfig, *, fresh: bool = False) -> None:
         DataError: the images cannot be used or divided as asked, or an export cannot hold the
             names of their classes.
     """
-    config, _ = Store.continued(config, fresh=fresh)
-    Store.check(config, fresh=fresh)
+    found = look_at_results(config, fresh=fresh)
+    config = found.config
     check_targets(config.export_targets if config.export else ())
-    look_at_inputs(config, exported=is_exported(config))
+    return replace(found, listed=look_at_inputs(config, exported=is_exported(config)))
 
 
-def look_at_inputs(config: ExperimentConfig, *, exported: bool = False) -> None:
-    """Nothing, if weights and images are there and the images can be divided as asked.
+def look_at_results(config: ExperimentConfig, *, fresh: bool = False) -> FirstLook:
+    """As `look_before`, at the experiment's folder alone."""
+    config, note = Store.continued(config, fresh=fresh)
+    Store.check(config, fresh=fresh)
+    return FirstLook(config, note, fresh)
+
+
+def look_at_inputs(config: ExperimentConfig, *, exported: bool = False) -> ImageTable | None:
+    """Refuse weights and images that are not there, or images that cannot be divided as asked.
 
     Args:
         config: of the experiment.
         exported: whether the names of their classes will stand in an export.
+
+    Returns:
+        The images; None of those of TFDS, which only TensorFlow lists.
 
     Raises:
         WeightsError: as `look_before`.
         ConfigError: as `look_before`.
         DataError: as `look_before`.
     """
-    # what lists those of TFDS needs TensorFlow
     table = None if config.data.tfds is not None else load_images(config.data)
     check_source(config.backbone)
-    if table is None:
-        return
-    check_positive(config.decision.positive, table.classes)
-    if exported:
-        check_names(table.classes)
-    divide(table, config)
+    if table is not None:
+        check_positive(config.decision.positive, table.classes)
+        if exported:
+            check_names(table.classes)
+        divide(table, config)
+    return table
 
 
 def check_names(classes: tuple[str, ...]) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.config.files import images_on_disk, load_config, parse_config
-from tl_keras.config.json_text import brief
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.given_labels import as_text
 from tl_keras.data.given_pictures import given_pictures, is_dataset
 from tl_keras.data.picture_files import write_pictures, write_table
 from tl_keras.errors import ConfigError, DataError
+from tl_keras.safe_text import brief
 
 Configuration = ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str]
 

@@ -15,7 +15,7 @@ from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.data.splits import Draw, Splits
 from tl_keras.evaluation.positive_classes import check_positive
-from tl_keras.experiment.first_look import check_names, is_exported
+from tl_keras.experiment.first_look import FirstLook, check_names, is_exported
 from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
@@ -111,15 +111,12 @@ class Prepared:
         return self.images.splits.test_of(run.seed)
 
 
-def prepare(
-    config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False, mend: bool = False
-) -> Prepared:
+def prepare(looked: FirstLook, monitor: Monitor, *, mend: bool = False) -> Prepared:
     """Look at everything that an experiment needs, what is quick first, and open its folder.
 
     Args:
-        config: of the experiment.
+        looked: at the experiment.
         monitor: hears about the images.
-        fresh: move existing results of this name aside.
         mend: set aside what is damaged of them, so that it is made again.
 
     Raises:
@@ -128,12 +125,9 @@ def prepare(
         WeightsError: the source weights cannot be had or do not fit.
         ResultsError: the folder holds results of another configuration.
     """
-    config, note = Store.continued(config, fresh=fresh)
-    if note is not None:
-        monitor.warn(note)
-    Store.check(config, fresh=fresh)
+    config = looked.config
     backbone, card = load_backbone(config)
-    images = prepare_images(config, monitor)
+    images = prepare_images(looked, monitor)
     if is_exported(config):
         check_names(images.table.classes)
     bench = Workbench(config, backbone, images.table, images.used_rows(), monitor)
@@ -148,22 +142,24 @@ def prepare(
         card=card,
         cut=cut,
         planned=planned,
-        store=Store.open(config, fresh=fresh, mend=monitor.warn if mend else None),
+        store=Store.open(config, fresh=looked.fresh, mend=monitor.warn if mend else None),
         monitor=monitor,
         bench=bench,
     )
 
 
-def prepare_images(config: ExperimentConfig, monitor: Monitor) -> Images:
-    """List, audit and divide the images; warnings go to the monitor.
+def prepare_images(looked: FirstLook, monitor: Monitor) -> Images:
+    """List the images unless they are, audit and divide them; warnings go to the monitor.
 
     Raises:
         DataError: the images cannot be used.
         ConfigError: `decision.positive` names classes that they do not have.
     """
     monitor.stage("Looking at the images")
-    data = config.data
-    listed = load_images(data)
+    if looked.note is not None:
+        monitor.warn(looked.note)
+    config, data = looked.config, looked.config.data
+    listed = load_images(data) if looked.listed is None else looked.listed
     checked = audit(
         listed,
         image_size=config.backbone.image_size,

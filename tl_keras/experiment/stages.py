@@ -20,7 +20,7 @@ from tl_keras.experiment.compare import compare
 from tl_keras.experiment.decide import decide
 from tl_keras.experiment.explain import explain
 from tl_keras.experiment.export import export, exported_run, publish
-from tl_keras.experiment.first_look import look_before
+from tl_keras.experiment.first_look import FirstLook, look_at_results, look_before
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, prepare
@@ -128,13 +128,15 @@ def run_experiment(
             the trained one.
     """
     checked, monitor = experiment_config(config, images, name, settings), monitor or Silent()
-    with (
-        alone_in(Path(checked.results_folder), monitor.warn),
-        seeds_kept(),
-        deterministic_ops(checked.deterministic),
-    ):
-        look_before(checked, fresh=fresh)
-        prepared = prepare(checked, monitor, fresh=fresh, mend=True)
+    with alone_in(Path(checked.results_folder), monitor.warn):
+        return run_stages(look_before(checked, fresh=fresh), monitor)
+
+
+@needed_keras()
+def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
+    """Run an experiment whose folder is held and that was looked at; as `run_experiment`."""
+    with seeds_kept(), deterministic_ops(looked.config.deterministic):
+        prepared = prepare(looked, monitor, mend=True)
         write_inputs(prepared)
         write_advice(prepared)
         report_audit(prepared)
@@ -205,7 +207,7 @@ def export_experiment(
         seeds_kept(),
         deterministic_ops(moved.deterministic),
     ):
-        prepared = prepare(moved, monitor)
+        prepared = prepare(look_at_results(moved), monitor)
         write_inputs(prepared)
         runs = write_runs(prepared)
         decide(prepared, runs, run_id)

@@ -9,6 +9,7 @@ from urllib.error import HTTPError
 
 from tl_keras.config.schema import BUNDLED_ALPHA, BUNDLED_BACKBONE, BackboneConfig
 from tl_keras.errors import WeightsError
+from tl_keras.home import with_home
 from tl_keras.imagenet_table import URLS, imagenet_file, imagenet_url
 
 # As long as a slow network may take to answer; without one the answer comes at once.
@@ -81,7 +82,7 @@ def _bundled(backbone: str, alpha: float | None) -> str:
 def _keras_folder() -> Path:
     """Where Keras keeps what it downloads: elsewhere where it must not write."""
     elsewhere = Path("/tmp" if Path("/tmp").is_dir() else tempfile.gettempdir())
-    user = Path(os.path.expanduser("~"))  # noqa: PTH111 (a user without a home is no error)
+    user = Path(with_home("~"))
     usual = (user if os.access(user, os.W_OK) else elsewhere) / ".keras"
     folder = Path(os.environ.get("KERAS_HOME", usual))
     closed = folder.exists() and not os.access(folder, os.W_OK)

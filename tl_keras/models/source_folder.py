@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tl_keras.config.json_text import read_json
 from tl_keras.config.problems import shown
-from tl_keras.errors import ConfigError, WeightsError
+from tl_keras.digests import known_json
+from tl_keras.errors import WeightsError
 from tl_keras.models.source_card import CARD_FILE
 from tl_keras.strategy_table import names_where
 
@@ -33,7 +33,7 @@ def find_source_folder(folder: Path) -> Path:
 
 def _experiment_in(folder: Path) -> dict[str, Any] | None:
     """The configuration of the experiment whose results folder it is; None of other folders."""
-    config = _object_in(folder / "config.json")
+    config = known_json(folder / "config.json")
     is_experiment = "strategies" in config and isinstance(config.get("backbone"), dict)
     return config if is_experiment else None
 
@@ -70,15 +70,6 @@ def _reason(folder: Path, config: dict[str, Any]) -> str:
 
 def _chosen_run(folder: Path) -> dict[str, Any] | None:
     """The row of the run that was exported; None before the export."""
-    run_id = _object_in(folder / "export.json").get("run_id")
-    row = _object_in(folder / "runs" / str(run_id) / "row.json")
+    run_id = known_json(folder / "export.json").get("run_id")
+    row = known_json(folder / "runs" / str(run_id) / "row.json")
     return row if {"run_id", "strategy"} <= set(row) else None
-
-
-def _object_in(path: Path) -> dict[str, Any]:
-    """A JSON object in a file; an empty one where it is missing or damaged."""
-    try:
-        value = read_json(path.read_text(encoding="utf-8"), str(path)).value
-    except (OSError, ValueError, ConfigError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -12,6 +12,7 @@ from typing import Any
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import WeightsError
+from tl_keras.home import with_home
 from tl_keras.models.imagenet_weights import check_imagenet
 from tl_keras.models.source_card import (
     WEIGHTS_FILE,
@@ -84,7 +85,7 @@ def existing(weights: str) -> Path:
     Raises:
         WeightsError: there is nothing, and it is not named like a file.
     """
-    path = Path(os.path.expanduser(weights))  # noqa: PTH111 (a user without a home is no error)
+    path = Path(with_home(weights))
     if os.path.exists(path):  # noqa: PTH110 (also of impossible paths)
         return path
     if near := difflib.get_close_matches(weights, _NAMED):

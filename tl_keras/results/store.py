@@ -33,7 +33,16 @@ from tl_keras.config.files import differences, fingerprint
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.config.stored import completed, continued
 from tl_keras.csv_tables import csv_text, lines_of, lines_of_table
-from tl_keras.digests import DIGESTS, any_json, expects, forget, keep_json, seal, whole_json
+from tl_keras.digests import (
+    DIGESTS,
+    any_json,
+    expects,
+    forget,
+    keep_json,
+    known_json,
+    seal,
+    whole_json,
+)
 from tl_keras.errors import DamagedError, ResultsError
 from tl_keras.results.folder_lock import LOCK, in_a_sentence
 from tl_keras.results.repair import ASIDE, finished_run, set_aside, set_aside_damaged
@@ -115,14 +124,9 @@ class Store:
             config: the experiment.
             fresh: whether what is there will be moved aside first.
         """
-        try:
-            stored = any_json(Path(config.results_folder) / "config.json")
-        # none, or a damaged one, of which `check` tells
-        except DamagedError:
-            return config, None
-        if fresh:
-            return config, None
-        return continued(config, stored)
+        # none, or a damaged one, of which `check` tells, is as empty
+        stored = known_json(Path(config.results_folder) / "config.json")
+        return continued(config, stored) if stored and not fresh else (config, None)
 
     @staticmethod
     def check(config: ExperimentConfig, *, fresh: bool = False) -> None:

@@ -1,10 +1,9 @@
 """The decisions that an export says how to make: `assets.extra/decision.json`."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-from tl_keras.errors import ExportError
+from tl_keras.digests import any_json, known_json
+from tl_keras.errors import DamagedError, ExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving.versions import EXPORT_FOLDER, EXTRA
 
@@ -21,10 +20,11 @@ def read_rule(extra: Path) -> DecisionRule | None:
     if not path.exists():
         return None
     try:
-        return DecisionRule.from_json(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return DecisionRule.from_json(any_json(path))
+    except (DamagedError, ValueError, KeyError, TypeError) as error:
+        why = error.why if isinstance(error, DamagedError) else error
         raise ExportError(
-            f"{path} must be as tl_keras wrote it, got one that cannot be read ({error}). Export "
+            f"{path} must be as tl_keras wrote it, got one that cannot be read ({why}). Export "
             "the model again, or remove the file to do without decisions."
         ) from error
 
@@ -35,17 +35,10 @@ def other_decision(version: Path) -> str | None:
     own, exported = folder / RECORD, version / EXTRA / RECORD
     if version.parent.name != EXPORT_FOLDER or not own.exists():
         return None
-    if exported.exists() and _rule(own) == _rule(exported):
+    # a damaged one is another one; who applies it says what is wrong with it
+    if exported.exists() and known_json(own).get("rule") == known_json(exported).get("rule"):
         return None
     return (
         f"{version} has another decision than decision.json of its experiment; tl-keras "
         f"export {folder} writes a version with the present one."
     )
-
-
-def _rule(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())["rule"]
-    # a damaged one is another one; who applies it says what is wrong with it
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None

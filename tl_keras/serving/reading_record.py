@@ -1,10 +1,11 @@
 """The record beside an exported model of how it reads pictures; the model itself does so."""
 
-import json
 from pathlib import Path
 
 from tl_keras.atomic_files import write_json
 from tl_keras.data.picture_reading import EARLIER, PictureReading
+from tl_keras.digests import any_json
+from tl_keras.errors import DamagedError
 
 READING_FILE = "picture_reading.json"
 
@@ -25,6 +26,6 @@ def stored_reading(folder: Path) -> PictureReading:
     A damaged record is none: it is for sentences only, and the model needs it for nothing.
     """
     try:
-        return PictureReading.from_dict(json.loads((folder / READING_FILE).read_text("utf-8")))
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return PictureReading.from_dict(any_json(folder / READING_FILE))
+    except (DamagedError, ValueError, TypeError):
         return EARLIER
