@@ -102,9 +102,10 @@ def _kill(
     end = process.ended()
     case = f"{hit} {seconds:.2f} s into {phase}"
     allowed = {"SIGTERM": [_TERMINATED], "SIGKILL of a child": [0, 1, 2]}
-    # a signal may come too late to a command that has just ended
-    problem = end.problem([*allowed.get(hit, [-signal.SIGKILL]), 0])
-    if problem is None and hit == "SIGTERM" and end.code and not _says_something(end.output):
+    # a signal may come too late to a command that has just ended, or has said all there is to say
+    late = [0, -signal.SIGTERM] if _says_all(end.output) else [0]
+    problem = end.problem([*allowed.get(hit, [-signal.SIGKILL]), *late])
+    if problem is None and end.code == _TERMINATED and not _says_something(end.output):
         problem = f"ends without a word: {last_words(end.output)}"
     return Attempt(case, problem)
 
@@ -123,6 +124,10 @@ def _strike(pid: int, aim: str, number: signal.Signals) -> str | None:
         os.kill(children[0] if children else pid, number)
         return aim if children or number == signal.SIGTERM else "SIGKILL"
     return None
+
+
+def _says_all(output: str) -> bool:
+    return "Report, for a browser:" in output
 
 
 def _says_something(output: str) -> bool:
