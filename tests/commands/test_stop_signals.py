@@ -71,6 +71,15 @@ def test_one_that_a_destructor_swallows_is_sent_again() -> None:
     assert (process.returncode, errors) == (143, "stopped; it goes on\n")
 
 
+def test_one_that_other_code_makes_another_error_of_is_a_stop() -> None:
+    with pytest.raises(Stopped) as stopped, stopping():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Stopped:
+            raise TypeError("no tensor can be made of this") from None
+    assert stopped.value.number == signal.SIGTERM
+
+
 @pytest.mark.parametrize("second", SIGNALS)
 def test_the_second_one_ends_it_at_once(second: str) -> None:
     with started("cleaning") as process:

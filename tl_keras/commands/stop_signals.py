@@ -36,6 +36,8 @@ def exit_code(stop: KeyboardInterrupt) -> int:
 def stopping() -> Iterator[None]:
     """Let signals raise `Stopped`, in the block; the second one ends the process at once.
 
+    Code in other languages may make another error of it on its way, which is a stop all the same.
+
     Those that the caller has the process ignore, as `nohup` does, stay ignored. Outside of the main
     thread nothing changes, because Python handles signals nowhere else.
     """
@@ -48,7 +50,7 @@ def stopping() -> Iterator[None]:
         if (found := getattr(signal, name, None)) is not None
     }
     caught = {number: old for number, old in present.items() if old is not signal.SIG_IGN}
-    hook = sys.unraisablehook
+    hook, came = sys.unraisablehook, list[int]()
 
     def listen() -> None:
         for number in caught:
@@ -57,6 +59,7 @@ def stopping() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         for each in caught:
             signal.signal(each, signal.SIG_DFL)
+        came.append(number)
         raise Stopped(number)
 
     def again(unraisable: Any) -> None:
@@ -73,6 +76,10 @@ def stopping() -> Iterator[None]:
     listen()
     try:
         yield
+    except Exception as error:
+        if came:
+            raise Stopped(came[0]) from error
+        raise
     finally:
         sys.unraisablehook = hook
         for number, old in caught.items():
