@@ -58,6 +58,7 @@ FOLDERS = (
     "results",
     "reporting",
     "serving",
+    "engine",
     "experiment",
     "commands",
 )

@@ -43,6 +43,10 @@ class WeightsError(TlKerasError):
     exit_code = 2
 
 
+class WorkerError(TlKerasError):
+    """A process that made a run ended, and so did the next."""
+
+
 class ResultsError(TlKerasError):
     """The results folder holds something that must not be mixed with this experiment."""
 

@@ -11,3 +11,6 @@ ORACLES = {
     "hyperband": "HyperbandOracle",
     "grid": "GridSearchOracle",
 }
+
+# Those whose trials do not depend on the scores of earlier ones: any order of training will do.
+FORESEEABLE = ("random", "grid")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -13,8 +12,9 @@ from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.data.rows import whole
 from tl_keras.data.splits import Draw
 from tl_keras.errors import ConfigError
+from tl_keras.oracle_table import FORESEEABLE
 from tl_keras.transfer.recipe import Recipe, Trained
-from tl_keras.transfer.search import Study, search
+from tl_keras.transfer.search import OneByOne, Study, Training, search
 from tl_keras.transfer.trainer import LabelledImages, Trainer
 from tl_keras.transfer.trials import Trial
 
@@ -36,7 +36,6 @@ class Scripted:
         self.recipes: list[Recipe] = []
         self.draws: list[Draw] = []
         self.seeds: list[int] = []
-        self.backbone = SimpleNamespace(block_names=BLOCKS)
         self.stop_after = stop_after
 
     @staticmethod
@@ -90,7 +89,8 @@ def study(
     **keys: Any,
 ) -> Study:
     return search(
-        cast(Trainer, trainer),
+        OneByOne(cast(Trainer, trainer)),
+        BLOCKS,
         draws,
         settings(**keys),
         PHASE_2,
@@ -377,6 +377,39 @@ def test_choice_within_one_standard_error(tmp_path: Path) -> None:
     assert result.trials["within_one_se"].sum() > 1
 
 
+class LastFirst:
+    """Trainings that are made in the reverse of the order in which they were begun."""
+
+    def __init__(self, trainer: Scripted) -> None:
+        self._trainer = cast(Trainer, trainer)
+        self.begun: list[Training] = []
+        self.most = 0
+
+    def begin(self, training: Training) -> None:
+        self.begun.append(training)
+        self.most = max(self.most, len(self.begun))
+
+    def wait(self, enough: Callable[[], bool]) -> None:
+        while not enough():
+            training = self.begun.pop()
+            training.keep(training.score(self._trainer))
+
+
+@ORACLES
+def test_the_order_in_which_trials_end_changes_nothing(tmp_path: Path, oracle: str) -> None:
+    """What a grid or chance asks for is begun at the start; of others the folds of one trial."""
+    keys: dict[str, Any] = {"oracle": oracle, "max_trials": 5}
+    expected = study(tmp_path / "one", Scripted(), draws=FOLDS, **keys)
+    later = LastFirst(Scripted())
+    space = settings(**keys)
+    folder = tmp_path / "later"
+    found = search(later, BLOCKS, FOLDS, space, PHASE_2, folder, MILLISECONDS.__getitem__)
+    pd.testing.assert_frame_equal(without_seconds(found.trials), without_seconds(expected.trials))
+    assert found.winner == expected.winner
+    assert later.most == (15 if oracle in FORESEEABLE else 3)
+    assert not later.begun
+
+
 def test_search_with_a_real_trainer_sees_no_image_outside_its_draw(
     tmp_path: Path,
     make_trainer: Callable[..., Trainer],
@@ -392,7 +425,15 @@ def test_search_with_a_real_trainer_sees_no_image_outside_its_draw(
         unfrozen_blocks=(0, 1, "block1:block2"), cuts=("top", "block2"), oracle="grid"
     )
     first, second = (
-        search(trainer, [draw], config, PHASE_2, tmp_path / name, lambda cut: 1.0)
+        search(
+            OneByOne(trainer),
+            trainer.backbone.block_names,
+            [draw],
+            config,
+            PHASE_2,
+            tmp_path / name,
+            lambda cut: 1.0,
+        )
         for name, trainer in (("a", make_trainer()), ("b", make_trainer(labelled=other)))
     )
     pd.testing.assert_frame_equal(without_seconds(first.trials), without_seconds(second.trials))

@@ -19,7 +19,7 @@ from tl_keras.home import with_home
 from tl_keras.safe_text import brief
 
 # Keys and sections that change no number of a run, by their dotted names.
-_WITHOUT_EFFECT = ("description", "results_dir", "export", "cache", "decision")
+_WITHOUT_EFFECT = ("description", "results_dir", "export", "cache", "engine", "decision")
 _LONGEST_SLUG = 100
 _TABLES = (".csv", ".tsv", ".parquet")
 _ABSENT = object()

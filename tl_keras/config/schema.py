@@ -65,6 +65,8 @@ MOST_IMAGES = 1_000_000
 ImageCount = Annotated[int, Field(ge=1, le=MOST_IMAGES)]
 MOST_UNITS = 16_384
 MOST_CHOICES = 100
+MOST_WORKERS = 1024
+MOST_THREADS = 256
 Units = Annotated[int, Field(ge=1, le=MOST_UNITS)]
 # below it float32 steps change nothing
 Rate = Annotated[float, Field(ge=1e-9, le=1)]
@@ -391,6 +393,11 @@ class TrainingConfig(_Section):
         description="Factor of the learning rate in phase 2 from the head to the block below it, "
         "and so on downwards; 1 is the same rate everywhere.",
     )
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = Field(
+        default=2,
+        description="Threads of a training, which change its last digits: so they are the same "
+        "on every machine. null is one for each processor.",
+    )
     phase_1: HeadPhaseConfig = HeadPhaseConfig()
     phase_2: FineTuningPhaseConfig = FineTuningPhaseConfig()
     from_scratch: FromScratchPhaseConfig = FromScratchPhaseConfig()
@@ -544,6 +551,17 @@ class CacheConfig(_Section):
     )
 
 
+class EngineConfig(_Section):
+    """Where runs are made. Nothing here changes a number."""
+
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=MOST_WORKERS)] = Field(
+        default="auto",
+        description="Runs and trials that are trained at a time, each in a process of its own; 1 "
+        "is one after the other in one process. auto is as many as processors, free memory and the "
+        "experiment have work for.",
+    )
+
+
 Cost = Annotated[float, Field(ge=1e-9, le=1e9)]
 Share = Annotated[float, Field(ge=1e-9, lt=1)]
 
@@ -613,6 +631,7 @@ class ExperimentConfig(_Section):
     search: SearchConfig = SearchConfig()
     estimate: EstimateConfig = EstimateConfig()
     cache: CacheConfig = CacheConfig()
+    engine: EngineConfig = EngineConfig()
     decision: DecisionConfig = DecisionConfig()
     seeds: int = Field(
         default=3,

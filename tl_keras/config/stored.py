@@ -21,6 +21,7 @@ _BEFORE: tuple[Mapping[str, Any], ...] = (
         "data.range_16_bit": "full",
         "data.max_megapixels": 179.0,
     },
+    {"training.threads": None},
 )
 
 

@@ -67,7 +67,7 @@ class MappedRows:
     """
 
     def __init__(self, file: IO[bytes], shape: tuple[int, ...], dtype: type) -> None:
-        """Make rows of zeros in an empty file, which must be open for reading and writing.
+        """Rows of a file, which must be open for reading and writing; of zeros if it is empty.
 
         What is not written takes no room on the disk.
         """

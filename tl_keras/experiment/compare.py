@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from tl_keras.digests import keep_json
+from tl_keras.engine.pool import Pool
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.small_runs import with_parts
 from tl_keras.reporting.plots import probes_figure, save
@@ -26,11 +27,12 @@ class Tables:
     probes: pd.DataFrame | None
 
 
-def compare(prepared: Prepared, runs: pd.DataFrame) -> Tables:
+def compare(prepared: Prepared, pool: Pool, runs: pd.DataFrame) -> Tables:
     """Write and return the tables over all runs, and write the learning curves.
 
     Args:
         prepared: the experiment.
+        pool: of its workers.
         runs: as `runs.csv`.
     """
     results = test_results(prepared, runs)
@@ -47,7 +49,7 @@ def compare(prepared: Prepared, runs: pd.DataFrame) -> Tables:
             prepared.store.write(name, table)
     if tables.probes is not None:
         save(probes_figure(tables.probes), prepared.store.folder / "probes.png")
-    _learning_curves(prepared, runs, results)
+    _learning_curves(prepared, pool, runs, results)
     return tables
 
 
@@ -70,7 +72,9 @@ def test_results(prepared: Prepared, runs: pd.DataFrame) -> TestResults:
     )
 
 
-def _learning_curves(prepared: Prepared, runs: pd.DataFrame, results: TestResults) -> None:
+def _learning_curves(
+    prepared: Prepared, pool: Pool, runs: pd.DataFrame, results: TestResults
+) -> None:
     """Write them, once: of all strategies that were trained in several sizes."""
     config, store = prepared.config, prepared.store
     record = store.folder / "learning_curve.json"
@@ -78,7 +82,7 @@ def _learning_curves(prepared: Prepared, runs: pd.DataFrame, results: TestResult
         return
     if len(config.data.training_sizes) == 1 and config.learning_curve:
         prepared.monitor.stage("Measuring a learning curve")
-        runs, results = with_parts(prepared, runs, results)
+        runs, results = with_parts(prepared, pool, runs, results)
     curves = learning_curves(runs, results)
     if curves:
         store.write("learning_curve", curve_table(curves))

@@ -1,7 +1,9 @@
 """Who hears how an experiment goes on."""
 
+import warnings
 from typing import Protocol
 
+from tl_keras.engine.tasks import Note
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.run_plan import Run
@@ -39,3 +41,11 @@ class Silent:
     def plan(self, runs: tuple[Run, ...], finished: int) -> None: ...
     def trial(self, trial: Trial) -> None: ...
     def run(self, run: Run, finished: FinishedRun) -> None: ...
+
+
+class Notes(Silent):
+    """Of a worker process: what it is warned of goes back with the task."""
+
+    def warn(self, text: str) -> None:
+        """Note it."""
+        warnings.warn(text, Note, stacklevel=2)

@@ -25,6 +25,7 @@ from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, prepare
 from tl_keras.experiment.train import train, write_runs
+from tl_keras.experiment.workers import starting_workers
 from tl_keras.keras_settings import needed_keras
 from tl_keras.reporting.report import write_report
 from tl_keras.results.choice import Choice
@@ -37,6 +38,7 @@ from tl_keras.serving.targets import check_targets
 from tl_keras.transfer.determinism import deterministic_ops
 from tl_keras.transfer.seeds import seeds_kept
 from tl_keras.transfer.source_checks import source_notes
+from tl_keras.transfer.threads import fix_threads
 
 
 @dataclass(frozen=True)
@@ -135,13 +137,20 @@ def run_experiment(
 @needed_keras()
 def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
     """Run an experiment whose folder is held and that was looked at; as `run_experiment`."""
-    with seeds_kept(), deterministic_ops(looked.config.deterministic):
-        prepared = prepare(looked, monitor, mend=True)
-        write_inputs(prepared)
-        write_advice(prepared)
-        report_audit(prepared)
-        runs = train(prepared)
-        tables = compare(prepared, runs)
+    if note := fix_threads(looked.config.training.threads):
+        monitor.warn(note)
+    with (
+        seeds_kept(),
+        deterministic_ops(looked.config.deterministic),
+    ):
+        with starting_workers(looked.config, monitor, fresh=looked.fresh) as workers:
+            prepared = prepare(looked, monitor, mend=True)
+            write_inputs(prepared)
+            write_advice(prepared)
+            report_audit(prepared)
+            pool = workers(prepared)
+            runs = train(prepared, pool)
+            tables = compare(prepared, pool, runs)
         choice = choose(prepared, runs)
         decision = decide(prepared, runs, choice.run_id)
         explain(prepared, runs, choice.run_id)

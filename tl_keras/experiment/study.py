@@ -1,43 +1,69 @@
 """The search behind a run: one per training size, and per fold where there are folds."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from tl_keras.config.schema import SearchConfig
 from tl_keras.data.folds import fold_draws
 from tl_keras.data.splits import Draw
+from tl_keras.engine.pool import Pool
 from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.tasks import PoolTrainings
 from tl_keras.transfer.run_plan import Run
-from tl_keras.transfer.search import Study, search
+from tl_keras.transfer.search import Study, TwoPhaseTuner
 
 
-def study(prepared: Prepared, run: Run) -> Study:
-    """The search for a run, made when the first of its runs asks.
+def studies(prepared: Prepared, runs: Sequence[Run], pool: Pool) -> Iterator[tuple[Run, Study]]:
+    """The searches for some runs, each made once: all begin together, and end in this order.
 
     With one test split the draw of the first seed chooses for all: none of its images is a test
     image. A fold's images are test images of the others, so each chooses for itself.
     """
+    begun = {
+        key: _begin(prepared, *key, pool) for key in {_searched(prepared, run): 0 for run in runs}
+    }
+    found: dict[tuple[int | None, int], Study] = {}
+    for run in runs:
+        key = _searched(prepared, run)
+        if key not in found:
+            found[key] = _finish(prepared, *key, begun[key])
+        yield run, found[key]
+
+
+def _begin(
+    prepared: Prepared, size: int | None, seed: int, pool: Pool
+) -> tuple[TwoPhaseTuner, Path]:
+    """A search and its folder."""
+    config, folded = prepared.config, prepared.config.estimate.method == "k_fold"
+    folder = prepared.store.open_search(size, _facts(prepared), seed if folded else None)
+    draw = prepared.images.splits.draws[seed, size]
+    space = _space(prepared, draw)
+    tuner = TwoPhaseTuner(
+        PoolTrainings(prepared, pool),
+        prepared.backbone.block_names,
+        fold_draws(draw, prepared.labels, prepared.groups, space.folds, space.seed),
+        space,
+        config.training.phase_2,
+        folder,
+        prepared.monitor.trial,
+    )
+    tuner.begin_foreseeable()
+    return tuner, folder
+
+
+def _finish(
+    prepared: Prepared, size: int | None, seed: int, begun: tuple[TwoPhaseTuner, Path]
+) -> Study:
     config, bench = prepared.config, prepared.bench
-    folded, (size, seed) = config.estimate.method == "k_fold", _searched(prepared, run)
-    if (size, seed) not in bench.studies:
-        name = "all" if size is None else size
-        where = f", fold {seed + 1} of {config.draws}" if folded else ""
-        folder = prepared.store.open_search(size, _facts(prepared), seed if folded else None)
-        draw = prepared.images.splits.draws[seed, size]
-        space = _space(prepared, draw)
-        folds = fold_draws(draw, prepared.labels, prepared.groups, space.folds, space.seed)
-        prepared.monitor.stage(f"Searching with {name} training images per class{where}")
-        found = bench.studies[size, seed] = search(
-            bench.trainer,
-            folds,
-            space,
-            config.training.phase_2,
-            folder,
-            lambda cut: bench.cost_of_blocks((cut,)).milliseconds_per_image,
-            prepared.monitor.trial,
-        )
-        prepared.store.add_trials(folder, size, seed, found.trials)
-    return bench.studies[size, seed]
+    folded, (tuner, folder) = config.estimate.method == "k_fold", begun
+    name = "all" if size is None else size
+    where = f", fold {seed + 1} of {config.draws}" if folded else ""
+    prepared.monitor.stage(f"Searching with {name} training images per class{where}")
+    found = tuner.finish(lambda cut: bench.cost_of_blocks((cut,)).milliseconds_per_image)
+    prepared.store.add_trials(folder, size, seed, found.trials)
+    return found
 
 
 def lost_table(prepared: Prepared, run: Run) -> bool:

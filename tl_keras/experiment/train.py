@@ -1,18 +1,17 @@
 """The stage that makes the runs that are not there yet."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import pandas as pd
 
-from tl_keras.config.files import fingerprint
-from tl_keras.data.splits import Draw, labelled_images_per_class
-from tl_keras.evaluation.metrics import METRICS, cross_entropies, evaluate
+from tl_keras.engine.pool import Pool
+from tl_keras.evaluation.metrics import METRICS, evaluate
+from tl_keras.experiment.make_run import make_run
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.strategies.fitted import Fitted
-from tl_keras.experiment.strategies.making import making
-from tl_keras.experiment.study import lost_table, study
-from tl_keras.results.environment import peak_memory_megabytes, versions
+from tl_keras.experiment.study import lost_table, studies
+from tl_keras.experiment.tasks import run_task
 from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome
 from tl_keras.results.tensorboard import FOLDER as EVENTS_FOLDER
@@ -21,28 +20,61 @@ from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import Run
 
 
-def train(prepared: Prepared) -> pd.DataFrame:
-    """Make what is left of the planned runs; the table of all, as `runs.csv`."""
+def train(prepared: Prepared, pool: Pool) -> pd.DataFrame:
+    """Make what is left of the planned runs; the table of all, as `runs.csv`.
+
+    What takes seconds comes first, in this process, so that there is soon something to look at;
+    meanwhile the workers have begun with what takes longest.
+    """
     store, planned = prepared.store, prepared.planned
     left = [run for run in planned if not store.is_finished(run.run_id)]
     prepared.monitor.plan(planned, len(planned) - len(left))
+    specs = {run: STRATEGIES[run.strategy] for run in left}
+    searched = [run for run in left if specs[run].searches]
+    quick = [run for run in left if specs[run].quick or specs[run].trivial]
     for run in left:
-        outcome = make_run(prepared, run)
-        # before the run counts as finished, so that a kill between them loses neither
-        write_events(store.folder / EVENTS_FOLDER / run.run_id, outcome.history)
-        store.add(run.run_id, outcome)
-        prepared.monitor.run(run, outcome.run)
-        write_runs(prepared)
-    _complete_trials(prepared)
+        if run not in searched and run not in quick:
+            pool.submit(run_task(prepared, run, partial(_keep, prepared, run)))
+    _make_here(prepared, pool, quick)
+    for run, found in studies(prepared, [*searched, *_without_table(prepared)], pool):
+        if run in left:
+            done = partial(_keep, prepared, run)
+            pool.submit(run_task(prepared, run, done, winner=found.winner))
+    pool.wait()
+    store.join_trials()
     return write_runs(prepared)
 
 
-def _complete_trials(prepared: Prepared) -> None:
-    """Make the table of a search again that was damaged after its runs had finished."""
-    for run in prepared.planned:
-        if STRATEGIES[run.strategy].searches and lost_table(prepared, run):
-            study(prepared, run)
-    prepared.store.join_trials()
+def _make_here(prepared: Prepared, pool: Pool, quick: Sequence[Run]) -> None:
+    """Make quick runs while the workers have something else to do, and leave them the rest."""
+    for run in quick:
+        pool.look()
+        if pool.size > 1 and pool.idle:
+            pool.submit(run_task(prepared, run, partial(_keep, prepared, run)))
+        else:
+            _keep(prepared, run, make_run(prepared, run))
+
+
+def _keep(prepared: Prepared, run: Run, outcome: Outcome) -> None:
+    """Write a finished run."""
+    store = prepared.store
+    # before the run counts as finished, so that a kill between them loses neither
+    write_events(store.folder / EVENTS_FOLDER / run.run_id, outcome.history)
+    store.add(run.run_id, outcome)
+    prepared.monitor.run(run, outcome.run)
+    write_runs(prepared)
+
+
+def _without_table(prepared: Prepared) -> list[Run]:
+    """Finished runs whose search's table was damaged after that: it is made again."""
+    store = prepared.store
+    return [
+        run
+        for run in prepared.planned
+        if STRATEGIES[run.strategy].searches
+        and store.is_finished(run.run_id)
+        and lost_table(prepared, run)
+    ]
 
 
 def write_runs(prepared: Prepared) -> pd.DataFrame:
@@ -64,66 +96,3 @@ def _scored_as_asked(prepared: Prepared, run: FinishedRun) -> FinishedRun:
     scores = evaluate(labels, probabilities, classes.index(asked[0])).metrics
     own = {name: scores[name] for name, metric in METRICS.items() if metric.reads == "positive"}
     return replace(run, test={**run.test, **own})
-
-
-def make_run(prepared: Prepared, run: Run, draw: Draw | None = None) -> Outcome:
-    """Train and evaluate one run; nothing is written but the search's trials.
-
-    Args:
-        prepared: the experiment.
-        run: the strategy, its seed and size.
-        draw: of other images than those that the experiment drew for the seed and size.
-    """
-    draw = draw or prepared.draw_of(run)
-    fitted = making(run.strategy).fit(prepared, run, draw)
-    losses = fitted.selection_losses
-    if losses is None:
-        losses = cross_entropies(prepared.labels[draw.validation], fitted.validation)
-    finished = _finished(prepared, run, draw, fitted, float(losses.mean()))
-    history = fitted.history.copy()
-    history.insert(0, "run_id", run.run_id if len(history) else [])
-    weights = dict(fitted.weights)
-    return Outcome(
-        run=finished,
-        history=history,
-        validation_probabilities=fitted.validation,
-        selection_losses=losses,
-        test_probabilities=fitted.test,
-        weights=weights,
-        probes=fitted.probes,
-    )
-
-
-def _finished(
-    prepared: Prepared, run: Run, draw: Draw, fitted: Fitted, selection_loss: float
-) -> FinishedRun:
-    """What is known of any run, changed by what its strategy knows."""
-    config, table = prepared.config, prepared.images.table
-    test_rows = prepared.test_of(run)
-    tested = evaluate(prepared.labels[test_rows], fitted.test)
-    held_out = evaluate(prepared.labels[draw.validation], fitted.validation)
-    known: dict[str, Any] = {
-        "experiment": config.name,
-        "run_id": run.run_id,
-        "strategy": run.strategy,
-        "seed": run.seed,
-        "train_per_class": run.train_per_class,
-        "labelled_images_per_class": labelled_images_per_class(draw, len(table.classes)),
-        "validation_loss": held_out.cross_entropy,
-        "validation_accuracy": held_out.metrics["accuracy"],
-        "selection_loss": selection_loss,
-        "test": {"loss": tested.cross_entropy, **tested.metrics},
-        "classes": len(table.classes),
-        "training_images": len(draw.train),
-        "validation_images": len(draw.validation),
-        "test_images": len(test_rows),
-        "images_left_out": prepared.images.audit.left_out,
-        "generated_images": table.notice is not None,
-        "backbone": config.backbone.name,
-        "weights": config.backbone.weights,
-        "image_size": config.backbone.image_size,
-        "configuration_hash": fingerprint(config),
-        "versions": versions(),
-        "peak_memory_megabytes": peak_memory_megabytes(),
-    }
-    return FinishedRun(**known | dict(fitted.columns))

@@ -12,13 +12,15 @@ from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.cache_entries import default_folder
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.row_cache import RowCache
+from tl_keras.data.rows import Rows
 from tl_keras.data.sources import ImageTable
 from tl_keras.experiment.monitor import Monitor
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.cost import Cost, cost_of
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes, probe_classifier
-from tl_keras.transfer.search import Study
+from tl_keras.transfer.recipe import Recipe
+from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.trainer import LabelledImages, Trainer
 
 # Some 25 MobileNetV2: enough for the trials that a later run repeats.
@@ -27,7 +29,7 @@ REMEMBERED_BYTES = 2**28
 
 @dataclass(frozen=True)
 class Workbench:
-    """Decoded pictures, frozen features, traced graphs, finished searches.
+    """Decoded pictures, frozen features, traced graphs, what searches have found.
 
     Attributes:
         config: of the experiment.
@@ -35,7 +37,8 @@ class Workbench:
         table: the images that can be used.
         rows: positions of those that any run uses.
         monitor: hears what takes long.
-        studies: finished searches, by training size and seed.
+        decoded: uint8 (images, size, size, 3), where they were decoded before.
+        winners: what searches have found, by the runs that train it.
     """
 
     config: ExperimentConfig
@@ -43,7 +46,8 @@ class Workbench:
     table: ImageTable
     rows: np.ndarray
     monitor: Monitor
-    studies: dict[tuple[int | None, int], Study] = field(default_factory=dict)
+    decoded: Rows | None = None
+    winners: dict[Run, Recipe] = field(default_factory=dict)
     _costs: dict[Hashable, Cost] = field(default_factory=dict)
 
     @property
@@ -59,10 +63,13 @@ class Workbench:
     @cached_property
     def images(self) -> LabelledImages:
         """The decoded pictures; those that no run uses are undefined."""
+        pixels = self._decode() if self.decoded is None else self.decoded
+        return LabelledImages(pixels, self.labels, len(self.table.classes), self.groups)
+
+    def _decode(self) -> Rows:
         self.monitor.stage("Decoding the images")
         side, reading = self.config.backbone.image_size, PictureReading.of(self.config.data)
-        pixels = self.table.decode(self.rows, side, reading)
-        return LabelledImages(pixels, self.labels, len(self.table.classes), self.groups)
+        return self.table.decode(self.rows, side, reading)
 
     @cached_property
     def cache(self) -> RowCache:

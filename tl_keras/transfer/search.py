@@ -3,10 +3,12 @@
 import hashlib
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
 import keras_tuner
 import pandas as pd
@@ -14,6 +16,7 @@ import pandas as pd
 from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.data.splits import Draw
 from tl_keras.digests import keep_json, whole_json
+from tl_keras.oracle_table import FORESEEABLE
 from tl_keras.transfer.fold_score import FoldScore
 from tl_keras.transfer.oracles import make_oracle
 from tl_keras.transfer.recipe import Recipe, depth_of
@@ -30,8 +33,66 @@ class Study:
     winner: Recipe
 
 
+@dataclass(frozen=True)
+class Training:
+    """One configuration on one fold.
+
+    Attributes:
+        name: for people.
+        recipe: what is trained.
+        draw: the images.
+        seed: of the training.
+        path: where its score is kept.
+    """
+
+    name: str
+    recipe: Recipe
+    draw: Draw
+    seed: int
+    path: Path
+
+    def score(self, trainer: Trainer) -> FoldScore:
+        """Train it."""
+        started = time.perf_counter()
+        trained = trainer.train(self.recipe, self.draw, self.seed)
+        return FoldScore.of(trained, time.perf_counter() - started)
+
+    def keep(self, score: FoldScore) -> None:
+        """Write its score, so that a kill costs no more than what is being trained."""
+        keep_json(self.path, asdict(score))
+
+
+class Trainings(Protocol):
+    """Where the trainings of a search are made."""
+
+    def begin(self, training: Training) -> None:
+        """Have one made and its score kept, now or later."""
+
+    def wait(self, enough: Callable[[], bool]) -> None:
+        """Return when enough of what was begun is there."""
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """Trainings made by a trainer of this process, each when somebody waits for it."""
+
+    trainer: Trainer
+    _begun: deque[Training] = field(default_factory=deque, init=False)
+
+    def begin(self, training: Training) -> None:
+        """Note it."""
+        self._begun.append(training)
+
+    def wait(self, enough: Callable[[], bool]) -> None:
+        """Make them in their order."""
+        while not enough():
+            training = self._begun.popleft()
+            training.keep(training.score(self.trainer))
+
+
 def search(
-    trainer: Trainer,
+    trainings: Trainings,
+    blocks: Sequence[str],
     draws: Sequence[Draw],
     config: SearchConfig,
     phase_2: PhaseConfig,
@@ -45,8 +106,12 @@ def search(
     seeded, for the same trials again and finds what is finished there, so that it needs nothing
     of KerasTuner's own files, which a kill may leave half-written.
 
+    Trials that do not depend on the scores of others are all begun at the start; of those that
+    do, the folds of one. So the result is the same whatever number is made at a time.
+
     Args:
-        trainer: with the images and the whole backbone.
+        trainings: make them.
+        blocks: of the whole backbone, from input to output.
         draws: the folds: training and validation images of every trial.
         config: the space, the oracle and the number of trials; its cuts are names of blocks.
         phase_2: length and patience of the second phase; the rate is searched.
@@ -58,21 +123,9 @@ def search(
         ConfigError: no depth lies within a cut.
         Exception: whatever a trial or `on_trial` raised; it ends the search.
     """
-    tuner = TwoPhaseTuner(trainer, draws, config, phase_2, folder, on_trial)
-    try:
-        tuner.search(verbose=0)
-    except keras_tuner.errors.FatalError as error:
-        raise (error.__cause__ or error) from None
-    trials = list(tuner.trials.values())
-    chosen = choose(trials, config.choice, trainer.backbone.block_names)
-    speeds = {cut: milliseconds(cut) for cut in dict.fromkeys(trial.cut for trial in trials)}
-    table = pd.DataFrame([asdict(trial) for trial in trials]).assign(
-        milliseconds_per_image=[speeds[trial.cut] for trial in trials],
-        within_one_se=within_one_se(trials),
-        chosen=[trial is chosen for trial in trials],
-    )
-    table.insert(0, "trial", range(1, len(table) + 1))
-    return Study(table, tuner.recipe(chosen))
+    tuner = TwoPhaseTuner(trainings, blocks, draws, config, phase_2, folder, on_trial)
+    tuner.begin_foreseeable()
+    return tuner.finish(milliseconds)
 
 
 class TwoPhaseTuner(keras_tuner.Tuner):
@@ -83,16 +136,18 @@ class TwoPhaseTuner(keras_tuner.Tuner):
 
     def __init__(
         self,
-        trainer: Trainer,
+        trainings: Trainings,
+        blocks: Sequence[str],
         draws: Sequence[Draw],
         config: SearchConfig,
         phase_2: PhaseConfig,
         folder: Path,
         on_trial: Callable[[Trial], None],
     ) -> None:
-        self._trainer, self._draws, self._config = trainer, draws, config
+        self._trainings, self._draws, self._config = trainings, draws, config
         self._phase_2, self._folder, self._on_trial = phase_2, folder, on_trial
-        self._places = places(config, trainer.backbone.block_names)
+        self._blocks, self._places = blocks, places(config, blocks)
+        self._begun: set[Path] = set()
         self.trials: dict[str, Trial] = {}
         super().__init__(
             oracle=make_oracle(config, phase_2, self._places),
@@ -101,15 +156,42 @@ class TwoPhaseTuner(keras_tuner.Tuner):
             overwrite=True,
         )
 
+    def begin_foreseeable(self) -> None:
+        """Begin all trials that the search is certain to ask for."""
+        if self._config.oracle not in FORESEEABLE:
+            return
+        oracle = make_oracle(self._config, self._phase_2, self._places)
+        with TemporaryDirectory() as folder:
+            lister = _Lister(oracle=oracle, directory=folder, project_name="foreseen")
+            lister.search(verbose=0)
+        for values in lister.asked:
+            self._begin(self._that_matter(values))
+
+    def finish(self, milliseconds: Callable[[str], float]) -> Study:
+        """Search to the end; the arguments and errors are those of `search`."""
+        try:
+            self.search(verbose=0)
+        except keras_tuner.errors.FatalError as error:
+            raise (error.__cause__ or error) from None
+        trials = list(self.trials.values())
+        chosen = choose(trials, self._config.choice, self._blocks)
+        speeds = {cut: milliseconds(cut) for cut in dict.fromkeys(trial.cut for trial in trials)}
+        table = pd.DataFrame([asdict(trial) for trial in trials]).assign(
+            milliseconds_per_image=[speeds[trial.cut] for trial in trials],
+            within_one_se=within_one_se(trials),
+            chosen=[trial is chosen for trial in trials],
+        )
+        table.insert(0, "trial", range(1, len(table) + 1))
+        return Study(table, self.recipe(chosen))
+
     def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Train one configuration, or read it where it has been trained before."""
         try:
             values = self._that_matter(trial.hyperparameters.values)
-            name = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+            name = _name(values)
             # Some oracles ask for a configuration again.
             if name not in self.trials:
-                scores = [self._score(name, values, fold) for fold in range(len(self._draws))]
-                self.trials[name] = Trial(**values, **summed_up(scores))
+                self.trials[name] = Trial(**values, **summed_up(self._scores(values)))
                 self._on_trial(self.trials[name])
         except Exception as error:
             # KerasTuner would count it as a bad configuration and go on.
@@ -135,17 +217,33 @@ class TwoPhaseTuner(keras_tuner.Tuner):
             "epochs_allowed": epochs if trains else None,
         }
 
-    def _score(self, name: str, values: dict[str, Any], fold: int) -> FoldScore:
-        """Train on one fold, or read what came of it: a kill costs one training at most."""
-        path = self._folder / f"trial-{name}-fold{fold + 1}.json"
-        if path.exists():
-            return FoldScore(**whole_json(path))
-        started = time.perf_counter()
-        recipe, draw = self._recipe(values), self._draws[fold]
-        trained = self._trainer.train(recipe, draw, self._config.seed)
-        score = FoldScore.of(trained, time.perf_counter() - started)
-        keep_json(path, asdict(score))
-        return score
+    def _scores(self, values: dict[str, Any]) -> list[FoldScore]:
+        """Train on every fold, or read what came of it."""
+        self._begin(values)
+        paths = [training.path for training in self._trainings_of(values)]
+        self._trainings.wait(lambda: all(path.exists() for path in paths))
+        return [FoldScore(**whole_json(path)) for path in paths]
+
+    def _begin(self, values: dict[str, Any]) -> None:
+        for training in self._trainings_of(values):
+            if training.path not in self._begun and not training.path.exists():
+                self._begun.add(training.path)
+                self._trainings.begin(training)
+
+    def _trainings_of(self, values: dict[str, Any]) -> list[Training]:
+        """Of a trial: one for each fold."""
+        recipe, seed = self._recipe(values), self._config.seed
+        stem = f"trial-{_name(values)}"
+        return [
+            Training(
+                f"a trial of the search ({stem}, fold {fold})",
+                recipe,
+                draw,
+                seed,
+                self._folder / f"{stem}-fold{fold}.json",
+            )
+            for fold, draw in enumerate(self._draws, start=1)
+        ]
 
     def _recipe(self, values: dict[str, Any]) -> Recipe:
         """Of a trial's columns."""
@@ -162,3 +260,20 @@ class TwoPhaseTuner(keras_tuner.Tuner):
             cut=values["cut"],
             layer_decay=values["layer_decay"] or 1.0,
         )
+
+
+class _Lister(keras_tuner.Tuner):
+    """Hears what an oracle asks for, and answers that all are alike."""
+
+    def __init__(self, **keys: Any) -> None:
+        self.asked: list[dict[str, Any]] = []
+        super().__init__(**keys)
+
+    def run_trial(self, trial: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
+        self.asked.append(trial.hyperparameters.values)
+        return {OBJECTIVE: 0.0}
+
+
+def _name(values: dict[str, Any]) -> str:
+    """Of a configuration, the same for the same values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -12,7 +12,6 @@ from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.duration import training_seconds
 from tl_keras.experiment.strategies.fitted import Fitted
-from tl_keras.experiment.study import study
 from tl_keras.models.backbone import Backbone
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.strategy_table import STRATEGIES
@@ -26,7 +25,7 @@ def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
     """Train the recipes of a run; of several, validation chooses one."""
     trainer, config, spec = prepared.bench.trainer, prepared.config, STRATEGIES[run.strategy]
     recipes = (
-        (study(prepared, run).winner,) if spec.searches else recipes_for(run, config, prepared.cut)
+        (prepared.bench.winners[run],) if spec.searches else recipes_for(run, config, prepared.cut)
     )
     candidates = [trainer.train(recipe, draw, run.seed) for recipe in recipes]
     trained = min(candidates, key=lambda candidate: candidate.selection_losses.mean())

@@ -1,0 +1,177 @@
+"""The tasks of an experiment and their workers: who makes what next, and what becomes of it."""
+
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from tl_keras.engine.tasks import Answer, Task, Worker
+from tl_keras.errors import WorkerError
+
+# Of workers that die while they make one task, before it is given up.
+_MOST_DEATHS = 2
+
+
+@dataclass(eq=False)
+class _Desk:
+    """A worker, and what it has made since it was started.
+
+    Attributes:
+        kinds: of tasks.
+        keys: of tasks.
+        task: what it is making; None is nothing.
+    """
+
+    worker: Worker
+    kinds: set[Hashable] = field(default_factory=set)
+    keys: set[Hashable] = field(default_factory=set)
+    task: Task | None = None
+
+
+class Pool:
+    """Hands tasks to workers, longest first, and what they make back; use it as a context.
+
+    A worker stays with a kind of task while there are any, so that what it has loaded and traced
+    serves again. Everything happens in the thread that calls, while it waits.
+    """
+
+    def __init__(self, workers: Sequence[Worker], warn: Callable[[str], None]) -> None:
+        """Begin with nothing to do.
+
+        Args:
+            workers: one or more.
+            warn: is told of workers that died.
+        """
+        self._desks = [_Desk(worker) for worker in workers]
+        self._waiting: list[Task] = []
+        self._said: set[str] = set()
+        self._running: dict[Future[Answer], _Desk] = {}
+        self._deaths: dict[Task, int] = {}
+        self._warn = warn
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for desk in self._desks:
+            desk.worker.close()
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._desks)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self._waiting and not self._running
+
+    def submit(self, task: Task) -> None:
+        """Have a task made; it begins while somebody waits for any."""
+        self._waiting.append(task)
+
+    def look(self) -> None:
+        """Hand back what is made by now, and let those who are free begin the next.
+
+        With a worker in this process nothing is begun, as that would take long.
+        """
+        if self.size > 1:
+            self._give()
+            self._take(wait(self._running, timeout=0).done)
+            self._give()
+
+    def wait(self, enough: Callable[[], bool] = lambda: False) -> None:
+        """Hand back what is made until it is enough, or nothing is left.
+
+        Raises:
+            WorkerError: two workers died over one task.
+            Exception: whatever a task raised.
+        """
+        while not enough():
+            self._give()
+            if not self._running:
+                return
+            self._take(wait(self._running, return_when=FIRST_COMPLETED).done)
+
+    def _say(self, note: str) -> None:
+        """Once, whichever workers say it."""
+        if note not in self._said:
+            self._said.add(note)
+            self._warn(note)
+
+    def _give(self) -> None:
+        """Give every free worker the next task."""
+        for desk in self._desks:
+            if desk.task is None and (task := self._next_for(desk)) is not None:
+                self._waiting.remove(task)
+                self._begin(desk, task)
+
+    def _begin(self, desk: _Desk, task: Task) -> None:
+        desk.task = task
+        try:
+            future = desk.worker.submit(task.call)
+        except BrokenExecutor as error:  # it died while it had nothing to do
+            future = Future()
+            future.set_exception(error)
+        self._running[future] = desk
+
+    def _next_for(self, desk: _Desk) -> Task | None:
+        """The longest of a kind that it knows, else of one that nobody knows, else of any."""
+        others = [other for other in self._desks if other is not desk]
+        elsewhere = {key for other in others for key in _keys_at(other)}
+        open_ = [task for task in self._waiting if task.key is None or task.key not in elsewhere]
+        known_to_others = {kind for other in others for kind in _kinds_at(other)}
+
+        def preference(task: Task) -> tuple[bool, bool, float]:
+            return task.kind in desk.kinds, task.kind not in known_to_others, task.seconds
+
+        return max(open_, key=preference, default=None)
+
+    def _take(self, futures: set[Future[Answer]]) -> None:
+        """Hand back what is made, in the order in which it was begun."""
+        for future in [running for running in self._running if running in futures]:
+            desk = self._running.pop(future)
+            task, desk.task = desk.task, None
+            assert task is not None
+            try:
+                answer = future.result()
+            except BrokenExecutor as error:
+                self._bury(desk, task, error)
+            else:
+                desk.kinds.add(task.kind)
+                desk.keys.add(task.key)
+                for note in answer.notes:
+                    self._say(note)
+                task.done(answer.result)
+
+    def _bury(self, desk: _Desk, task: Task, error: BrokenExecutor) -> None:
+        """Start another worker in place of one that died, and have its task made again."""
+        self._deaths[task] = self._deaths.get(task, 0) + 1
+        if self._deaths[task] == _MOST_DEATHS:
+            raise WorkerError(
+                f"Two worker processes ended one after the other while they made {task.name}: "
+                "somebody killed them, or the memory was full. What is finished is kept: the same "
+                "command goes on. With fewer at a time they need less memory: --set "
+                "engine.workers=1."
+            ) from error
+        self._warn(
+            f"A worker process ended while it made {task.name}: somebody killed it, or the memory "
+            "was full. It is made again."
+        )
+        desk.kinds.clear()
+        desk.keys.clear()
+        desk.worker.restart()
+        self._waiting.append(task)
+
+
+def _keys_at(desk: _Desk) -> set[Hashable]:
+    return desk.keys | ({desk.task.key} if desk.task else set())
+
+
+def _kinds_at(desk: _Desk) -> set[Hashable]:
+    return desk.kinds | ({desk.task.kind} if desk.task else set())

@@ -1,0 +1,90 @@
+"""Tasks made in a process of its own, which stays alive between them."""
+
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import lru_cache, partial
+from typing import Any
+
+# Its processes need no guard in the script that starts them, as those of Python do.
+from joblib.externals.loky import ProcessPoolExecutor
+
+from tl_keras.engine.tasks import Answer, Note
+
+# How often a process looks whether the one that started it is still there.
+_WATCH_SECONDS = 1.0
+
+
+class WorkerProcess:
+    """A process for one task at a time: if it dies, it is known which task it was making.
+
+    Attributes:
+        load: gives what tasks share; it can be pickled and is equal to its copies. It is called
+            once in each process.
+    """
+
+    def __init__(self, load: Callable[[], Any], warm_up: Callable[[], None] | None = None) -> None:
+        """Start it.
+
+        Args:
+            load: as the attribute.
+            warm_up: called in the process at once; may take long.
+        """
+        self.load, self._warm_up = load, warm_up
+        self._executor = self._started()
+
+    def submit(self, call: Callable[[Any], Any]) -> Future[Answer]:
+        """Begin; a process that dies answers with a `BrokenExecutor`."""
+        future: Future[Answer] = self._executor.submit(_carry_out, self.load, call)
+        return future
+
+    def restart(self) -> None:
+        """Start another process in its place."""
+        self.close()
+        self._executor = self._started()
+
+    def close(self) -> None:
+        """Kill it, whatever it is making."""
+        self._executor.shutdown(wait=False, kill_workers=True)
+
+    def _started(self) -> ProcessPoolExecutor:
+        executor = ProcessPoolExecutor(
+            1, timeout=None, initializer=_begin, env={"TF_CPP_MIN_LOG_LEVEL": "3"}
+        )
+        executor.submit(self._warm_up or _nothing)
+        return executor
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the process that started this one, and end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    watch = partial(_end_with, os.getppid())
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    # whatever is being made is nobody's any more
+    os._exit(1)
+
+
+def _carry_out(load: Callable[[], Any], call: Callable[[Any], Any]) -> Answer:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", Note)
+        result = call(_loaded(load))
+    return Answer(result, tuple(str(warning.message) for warning in caught))
+
+
+@lru_cache(maxsize=1)
+def _loaded(load: Callable[[], Any]) -> Any:
+    return load()
+
+
+def _nothing() -> None:
+    """Warm up nothing."""

@@ -1,0 +1,58 @@
+"""What is to be made, and who makes it, without saying where."""
+
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A run, or one training of a search.
+
+    Attributes:
+        name: for people.
+        call: given what the tasks share, makes it; it and what it returns can be pickled.
+        done: given that, in the process and thread that submitted the task.
+        seconds: about how long it takes.
+        kind: tasks of one kind are quicker where one of them was made before.
+        key: tasks of one key are the same computation, which its worker remembers; None is like no
+            other.
+    """
+
+    name: str
+    call: Callable[[Any], Any]
+    done: Callable[[Any], None]
+    seconds: float = 0.0
+    kind: Hashable = None
+    key: Hashable = None
+
+
+class Note(UserWarning):
+    """Something that the user should know, warned of inside a task."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a task came to.
+
+    Attributes:
+        result: what its call returned.
+        notes: texts of its `Note`s.
+    """
+
+    result: Any
+    notes: tuple[str, ...] = ()
+
+
+class Worker(Protocol):
+    """Makes one task at a time."""
+
+    def submit(self, call: Callable[[Any], Any]) -> Future[Answer]:
+        """Begin; a worker that dies answers with a `BrokenExecutor`."""
+
+    def restart(self) -> None:
+        """Begin anew after a death."""
+
+    def close(self) -> None:
+        """Stop at once, whatever it is making."""
