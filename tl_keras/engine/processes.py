@@ -6,12 +6,14 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ProcessPoolExecutor
 from functools import lru_cache, partial
+from multiprocessing import active_children
 from typing import Any
 
-# Its processes need no guard in the script that starts them, as those of Python do.
-from joblib.externals.loky import ProcessPoolExecutor
+# Processes that it starts need no guard in the script of the user, as those of Python do. Its own
+# executor would replace a worker that takes more memory than at first, as one does that has traced.
+from joblib.externals.loky.backend import get_context
 
 from tl_keras.engine.tasks import Answer, Note
 
@@ -34,8 +36,8 @@ class WorkerProcess:
             load: as the attribute.
             warm_up: called in the process at once; may take long.
         """
-        self.load, self._warm_up = load, warm_up
-        self._executor = self._started()
+        self.load, self._warm_up = load, warm_up or _nothing
+        self._start()
 
     def submit(self, call: Callable[[Any], Any]) -> Future[Answer]:
         """Begin; a process that dies answers with a `BrokenExecutor`."""
@@ -45,22 +47,23 @@ class WorkerProcess:
     def restart(self) -> None:
         """Start another process in its place."""
         self.close()
-        self._executor = self._started()
+        self._start()
 
     def close(self) -> None:
-        """Kill it, whatever it is making."""
-        self._executor.shutdown(wait=False, kill_workers=True)
+        """End it, whatever it is making."""
+        self._process.terminate()
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _started(self) -> ProcessPoolExecutor:
-        executor = ProcessPoolExecutor(
-            1, timeout=None, initializer=_begin, env={"TF_CPP_MIN_LOG_LEVEL": "3"}
-        )
-        executor.submit(self._warm_up or _nothing)
-        return executor
+    def _start(self) -> None:
+        before = set(active_children())
+        self._executor = ProcessPoolExecutor(1, get_context("loky"), _begin)
+        self._executor.submit(self._warm_up)
+        (self._process,) = set(active_children()) - before
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the process that started this one, and end with it."""
+    """Leave Ctrl-C to the process that started this one, and end with it; say nothing of itself."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch = partial(_end_with, os.getppid())
     threading.Thread(target=watch, daemon=True).start()
