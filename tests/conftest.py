@@ -38,6 +38,8 @@ sys.path.pop(0)
 # Without a GPU every machine computes the same.
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["KERAS_BACKEND"] = "tensorflow"
+# As experiments have it, also where a test uses TensorFlow before the first of them.
+os.environ["TF_NUM_INTRAOP_THREADS"] = "2"
 os.environ["MPLBACKEND"] = "agg"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # A shell that starts the tests in the background has them ignore Ctrl-C, which commands respect.
@@ -52,6 +54,14 @@ COLOURS = {"amber": (200, 150, 90), "blue": (110, 110, 200), "green": (110, 190,
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest file first, so that no core is left alone with it at the end."""
     items.sort(key=lambda item: item.path.name != "test_shipped.py")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_worker() -> Iterator[None]:
+    """Experiments that do not say otherwise train in this process: others take seconds to load."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tl_keras.engine.capacity.processors", lambda: 1)
+        yield
 
 
 @pytest.fixture

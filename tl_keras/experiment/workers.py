@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.engine.capacity import processors, room_for
+from tl_keras.engine import capacity
 from tl_keras.engine.here import Here
 from tl_keras.engine.pool import Pool
 from tl_keras.engine.processes import WorkerProcess
@@ -55,7 +55,7 @@ def worker_count(config: ExperimentConfig, monitor: Monitor, *, fresh: bool) -> 
     trainings, asked = trainings_left(config, fresh=fresh), config.engine.workers
     if asked != "auto":
         return max(1, min(asked, trainings))
-    cores, room = processors(), max(1, room_for())
+    cores, room = capacity.processors(), max(1, capacity.room_for())
     count = max(1, min(cores, room, trainings))
     if count > 1:
         monitor.stage(

@@ -19,7 +19,7 @@ def fix_threads(count: int | None) -> str | None:
     try:
         tf.config.threading.set_intra_op_parallelism_threads(count)
     except RuntimeError:
-        present = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
+        present = _decided()
         if present != count:
             return (
                 f"TensorFlow was in use in this process before, with {present} threads: it cannot "
@@ -27,3 +27,8 @@ def fix_threads(count: int | None) -> str | None:
                 "last digits from those of another process."
             )
     return None
+
+
+def _decided() -> int | None:
+    asked = tf.config.threading.get_intra_op_parallelism_threads()
+    return asked or int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or os.cpu_count()
