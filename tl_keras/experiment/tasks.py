@@ -13,10 +13,10 @@ from tl_keras.experiment.strategies.making import making
 from tl_keras.keras_settings import needed_keras
 from tl_keras.results.store import Outcome
 from tl_keras.strategy_table import STRATEGIES
+from tl_keras.transfer.fold_score import FoldScore
 from tl_keras.transfer.recipe import Recipe
 from tl_keras.transfer.run_plan import Run, recipes_for
 from tl_keras.transfer.search import Training
-from tl_keras.transfer.trials import FoldScore
 
 
 @dataclass(frozen=True)
