@@ -131,14 +131,18 @@ class Listener(Silent):
         self.stop_after = stop_after
         self.warnings: list[str] = []
         self.finished_before = 0
+        self.planned_seconds = self.done_seconds = 0.0
         self.runs: list[str] = []
         self.trials: list[Trial] = []
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
 
-    def plan(self, runs: tuple[Run, ...], finished: int) -> None:
-        self.finished_before = finished
+    def plan(self, runs: tuple[Run, ...], finished: int, seconds: float) -> None:
+        self.finished_before, self.planned_seconds = finished, seconds
+
+    def progress(self, seconds: float) -> None:
+        self.done_seconds += seconds
 
     def trial(self, trial: Trial) -> None:
         self.trials.append(trial)
@@ -452,6 +456,12 @@ def test_what_was_never_exported_cannot_be_exported_again(quick: Configure) -> N
 def test_weights_are_kept_for_the_exported_run_only(result: ExperimentResult) -> None:
     kept = [path.parent.name for path in result.folder.glob("runs/*/weights.npz")]
     assert kept == [json.loads((result.folder / "export.json").read_text())["run_id"]]
+
+
+def test_what_was_planned_is_what_was_done(result: ExperimentResult, listener: Listener) -> None:
+    """Learning curve, explanations and export too."""
+    assert listener.done_seconds == pytest.approx(listener.planned_seconds)
+    assert listener.planned_seconds > 0
 
 
 def test_a_finished_experiment_started_again_trains_nothing(

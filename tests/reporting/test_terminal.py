@@ -155,7 +155,7 @@ def test_names_of_files_are_shown_as_they_are(name: str) -> None:
 def test_a_finished_run_is_one_line() -> None:
     screen = console()
     with TerminalMonitor(screen) as monitor:
-        monitor.plan((RUN,), 0)
+        monitor.plan((RUN,), 0, 10.0)
         monitor.run(RUN, FinishedRun.from_row(ROW))
     line = "  fine-tuning (2 blocks), 10 per class, seed 1: validation 0.900, test 0.876 (3 s)"
     assert line in shown(screen).splitlines()
@@ -200,13 +200,26 @@ def test_a_log_file_names_the_stages() -> None:
 def test_a_terminal_shows_how_far_it_is_and_the_time_left() -> None:
     screen = console(terminal=True)
     with TerminalMonitor(screen) as monitor:
-        monitor.plan((RUN, RUN), 1)
+        monitor.plan((RUN, RUN), 1, 10.0)
         monitor.stage("Exporting the model")
     text = shown(screen)
     assert "Exporting the model" in text
     assert "1/2 runs" in text
     assert "left:" in text
     assert "1 of 2 runs were finished before." in text
+
+
+def test_the_bar_is_full_only_when_all_is_done_and_not_when_all_runs_are() -> None:
+    screen = console(terminal=True)
+    with TerminalMonitor(screen) as monitor:
+        monitor.plan((RUN,), 0, 10.0)
+        monitor.run(RUN, FinishedRun.from_row(ROW))
+        monitor.progress(6.0)
+        (bar,) = monitor._bar.tasks
+        assert (bar.completed, bar.total) == (6.0, 10.0)
+        monitor.progress(4.0)
+        assert bar.finished
+    assert "1/1 runs" in shown(screen)
 
 
 def test_a_run_is_a_seed_or_a_fold() -> None:

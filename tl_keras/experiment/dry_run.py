@@ -4,15 +4,10 @@ import json
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Splits
+from tl_keras.experiment.expected_time import expected_seconds
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.prepare import load_backbone, prepare_images
-from tl_keras.experiment.strategies.duration import (
-    TRACE_SECONDS,
-    training_seconds,
-    unfrozen_share,
-)
-from tl_keras.experiment.strategies.making import making
 from tl_keras.models.source_places import read_source_card
 from tl_keras.safe_text import one_line
 from tl_keras.strategy_table import STRATEGIES
@@ -43,13 +38,7 @@ def describe_plan(looked: FirstLook) -> str:
     trained = [len(splits.draws[run.seed, run.train_per_class].train) for run in runs]
     for note in _about_source(config, max(trained)):
         warnings.warn(note)
-    validated = [len(splits.draws[run.seed, run.train_per_class].validation) for run in runs]
-    seconds = _START_SECONDS + sum(
-        making(run.strategy).seconds(run, config, train, validation)
-        for run, train, validation in zip(runs, trained, validated, strict=True)
-    )
-    if _searches(config):
-        seconds += _search_seconds(config, max(trained), max(validated))
+    seconds = _START_SECONDS + sum(expected_seconds(config, splits, runs).values())
     return "\n".join(
         [
             json.dumps(config.as_dict(), indent=2),
@@ -110,18 +99,6 @@ def _search_lines(config: ExperimentConfig) -> list[str]:
     each = [f"{sizes} training sizes"] if sizes > 1 else []
     each += [f"{config.estimate.runs} folds"] if config.estimate.runs else []
     return [f"Search: {per_size}" + (f" for each of {' and of '.join(each)}" if each else "")]
-
-
-def _search_seconds(config: ExperimentConfig, train: int, validation: int) -> float:
-    depths = config.search.unfrozen_blocks
-    per_trial = [
-        training_seconds(config, depth, config.training.phase_2.epochs, train, validation)
-        for depth in depths
-    ]
-    traces = sum(TRACE_SECONDS * unfrozen_share(config, depth) for depth in depths)
-    trainings = len(config.data.training_sizes) * config.search.max_trials * config.search.folds
-    trainings *= config.estimate.runs or 1
-    return trainings * sum(per_trial) / len(depths) + traces
 
 
 def _rounded(seconds: float) -> str:

@@ -22,8 +22,18 @@ class Monitor(Protocol):
     def advise(self, advice: Advice) -> None:
         """What to borrow, before anything is trained."""
 
-    def plan(self, runs: tuple[Run, ...], finished: int) -> None:
-        """Which runs there are, and how many of them a former start has finished."""
+    def plan(self, runs: tuple[Run, ...], finished: int, seconds: float) -> None:
+        """What there is to do.
+
+        Args:
+            runs: all there are.
+            finished: how many of them a former start has finished.
+            seconds: about how long all the rest takes, the export included, if one thing is done
+                after the other.
+        """
+
+    def progress(self, seconds: float) -> None:
+        """Something is done that was planned to take so long."""
 
     def trial(self, trial: Trial) -> None:
         """A trial of the search is finished."""
@@ -38,7 +48,8 @@ class Silent:
     def stage(self, text: str) -> None: ...
     def warn(self, text: str) -> None: ...
     def advise(self, advice: Advice) -> None: ...
-    def plan(self, runs: tuple[Run, ...], finished: int) -> None: ...
+    def plan(self, runs: tuple[Run, ...], finished: int, seconds: float) -> None: ...
+    def progress(self, seconds: float) -> None: ...
     def trial(self, trial: Trial) -> None: ...
     def run(self, run: Run, finished: FinishedRun) -> None: ...
 

@@ -18,13 +18,14 @@ from tl_keras.experiment.audit import report_audit
 from tl_keras.experiment.choose import choose
 from tl_keras.experiment.compare import compare
 from tl_keras.experiment.decide import decide
+from tl_keras.experiment.expected_time import CURVE, ERRORS, EXPORT, REPORT, expected_seconds
 from tl_keras.experiment.explain import explain
 from tl_keras.experiment.export import export, exported_run, publish
 from tl_keras.experiment.first_look import FirstLook, look_at_results, look_before
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, prepare
-from tl_keras.experiment.train import train, write_runs
+from tl_keras.experiment.train import runs_left, train, write_runs
 from tl_keras.experiment.workers import starting_workers
 from tl_keras.keras_settings import needed_keras
 from tl_keras.reporting.report import write_report
@@ -148,14 +149,21 @@ def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
             write_inputs(prepared)
             write_advice(prepared)
             report_audit(prepared)
-            pool = workers(prepared)
-            runs = train(prepared, pool)
+            left, pool = runs_left(prepared), workers(prepared)
+            seconds = expected_seconds(prepared.config, prepared.images.splits, left)
+            finished = len(prepared.planned) - len(left)
+            monitor.plan(prepared.planned, finished, sum(seconds.values()))
+            runs = train(prepared, pool, seconds)
             tables = compare(prepared, pool, runs)
+            monitor.progress(seconds.get(CURVE, 0.0))
         choice = choose(prepared, runs)
         decision = decide(prepared, runs, choice.run_id)
         explain(prepared, runs, choice.run_id)
+        monitor.progress(seconds[ERRORS])
         exported = export(prepared, run_of(runs, choice.run_id))
+        monitor.progress(seconds.get(EXPORT, 0.0))
         write_report(prepared.store.folder)
+        monitor.progress(seconds[REPORT])
     return ExperimentResult(
         config=prepared.config,
         folder=prepared.store.folder,

@@ -1,7 +1,7 @@
 """The search behind a run: one per training size, and per fold where there are folds."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,31 @@ from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.tasks import PoolTrainings
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.search import Study, TwoPhaseTuner
+from tl_keras.transfer.trials import Trial
 
 
-def studies(prepared: Prepared, runs: Sequence[Run], pool: Pool) -> Iterator[tuple[Run, Study]]:
+def studies(
+    prepared: Prepared, runs: Sequence[Run], pool: Pool, seconds: float
+) -> Iterator[tuple[Run, Study]]:
     """The searches for some runs, each made once: all begin together, and end in this order.
 
     With one test split the draw of the first seed chooses for all: none of its images is a test
     image. A fold's images are test images of the others, so each chooses for itself.
+
+    Args:
+        prepared: the experiment.
+        runs: those that train what is found.
+        pool: of its workers.
+        seconds: about how long all searches take.
     """
-    begun = {
-        key: _begin(prepared, *key, pool) for key in {_searched(prepared, run): 0 for run in runs}
-    }
+    keys = dict.fromkeys(_searched(prepared, run) for run in runs)
+    share = seconds / max(1, len(keys) * prepared.config.search.max_trials)
+
+    def on_trial(trial: Trial) -> None:
+        prepared.monitor.trial(trial)
+        prepared.monitor.progress(share)
+
+    begun = {key: _begin(prepared, *key, pool, on_trial) for key in keys}
     found: dict[tuple[int | None, int], Study] = {}
     for run in runs:
         key = _searched(prepared, run)
@@ -33,7 +47,11 @@ def studies(prepared: Prepared, runs: Sequence[Run], pool: Pool) -> Iterator[tup
 
 
 def _begin(
-    prepared: Prepared, size: int | None, seed: int, pool: Pool
+    prepared: Prepared,
+    size: int | None,
+    seed: int,
+    pool: Pool,
+    on_trial: Callable[[Trial], None],
 ) -> tuple[TwoPhaseTuner, Path]:
     """A search and its folder."""
     config, folded = prepared.config, prepared.config.estimate.method == "k_fold"
@@ -47,7 +65,7 @@ def _begin(
         space,
         config.training.phase_2,
         folder,
-        prepared.monitor.trial,
+        on_trial,
     )
     tuner.begin_foreseeable()
     return tuner, folder

@@ -1,13 +1,13 @@
 """The stage that makes the runs that are not there yet."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import pandas as pd
 
 from tl_keras.engine.pool import Pool
 from tl_keras.evaluation.metrics import METRICS, evaluate
+from tl_keras.experiment.expected_time import SEARCH
 from tl_keras.experiment.make_run import make_run
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.study import lost_table, studies
@@ -20,39 +20,56 @@ from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import Run
 
 
-def train(prepared: Prepared, pool: Pool) -> pd.DataFrame:
+def train(prepared: Prepared, pool: Pool, seconds: Mapping[str, float]) -> pd.DataFrame:
     """Make what is left of the planned runs; the table of all, as `runs.csv`.
 
     What takes seconds comes first, in this process, so that there is soon something to look at;
     meanwhile the workers have begun with what takes longest.
+
+    Args:
+        prepared: the experiment.
+        pool: of its workers.
+        seconds: about how long each run takes.
     """
-    store, planned = prepared.store, prepared.planned
-    left = [run for run in planned if not store.is_finished(run.run_id)]
-    prepared.monitor.plan(planned, len(planned) - len(left))
+    store, left = prepared.store, runs_left(prepared)
+    by_id = {run.run_id: run for run in left}
     specs = {run: STRATEGIES[run.strategy] for run in left}
+
+    def keep(outcome: Outcome) -> None:
+        run = by_id[outcome.run.run_id]
+        _keep(prepared, run, outcome)
+        prepared.monitor.progress(seconds[run.run_id])
+
     searched = [run for run in left if specs[run].searches]
     quick = [run for run in left if specs[run].quick or specs[run].trivial]
     for run in left:
         if run not in searched and run not in quick:
-            pool.submit(run_task(prepared, run, partial(_keep, prepared, run)))
-    _make_here(prepared, pool, quick)
-    for run, found in studies(prepared, [*searched, *_without_table(prepared)], pool):
+            pool.submit(run_task(prepared, run, keep))
+    _make_here(prepared, pool, quick, keep)
+    wanted = [*searched, *_without_table(prepared)]
+    for run, found in studies(prepared, wanted, pool, seconds.get(SEARCH, 0.0)):
         if run in left:
-            done = partial(_keep, prepared, run)
-            pool.submit(run_task(prepared, run, done, winner=found.winner))
+            pool.submit(run_task(prepared, run, keep, winner=found.winner))
     pool.wait()
     store.join_trials()
     return write_runs(prepared)
 
 
-def _make_here(prepared: Prepared, pool: Pool, quick: Sequence[Run]) -> None:
+def runs_left(prepared: Prepared) -> list[Run]:
+    """Planned runs that are not finished."""
+    return [run for run in prepared.planned if not prepared.store.is_finished(run.run_id)]
+
+
+def _make_here(
+    prepared: Prepared, pool: Pool, quick: Sequence[Run], keep: Callable[[Outcome], None]
+) -> None:
     """Make quick runs while the workers have something else to do, and leave them the rest."""
     for run in quick:
         pool.look()
         if pool.size > 1 and pool.idle:
-            pool.submit(run_task(prepared, run, partial(_keep, prepared, run)))
+            pool.submit(run_task(prepared, run, keep))
         else:
-            _keep(prepared, run, make_run(prepared, run))
+            keep(make_run(prepared, run))
 
 
 def _keep(prepared: Prepared, run: Run, outcome: Outcome) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeElapsedColumn,
@@ -46,8 +45,7 @@ class TerminalMonitor:
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("runs"),
+            TextColumn("{task.fields[made]}", markup=False),
             TimeElapsedColumn(),
             TextColumn("left:"),
             TimeRemainingColumn(elapsed_when_finished=False),
@@ -57,7 +55,8 @@ class TerminalMonitor:
             auto_refresh=console.is_terminal,
             speed_estimate_period=3600,
         )
-        self._task = self._bar.add_task("Starting", total=None)
+        self._runs = self._made = 0
+        self._task = self._bar.add_task("Starting", total=None, made="")
 
     def __enter__(self) -> "TerminalMonitor":
         self._bar.start()
@@ -78,10 +77,15 @@ class TerminalMonitor:
     def advise(self, advice: Advice) -> None:
         show_advice(self._console, advice)
 
-    def plan(self, runs: tuple[Run, ...], finished: int) -> None:
+    def plan(self, runs: tuple[Run, ...], finished: int, seconds: float) -> None:
         if finished:
             self._console.print(f"{finished} of {len(runs)} runs were finished before.")
-        self._bar.update(self._task, total=len(runs), completed=finished)
+        self._runs, self._made = len(runs), finished
+        self._bar.update(self._task, total=seconds, completed=0, made=self._count())
+
+    def progress(self, seconds: float) -> None:
+        if seconds:
+            self._bar.advance(self._task, seconds)
 
     def trial(self, trial: Trial) -> None:
         rate = "" if trial.learning_rate is None else f" at {trial.learning_rate:g}"
@@ -99,8 +103,11 @@ class TerminalMonitor:
             f"({finished.seconds:.0f} s)",
             soft_wrap=True,
         )
-        self._bar.update(self._task, description="Training")
-        self._bar.advance(self._task)
+        self._made += 1
+        self._bar.update(self._task, description="Training", made=self._count())
+
+    def _count(self) -> str:
+        return f"{self._made}/{self._runs} runs"
 
 
 def _unfrozen(depth: str) -> str:
