@@ -9,7 +9,7 @@ import pytest
 
 from tl_keras.engine.here import Here
 from tl_keras.engine.pool import Pool
-from tl_keras.engine.tasks import Answer, Task
+from tl_keras.engine.tasks import Answer, Load, Task
 from tl_keras.errors import WorkerError
 
 
@@ -20,6 +20,13 @@ class Slow:
         self.making: list[tuple[Any, Future[Answer]]] = []
         self.starts = 1
         self.closed = False
+        self.is_ready = True
+
+    def share(self, load: Load) -> None:
+        raise NotImplementedError
+
+    def ready(self) -> bool:
+        return self.is_ready
 
     def submit(self, call: Callable[[Any], Any]) -> Future[Answer]:
         self.making.append((call(None), Future()))
@@ -156,6 +163,18 @@ def test_a_worker_that_is_dead_when_it_is_asked_is_replaced() -> None:
     assert made == ["made"]
 
 
+def test_who_is_not_ready_gets_nothing_until_it_is() -> None:
+    desk = Desk(2)
+    desk.workers[0].is_ready = False
+    desk.submit("long", 9)
+    desk.submit("short", 1)
+    desk.pool.look()
+    assert [worker.names for worker in desk.workers] == [[], ["long"]]
+    desk.workers[0].is_ready = True
+    desk.pool.look()
+    assert desk.workers[0].names == ["short"]
+
+
 def test_notes_of_workers_are_said_once() -> None:
     desk = Desk(2)
     desk.submit("first")
@@ -169,7 +188,8 @@ def test_notes_of_workers_are_said_once() -> None:
 
 def test_waiting_ends_when_it_is_enough() -> None:
     made: list[int] = []
-    pool = Pool([Here(10)], print)
+    pool = Pool([Here()], print)
+    pool.share(lambda: 10)
     for number in range(5):
         pool.submit(Task(str(number), number.__add__, made.append, seconds=-number))
     pool.wait(lambda: len(made) == 2)

@@ -19,7 +19,8 @@ from tl_keras.engine.tasks import Answer
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[WorkerProcess]:
-    process = WorkerProcess(Load(str(tmp_path)))
+    process = WorkerProcess()
+    process.share(Load(str(tmp_path)))
     yield process
     process.close()
 
@@ -67,7 +68,8 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from tests.engine.calls import Load, wait\n"
         "from tl_keras.engine.processes import WorkerProcess\n"
-        f"worker = WorkerProcess(Load({str(tmp_path)!r}))\n"
+        "worker = WorkerProcess()\n"
+        f"worker.share(Load({str(tmp_path)!r}))\n"
         f"worker.submit(partial(wait, Path({str(mark)!r}))).result()\n"
     )
     root = str(Path(__file__).parents[2])

@@ -52,6 +52,10 @@ def _with_network() -> Iterator[None]:
 
         setattr(keras.applications, BACKBONE, network)
         yield
+        if (workers := sys.modules.get("tl_keras.experiment.workers")) is not None:
+            from tests.hostile.tiny_workers import TinyInFolder
+
+            setattr(workers, "InFolder", TinyInFolder)  # noqa: B010
 
 
 def main() -> int:

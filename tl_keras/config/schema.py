@@ -560,6 +560,27 @@ class EngineConfig(_Section):
         "is one after the other in one process. auto is as many as processors, free memory and the "
         "experiment have work for.",
     )
+    backend: Literal["processes", "ray"] = Field(
+        default="processes",
+        description="processes: on this machine. ray: tasks of Ray, which needs the extra ray; on "
+        "this machine too unless there is an address.",
+    )
+    address: Text | None = Field(
+        default=None,
+        description="Of a Ray cluster that exists, such as auto or ray://head:10001: its machines "
+        "make the runs.",
+    )
+    processors: Annotated[float, Field(gt=0, le=MOST_THREADS)] = Field(
+        default=1.0, description="Processors that a worker reserves at Ray."
+    )
+    accelerators: Annotated[float, Field(ge=0, le=64)] = Field(
+        default=0.0, description="GPUs that a worker reserves at Ray."
+    )
+
+    @property
+    def on_ray(self) -> bool:
+        """Whether runs are made by Ray."""
+        return self.backend == "ray" or self.address is not None
 
 
 Cost = Annotated[float, Field(ge=1e-9, le=1e9)]

@@ -2,26 +2,26 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
-from tl_keras.engine.tasks import Answer
+from tl_keras.engine.tasks import Answer, Load
 
 
-@dataclass(frozen=True)
 class Here:
-    """A worker that is this process.
+    """A worker that is this process."""
 
-    Attributes:
-        shared: what tasks are given.
-    """
+    def share(self, load: Load) -> None:
+        """Give tasks what `load` gives."""
+        self._load = load
 
-    shared: Any
+    def ready(self) -> bool:
+        """Always."""
+        return True
 
     def submit(self, call: Callable[[Any], Any]) -> Future[Answer]:
         """Make it now; what it raises is raised."""
         future = Future[Answer]()
-        future.set_result(Answer(call(self.shared)))
+        future.set_result(Answer(call(self._load())))
         return future
 
     def restart(self) -> None:

@@ -1,15 +1,18 @@
 """The tasks of an experiment and their workers: who makes what next, and what becomes of it."""
 
+import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from tl_keras.engine.tasks import Answer, Task, Worker
+from tl_keras.engine.tasks import Answer, Load, Task, Worker
 from tl_keras.errors import WorkerError
 
 # Of workers that die while they make one task, before it is given up.
 _MOST_DEATHS = 2
+# How often it is looked whether a worker has become ready.
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(eq=False)
@@ -61,6 +64,11 @@ class Pool:
         for desk in self._desks:
             desk.worker.close()
 
+    def share(self, load: Load) -> None:
+        """Give all tasks from now on what `load` gives."""
+        for desk in self._desks:
+            desk.worker.share(load)
+
     @property
     def size(self) -> int:
         """How many workers there are."""
@@ -94,9 +102,13 @@ class Pool:
         """
         while not enough():
             self._give()
-            if not self._running:
+            if self.idle:
                 return
-            self._take(wait(self._running, return_when=FIRST_COMPLETED).done)
+            if not self._running:
+                time.sleep(_LOOK_SECONDS)
+            # who is not ready now may be so soon
+            patience = _LOOK_SECONDS if self._waiting else None
+            self._take(wait(self._running, patience, FIRST_COMPLETED).done)
 
     def _say(self, note: str) -> None:
         """Once, whichever workers say it."""
@@ -107,7 +119,11 @@ class Pool:
     def _give(self) -> None:
         """Give every free worker the next task."""
         for desk in self._desks:
-            if desk.task is None and (task := self._next_for(desk)) is not None:
+            if (
+                desk.task is None
+                and desk.worker.ready()
+                and (task := self._next_for(desk)) is not None
+            ):
                 self._waiting.remove(task)
                 self._begin(desk, task)
 

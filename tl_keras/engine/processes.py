@@ -4,10 +4,9 @@ import os
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from multiprocessing import active_children
 from typing import Any
 
@@ -15,33 +14,37 @@ from typing import Any
 # executor would replace a worker that takes more memory than at first, as one does that has traced.
 from joblib.externals.loky.backend import get_context
 
-from tl_keras.engine.tasks import Answer, Note
+from tl_keras.engine.carrying_out import carry_out
+from tl_keras.engine.tasks import Answer, Load
 
 # How often a process looks whether the one that started it is still there.
 _WATCH_SECONDS = 1.0
 
 
 class WorkerProcess:
-    """A process for one task at a time: if it dies, it is known which task it was making.
+    """A process for one task at a time: if it dies, it is known which task it was making."""
 
-    Attributes:
-        load: gives what tasks share; it can be pickled and is equal to its copies. It is called
-            once in each process.
-    """
-
-    def __init__(self, load: Callable[[], Any], warm_up: Callable[[], None] | None = None) -> None:
+    def __init__(self, warm_up: Callable[[], None] | None = None) -> None:
         """Start it.
 
         Args:
-            load: as the attribute.
             warm_up: called in the process at once; may take long.
         """
-        self.load, self._warm_up = load, warm_up or _nothing
+        self._warm_up = warm_up or _nothing
+        self._load: Load = _nothing
         self._start()
+
+    def share(self, load: Load) -> None:
+        """Give tasks what `load` gives."""
+        self._load = load
+
+    def ready(self) -> bool:
+        """Always: what is begun sooner waits in its queue."""
+        return True
 
     def submit(self, call: Callable[[Any], Any]) -> Future[Answer]:
         """Begin; a process that dies answers with a `BrokenExecutor`."""
-        future: Future[Answer] = self._executor.submit(_carry_out, self.load, call)
+        future: Future[Answer] = self._executor.submit(carry_out, self._load, call)
         return future
 
     def restart(self) -> None:
@@ -76,18 +79,5 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _carry_out(load: Callable[[], Any], call: Callable[[Any], Any]) -> Answer:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", Note)
-        result = call(_loaded(load))
-    return Answer(result, tuple(str(warning.message) for warning in caught))
-
-
-@lru_cache(maxsize=1)
-def _loaded(load: Callable[[], Any]) -> Any:
-    return load()
-
-
 def _nothing() -> None:
-    """Warm up nothing."""
+    """Nothing to load."""

@@ -5,6 +5,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+# Gives what tasks share: called in every worker, so it can be pickled and is equal to its copies.
+Load = Callable[[], Any]
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -47,6 +50,12 @@ class Answer:
 
 class Worker(Protocol):
     """Makes one task at a time."""
+
+    def share(self, load: Load) -> None:
+        """Give tasks what `load` gives, which is asked once."""
+
+    def ready(self) -> bool:
+        """Whether it can begin with one now."""
 
     def submit(self, call: Callable[[Any], Any]) -> Future[Answer]:
         """Begin; a worker that dies answers with a `BrokenExecutor`."""

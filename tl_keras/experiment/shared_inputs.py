@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
 import tensorflow as tf
 
 from tl_keras.config.schema import CacheConfig, ExperimentConfig
-from tl_keras.data.rows import MappedRows, Rows
+from tl_keras.data.rows import ChosenRows, MappedRows, Rows
 from tl_keras.experiment.monitor import Notes
 from tl_keras.experiment.prepare import Images, Prepared
 from tl_keras.experiment.workbench import Workbench
@@ -24,8 +25,14 @@ _BATCH = 256
 
 
 @dataclass(frozen=True)
-class _Inputs:
-    """Of `Prepared` what is no network; `weights` are the source's."""
+class Inputs:
+    """Of `Prepared` what is no network and no picture.
+
+    Attributes:
+        config, images, card, cut, planned, store: as there.
+        rows: of the images that are used.
+        weights: the source's.
+    """
 
     config: ExperimentConfig
     images: Images
@@ -35,11 +42,52 @@ class _Inputs:
     store: Store
     rows: np.ndarray
     weights: tuple[np.ndarray, ...]
-    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, prepared: Prepared, cache: CacheConfig) -> "Inputs":
+        """Those of an experiment, for processes that keep features as `cache` says."""
+        return cls(
+            config=prepared.config.model_copy(update={"cache": cache}),
+            images=prepared.images,
+            card=prepared.card,
+            cut=prepared.cut,
+            planned=prepared.planned,
+            store=prepared.store,
+            rows=prepared.bench.rows,
+            weights=prepared.backbone.source_weights,
+        )
+
+    @needed_keras()
+    def prepared(self, pixels: Rows) -> Prepared:
+        """The experiment, with a network and a workbench of this process.
+
+        Its operations are deterministic from then on, or not, as the experiment asks.
+
+        Args:
+            pixels: uint8 (images, size, size, 3); those at `rows` are read.
+        """
+        if self.config.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        settings, monitor = self.config.backbone, Notes()
+        model = build_backbone(settings.name, image_size=settings.image_size, alpha=settings.alpha)
+        model.set_weights(list(self.weights))
+        backbone = Backbone.wrap(settings.name, settings.alpha, model)
+        table = self.images.table
+        return Prepared(
+            config=self.config,
+            images=self.images,
+            backbone=replace(backbone, source_weights=self.weights),
+            card=self.card,
+            cut=self.cut,
+            planned=self.planned,
+            store=self.store,
+            monitor=monitor,
+            bench=Workbench(self.config, backbone, table, self.rows, monitor, decoded=pixels),
+        )
 
 
 @dataclass(frozen=True)
-class SharedInputs:
+class InFolder:
     """An experiment in a folder: pixels and weights are mapped by all processes, not copied.
 
     Attributes:
@@ -48,63 +96,55 @@ class SharedInputs:
 
     folder: str
 
-    def write(self, prepared: Prepared) -> None:
-        """Put an experiment there."""
+    def write(self, prepared: Prepared) -> "InFolder":
+        """Put an experiment there, and give this back."""
         bench = prepared.bench
         # one that reads all from the folder of the cache, which this process fills
         cache = CacheConfig(memory_megabytes=0, folder=str(bench.cache.folder))
-        pixels = bench.images.pixels
-        inputs = _Inputs(
-            config=prepared.config.model_copy(update={"cache": cache}),
-            images=prepared.images,
-            card=prepared.card,
-            cut=prepared.cut,
-            planned=prepared.planned,
-            store=prepared.store,
-            rows=bench.rows,
-            weights=prepared.backbone.source_weights,
-            shape=pixels.shape,
-        )
-        _copy(pixels, bench.rows, self._path(_PIXELS))
-        joblib.dump(inputs, self._path(_INPUTS))
+        _copy(bench.images.pixels, bench.rows, self._path(_PIXELS))
+        joblib.dump(Inputs.of(prepared, cache), self._path(_INPUTS))
+        return self
 
-    @needed_keras()
     def __call__(self) -> Prepared:
-        """The experiment, with a network and a workbench of this process.
-
-        Its operations are deterministic from then on, or not, as the experiment asks.
-        """
-        inputs: _Inputs = joblib.load(self._path(_INPUTS), mmap_mode="r")
-        config, monitor = inputs.config, Notes()
-        if config.deterministic:
-            tf.config.experimental.enable_op_determinism()
-        settings = config.backbone
-        model = build_backbone(settings.name, image_size=settings.image_size, alpha=settings.alpha)
-        model.set_weights(list(inputs.weights))
-        backbone = Backbone.wrap(settings.name, settings.alpha, model)
-        file = self._path(_PIXELS).open("r+b")
-        bench = Workbench(
-            config,
-            backbone,
-            inputs.images.table,
-            inputs.rows,
-            monitor,
-            decoded=MappedRows(file, inputs.shape, np.uint8),
-        )
-        return Prepared(
-            config=config,
-            images=inputs.images,
-            backbone=replace(backbone, source_weights=inputs.weights),
-            card=inputs.card,
-            cut=inputs.cut,
-            planned=inputs.planned,
-            store=inputs.store,
-            monitor=monitor,
-            bench=bench,
-        )
+        """The experiment."""
+        inputs: Inputs = joblib.load(self._path(_INPUTS), mmap_mode="r")
+        side, file = inputs.config.backbone.image_size, self._path(_PIXELS).open("r+b")
+        shape = (len(inputs.images.table), side, side, 3)
+        return inputs.prepared(MappedRows(file, shape, np.uint8))
 
     def _path(self, name: str) -> Path:
         return Path(self.folder) / name
+
+
+@dataclass(frozen=True)
+class InStore:
+    """An experiment in Ray's store, whose arrays all workers of a machine read in place.
+
+    Attributes:
+        reference: of it.
+    """
+
+    reference: Any
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> "InStore":
+        """Put an experiment there: what crosses the network is the pixels and the weights."""
+        import ray
+
+        bench = prepared.bench
+        # of the machine where a worker is
+        cache = prepared.config.cache.model_copy(update={"folder": None})
+        pixels = np.asarray(bench.images.pixels[bench.rows])
+        return cls(ray.put((Inputs.of(prepared, cache), pixels)))
+
+    def __call__(self) -> Prepared:
+        """The experiment."""
+        import ray
+
+        inputs, pixels = ray.get(self.reference)
+        places = np.zeros(len(inputs.images.table), np.intp)
+        places[inputs.rows] = np.arange(len(inputs.rows))
+        return inputs.prepared(ChosenRows(pixels, places))
 
 
 def _copy(pixels: Rows, rows: np.ndarray, path: Path) -> None:

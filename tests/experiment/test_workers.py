@@ -1,0 +1,194 @@
+"""Experiments whose runs are made by several processes."""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hostile.experiments import TinyExperiment, answers, children_of, differing, started
+from tl_keras.config.files import parse_config
+from tl_keras.experiment.monitor import Silent
+from tl_keras.experiment.workers import trainings_left, worker_count
+
+# Of one command with the tiny experiment, on a busy machine.
+PATIENCE = 300
+STRATEGIES = ["linear_probe", "from_scratch", "feature_extraction", "fine_tuning", "searched"]
+
+
+class Listener(Silent):
+    """Keeps what is said of workers."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def stage(self, text: str) -> None:
+        self.stages.append(text)
+
+
+def count(results: Path, monitor: Silent | None = None, **keys: Any) -> int:
+    config = parse_config(
+        {"name": "x", "data": {"folder": "photos"}, "results_dir": str(results)} | keys
+    )
+    return worker_count(config, monitor or Silent(), trainings_left(config, fresh=False))
+
+
+def test_as_many_workers_as_asked_and_no_more_than_trainings(tmp_path: Path) -> None:
+    two: dict[str, Any] = {"strategies": ["from_scratch"], "seeds": 2}
+    assert count(tmp_path, engine={"workers": 1}) == 1
+    assert count(tmp_path, engine={"workers": 3}) == 3
+    assert count(tmp_path, engine={"workers": 3}, **two) == 2
+    assert count(tmp_path, engine={"workers": 3}, strategies=["linear_probe"]) == 1
+
+
+def test_a_search_has_work_for_several(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"strategies": ["searched"], "seeds": 1}
+    assert count(tmp_path, engine={"workers": 9}, search={"max_trials": 2, "folds": 2}, **keys) == 5
+
+
+@pytest.mark.parametrize(
+    ("processors", "room", "expected"), [(4, 9, 4), (4, 2, 2), (4, 0, 1), (64, 64, 9)]
+)
+def test_auto_takes_what_there_is_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int, room: int, expected: int
+) -> None:
+    monkeypatch.setattr("tl_keras.engine.capacity.processors", lambda: processors)
+    monkeypatch.setattr("tl_keras.engine.capacity.room_for", lambda: room)
+    listener = Listener()
+    strategies = {"strategies": ["from_scratch", "fine_tuning"], "seeds": 3}
+    assert count(tmp_path, listener, **strategies) == expected
+    assert bool(listener.stages) == (expected > 1)
+    if expected > 1:
+        assert f"{expected} processes" in listener.stages[0]
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> TinyExperiment:
+    folder = tmp_path_factory.mktemp("workers") / "experiment"
+    return TinyExperiment.make(folder, strategies=STRATEGIES)
+
+
+@pytest.fixture(scope="module")
+def expected(experiment: TinyExperiment) -> dict[str, Any]:
+    """All that a run in one process leaves."""
+    code, output = ran(experiment, 1)
+    assert code == 0, output
+    return answers(experiment.results)
+
+
+def ran(
+    experiment: TinyExperiment,
+    workers: int,
+    meanwhile: Callable[[int], None] = lambda process: None,
+    *,
+    anew: bool = True,
+) -> tuple[int, str]:
+    """Run it with so many workers.
+
+    Args:
+        experiment: the experiment.
+        workers: processes.
+        meanwhile: called again and again with the id of the process of the command.
+        anew: whether what is there is removed first.
+
+    Returns:
+        Exit code and output.
+    """
+    if anew:
+        shutil.rmtree(experiment.results.parent, ignore_errors=True)
+        shutil.rmtree(experiment.cache, ignore_errors=True)
+    with tempfile.TemporaryFile() as file:
+        command = experiment.command("run", "--set", f"engine.workers={workers}")
+        process, end = started(command, file), time.monotonic() + PATIENCE
+        while process.poll() is None:
+            assert time.monotonic() < end
+            meanwhile(process.pid)
+            time.sleep(0.02)
+        file.seek(0)
+        return process.returncode, file.read().decode()
+
+
+def workers_of(process: int) -> list[int]:
+    """Processes of a command that make runs."""
+    return [child for child in children_of(process) if _is_worker(child)]
+
+
+def _is_worker(process: int) -> bool:
+    try:
+        return "popen_loky" in Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+def test_the_number_of_workers_changes_no_bit(
+    experiment: TinyExperiment, expected: dict[str, Any]
+) -> None:
+    seen: set[int] = set()
+    code, output = ran(experiment, 2, lambda process: seen.update(workers_of(process)))
+    assert code == 0, output
+    assert len(seen) == 2
+    assert differing(expected, answers(experiment.results)) == []
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_its_run(
+    experiment: TinyExperiment, expected: dict[str, Any]
+) -> None:
+    killed: list[int] = []
+
+    def kill(process: int) -> None:
+        if not killed and _is_training(experiment) and (workers := workers_of(process)):
+            os.kill(workers[0], signal.SIGKILL)
+            killed.append(workers[0])
+
+    code, output = ran(experiment, 2, kill)
+    assert killed
+    assert code == 0, output
+    assert "A worker process ended while it made" in " ".join(output.split())
+    assert differing(expected, answers(experiment.results)) == []
+
+
+@pytest.mark.slow
+def test_workers_that_always_die_end_the_experiment_which_goes_on_afterwards(
+    experiment: TinyExperiment, expected: dict[str, Any]
+) -> None:
+    def kill(process: int) -> None:
+        if _is_training(experiment):
+            for worker in workers_of(process):
+                os.kill(worker, signal.SIGKILL)
+
+    code, output = ran(experiment, 2, kill)
+    assert code == 1
+    said = " ".join(output.split())
+    assert "the same command goes on" in said
+    assert "the run " in said or "a trial " in said
+    assert "Traceback" not in output
+    code, output = ran(experiment, 2, anew=False)
+    assert code == 0, output
+    assert differing(expected, answers(experiment.results)) == []
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_command_that_is_killed(experiment: TinyExperiment) -> None:
+    workers: list[int] = []
+
+    def kill(process: int) -> None:
+        if _is_training(experiment) and len(found := workers_of(process)) == 2:
+            workers.extend(found)
+            os.kill(process, signal.SIGKILL)
+
+    assert ran(experiment, 2, kill)[0] == -signal.SIGKILL
+    end = time.monotonic() + 60
+    while any(map(_is_worker, workers)):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def _is_training(experiment: TinyExperiment) -> bool:
+    return (experiment.results / "runs.csv").exists()

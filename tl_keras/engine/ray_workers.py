@@ -1,0 +1,161 @@
+"""Tasks made by actors of Ray, on this machine or on those of a cluster. Imports Ray when used.
+
+Every worker is an actor that stays alive between tasks. What the tasks share lies in Ray's store,
+so no machine needs the files of another.
+"""
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Future
+from contextlib import contextmanager
+from typing import Any
+
+from tl_keras.engine.carrying_out import carry_out
+from tl_keras.engine.tasks import Answer, Load
+from tl_keras.errors import ConfigError
+
+
+def check_ray() -> None:
+    """Nothing, if Ray is installed.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError(
+            "engine.backend ray, and engine.address, need the package ray, which is not installed: "
+            "pip install 'tl_keras[ray]', or leave them out to use the processors of this machine."
+        )
+
+
+@contextmanager
+def ray_cluster(address: str | None) -> Iterator[None]:
+    """A connection to a cluster; one that the process has already is used and left as it is.
+
+    Args:
+        address: of a cluster that exists; None starts one on this machine, which ends with the
+            block.
+
+    Raises:
+        ConfigError: no cluster answers there.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        ray.init(address=address, logging_level="ERROR", log_to_driver=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f'engine.address must be that of a running Ray cluster, such as "auto" on one of its '
+            f"machines or ray://head:10001 from elsewhere; got {address}: {error}"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def places(processors: float, accelerators: float) -> int:
+    """Workers that a connected cluster has room for.
+
+    Args:
+        processors: that each reserves.
+        accelerators: GPUs that each reserves; 0 is none.
+    """
+    import ray
+
+    there = ray.cluster_resources()
+    room = [there.get("CPU", 0) / processors]
+    if accelerators:
+        room.append(there.get("GPU", 0) / accelerators)
+    return int(min(room))
+
+
+class RayWorker:
+    """An actor for one task at a time."""
+
+    def __init__(
+        self,
+        warm_up: Callable[[], None],
+        *,
+        processors: float,
+        accelerators: float,
+    ) -> None:
+        """Start it, as soon as the cluster has room.
+
+        Args:
+            warm_up: called at once in the actor; may take long.
+            processors: that it reserves.
+            accelerators: GPUs that it reserves.
+        """
+        self._warm_up = warm_up
+        self._load: Load = lambda: None
+        self._reserved = {"num_cpus": processors, "num_gpus": accelerators}
+        self._start()
+
+    def share(self, load: Load) -> None:
+        """Give tasks what `load` gives."""
+        self._load = load
+
+    def ready(self) -> bool:
+        """Whether it has begun, or failed to."""
+        import ray
+
+        return bool(ray.wait([self._began], timeout=0)[0])
+
+    def submit(self, call: Callable[[Any], Any]) -> Future[Answer]:
+        """Begin; an actor that dies, or whose machine does, answers with a `BrokenExecutor`."""
+        answer = Future[Answer]()
+        found = self._actor.carry_out.remote(self._load, call).future()
+        found.add_done_callback(lambda done: _pass_on(done, answer))
+        return answer
+
+    def restart(self) -> None:
+        """Start another one, wherever there is room."""
+        self.close()
+        self._start()
+
+    def close(self) -> None:
+        """End it, whatever it is making."""
+        import ray
+
+        ray.kill(self._actor)
+
+    def _start(self) -> None:
+        import ray
+
+        kind = ray.remote(max_restarts=0, **self._reserved)(_Carrier)
+        self._actor = kind.remote(self._warm_up)
+        self._began = self._actor.began.remote()
+
+
+class _Carrier:
+    """What runs in the actor."""
+
+    def __init__(self, warm_up: Callable[[], None]) -> None:
+        warm_up()
+
+    def began(self) -> None:
+        """Answer, which it does when it has begun."""
+
+    def carry_out(self, load: Load, call: Callable[[Any], Any]) -> Answer:
+        return carry_out(load, call)
+
+
+def _pass_on(done: "Future[Answer]", answer: "Future[Answer]") -> None:
+    """The result, or what was raised, in the words of `concurrent.futures`."""
+    from ray.exceptions import RayActorError, RayTaskError
+
+    error = done.exception()
+    if error is None:
+        answer.set_result(done.result())
+    elif isinstance(error, RayActorError):
+        answer.set_exception(BrokenExecutor(str(error)))
+    elif isinstance(error, RayTaskError):
+        answer.set_exception(error.cause)
+    else:
+        answer.set_exception(error)
