@@ -3,21 +3,31 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.hostile.experiments import TinyExperiment, answers, children_of, differing, started
+from tests.hostile.experiments import (
+    TinyExperiment,
+    answers,
+    children_of,
+    differing,
+    environment,
+    started,
+)
 from tl_keras.config.files import parse_config
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.workers import trainings_left, worker_count
 
 # Of one command with the tiny experiment, on a busy machine.
 PATIENCE = 300
+# Of one machine of a cluster.
+STORE_BYTES = 100 * 2**20
 STRATEGIES = ["linear_probe", "from_scratch", "feature_extraction", "fine_tuning", "searched"]
 
 
@@ -78,14 +88,25 @@ def expected(experiment: TinyExperiment) -> dict[str, Any]:
     """All that a run in one process leaves."""
     code, output = ran(experiment, 1)
     assert code == 0, output
-    return answers(experiment.results)
+    return made(experiment)
+
+
+def made(experiment: TinyExperiment) -> dict[str, Any]:
+    """What its results say, but for how many workers made them."""
+    return {name: _without_engine(content) for name, content in answers(experiment.results).items()}
+
+
+def _without_engine(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_engine(item) for key, item in content.items() if key != "engine"}
+    return content
 
 
 def ran(
     experiment: TinyExperiment,
     workers: int,
     meanwhile: Callable[[int], None] = lambda process: None,
-    *,
+    *settings: str,
     anew: bool = True,
 ) -> tuple[int, str]:
     """Run it with so many workers.
@@ -94,6 +115,7 @@ def ran(
         experiment: the experiment.
         workers: processes.
         meanwhile: called again and again with the id of the process of the command.
+        settings: after `--set`.
         anew: whether what is there is removed first.
 
     Returns:
@@ -103,7 +125,8 @@ def ran(
         shutil.rmtree(experiment.results.parent, ignore_errors=True)
         shutil.rmtree(experiment.cache, ignore_errors=True)
     with tempfile.TemporaryFile() as file:
-        command = experiment.command("run", "--set", f"engine.workers={workers}")
+        given = [f"engine.workers={workers}", *settings]
+        command = experiment.command("run", *(text for one in given for text in ("--set", one)))
         process, end = started(command, file), time.monotonic() + PATIENCE
         while process.poll() is None:
             assert time.monotonic() < end
@@ -129,11 +152,11 @@ def _is_worker(process: int) -> bool:
 def test_the_number_of_workers_changes_no_bit(
     experiment: TinyExperiment, expected: dict[str, Any]
 ) -> None:
-    seen: set[int] = set()
-    code, output = ran(experiment, 2, lambda process: seen.update(workers_of(process)))
+    together = [0]
+    code, output = ran(experiment, 2, lambda process: together.append(len(workers_of(process))))
     assert code == 0, output
-    assert len(seen) == 2
-    assert differing(expected, answers(experiment.results)) == []
+    assert max(together) >= 2
+    assert differing(expected, made(experiment)) == []
 
 
 @pytest.mark.slow
@@ -151,7 +174,7 @@ def test_a_worker_that_is_killed_costs_its_run(
     assert killed
     assert code == 0, output
     assert "A worker process ended while it made" in " ".join(output.split())
-    assert differing(expected, answers(experiment.results)) == []
+    assert differing(expected, made(experiment)) == []
 
 
 @pytest.mark.slow
@@ -171,7 +194,7 @@ def test_workers_that_always_die_end_the_experiment_which_goes_on_afterwards(
     assert "Traceback" not in output
     code, output = ran(experiment, 2, anew=False)
     assert code == 0, output
-    assert differing(expected, answers(experiment.results)) == []
+    assert differing(expected, made(experiment)) == []
 
 
 @pytest.mark.slow
@@ -188,6 +211,48 @@ def test_workers_end_with_a_command_that_is_killed(experiment: TinyExperiment) -
     while any(map(_is_worker, workers)):
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A cluster of Ray with a head and two machines, that can be taken away."""
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    from ray.cluster_utils import Cluster
+
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster.machines = [
+        cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES) for _ in range(2)
+    ]
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.mark.slow
+def test_a_machine_of_a_cluster_that_goes_costs_its_run(
+    experiment: TinyExperiment, expected: dict[str, Any], cluster: Any
+) -> None:
+    def go(process: int) -> None:
+        if len(cluster.machines) == 2 and _is_training(experiment):
+            cluster.remove_node(cluster.machines.pop())
+
+    code, output = ran(experiment, 2, go, f"engine.address={cluster.address}")
+    assert code == 0, output
+    assert len(cluster.machines) == 1
+    assert differing(expected, made(experiment)) == []
+
+
+@pytest.mark.slow
+def test_an_address_where_nothing_is_is_refused(experiment: TinyExperiment) -> None:
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    code, output = ran(experiment, 2, lambda process: None, "engine.address=127.0.0.1:9")
+    assert code == 2
+    assert "engine.address" in output
+    assert "Traceback" not in output
 
 
 def _is_training(experiment: TinyExperiment) -> bool:

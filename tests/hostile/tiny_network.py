@@ -53,9 +53,11 @@ def _with_network() -> Iterator[None]:
         setattr(keras.applications, BACKBONE, network)
         yield
         if (workers := sys.modules.get("tl_keras.experiment.workers")) is not None:
-            from tests.hostile.tiny_workers import TinyInFolder
+            from tests.hostile import tiny_workers
 
-            setattr(workers, "InFolder", TinyInFolder)  # noqa: B010
+            vars(workers).update(
+                InFolder=tiny_workers.TinyInFolder, InStore=tiny_workers.TinyInStore
+            )
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from tl_keras.engine.here import Here
 from tl_keras.engine.tasks import Answer, Load, Task, Worker
 from tl_keras.errors import WorkerError
 
@@ -70,9 +71,9 @@ class Pool:
             desk.worker.share(load)
 
     @property
-    def size(self) -> int:
-        """How many workers there are."""
-        return len(self._desks)
+    def elsewhere(self) -> bool:
+        """Whether tasks are made while this process does something else."""
+        return not any(isinstance(desk.worker, Here) for desk in self._desks)
 
     @property
     def idle(self) -> bool:
@@ -84,14 +85,10 @@ class Pool:
         self._waiting.append(task)
 
     def look(self) -> None:
-        """Hand back what is made by now, and let those who are free begin the next.
-
-        With a worker in this process nothing is begun, as that would take long.
-        """
-        if self.size > 1:
-            self._give()
-            self._take(wait(self._running, timeout=0).done)
-            self._give()
+        """Hand back what is made by now, and let those who are free begin the next."""
+        self._give()
+        self._take(wait(self._running, timeout=0).done)
+        self._give()
 
     def wait(self, enough: Callable[[], bool] = lambda: False) -> None:
         """Hand back what is made until it is enough, or nothing is left.

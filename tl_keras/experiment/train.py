@@ -65,8 +65,9 @@ def _make_here(
 ) -> None:
     """Make quick runs while the workers have something else to do, and leave them the rest."""
     for run in quick:
-        pool.look()
-        if pool.size > 1 and pool.idle:
+        if pool.elsewhere:
+            pool.look()
+        if pool.elsewhere and pool.idle:
             pool.submit(run_task(prepared, run, keep))
         else:
             keep(make_run(prepared, run))
