@@ -155,3 +155,12 @@ def test_a_name_that_no_export_holds_stops_it_where_one_is_asked_for(
         look_before(configure(data=own))
     look_before(configure(data=own, export=False))
     look_before(configure(data=own, strategies=["majority_class"]))
+
+
+@pytest.mark.parametrize("engine", [{"backend": "ray"}, {"address": "auto"}])
+def test_ray_that_is_not_installed_is_said_with_what_to_do(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, engine: dict[str, str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'tl_keras\[ray\]'"):
+        look_before(configure(engine=engine))

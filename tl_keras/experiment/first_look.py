@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.division import divide
 from tl_keras.data.sources import ImageTable, load_images
+from tl_keras.engine.ray_workers import check_ray
 from tl_keras.errors import DataError
 from tl_keras.evaluation.positive_classes import check_positive
 from tl_keras.models.source_places import check_source
@@ -46,13 +47,16 @@ def look_before(config: ExperimentConfig, *, fresh: bool = False) -> FirstLook:
         ResultsError: its folder holds results of another configuration, or cannot be written.
         NoExportError: a target needs what is not installed.
         WeightsError: the source weights cannot be had.
-        ConfigError: `decision.positive` names classes that the images do not have.
+        ConfigError: `decision.positive` names classes that the images do not have; or Ray is asked
+            for and not installed.
         DataError: the images cannot be used or divided as asked, or an export cannot hold the
             names of their classes.
     """
     found = look_at_results(config, fresh=fresh)
     config = found.config
     check_targets(config.export_targets if config.export else ())
+    if config.engine.on_ray:
+        check_ray()
     return replace(found, listed=look_at_inputs(config, exported=is_exported(config)))
 
 
