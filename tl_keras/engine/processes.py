@@ -54,14 +54,16 @@ class WorkerProcess:
 
     def close(self) -> None:
         """End it, whatever it is making."""
-        self._process.terminate()
+        for process in self._started:
+            process.terminate()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
         before = set(active_children())
         self._executor = ProcessPoolExecutor(1, get_context("loky"), _begin)
         self._executor.submit(self._warm_up)
-        (self._process,) = set(active_children()) - before
+        # none, if it is dead already
+        self._started = set(active_children()) - before
 
 
 def _begin() -> None:
