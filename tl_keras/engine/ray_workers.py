@@ -6,6 +6,7 @@ so no machine needs the files of another.
 
 import importlib.util
 import os
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from typing import Any
 from tl_keras.engine.carrying_out import carry_out
 from tl_keras.engine.tasks import Answer, Load
 from tl_keras.errors import ConfigError
+
+# For a machine to answer.
+_PATIENCE_SECONDS = 10.0
 
 
 def check_ray() -> None:
@@ -47,8 +51,9 @@ def ray_cluster(address: str | None) -> Iterator[None]:
         yield
         return
     try:
+        _reach(address)
         ray.init(address=address, logging_level="ERROR", log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f'engine.address must be that of a running Ray cluster, such as "auto" on one of its '
             f"machines or ray://head:10001 from elsewhere; got {address}: {error}"
@@ -57,6 +62,13 @@ def ray_cluster(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str | None) -> None:
+    """Nothing, if something listens at a host and port: Ray would knock there for minutes."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), _PATIENCE_SECONDS).close()
 
 
 def places(processors: float, accelerators: float) -> int:
