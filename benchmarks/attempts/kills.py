@@ -40,7 +40,7 @@ def kills(count: int, seed: int, folder: Path) -> Iterator[Attempt]:
         seed: of the moments and signals.
         folder: an empty one.
     """
-    experiment = TinyExperiment.make(folder / "experiment")
+    experiment = TinyExperiment.make(folder / "experiment", engine={"workers": 2})
     lengths = _uninterrupted(experiment)
     expected = answers(experiment.results)
     chance, left = random.Random(seed), count
@@ -96,7 +96,7 @@ def _kill(
     moment = time.time() + seconds
     while process.runs() and time.time() < moment:
         time.sleep(_POLL_SECONDS)
-    if not process.runs() or not (hit := _strike(process.pid, aim, number)):
+    if not process.runs() or not (hit := _strike(process.pid, aim, number, chance)):
         process.ended()
         return None
     end = process.ended()
@@ -117,11 +117,11 @@ _AIMS = {
 }
 
 
-def _strike(pid: int, aim: str, number: signal.Signals) -> str | None:
+def _strike(pid: int, aim: str, number: signal.Signals, chance: random.Random) -> str | None:
     """Send the signal; what was hit in the end: the run itself where it has no children."""
     children = [*children_of(pid)] if aim == "SIGKILL of a child" else []
     with suppress(ProcessLookupError):
-        os.kill(children[0] if children else pid, number)
+        os.kill(chance.choice(children) if children else pid, number)
         return aim if children or number == signal.SIGTERM else "SIGKILL"
     return None
 

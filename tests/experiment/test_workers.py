@@ -21,6 +21,7 @@ from tests.hostile.experiments import (
     started,
 )
 from tl_keras.config.files import parse_config
+from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.workers import trainings_left, worker_count
 
@@ -45,7 +46,7 @@ def count(results: Path, monitor: Silent | None = None, **keys: Any) -> int:
     config = parse_config(
         {"name": "x", "data": {"folder": "photos"}, "results_dir": str(results)} | keys
     )
-    return worker_count(config, monitor or Silent(), trainings_left(config, fresh=False))
+    return worker_count(config, monitor or Silent(), trainings_left(FirstLook(config)))
 
 
 def test_as_many_workers_as_asked_and_no_more_than_trainings(tmp_path: Path) -> None:
@@ -75,6 +76,17 @@ def test_auto_takes_what_there_is_and_says_so(
     assert bool(listener.stages) == (expected > 1)
     if expected > 1:
         assert f"{expected} processes" in listener.stages[0]
+
+
+def test_auto_starts_none_for_what_is_done_sooner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tl_keras.engine.capacity.processors", lambda: 8)
+    quick = {"epochs": 1, "learning_rate": 0.1}
+    keys: dict[str, Any] = {"strategies": ["fine_tuning"], "seeds": 2}
+    keys["training"] = {"phase_2": quick}
+    assert count(tmp_path, data={"folder": "photos", "train_per_class": 1}, **keys) == 1
+    assert count(tmp_path, **keys | {"seeds": 20}) == 8
 
 
 @pytest.fixture(scope="module")

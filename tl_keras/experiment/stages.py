@@ -144,7 +144,7 @@ def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
         seeds_kept(),
         deterministic_ops(looked.config.deterministic),
     ):
-        with starting_workers(looked.config, monitor, fresh=looked.fresh) as workers:
+        with starting_workers(looked, monitor) as workers:
             prepared = prepare(looked, monitor, mend=True)
             write_inputs(prepared)
             write_advice(prepared)

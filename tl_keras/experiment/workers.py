@@ -13,35 +13,39 @@ from tl_keras.engine.pool import Pool
 from tl_keras.engine.processes import WorkerProcess
 from tl_keras.engine.ray_workers import RayWorker, places, ray_cluster
 from tl_keras.engine.tasks import Load, Worker
+from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.loading import load_all
 from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.shared_inputs import InFolder, InStore
+from tl_keras.experiment.strategies.duration import training_seconds
+from tl_keras.experiment.strategies.making import making
 from tl_keras.results.store import Store
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import plan_runs
+
+# Each process loads TensorFlow and traces for itself, some 20 s: of less work nothing is gained.
+WORTH_SECONDS = 60.0
+_VALIDATION_PER_CLASS = 10
 
 # Workers, and what makes of the prepared experiment the `Load` that they share.
 _Workers = tuple[Sequence[Worker], Callable[[Prepared], Load]]
 
 
 @contextmanager
-def starting_workers(
-    config: ExperimentConfig, monitor: Monitor, *, fresh: bool = False
-) -> Iterator[Callable[[Prepared], Pool]]:
+def starting_workers(looked: FirstLook, monitor: Monitor) -> Iterator[Callable[[Prepared], Pool]]:
     """Workers that load what they need while the experiment is prepared.
 
     Args:
-        config: of the experiment, as it goes on.
+        looked: at the experiment.
         monitor: hears what was chosen, and of workers that died.
-        fresh: whether what is there of it will be moved aside.
 
     Yields:
         From the prepared experiment to the pool of its workers, which end with the block.
     """
     with ExitStack() as stack:
-        where = _on_ray if config.engine.on_ray else _in_processes
-        workers, share = where(config, monitor, trainings_left(config, fresh=fresh), stack)
+        where = _on_ray if looked.config.engine.on_ray else _in_processes
+        workers, share = where(looked.config, monitor, trainings_left(looked), stack)
         pool = stack.enter_context(Pool(workers, monitor.warn))
 
         def shared(prepared: Prepared) -> Pool:
@@ -52,7 +56,7 @@ def starting_workers(
 
 
 def _in_processes(
-    config: ExperimentConfig, monitor: Monitor, trainings: int, stack: ExitStack
+    config: ExperimentConfig, monitor: Monitor, trainings: list[float], stack: ExitStack
 ) -> _Workers:
     """Processes of this machine, or this one alone."""
     count = worker_count(config, monitor, trainings)
@@ -64,48 +68,68 @@ def _in_processes(
 
 
 def _on_ray(
-    config: ExperimentConfig, monitor: Monitor, trainings: int, stack: ExitStack
+    config: ExperimentConfig, monitor: Monitor, trainings: list[float], stack: ExitStack
 ) -> _Workers:
     """Actors of a cluster, at least one."""
     engine, asked = config.engine, config.engine.workers
     stack.enter_context(ray_cluster(engine.address))
     reserved = {"processors": engine.processors, "accelerators": engine.accelerators}
     room = places(**reserved)
-    count = max(1, min(room if asked == "auto" else asked, trainings))
-    monitor.stage(f"Training in {count} workers of Ray ({trainings} trainings, room for {room})")
+    count = max(1, min(room if asked == "auto" else asked, len(trainings)))
+    monitor.stage(
+        f"Training in {count} workers of Ray ({len(trainings)} trainings, room for {room})"
+    )
     warm_up = partial(load_all, config.training.threads)
     return [RayWorker(warm_up, **reserved) for _ in range(count)], InStore.of
 
 
-def worker_count(config: ExperimentConfig, monitor: Monitor, trainings: int) -> int:
+def worker_count(config: ExperimentConfig, monitor: Monitor, trainings: Sequence[float]) -> int:
     """How many processes, as configured or as is good.
 
     Args:
         config: of the experiment.
         monitor: hears what was chosen.
-        trainings: about how many there are.
+        trainings: about how long each takes.
     """
-    asked = config.engine.workers
+    asked, most = config.engine.workers, max(1, len(trainings))
     if asked != "auto":
-        return max(1, min(asked, trainings))
+        return min(asked, most)
+    if sum(trainings) < WORTH_SECONDS:
+        return 1
     cores, room = capacity.processors(), max(1, capacity.room_for())
-    count = max(1, min(cores, room, trainings))
+    count = min(cores, room, most)
     if count > 1:
         monitor.stage(
-            f"Training in {count} processes ({trainings} trainings, {cores} processors, memory "
-            f"for {room})"
+            f"Training in {count} processes ({len(trainings)} trainings, {cores} processors, "
+            f"memory for {room})"
         )
     return count
 
 
-def trainings_left(config: ExperimentConfig, *, fresh: bool) -> int:
-    """About how many trainings that take long an experiment still has to make."""
-    store = Store(Path(config.results_folder))
-    left = [
-        STRATEGIES[run.strategy]
-        for run in plan_runs(config)
-        if fresh or not store.is_finished(run.run_id)
+def trainings_left(looked: FirstLook) -> list[float]:
+    """About how many seconds each training takes that an experiment still has to make.
+
+    What takes no time of its own is left out: a probe, a head.
+    """
+    config, store = looked.config, Store(Path(looked.config.results_folder))
+    left = [run for run in plan_runs(config) if looked.fresh or not store.is_finished(run.run_id)]
+    specs = [STRATEGIES[run.strategy] for run in left]
+    sizes = _numbers_of_images(looked)
+    seconds = [
+        making(run.strategy).seconds(run, config, *sizes)
+        for run, spec in zip(left, specs, strict=True)
+        if not (spec.quick or spec.trivial)
     ]
-    slow = [spec for spec in left if not (spec.quick or spec.trivial)]
-    trials = config.search.max_trials * config.search.folds
-    return len(slow) + (trials if any(spec.searches for spec in slow) else 0)
+    if any(spec.searches for spec in specs):
+        search, epochs = config.search, config.training.phase_2.epochs
+        each = [training_seconds(config, d, epochs, *sizes) for d in search.unfrozen_blocks]
+        seconds += [sum(each) / len(each)] * (search.max_trials * search.folds)
+    return seconds
+
+
+def _numbers_of_images(looked: FirstLook) -> tuple[int, int]:
+    """About how many train and validate the largest run."""
+    data, listed = looked.config.data, looked.listed
+    images, classes = (1000, 10) if listed is None else (len(listed), len(listed.classes))
+    largest = max(size or images for size in data.training_sizes)
+    return min(images, largest * classes), min(images, _VALIDATION_PER_CLASS * classes)
