@@ -6,25 +6,25 @@ in seconds how much of the backbone is worth borrowing.
 """
 
 import functools
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import ThreadpoolController
 
 from tl_keras.data.folds import stratified_folds
+from tl_keras.errors import WeightsError
 from tl_keras.evaluation.dependence import shared_groups, standard_error
 from tl_keras.evaluation.intervals import share_interval, wilson_interval
+from tl_keras.transfer.logistic import fit_logistic
 
-# Inverse strength of the L2 penalty on standardised features.
+# On the length of the coefficients of standardised features; scikit-learn's usual C is its inverse.
 PENALTY = 1.0
-MAX_STEPS = 500
 FOLDS = 5
+# Features of images (a float64 each) that are fitted at the same time, which takes some copies.
+VALUES_AT_ONCE = 2**20
 # With few images the division into folds decides much, so there are several; with many, one says
 # as much. More images than MOST_IMAGES do not change which blocks are good, only the seconds.
 MOST_REPEATS, REPEATED_IMAGES, MOST_IMAGES = 4, 800, 1000
@@ -85,27 +85,76 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearP
         features: (n, features).
         labels: int (n,), 0..classes-1, of two classes at least.
         classes: how many there are in all.
+
+    Raises:
+        WeightsError: features are not finite.
     """
-    mean, scale = features.mean(axis=0), features.std(axis=0)
+    return fit_probes(features, labels, [np.arange(len(labels))], classes)[0]
+
+
+def fit_probes(
+    features: np.ndarray, labels: np.ndarray, parts: Sequence[np.ndarray], classes: int
+) -> list[LinearProbe]:
+    """A probe for each of several parts of the images, the same as if it were fitted alone.
+
+    Args:
+        features: (n, features).
+        labels: int (n,), 0..classes-1.
+        parts: positions of images, of two classes at least.
+        classes: how many there are in all.
+
+    Raises:
+        WeightsError: features are not finite.
+    """
+    if not np.isfinite(features).all():
+        raise WeightsError(
+            "What the network gives for the images must be finite numbers, got infinity or NaN. "
+            "Its weights are not those of this network, or damaged: load others."
+        )
+    alike: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    for number, rows in enumerate(parts):
+        known = tuple(np.unique(labels[rows]).tolist())
+        alike.setdefault((len(rows), known), []).append(number)
+    fitted: dict[int, LinearProbe] = {}
+    # Several threads on matrices this small wait for each other more than they compute.
+    with _threads().limit(limits=1):
+        for (images, known), numbers in alike.items():
+            at_once = max(1, VALUES_AT_ONCE // (images * (features.shape[1] + 8 * len(known))))
+            for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
+                rows = np.stack([parts[number] for number in some])
+                probes = _fit_alike(features[rows], labels[rows], np.array(known), classes)
+                fitted |= zip(some, probes, strict=True)
+    return [fitted[number] for number in range(len(parts))]
+
+
+def _fit_alike(
+    features: np.ndarray, labels: np.ndarray, known: np.ndarray, classes: int
+) -> Iterator[LinearProbe]:
+    """A probe for each of some sets of images of the same number and classes.
+
+    Args:
+        features: (sets, n, features).
+        labels: int (sets, n).
+        known: those in every set, in ascending order.
+        classes: how many there are in all.
+    """
+    mean, scale = features.mean(axis=1), features.std(axis=1)
     # A channel that hardly moves beside the others, or beside the precision of float32, is dead.
     # Absolute bounds would not do: in a network with random weights all activations are tiny.
-    dead = scale <= np.maximum(1e-4 * scale.max(), 1e-6 * np.abs(mean))
+    largest = scale.max(axis=1, keepdims=True)
+    dead = scale <= np.maximum(1e-4 * largest, 1e-6 * np.abs(mean))
     scale = np.where(dead, np.inf, scale)
-    regression = LogisticRegression(C=PENALTY, max_iter=MAX_STEPS)
-    # Several threads on matrices this small wait for each other more than they compute.
-    with _threads().limit(limits=1), warnings.catch_warnings():
-        coordinates, directions = _few_dimensions((features - mean) / scale)
-        # What is not quite converged is a probe all the same.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        regression.fit(coordinates, labels)
-    known, coefficients, intercepts = regression.classes_, regression.coef_, regression.intercept_
-    if len(known) == 2:
-        coefficients, intercepts = (np.stack([-x, x])[:, 0] / 2 for x in (coefficients, intercepts))
-    kernel = np.zeros((features.shape[1], classes))
-    bias = np.full(classes, -1e4)
-    kernel[:, known] = (directions @ coefficients.T) / scale[:, None]
-    bias[known] = intercepts - mean @ kernel[:, known]
-    return LinearProbe(kernel.astype(np.float32), bias.astype(np.float32))
+    rows = ((features - mean[:, None]) / scale[:, None]).astype(np.float64)
+    # Of two classes the penalty is on the difference of their coefficients alone, as usual.
+    penalty = PENALTY * (2 if len(known) == 2 else 1)
+    found, intercepts = fit_logistic(rows, np.searchsorted(known, labels), len(known), penalty)
+    found /= scale[:, :, None]
+    for own_mean, coefficients, own_intercepts in zip(mean, found, intercepts, strict=True):
+        kernel = np.zeros((features.shape[2], classes), np.float32)
+        bias = np.full(classes, -1e4, np.float32)
+        kernel[:, known] = coefficients
+        bias[known] = own_intercepts - own_mean @ coefficients
+        yield LinearProbe(kernel, bias)
 
 
 def cross_validate(
@@ -250,24 +299,6 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _few_dimensions(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (n, k) of the rows in orthogonal directions (features, k), exactly.
-
-    With a penalty on its length the solution lies in the span of the rows, so that with fewer rows
-    than features it is found in as many dimensions as there are rows, and much faster.
-    """
-    values = values.astype(np.float64)
-    count, features = values.shape
-    if count >= features:
-        return values, np.eye(features)
-    strengths, left = np.linalg.eigh(values @ values.T)
-    kept = strengths > 1e-10 * strengths[-1]
-    # Where all rows are equal one direction stays, of no length.
-    kept[-1] = True
-    lengths = np.sqrt(np.maximum(strengths[kept], 1e-30))
-    return left[:, kept] * lengths, values.T @ (left[:, kept] / lengths)
-
-
 def _held_out(
     features: np.ndarray,
     labels: np.ndarray,
@@ -276,10 +307,11 @@ def _held_out(
 ) -> np.ndarray:
     """Log-probabilities of every image while it is held out, float32 (repeats, n, classes)."""
     predicted = np.empty((len(divisions), len(labels), classes), np.float32)
+    parts = [train for division in divisions for train, _ in division]
+    probes = iter(fit_probes(features, labels, parts, classes))
     for repeat, division in enumerate(divisions):
-        for train, test in division:
-            probe = fit_probe(features[train], labels[train], classes)
-            predicted[repeat, test] = probe.log_probabilities(features[test])
+        for _, test in division:
+            predicted[repeat, test] = next(probes).log_probabilities(features[test])
     return predicted
 
 
