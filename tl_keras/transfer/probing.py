@@ -6,8 +6,10 @@ in seconds how much of the backbone is worth borrowing.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +59,8 @@ class LinearProbe:
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:
         """Logarithms of the class probabilities, (n, classes)."""
-        return _log_softmax(features @ self.kernel + self.bias)
+        with _one_thread():
+            return _log_softmax(features @ self.kernel + self.bias)
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Class probabilities, float32 (n, classes)."""
@@ -116,8 +119,7 @@ def fit_probes(
         known = tuple(np.unique(labels[rows]).tolist())
         alike.setdefault((len(rows), known), []).append(number)
     fitted: dict[int, LinearProbe] = {}
-    # Several threads on matrices this small wait for each other more than they compute.
-    with _threads().limit(limits=1):
+    with _one_thread():
         for (images, known), numbers in alike.items():
             at_once = max(1, VALUES_AT_ONCE // (images * (features.shape[1] + 8 * len(known))))
             for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
@@ -190,12 +192,24 @@ def cross_validate(
         Head2Toe, without its choice among features), and `AVERAGE`, a little optimistic because
         the same folds chose its blocks. Empty where a class lies in fewer than two groups.
     """
+    return _cross_validated(blocks, labels, groups, folds, repeats, seed)[0]
+
+
+def _cross_validated(
+    blocks: Sequence[tuple[str, np.ndarray]],
+    labels: np.ndarray,
+    groups: np.ndarray,
+    folds: int,
+    repeats: int | None,
+    seed: int,
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The table of `cross_validate`, and by block what `_held_out` gives for the images used."""
     rows = _some(labels, groups, seed)
     labels, groups = labels[rows], groups[rows]
     repeats = repeats or max(1, min(MOST_REPEATS, REPEATED_IMAGES // len(labels)))
     divisions = [stratified_folds(labels, groups, folds, seed + k) for k in range(repeats)]
     if not all(divisions):
-        return pd.DataFrame()
+        return pd.DataFrame(), {}
     features = [values[rows] for _, values in blocks]
     classes, numbers = int(labels.max()) + 1, np.unique(groups, return_inverse=True)[1]
     shared = shared_groups(numbers, len(labels))
@@ -223,7 +237,8 @@ def cross_validate(
     )
     facts = {"images": len(labels), "folds": len(divisions[0]), "repeats": repeats}
     whole = pd.concat([table, more], ignore_index=True).assign(**facts)
-    return whole.astype({"depth": "Int64", "features": "Int64"})[COLUMNS]
+    table = whole.astype({"depth": "Int64", "features": "Int64"})[COLUMNS]
+    return table, dict(zip((name for name, _ in blocks), held_out, strict=True))
 
 
 def out_of_fold(
@@ -250,19 +265,21 @@ def out_of_fold(
         Log-probabilities, float32 (repeats, n, classes), of each division into folds; None where
         a class lies in fewer than two groups.
     """
-    table = cross_validate(blocks, labels, groups, folds=folds, seed=seed)
+    table, held_out = _cross_validated(blocks, labels, groups, folds, None, seed)
     if not len(table):
         return None
     weights = average_weights(table)
+    if table["images"].iloc[0] == len(labels):
+        return _averaged(weights, held_out)
     features = {name: values for name, values in blocks if name in weights}
     repeats = int(table["repeats"].iloc[0])
     predicted = np.empty((repeats, len(labels), int(labels.max()) + 1), np.float32)
     for rows, divisions in _divided_parts(labels, groups, folds, repeats, seed):
-        logits = [
-            weights[name] * _held_out(values[rows], labels[rows], divisions, predicted.shape[2])
+        held_out = {
+            name: _held_out(values[rows], labels[rows], divisions, predicted.shape[2])
             for name, values in features.items()
-        ]
-        predicted[:, rows] = _log_softmax(np.sum(logits, axis=0))
+        }
+        predicted[:, rows] = _averaged(weights, held_out)
     return predicted
 
 
@@ -294,6 +311,11 @@ def choose_block(table: pd.DataFrame) -> str:
     return str(within["block"].iloc[-1])
 
 
+def _one_thread() -> AbstractContextManager[Any]:
+    """Several on matrices this small wait for each other, and change the last bits."""
+    return _threads().limit(limits=1)
+
+
 @functools.cache
 def _threads() -> ThreadpoolController:
     return ThreadpoolController()
@@ -313,6 +335,11 @@ def _held_out(
         for _, test in division:
             predicted[repeat, test] = next(probes).log_probabilities(features[test])
     return predicted
+
+
+def _averaged(weights: Mapping[str, float], predicted: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Log-probabilities of the average of some of the blocks that these are of."""
+    return _log_softmax(np.sum([weight * predicted[name] for name, weight in weights.items()], 0))
 
 
 def _losses(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
