@@ -22,7 +22,7 @@ import numpy as np
 TOLERANCE = 1e-7
 MOST_STEPS = 500
 # Steps at which the preconditioner is made anew, for the probabilities of the time.
-RENEWED = (0, 3, 9, 81)
+RENEWED = (0, 6, 60)
 # An intercept is the coefficient of so large a constant that the penalty does not feel it.
 CONSTANT = 1e3
 # Where the unknowns are images, each has a feature of its own, so small that it changes nothing:

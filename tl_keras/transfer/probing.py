@@ -5,22 +5,18 @@ forward pass gives the pooled output of all blocks; a regularised logistic regre
 in seconds how much of the backbone is worth borrowing.
 """
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
-from threadpoolctl import ThreadpoolController
 
 from tl_keras.data.folds import stratified_folds
 from tl_keras.errors import WeightsError
 from tl_keras.evaluation.dependence import shared_groups, standard_error
 from tl_keras.evaluation.intervals import share_interval, wilson_interval
 from tl_keras.transfer.logistic import fit_logistic
+from tl_keras.transfer.one_thread import one_thread
 
 # On the length of the coefficients of standardised features; scikit-learn's usual C is its inverse.
 PENALTY = 1.0
@@ -59,7 +55,7 @@ class LinearProbe:
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:
         """Logarithms of the class probabilities, (n, classes)."""
-        with _one_thread():
+        with one_thread():
             return _log_softmax(features @ self.kernel + self.bias)
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
@@ -119,7 +115,7 @@ def fit_probes(
         known = tuple(np.unique(labels[rows]).tolist())
         alike.setdefault((len(rows), known), []).append(number)
     fitted: dict[int, LinearProbe] = {}
-    with _one_thread():
+    with one_thread():
         for (images, known), numbers in alike.items():
             at_once = max(1, VALUES_AT_ONCE // (images * (features.shape[1] + 8 * len(known))))
             for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
@@ -206,7 +202,7 @@ def _cross_validated(
     """The table of `cross_validate`, and by block what `_held_out` gives for the images used."""
     rows = _some(labels, groups, seed)
     labels, groups = labels[rows], groups[rows]
-    repeats = repeats or max(1, min(MOST_REPEATS, REPEATED_IMAGES // len(labels)))
+    repeats = repeats or usual_repeats(len(labels))
     divisions = [stratified_folds(labels, groups, folds, seed + k) for k in range(repeats)]
     if not all(divisions):
         return pd.DataFrame(), {}
@@ -283,6 +279,11 @@ def out_of_fold(
     return predicted
 
 
+def usual_repeats(images: int) -> int:
+    """Divisions into folds for so many images."""
+    return max(1, min(MOST_REPEATS, REPEATED_IMAGES // images))
+
+
 def average_weights(table: pd.DataFrame) -> dict[str, float]:
     """The blocks that share in the average of probes, with their weights, which sum to 1.
 
@@ -309,16 +310,6 @@ def choose_block(table: pd.DataFrame) -> str:
     """
     within = table[table["excess"] <= table["excess_se"]]
     return str(within["block"].iloc[-1])
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """Several on matrices this small wait for each other, and change the last bits."""
-    return _threads().limit(limits=1)
-
-
-@functools.cache
-def _threads() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def _held_out(
@@ -396,6 +387,9 @@ def _parts(labels: np.ndarray, groups: np.ndarray, count: int, seed: int) -> Ite
     if count == 1:
         yield np.arange(len(labels))
         return
+    # half a second, which few images do not need
+    from sklearn.model_selection import StratifiedGroupKFold
+
     division = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     for _, part in division.split(labels, labels, groups):
         yield np.sort(part)
