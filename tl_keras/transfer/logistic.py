@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-# The loss ends about so near to its minimum, in nats an image.
-TOLERANCE = 1e-7
+# The last step is the one that would lower the loss by less, in nats an image.
+TOLERANCE = 3e-8
 MOST_STEPS = 500
 # Steps at which the preconditioner is made anew, for the probabilities of the time.
 RENEWED = (0, 6, 60)
@@ -152,16 +152,13 @@ def _minimum(space: _Features | _Images, targets: np.ndarray) -> np.ndarray:
             preconditioner = space.preconditioner(_curvatures(probable))
         gradient = space.gradient(probable - targets, here)
         ahead = space.move(-gradient @ preconditioner)
-        # twice what the loss would fall, if the curvature were that of the preconditioner
-        moving &= -space.product(gradient, ahead) > TOLERANCE * images
+        by_ahead, by_last, fall = _lowest_in_plane(space, probable, gradient, ahead, last)
+        moving &= fall > TOLERANCE * images
         if not moving.any():
             break
-        factors = _lowest_in_plane(space, probable, gradient, (ahead, last))
-        ahead, last = (
-            move.times(np.where(moving, factor, 0.0))
-            for move, factor in zip((ahead, last), factors, strict=True)
-        )
-        here, last, probable, loss = _lower(space, targets, here, ahead.plus(last), loss)
+        ahead = ahead.times(np.where(moving, by_ahead, 0.0))
+        last = ahead.plus(last.times(np.where(moving, by_last, 0.0)))
+        here, last, probable, loss = _lower(space, targets, here, last, loss)
     return here.values
 
 
@@ -205,27 +202,32 @@ def _lowest_in_plane(
     space: _Features | _Images,
     probable: np.ndarray,
     gradient: np.ndarray,
-    moves: tuple[_Move, _Move],
-) -> tuple[np.ndarray, np.ndarray]:
-    """How far to go by each of two moves, (problems,), to the least of the quadratic model.
+    first: _Move,
+    second: _Move,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the quadratic model is lowest in the plane of two moves.
 
-    Where they span no plane, as at the start, when the second has no length, only by the first.
+    Where they span none, as at the start, when the second has no length, along the first alone.
+
+    Returns:
+        How far to go by each move, and how far the model falls then, each (problems,).
     """
-    weighted = [probable * move.logits for move in moves]
-    means = [part.sum(axis=1) for part in weighted]
-
-    def curvature(i: int, j: int) -> np.ndarray:
-        spread = _inner(weighted[i], moves[j].logits) - _inner(means[i], means[j])
-        return spread + space.penalty * space.product(moves[i].values, moves[j])
-
-    a, b, c = curvature(0, 0), curvature(0, 1), curvature(1, 1)
-    first, second = (space.product(gradient, move) for move in moves)
+    weighted_first, weighted_second = probable * first.logits, probable * second.logits
+    mean_first, mean_second = weighted_first.sum(axis=1), weighted_second.sum(axis=1)
+    a = _inner(weighted_first, first.logits) - _inner(mean_first, mean_first)
+    a += space.penalty * space.product(first.values, first)
+    b = _inner(weighted_first, second.logits) - _inner(mean_first, mean_second)
+    b += space.penalty * space.product(first.values, second)
+    c = _inner(weighted_second, second.logits) - _inner(mean_second, mean_second)
+    c += space.penalty * space.product(second.values, second)
+    slope, other_slope = space.product(gradient, first), space.product(gradient, second)
     determinant = a * c - b * b
     plane = determinant > 1e-10 * a * c
     determinant = np.where(plane, determinant, 1.0)
-    alone = -first / np.maximum(a, np.finfo(np.float64).tiny)
-    by_first = np.where(plane, (b * second - c * first) / determinant, alone)
-    return by_first, np.where(plane, (b * first - a * second) / determinant, 0.0)
+    alone = -slope / np.maximum(a, np.finfo(np.float64).tiny)
+    by_first = np.where(plane, (b * other_slope - c * slope) / determinant, alone)
+    by_second = np.where(plane, (b * slope - a * other_slope) / determinant, 0.0)
+    return by_first, by_second, -(by_first * slope + by_second * other_slope) / 2
 
 
 def _inner(left: np.ndarray, right: np.ndarray) -> np.ndarray:
