@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from tl_keras.errors import WeightsError
+from tl_keras.errors import PicturesError, WeightsError
 from tl_keras.transfer import probing
 from tl_keras.transfer.probing import (
     ALL_BLOCKS,
@@ -114,6 +114,13 @@ def test_features_that_are_no_numbers_are_refused(wrong: float) -> None:
 
     with pytest.raises(WeightsError, match="finite"):
         fit_probe(values, labels, 2)
+
+
+def test_one_class_is_nothing_to_learn() -> None:
+    values, labels = two_clouds(20, 3, 5.0)
+
+    with pytest.raises(PicturesError, match="two classes"):
+        cross_validate([("block", values)], 0 * labels, np.arange(20))
 
 
 def test_threads_change_no_bit() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.data.folds import stratified_folds
-from tl_keras.errors import WeightsError
+from tl_keras.errors import PicturesError, WeightsError
 from tl_keras.evaluation.dependence import shared_groups, standard_error
 from tl_keras.evaluation.intervals import share_interval, wilson_interval
 from tl_keras.transfer.logistic import fit_logistic
@@ -82,10 +82,11 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearP
 
     Args:
         features: (n, features).
-        labels: int (n,), 0..classes-1, of two classes at least.
+        labels: int (n,), 0..classes-1.
         classes: how many there are in all.
 
     Raises:
+        PicturesError: the images of a probe are of one class.
         WeightsError: features are not finite.
     """
     return fit_probes(features, labels, [np.arange(len(labels))], classes)[0]
@@ -99,10 +100,11 @@ def fit_probes(
     Args:
         features: (n, features).
         labels: int (n,), 0..classes-1.
-        parts: positions of images, of two classes at least.
+        parts: positions of images.
         classes: how many there are in all.
 
     Raises:
+        PicturesError: the images of a probe are of one class.
         WeightsError: features are not finite.
     """
     if not np.isfinite(features).all():
@@ -113,6 +115,11 @@ def fit_probes(
     alike: dict[tuple[int, tuple[int, ...]], list[int]] = {}
     for number, rows in enumerate(parts):
         known = tuple(np.unique(labels[rows]).tolist())
+        if len(known) < 2:
+            raise PicturesError(
+                "To learn from, there must be images of two classes at least; got images of one "
+                "alone. Add some of another."
+            )
         alike.setdefault((len(rows), known), []).append(number)
     fitted: dict[int, LinearProbe] = {}
     with one_thread():
