@@ -11,7 +11,8 @@ fine_tuning  the top 4 blocks for 10 epochs after that, beside the guide's scrip
 search       depths 0 to 5 with two rates each, beside a plain KerasTuner search; with `--all`
              also the whole backbone. The grid has 11 trials on both sides (13 with `--all`): with
              nothing unfrozen there is no second rate to try;
-probes       linear probes of every block, beside one bare forward pass;
+probes       linear probes of every block, beside one bare forward pass, and beside the same
+             regressions by scikit-learn, one after the other;
 convergence  the same 4 blocks, each phase until validation loss has not improved for 20 epochs
              (at most 200), whatever `--epochs` says.
 
@@ -138,10 +139,26 @@ def probes(task: Task, options: argparse.Namespace) -> list[Row]:
     sides = {
         "ours": partial(ours.probes, task),
         "forward pass": partial(theirs.forward_pass, task, task.train),
+        "scikit-learn": partial(theirs.probes, task),
     }
     runs = in_turn(sides, options.repeats)
     over = _mean(runs, "ours") - 1.5 * _mean(runs, "forward pass")
-    return [*_raw(runs), _row("ours less 1.5 forward passes", over, "s", "<= 10")]
+    few = len(task.train) <= 120
+    return [
+        *_raw(runs),
+        _row("ours less 1.5 forward passes", over, "s", "<= 10"),
+        _row(
+            "ours, cross_validation",
+            _mean(runs, "ours", "cross_validation"),
+            "s",
+            "<= 1.5" if few else None,
+        ),
+        _row(
+            "scikit-learn / ours, cross_validation_processor",
+            _ratio(runs, "scikit-learn", "cross_validation_processor"),
+            "times",
+        ),
+    ]
 
 
 BENCHMARKS: dict[str, Callable[[Task, argparse.Namespace], list[Row]]] = {

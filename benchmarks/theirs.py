@@ -7,11 +7,17 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import tensorflow as tf
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from benchmarks import plain_keras, plain_tuner
 from benchmarks.fresh import Measured
-from benchmarks.task import Task
-from tl_keras.models.backbone import Depth
+from benchmarks.task import BACKBONE, Task
+from tl_keras.models.backbone import Backbone, Depth
+from tl_keras.models.source_models import load_source
+from tl_keras.transfer.features import FeatureBank
 
 FORWARD_BATCH = 64
 
@@ -31,6 +37,30 @@ def forward_pass(task: Task, rows: np.ndarray) -> Measured:
     return {
         "seconds": time.perf_counter() - traced,
         "building_and_tracing": traced - started,
+    }
+
+
+def probes(task: Task) -> Measured:
+    """Every block's features by scikit-learn alone: one regression after the other.
+
+    As a script would have it that is given the features: standardised, four times five folds,
+    every block and all of them side by side.
+    """
+    model, _ = load_source(BACKBONE, image_size=task.image_size, weights=task.weights)
+    bank = FeatureBank(Backbone.wrap(BACKBONE, None, model), task.pixels)
+    blocks = list(bank.pooled(task.train).read().values())
+    folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=4, random_state=0)
+    regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+    started, busy = time.perf_counter(), time.process_time()
+    accuracy = [
+        cross_val_score(regression, features, task.labels[task.train], cv=folds).mean()
+        for features in (*blocks, np.concatenate(blocks, axis=1))
+    ]
+    return {
+        "cross_validation": time.perf_counter() - started,
+        "cross_validation_processor": time.process_time() - busy,
+        "accuracy": max(accuracy[:-1]),
+        "accuracy_last_block": accuracy[-2],
     }
 
 

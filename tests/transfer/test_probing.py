@@ -7,7 +7,9 @@ from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
+from tl_keras.errors import PicturesError, WeightsError
 from tl_keras.transfer import probing
 from tl_keras.transfer.probing import (
     ALL_BLOCKS,
@@ -18,6 +20,7 @@ from tl_keras.transfer.probing import (
     choose_block,
     cross_validate,
     fit_probe,
+    fit_probes,
 )
 
 
@@ -84,6 +87,54 @@ def test_a_channel_that_is_dead_beside_the_others_is_left_out() -> None:
     probe = fit_probe(values, labels, 2)
 
     assert np.all(probe.kernel[1] == 0)
+
+
+def test_probes_on_parts_are_the_same_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of other sizes and classes too, and however many are solved at the same time."""
+    rng = np.random.default_rng(4)
+    labels = np.arange(60) % 3
+    values = rng.normal(2.0, 3.0, (60, 30)).astype(np.float32) + 4 * np.eye(3, 30)[labels]
+    parts = [rng.permutation(60)[:50] for _ in range(4)]
+    parts += [np.arange(40), np.flatnonzero(labels != 1), np.arange(6), np.flatnonzero(labels)]
+    alone = [fit_probe(values[rows], labels[rows], 4) for rows in parts]
+    together = fit_probes(values, labels, parts, 4)
+    monkeypatch.setattr(probing, "VALUES_AT_ONCE", 1)
+    in_turn = fit_probes(values, labels, parts, 4)
+
+    for probes in zip(alone, together, in_turn, strict=True):
+        for other in probes[1:]:
+            np.testing.assert_array_equal(other.kernel, probes[0].kernel)
+            np.testing.assert_array_equal(other.bias, probes[0].bias)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_features_that_are_no_numbers_are_refused(wrong: float) -> None:
+    values, labels = two_clouds(20, 3, 5.0)
+    values[3, 1] = wrong
+
+    with pytest.raises(WeightsError, match="finite"):
+        fit_probe(values, labels, 2)
+
+
+def test_one_class_is_nothing_to_learn() -> None:
+    values, labels = two_clouds(20, 3, 5.0)
+
+    with pytest.raises(PicturesError, match="two classes"):
+        cross_validate([("block", values)], 0 * labels, np.arange(20))
+
+
+def test_threads_change_no_bit() -> None:
+    """Large enough for the libraries below to share a product out among them."""
+    values, labels = two_clouds(300, 800, 1.0)
+    many = np.tile(values, (20, 1))
+    probes, answers = [], []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            probes.append(fit_probe(values, labels, 40))
+            answers.append(probes[0].log_probabilities(many))
+
+    np.testing.assert_array_equal(probes[1].kernel, probes[0].kernel)
+    np.testing.assert_array_equal(answers[1], answers[0])
 
 
 def test_the_block_that_tells_the_classes_apart_is_found() -> None:

@@ -5,26 +5,24 @@ forward pass gives the pooled output of all blocks; a regularised logistic regre
 in seconds how much of the backbone is worth borrowing.
 """
 
-import functools
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
-from threadpoolctl import ThreadpoolController
 
 from tl_keras.data.folds import stratified_folds
+from tl_keras.errors import PicturesError, WeightsError
 from tl_keras.evaluation.dependence import shared_groups, standard_error
 from tl_keras.evaluation.intervals import share_interval, wilson_interval
+from tl_keras.transfer.logistic import fit_logistic
+from tl_keras.transfer.one_thread import one_thread
 
-# Inverse strength of the L2 penalty on standardised features.
+# On the length of the coefficients of standardised features; scikit-learn's usual C is its inverse.
 PENALTY = 1.0
-MAX_STEPS = 500
 FOLDS = 5
+# Features of images (a float64 each) that are fitted at the same time, which takes some copies.
+VALUES_AT_ONCE = 2**20
 # With few images the division into folds decides much, so there are several; with many, one says
 # as much. More images than MOST_IMAGES do not change which blocks are good, only the seconds.
 MOST_REPEATS, REPEATED_IMAGES, MOST_IMAGES = 4, 800, 1000
@@ -57,7 +55,8 @@ class LinearProbe:
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:
         """Logarithms of the class probabilities, (n, classes)."""
-        return _log_softmax(features @ self.kernel + self.bias)
+        with one_thread():
+            return _log_softmax(features @ self.kernel + self.bias)
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Class probabilities, float32 (n, classes)."""
@@ -83,29 +82,84 @@ def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearP
 
     Args:
         features: (n, features).
-        labels: int (n,), 0..classes-1, of two classes at least.
+        labels: int (n,), 0..classes-1.
+        classes: how many there are in all.
+
+    Raises:
+        PicturesError: the images of a probe are of one class.
+        WeightsError: features are not finite.
+    """
+    return fit_probes(features, labels, [np.arange(len(labels))], classes)[0]
+
+
+def fit_probes(
+    features: np.ndarray, labels: np.ndarray, parts: Sequence[np.ndarray], classes: int
+) -> list[LinearProbe]:
+    """A probe for each of several parts of the images, the same as if it were fitted alone.
+
+    Args:
+        features: (n, features).
+        labels: int (n,), 0..classes-1.
+        parts: positions of images.
+        classes: how many there are in all.
+
+    Raises:
+        PicturesError: the images of a probe are of one class.
+        WeightsError: features are not finite.
+    """
+    if not np.isfinite(features).all():
+        raise WeightsError(
+            "What the network gives for the images must be finite numbers, got infinity or NaN. "
+            "Its weights are not those of this network, or damaged: load others."
+        )
+    alike: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    for number, rows in enumerate(parts):
+        known = tuple(np.unique(labels[rows]).tolist())
+        if len(known) < 2:
+            raise PicturesError(
+                "To learn from, there must be images of two classes at least; got images of one "
+                "alone. Add some of another."
+            )
+        alike.setdefault((len(rows), known), []).append(number)
+    fitted: dict[int, LinearProbe] = {}
+    with one_thread():
+        for (images, known), numbers in alike.items():
+            at_once = max(1, VALUES_AT_ONCE // (images * (features.shape[1] + 8 * len(known))))
+            for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
+                rows = np.stack([parts[number] for number in some])
+                probes = _fit_alike(features[rows], labels[rows], np.array(known), classes)
+                fitted |= zip(some, probes, strict=True)
+    return [fitted[number] for number in range(len(parts))]
+
+
+def _fit_alike(
+    features: np.ndarray, labels: np.ndarray, known: np.ndarray, classes: int
+) -> Iterator[LinearProbe]:
+    """A probe for each of some sets of images of the same number and classes.
+
+    Args:
+        features: (sets, n, features).
+        labels: int (sets, n).
+        known: those in every set, in ascending order.
         classes: how many there are in all.
     """
-    mean, scale = features.mean(axis=0), features.std(axis=0)
+    mean, scale = features.mean(axis=1), features.std(axis=1)
     # A channel that hardly moves beside the others, or beside the precision of float32, is dead.
     # Absolute bounds would not do: in a network with random weights all activations are tiny.
-    dead = scale <= np.maximum(1e-4 * scale.max(), 1e-6 * np.abs(mean))
+    largest = scale.max(axis=1, keepdims=True)
+    dead = scale <= np.maximum(1e-4 * largest, 1e-6 * np.abs(mean))
     scale = np.where(dead, np.inf, scale)
-    regression = LogisticRegression(C=PENALTY, max_iter=MAX_STEPS)
-    # Several threads on matrices this small wait for each other more than they compute.
-    with _threads().limit(limits=1), warnings.catch_warnings():
-        coordinates, directions = _few_dimensions((features - mean) / scale)
-        # What is not quite converged is a probe all the same.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        regression.fit(coordinates, labels)
-    known, coefficients, intercepts = regression.classes_, regression.coef_, regression.intercept_
-    if len(known) == 2:
-        coefficients, intercepts = (np.stack([-x, x])[:, 0] / 2 for x in (coefficients, intercepts))
-    kernel = np.zeros((features.shape[1], classes))
-    bias = np.full(classes, -1e4)
-    kernel[:, known] = (directions @ coefficients.T) / scale[:, None]
-    bias[known] = intercepts - mean @ kernel[:, known]
-    return LinearProbe(kernel.astype(np.float32), bias.astype(np.float32))
+    rows = ((features - mean[:, None]) / scale[:, None]).astype(np.float64)
+    # Of two classes the penalty is on the difference of their coefficients alone, as usual.
+    penalty = PENALTY * (2 if len(known) == 2 else 1)
+    found, intercepts = fit_logistic(rows, np.searchsorted(known, labels), len(known), penalty)
+    found /= scale[:, :, None]
+    for own_mean, coefficients, own_intercepts in zip(mean, found, intercepts, strict=True):
+        kernel = np.zeros((features.shape[2], classes), np.float32)
+        bias = np.full(classes, -1e4, np.float32)
+        kernel[:, known] = coefficients
+        bias[known] = own_intercepts - own_mean @ coefficients
+        yield LinearProbe(kernel, bias)
 
 
 def cross_validate(
@@ -141,12 +195,24 @@ def cross_validate(
         Head2Toe, without its choice among features), and `AVERAGE`, a little optimistic because
         the same folds chose its blocks. Empty where a class lies in fewer than two groups.
     """
+    return _cross_validated(blocks, labels, groups, folds, repeats, seed)[0]
+
+
+def _cross_validated(
+    blocks: Sequence[tuple[str, np.ndarray]],
+    labels: np.ndarray,
+    groups: np.ndarray,
+    folds: int,
+    repeats: int | None,
+    seed: int,
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The table of `cross_validate`, and by block what `_held_out` gives for the images used."""
     rows = _some(labels, groups, seed)
     labels, groups = labels[rows], groups[rows]
-    repeats = repeats or max(1, min(MOST_REPEATS, REPEATED_IMAGES // len(labels)))
+    repeats = repeats or usual_repeats(len(labels))
     divisions = [stratified_folds(labels, groups, folds, seed + k) for k in range(repeats)]
     if not all(divisions):
-        return pd.DataFrame()
+        return pd.DataFrame(), {}
     features = [values[rows] for _, values in blocks]
     classes, numbers = int(labels.max()) + 1, np.unique(groups, return_inverse=True)[1]
     shared = shared_groups(numbers, len(labels))
@@ -174,7 +240,8 @@ def cross_validate(
     )
     facts = {"images": len(labels), "folds": len(divisions[0]), "repeats": repeats}
     whole = pd.concat([table, more], ignore_index=True).assign(**facts)
-    return whole.astype({"depth": "Int64", "features": "Int64"})[COLUMNS]
+    table = whole.astype({"depth": "Int64", "features": "Int64"})[COLUMNS]
+    return table, dict(zip((name for name, _ in blocks), held_out, strict=True))
 
 
 def out_of_fold(
@@ -201,20 +268,27 @@ def out_of_fold(
         Log-probabilities, float32 (repeats, n, classes), of each division into folds; None where
         a class lies in fewer than two groups.
     """
-    table = cross_validate(blocks, labels, groups, folds=folds, seed=seed)
+    table, held_out = _cross_validated(blocks, labels, groups, folds, None, seed)
     if not len(table):
         return None
     weights = average_weights(table)
+    if table["images"].iloc[0] == len(labels):
+        return _averaged(weights, held_out)
     features = {name: values for name, values in blocks if name in weights}
     repeats = int(table["repeats"].iloc[0])
     predicted = np.empty((repeats, len(labels), int(labels.max()) + 1), np.float32)
     for rows, divisions in _divided_parts(labels, groups, folds, repeats, seed):
-        logits = [
-            weights[name] * _held_out(values[rows], labels[rows], divisions, predicted.shape[2])
+        held_out = {
+            name: _held_out(values[rows], labels[rows], divisions, predicted.shape[2])
             for name, values in features.items()
-        ]
-        predicted[:, rows] = _log_softmax(np.sum(logits, axis=0))
+        }
+        predicted[:, rows] = _averaged(weights, held_out)
     return predicted
+
+
+def usual_repeats(images: int) -> int:
+    """Divisions into folds for so many images."""
+    return max(1, min(MOST_REPEATS, REPEATED_IMAGES // images))
 
 
 def average_weights(table: pd.DataFrame) -> dict[str, float]:
@@ -245,29 +319,6 @@ def choose_block(table: pd.DataFrame) -> str:
     return str(within["block"].iloc[-1])
 
 
-@functools.cache
-def _threads() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def _few_dimensions(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (n, k) of the rows in orthogonal directions (features, k), exactly.
-
-    With a penalty on its length the solution lies in the span of the rows, so that with fewer rows
-    than features it is found in as many dimensions as there are rows, and much faster.
-    """
-    values = values.astype(np.float64)
-    count, features = values.shape
-    if count >= features:
-        return values, np.eye(features)
-    strengths, left = np.linalg.eigh(values @ values.T)
-    kept = strengths > 1e-10 * strengths[-1]
-    # Where all rows are equal one direction stays, of no length.
-    kept[-1] = True
-    lengths = np.sqrt(np.maximum(strengths[kept], 1e-30))
-    return left[:, kept] * lengths, values.T @ (left[:, kept] / lengths)
-
-
 def _held_out(
     features: np.ndarray,
     labels: np.ndarray,
@@ -276,11 +327,17 @@ def _held_out(
 ) -> np.ndarray:
     """Log-probabilities of every image while it is held out, float32 (repeats, n, classes)."""
     predicted = np.empty((len(divisions), len(labels), classes), np.float32)
+    parts = [train for division in divisions for train, _ in division]
+    probes = iter(fit_probes(features, labels, parts, classes))
     for repeat, division in enumerate(divisions):
-        for train, test in division:
-            probe = fit_probe(features[train], labels[train], classes)
-            predicted[repeat, test] = probe.log_probabilities(features[test])
+        for _, test in division:
+            predicted[repeat, test] = next(probes).log_probabilities(features[test])
     return predicted
+
+
+def _averaged(weights: Mapping[str, float], predicted: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Log-probabilities of the average of some of the blocks that these are of."""
+    return _log_softmax(np.sum([weight * predicted[name] for name, weight in weights.items()], 0))
 
 
 def _losses(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -337,6 +394,9 @@ def _parts(labels: np.ndarray, groups: np.ndarray, count: int, seed: int) -> Ite
     if count == 1:
         yield np.arange(len(labels))
         return
+    # half a second, which few images do not need
+    from sklearn.model_selection import StratifiedGroupKFold
+
     division = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     for _, part in division.split(labels, labels, groups):
         yield np.sort(part)

@@ -7,6 +7,8 @@ prior and noise that give most, per image and mean over classes.
 
 import numpy as np
 
+from tl_keras.transfer.one_thread import one_thread
+
 # The fixed point is reached in a few steps; a guard against one that swings.
 MOST_STEPS = 100
 TOLERANCE = 1e-4
@@ -21,7 +23,8 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
         features: (n, features).
         labels: int (n,).
     """
-    left, strengths, _ = np.linalg.svd(features.astype(np.float64), full_matrices=False)
+    with one_thread():
+        left, strengths, _ = np.linalg.svd(features.astype(np.float64), full_matrices=False)
     kept = strengths > 1e-6 * strengths.max(initial=0)
     left, squares = left[:, kept], strengths[kept] ** 2
     one_hot = labels[:, None] == np.unique(labels)

@@ -15,11 +15,12 @@ from tl_keras.experiment.strategies.duration import HEAD_SECONDS, forward_second
 from tl_keras.experiment.strategies.fitted import Fitted
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.probes import probe_classifier
+from tl_keras.transfer.probing import FOLDS, MOST_IMAGES, usual_repeats
 from tl_keras.transfer.run_plan import Run
 
 _KERNEL, _BIAS = "head_0000", "head_0001"
-# Divisions times folds, and seconds of one fold with 100 images.
-_FOLDS, _FOLD_SECONDS = 20, 0.02
+# Seconds of one fold with 100 images.
+_FOLD_SECONDS = 0.001
 
 
 def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
@@ -57,8 +58,8 @@ def model(prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray
 def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
     """One pass of the network, and a regression for every block and fold."""
     blocks = len(BACKBONES[config.backbone.name].blocks)
-    # Every fold of every block is a decomposition of a matrix with a row per image.
-    folds = blocks * _FOLDS * _FOLD_SECONDS * (train / 100) ** 2
+    images = min(train, MOST_IMAGES)
+    folds = blocks * FOLDS * usual_repeats(images) * _FOLD_SECONDS * (images / 100) ** 1.5
     return HEAD_SECONDS + forward_seconds(config) * (train + validation) + folds
 
 
