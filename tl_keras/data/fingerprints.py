@@ -66,14 +66,16 @@ def _levels(pixels: np.ndarray) -> int:
 def _decoder(reading: PictureReading) -> Any:
     import tensorflow as tf
 
-    from tl_keras.data.decoding import decode_image, interpolate
+    from tl_keras.data.decoding import interpolate
+    from tl_keras.data.decoding_graphs import decoding
 
-    # Traced once: step by step, the branches of small files cost more than decoding them.
+    decode = decoding(reading)
+
     @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
-    def decode(encoded: Any) -> tuple[Any, Any]:
-        image = decode_image(encoded, reading)
+    def look(encoded: Any) -> tuple[Any, Any]:
+        image = decode(encoded)
         small = interpolate(image, THUMBNAIL, THUMBNAIL)
         gray = tf.tensordot(small, tf.constant(_LUMA), 1)
         return image, tf.cast(tf.clip_by_value(tf.round(gray), 0, 255), tf.uint8)
 
-    return decode
+    return look

@@ -8,7 +8,7 @@ from tempfile import TemporaryFile, gettempdir
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.decoding import load_pixels
+from tl_keras.data.decoding_graphs import loading
 from tl_keras.data.image_formats import FORMATS
 from tl_keras.data.picture_bytes import readable_bytes, why_unreadable
 from tl_keras.data.picture_reading import PictureReading
@@ -78,12 +78,16 @@ def decoded_pictures(
     Raises:
         DataError: a file cannot be decoded.
     """
-    most = reading.max_megapixels
+    most, load = reading.max_megapixels, loading(image_size, reading)
+
+    # Looking for Python to convert in it would take longer than tracing it.
+    @tf.autograph.experimental.do_not_convert
+    def picture(path: tf.Tensor) -> tf.Tensor:
+        return load(_readable(tf.io.read_file(path), most))
+
     names = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
     decoded = names.map(
-        lambda path: load_pixels(_readable(tf.io.read_file(path), most), image_size, reading),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
+        picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     ).prefetch(tf.data.AUTOTUNE)
     done = 0
     try:
