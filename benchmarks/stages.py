@@ -164,7 +164,9 @@ class Clock:
         used = os.times()
         processor = used.user + used.system + used.children_user + used.children_system
         now = (time.time(), processor, self._traced)
-        spent = dict(zip(_SECONDS, (b - a for a, b in zip(self._last, now, strict=True)), strict=True))
+        spent = dict(
+            zip(_SECONDS, (b - a for a, b in zip(self._last, now, strict=True)), strict=True)
+        )
         self._spent.append({"stage": self._stage, "part": self._part, **spent})
         self._last = now
 

@@ -86,9 +86,9 @@ def decoded_pictures(
         return load(_readable(tf.io.read_file(path), most))
 
     names = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
-    decoded = names.map(
-        picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    ).prefetch(tf.data.AUTOTUNE)
+    decoded = names.map(picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
+        tf.data.AUTOTUNE
+    )
     done = 0
     try:
         for image in decoded.as_numpy_iterator():

@@ -33,7 +33,7 @@ def study(prepared: Prepared, run: Run) -> Study:
             space,
             config.training.phase_2,
             folder,
-            lambda cut: bench.cost_of_blocks((cut,)).milliseconds_per_image,
+            bench.costs.milliseconds,
             prepared.monitor.trial,
         )
         prepared.store.add_trials(folder, size, seed, found.trials)

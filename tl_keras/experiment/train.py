@@ -27,7 +27,7 @@ def train(prepared: Prepared) -> pd.DataFrame:
     left = [run for run in planned if not store.is_finished(run.run_id)]
     prepared.monitor.plan(planned, len(planned) - len(left))
     for run in left:
-        outcome = make_run(prepared, run)
+        outcome = _with_cost(prepared, make_run(prepared, run))
         # before the run counts as finished, so that a kill between them loses neither
         write_events(store.folder / EVENTS_FOLDER / run.run_id, outcome.history)
         store.add(run.run_id, outcome)
@@ -92,6 +92,16 @@ def make_run(prepared: Prepared, run: Run, draw: Draw | None = None) -> Outcome:
         weights=weights,
         probes=fitted.probes,
     )
+
+
+def _with_cost(prepared: Prepared, outcome: Outcome) -> Outcome:
+    """With what the classifier costs, where it is a head on blocks."""
+    run = outcome.run
+    if run.head_blocks is None:
+        return outcome
+    hidden_units = [int(units) for units in (run.hidden_units or "").split()]
+    cost = prepared.bench.costs.of(run.head_blocks.split(), hidden_units)
+    return replace(outcome, run=replace(run, **cost.columns()))
 
 
 def _finished(
