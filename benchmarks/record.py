@@ -30,7 +30,7 @@ def put(
     rows: list[dict[str, Any]],
     path: Path,
     key: Sequence[str],
-    columns: Sequence[str] | None = None,
+    columns: list[str] | None = None,
 ) -> pd.DataFrame:
     """Put rows into a table, in place of older ones that agree in `key`; the whole table.
 

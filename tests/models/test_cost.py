@@ -1,5 +1,6 @@
 """What a classifier costs."""
 
+import keras
 import pytest
 
 from tl_keras.models.backbone import Backbone
@@ -32,11 +33,13 @@ def test_hidden_layers_count(backbone: Backbone) -> None:
 def test_the_time_of_a_cut_is_measured_once(
     backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measured = []
-    monkeypatch.setattr(
-        "tl_keras.models.cost._milliseconds",
-        lambda model: float(measured.append(model.count_params()) or len(measured)),
-    )
+    measured: list[int] = []
+
+    def milliseconds(model: keras.Model) -> float:
+        measured.append(model.count_params())
+        return float(len(measured))
+
+    monkeypatch.setattr("tl_keras.models.cost._milliseconds", milliseconds)
     costs = Costs(backbone, classes=2)
     times = [costs.of(blocks).milliseconds_per_image for blocks in (["top"], ["stem", "top"])]
     assert times == [costs.milliseconds("top")] * 2 == [1.0] * 2

@@ -101,7 +101,13 @@ def _with_cost(prepared: Prepared, outcome: Outcome) -> Outcome:
         return outcome
     hidden_units = [int(units) for units in (run.hidden_units or "").split()]
     cost = prepared.bench.costs.of(run.head_blocks.split(), hidden_units)
-    return replace(outcome, run=replace(run, **cost.columns()))
+    costing = replace(
+        run,
+        parameters=cost.parameters,
+        classifier_megabytes=cost.megabytes,
+        milliseconds_per_image=cost.milliseconds_per_image,
+    )
+    return replace(outcome, run=costing)
 
 
 def _finished(

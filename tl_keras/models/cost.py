@@ -36,14 +36,6 @@ class Cost:
         """Of the parameters as float32, in 2^20 bytes."""
         return self.parameters * BYTES_PER_PARAMETER / 2**20
 
-    def columns(self) -> dict[str, float]:
-        """As columns of the table of runs."""
-        return {
-            "parameters": self.parameters,
-            "classifier_megabytes": self.megabytes,
-            "milliseconds_per_image": self.milliseconds_per_image,
-        }
-
 
 @dataclass(frozen=True)
 class Costs:
