@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tl_keras.config.schema import DataConfig
-from tl_keras.data import decoding, decoding_graphs, fingerprints
+from tl_keras.data import decoding, decoding_graphs
 from tl_keras.data.file_audit import examine
 from tl_keras.data.image_formats import (
     FORMATS,
@@ -77,9 +77,8 @@ def test_a_new_row_is_listed_recognised_decoded_and_named(
     monkeypatch.setitem(FORMATS, "PPM", ImageFormat((".ppm",), b"P6"))
     monkeypatch.setitem(decoding._DECODERS, "PPM", decode_ppm)
     # traced once in a process, with the formats that are known then
-    for function in (fingerprints._decoder, decoding_graphs.decoding, decoding_graphs.loading):
-        function.cache_clear()
-        request.addfinalizer(function.cache_clear)
+    decoding_graphs._decoding.cache_clear()
+    request.addfinalizer(decoding_graphs._decoding.cache_clear)
     for gray, name in enumerate(("a/1.ppm", "b/1.PPM", "b/2.png")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (4, 2), (9 * gray,) * 3).save(tmp_path / name)
