@@ -1,7 +1,9 @@
-"""The table of the benchmarks' figures, results/benchmarks.csv."""
+"""The tables of the benchmarks' figures, results/benchmarks.csv among them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -20,15 +22,39 @@ def record(rows: list[dict[str, object]], path: Path = PATH) -> None:
             versions and the date are added here.
         path: a CSV file, made if it is not there.
     """
-    facts = {"versions": _versions(), "date": datetime.now(UTC).date().isoformat()}
-    table = pd.DataFrame([{"target": None, **row, **facts} for row in rows], columns=COLUMNS)
+    facts = versions_and_date()
+    put([{"target": None, **row, **facts} for row in rows], path, COLUMNS[:2], COLUMNS)
+
+
+def put(
+    rows: list[dict[str, Any]],
+    path: Path,
+    key: Sequence[str],
+    columns: list[str] | None = None,
+) -> pd.DataFrame:
+    """Put rows into a table, in place of older ones that agree in `key`; the whole table.
+
+    Args:
+        rows: all with the same columns.
+        path: a CSV file, made if it is not there.
+        key: columns that tell what a row is of.
+        columns: in this order; None is that of the rows.
+    """
+    table = pd.DataFrame(rows, columns=columns)
     if path.exists():
         old = pd.read_csv(path)
-        replaced = set(zip(table["benchmark"], table["case"], strict=True))
-        kept = [key not in replaced for key in zip(old["benchmark"], old["case"], strict=True)]
+        replaced = set(table[list(key)].astype(str).itertuples(index=False, name=None))
+        keys = old[list(key)].astype(str).itertuples(index=False, name=None)
+        kept = [one not in replaced for one in keys]
         table = pd.concat([part for part in (old[kept], table) if len(part)])
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False)
+    return table
+
+
+def versions_and_date() -> dict[str, str]:
+    """The columns that tell what was measured, and when."""
+    return {"versions": _versions(), "date": datetime.now(UTC).date().isoformat()}
 
 
 def _versions() -> str:

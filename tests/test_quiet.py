@@ -1,12 +1,16 @@
 """Quiet for as long as asked, and everything as before afterwards."""
 
+import gc
+import importlib
 import logging
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
 
+from tl_keras import quiet
 from tl_keras.quiet import few_notes, quiet_tensorflow
 
 BOTH = pytest.mark.parametrize("quiet", [few_notes, quiet_tensorflow])
@@ -67,3 +71,20 @@ def test_what_the_process_writes_past_python_is_not_seen(
         os.write(2, b"note of a library")
     os.write(2, b"message of ours")
     assert capfd.readouterr().err == "message of ours"
+
+
+def test_nothing_is_collected_while_tensorflow_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    with quiet._no_collection():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
+
+
+def test_where_tensorflow_is_there_garbage_is_collected_as_before() -> None:
+    importlib.import_module("tensorflow")
+    frozen = gc.get_freeze_count()
+    with quiet_tensorflow():
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tl_keras.config.schema import DataConfig
-from tl_keras.data import decoding, fingerprints
+from tl_keras.data import decoding, decoding_graphs
 from tl_keras.data.file_audit import examine
 from tl_keras.data.image_formats import (
     FORMATS,
@@ -68,7 +68,7 @@ def test_a_new_row_that_is_not_served_is_read_by_pillow(
 
 
 def test_a_new_row_is_listed_recognised_decoded_and_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     def decode_ppm(encoded: tf.Tensor, reading: PictureReading) -> tf.Tensor:
         # of 4 x 2 pixels, which follow 11 bytes
@@ -77,7 +77,8 @@ def test_a_new_row_is_listed_recognised_decoded_and_named(
     monkeypatch.setitem(FORMATS, "PPM", ImageFormat((".ppm",), b"P6"))
     monkeypatch.setitem(decoding._DECODERS, "PPM", decode_ppm)
     # traced once in a process, with the formats that are known then
-    monkeypatch.setattr(fingerprints, "_decoder", fingerprints._decoder.__wrapped__)
+    decoding_graphs._decoding.cache_clear()
+    request.addfinalizer(decoding_graphs._decoding.cache_clear)
     for gray, name in enumerate(("a/1.ppm", "b/1.PPM", "b/2.png")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (4, 2), (9 * gray,) * 3).save(tmp_path / name)

@@ -144,7 +144,16 @@ def _decoding(
     encoded: tf.Tensor,
     reading: PictureReading,
 ) -> Callable[[], tf.Tensor]:
-    return lambda: decode(encoded, reading)
+    if tf.executing_eagerly():
+        return lambda: decode(encoded, reading)
+    # A function apart: only the formats that occur are made ready to run, half of the time of all.
+    apart = tf.function(
+        lambda file: decode(file, reading),
+        input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
+        experimental_attributes={"_noinline": True},
+    )
+    return lambda: apart(encoded)
 
 
 def _decode_jpeg(encoded: tf.Tensor, reading: PictureReading) -> tf.Tensor:

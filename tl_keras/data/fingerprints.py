@@ -46,8 +46,10 @@ def fingerprint(encoded: bytes, reading: PictureReading = DEFAULTS) -> Fingerpri
     """
     import tensorflow as tf
 
-    with tf.device("CPU:0"):
-        pixels, thumbnail = (part.numpy() for part in _decoder(reading)(tf.constant(encoded)))
+    from tl_keras.data.decoding_graphs import decoding
+
+    image = decoding(reading)(tf.constant(encoded))
+    pixels, thumbnail = image.numpy(), _small_gray()(image).numpy()
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).data)
     red, green, blue = np.moveaxis(pixels, -1, 0)
@@ -63,17 +65,16 @@ def _levels(pixels: np.ndarray) -> int:
 
 
 @cache
-def _decoder(reading: PictureReading) -> Any:
+def _small_gray() -> Any:
+    """A function from a picture, uint8 (height, width, 3), to its thumbnail."""
     import tensorflow as tf
 
-    from tl_keras.data.decoding import decode_image, interpolate
+    from tl_keras.data.decoding import interpolate
+    from tl_keras.data.decoding_graphs import traced
 
-    # Traced once: step by step, the branches of small files cost more than decoding them.
-    @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
-    def decode(encoded: Any) -> tuple[Any, Any]:
-        image = decode_image(encoded, reading)
+    def small_gray(image: Any) -> Any:
         small = interpolate(image, THUMBNAIL, THUMBNAIL)
         gray = tf.tensordot(small, tf.constant(_LUMA), 1)
-        return image, tf.cast(tf.clip_by_value(tf.round(gray), 0, 255), tf.uint8)
+        return tf.cast(tf.clip_by_value(tf.round(gray), 0, 255), tf.uint8)
 
-    return decode
+    return traced(small_gray, tf.TensorSpec((None, None, 3), tf.uint8))

@@ -1,22 +1,25 @@
 """Pictures decoded once to the input size, held in memory or, beyond a budget, in a file."""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.data.decoding import load_pixels
-from tl_keras.data.image_formats import FORMATS
-from tl_keras.data.picture_bytes import readable_bytes, why_unreadable
+from tl_keras.data.decoding_graphs import loading
+from tl_keras.data.picture_bytes import UnreadableError, readable_bytes, why_unreadable
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import MappedRows
 from tl_keras.errors import DataError
 
 # Beside the feature bank's and what TensorFlow takes, it leaves a laptop of 4 GB some room.
 MEMORY_BUDGET_BYTES = 2**29
+# Of them, and of pictures that wait for each thread.
+_MOST_THREADS, _AHEAD = 8, 4
 
 
 def allocate(
@@ -78,32 +81,32 @@ def decoded_pictures(
     Raises:
         DataError: a file cannot be decoded.
     """
-    most = reading.max_megapixels
-    names = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
-    decoded = names.map(
-        lambda path: load_pixels(_readable(tf.io.read_file(path), most), image_size, reading),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    ).prefetch(tf.data.AUTOTUNE)
-    done = 0
-    try:
-        for image in decoded.as_numpy_iterator():
-            yield image
-            done += 1
-    except tf.errors.OpError as error:
-        raise DataError(
-            f"{paths[done]} cannot be decoded ({why_unreadable(paths[done], most)}). Replace it, "
-            "or set data.skip_unreadable"
-        ) from error
+    most, load = reading.max_megapixels, loading(image_size, reading)
+
+    def picture(path: str | Path) -> np.ndarray:
+        pixels: np.ndarray = load(tf.constant(readable_bytes(path, most))).numpy()
+        return pixels
+
+    for path, decoded in _ahead(picture, paths):
+        try:
+            yield decoded.result()
+        except (tf.errors.OpError, OSError, UnreadableError) as error:
+            raise DataError(
+                f"{path} cannot be decoded ({why_unreadable(path, most)}). Replace it, or set "
+                "data.skip_unreadable"
+            ) from error
 
 
-def _readable(encoded: tf.Tensor, max_megapixels: float) -> tf.Tensor:
-    """What `readable_bytes` says of a file, without leaving the graph where it says nothing new."""
-    served = [row.first_bytes for row in FORMATS.values() if row.served]
-    starts = [tf.strings.substr(encoded, 0, len(first)) == first for first in served]
-    read = partial(readable_bytes, max_megapixels=max_megapixels)
-    return tf.cond(
-        tf.reduce_any(starts),
-        lambda: encoded,
-        lambda: tf.ensure_shape(tf.numpy_function(read, [encoded], tf.string, stateful=False), ()),
-    )
+def _ahead(
+    function: Callable[[str | Path], np.ndarray], paths: Sequence[str | Path]
+) -> Iterator[tuple[str | Path, "Future[np.ndarray]"]]:
+    """Paths with what will become of them, in their order; some threads are a little ahead."""
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    # decoding releases Python's lock
+    with ThreadPoolExecutor(threads) as pool:
+        begun: deque[tuple[str | Path, Future[np.ndarray]]] = deque()
+        for path in paths:
+            begun.append((path, pool.submit(function, path)))
+            if len(begun) > _AHEAD * threads:
+                yield begun.popleft()
+        yield from begun

@@ -25,6 +25,7 @@ from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.environment import environment
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.serving.decision_record import RECORD
+from tl_keras.serving.fresh import Ask, fresh_process
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE, write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
@@ -118,6 +119,15 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
     _warn_of_guessing(prepared, chosen)
     if others := _other_formats(prepared):
         prepared.monitor.warn(served_formats_only(others))
+    # it loads TensorFlow while the model is written
+    with fresh_process() as ask:
+        path = _export(prepared, chosen, targets, ask)
+    prepared.store.keep_weights_of(chosen.run_id)
+    return path
+
+
+def _export(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], ask: Ask) -> Path:
+    """Write the next version, checked by what a process answers that is asked once."""
     store, evidence = prepared.store, _evidence(prepared, chosen)
     weights = store.weights(chosen.run_id)
     model = making(chosen.strategy).model(prepared, chosen, weights)
@@ -128,7 +138,8 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
         """Check and describe a version before it is published."""
         files = prepared.images.table.frame["path"].iloc[prepared.test_of(chosen)]
         paths = [Path(name) for name in files]
-        checks.append(verify_export(version, paths, evidence.probabilities, evidence.classes))
+        found = verify_export(version, paths, evidence.probabilities, evidence.classes, ask)
+        checks.append(found)
         if targets:
             rows.extend(_write_targets(prepared, chosen, targets, model, version, evidence))
         facts = _facts(prepared, chosen)
@@ -142,7 +153,7 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
         # publish, and no version that nothing tells of.
         _write_record(prepared, chosen, checks[0], rows)
 
-    path = export_classifier(
+    return export_classifier(
         model,
         labels=evidence.classes,
         image_size=prepared.config.backbone.image_size,
@@ -150,8 +161,6 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
         directory=store.folder / EXPORT_FOLDER,
         complete=complete,
     )
-    store.keep_weights_of(chosen.run_id)
-    return path
 
 
 def _write_record(

@@ -74,12 +74,12 @@ def _begin(
 def _finish(
     prepared: Prepared, size: int | None, seed: int, begun: tuple[TwoPhaseTuner, Path]
 ) -> Study:
-    config, bench = prepared.config, prepared.bench
+    config = prepared.config
     folded, (tuner, folder) = config.estimate.method == "k_fold", begun
     name = "all" if size is None else size
     where = f", fold {seed + 1} of {config.draws}" if folded else ""
     prepared.monitor.stage(f"Searching with {name} training images per class{where}")
-    found = tuner.finish(lambda cut: bench.cost_of_blocks((cut,)).milliseconds_per_image)
+    found = tuner.finish(prepared.bench.costs.milliseconds)
     prepared.store.add_trials(folder, size, seed, found.trials)
     return found
 

@@ -37,7 +37,7 @@ def train(prepared: Prepared, pool: Pool, seconds: Mapping[str, float]) -> pd.Da
 
     def keep(outcome: Outcome) -> None:
         run = by_id[outcome.run.run_id]
-        _keep(prepared, run, outcome)
+        _keep(prepared, run, _with_cost(prepared, outcome))
         prepared.monitor.progress(seconds[run.run_id])
 
     searched = [run for run in left if specs[run].searches]
@@ -81,6 +81,22 @@ def _keep(prepared: Prepared, run: Run, outcome: Outcome) -> None:
     store.add(run.run_id, outcome)
     prepared.monitor.run(run, outcome.run)
     write_runs(prepared)
+
+
+def _with_cost(prepared: Prepared, outcome: Outcome) -> Outcome:
+    """With what the classifier costs, where it is a head on blocks."""
+    run = outcome.run
+    if run.head_blocks is None:
+        return outcome
+    hidden_units = [int(units) for units in (run.hidden_units or "").split()]
+    cost = prepared.bench.costs.of(run.head_blocks.split(), hidden_units)
+    costing = replace(
+        run,
+        parameters=cost.parameters,
+        classifier_megabytes=cost.megabytes,
+        milliseconds_per_image=cost.milliseconds_per_image,
+    )
+    return replace(outcome, run=costing)
 
 
 def _without_table(prepared: Prepared) -> list[Run]:

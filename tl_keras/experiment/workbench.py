@@ -1,11 +1,9 @@
 """What the runs of an experiment share, each made once, when it is first asked for."""
 
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from tl_keras.config.schema import ExperimentConfig
@@ -16,9 +14,9 @@ from tl_keras.data.rows import Rows
 from tl_keras.data.sources import ImageTable
 from tl_keras.experiment.monitor import Monitor
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.cost import Cost, cost_of
+from tl_keras.models.cost import Costs
 from tl_keras.transfer.features import FeatureBank
-from tl_keras.transfer.probes import LinearProbes, probe_classifier
+from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.recipe import Recipe
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.trainer import LabelledImages, Trainer
@@ -48,7 +46,6 @@ class Workbench:
     monitor: Monitor
     decoded: Rows | None = None
     winners: dict[Run, Recipe] = field(default_factory=dict)
-    _costs: dict[Hashable, Cost] = field(default_factory=dict)
 
     @property
     def labels(self) -> np.ndarray:
@@ -117,18 +114,7 @@ class Workbench:
         """Name and pooled features of every block, of the images at `rows`."""
         return list(self.probes.features(self.rows).items())
 
-    def cost(self, shape: Hashable, build: Callable[[], keras.Model]) -> Cost:
-        """Parameters, size and speed, which are the same for every classifier of one shape.
-
-        Args:
-            shape: what it depends on.
-            build: makes one of them.
-        """
-        if shape not in self._costs:
-            self._costs[shape] = cost_of(build())
-        return self._costs[shape]
-
-    def cost_of_blocks(self, blocks: tuple[str, ...]) -> Cost:
-        """The cost of a classifier without hidden layers on the outputs of some blocks."""
-        classes = len(self.table.classes)
-        return self.cost(blocks, lambda: probe_classifier(self.backbone, blocks, classes))
+    @cached_property
+    def costs(self) -> Costs:
+        """What classifiers of the images cost."""
+        return Costs(self.backbone, len(self.table.classes))

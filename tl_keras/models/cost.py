@@ -1,12 +1,16 @@
 """What a classifier costs: parameters, size, and time per image."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from tl_keras.models.backbone import Backbone
+from tl_keras.models.heads import build_head
 
 # One server request of several images; smaller ones spend more of their time around the network.
 BATCH = 16
@@ -20,36 +24,55 @@ class Cost:
 
     Attributes:
         parameters: numbers in all layers.
-        megabytes: of these numbers as float32, in 2^20 bytes.
         milliseconds_per_image: wall time in batches of `BATCH`, decoded images in, the traced
             function warm; median of `REPEATS`.
     """
 
     parameters: int
-    megabytes: float
     milliseconds_per_image: float
 
-    def columns(self) -> dict[str, float]:
-        """As columns of the table of runs."""
-        return {
-            "parameters": self.parameters,
-            "classifier_megabytes": self.megabytes,
-            "milliseconds_per_image": self.milliseconds_per_image,
-        }
+    @property
+    def megabytes(self) -> float:
+        """Of the parameters as float32, in 2^20 bytes."""
+        return self.parameters * BYTES_PER_PARAMETER / 2**20
 
 
-def cost_of(model: keras.Model) -> Cost:
-    """Measure a model that takes images, 0..255 (batch, size, size, 3)."""
+@dataclass(frozen=True)
+class Costs:
+    """The costs of classifiers on one backbone; the time of each cut is measured once.
+
+    Attributes:
+        backbone: the whole one.
+        classes: of the classifiers.
+    """
+
+    backbone: Backbone
+    classes: int
+    _times: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+
+    def of(self, blocks: Sequence[str], hidden_units: Sequence[int] = ()) -> Cost:
+        """The cost of a head on the pooled outputs of some blocks, from input to output."""
+        outputs = [block.output for block in self.backbone.blocks if block.name in blocks]
+        pooled = sum(int(output.shape[-1]) for output in outputs)
+        head = build_head(pooled, self.classes, hidden_units=hidden_units, dropout=0.0)
+        network = self.backbone.cut_after(blocks[-1]).model
+        parameters = network.count_params() + head.count_params()
+        return Cost(parameters, self.milliseconds(blocks[-1]))
+
+    def milliseconds(self, cut: str) -> float:
+        """Time per image up to a cut, with a head without hidden layers."""
+        if cut not in self._times:
+            part = self.backbone.cut_after(cut)
+            head = build_head(part.channels, self.classes, hidden_units=(), dropout=0.0)
+            self._times[cut] = _milliseconds(part.inference_model(head))
+        return self._times[cut]
+
+
+def _milliseconds(model: keras.Model) -> float:
     forward = tf.function(lambda images: model(images, training=False), autograph=False)
     images = tf.zeros((BATCH, *model.input.shape[1:]))
     forward(images)
-    seconds = [_timed(forward, images) for _ in range(REPEATS)]
-    parameters = model.count_params()
-    return Cost(
-        parameters=parameters,
-        megabytes=parameters * BYTES_PER_PARAMETER / 2**20,
-        milliseconds_per_image=1000 * float(np.median(seconds)) / BATCH,
-    )
+    return 1000 * float(np.median([_timed(forward, images) for _ in range(REPEATS)])) / BATCH
 
 
 def _timed(forward: Any, images: tf.Tensor) -> float:

@@ -1,16 +1,16 @@
 """What an exported model answers in a process that knows nothing of its training.
 
-    python -m tl_keras.serving.fresh VERSION ANSWERS < FILES
-
-is that process: it loads the model with plain TensorFlow, classifies the files that standard input
-names as a JSON list, and writes their answers and its times to ANSWERS, a .npz file.
+Nor of Keras. Standard input names, as a JSON list, the folder of a version, a .npz file and
+pictures: the process loads the model with plain TensorFlow, classifies the pictures, and writes the
+answers and its times to that file.
 """
 
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,12 @@ import numpy as np
 from tl_keras.errors import ExportError
 from tl_keras.serving.exported_classifier import BATCH, Answers, ExportedClassifier, content
 
+# TensorFlow does without Keras where there is none, and importing it would take as long again.
+# Nothing that is imported is garbage.
+_WITHOUT_KERAS = (
+    "import gc, sys; gc.disable(); sys.modules['keras'] = None; "
+    "from tl_keras.serving import fresh; gc.enable(); gc.freeze(); sys.exit(fresh.main())"
+)
 # Calls that a time is the median of.
 _REPEATS = {1: 20, BATCH: 3}
 
@@ -38,29 +44,50 @@ class Fresh:
     milliseconds_batch_32: float
 
 
-def answers_of_fresh_process(version: Path, files: Sequence[Path]) -> Fresh:
-    """Load an export in a new Python process and classify files there.
+Ask = Callable[[Path, Sequence[Path]], Fresh]
 
-    Args:
-        version: folder of one version.
-        files: at least one; their bytes are all that the process gets.
+
+@contextmanager
+def fresh_process() -> Iterator[Ask]:
+    """A new Python process, to be asked once; it loads TensorFlow until then.
+
+    Yields:
+        A function that has it load the export in a folder of one version and classify files, at
+        least one. It raises ExportError where the process failed.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WITHOUT_KERAS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield lambda version, files: _ask(process, version, files)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def answers_of_fresh_process(version: Path, files: Sequence[Path]) -> Fresh:
+    """What a new process answers, which begins to load TensorFlow now.
 
     Raises:
         ExportError: the process failed.
     """
+    with fresh_process() as ask:
+        return ask(version, files)
+
+
+def _ask(process: "subprocess.Popen[str]", version: Path, files: Sequence[Path]) -> Fresh:
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "answers.npz"
-        done = subprocess.run(
-            [sys.executable, "-m", "tl_keras.serving.fresh", str(version), str(output)],
-            input=json.dumps([str(file.resolve()) for file in files]),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode or not output.exists():
+        question = [str(version), str(output), *(str(file.resolve()) for file in files)]
+        _, said = process.communicate(json.dumps(question))
+        if process.returncode or not output.exists():
             raise ExportError(
                 f"The exported model {version} could not be used in a new process (exit code "
-                f"{done.returncode}):\n{done.stderr.strip()[-2000:]}"
+                f"{process.returncode}):\n{said.strip()[-2000:]}"
             )
         with np.load(output) as stored:
             answers = Answers(stored["labels"].tolist(), stored["probabilities"], stored["decoded"])
@@ -89,11 +116,15 @@ def classify_and_time(version: Path, files: Sequence[Path]) -> Fresh:
     return Fresh(answers, *times)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Answer the files of standard input; the exit code is 1 where the model cannot be loaded."""
-    version, output = map(Path, arguments)
+def main() -> int:
+    """Answer what standard input asks; the exit code is 1 where the model cannot be loaded."""
+    asked = sys.stdin.read()
+    # whoever would have asked has no need to
+    if not asked:
+        return 0
+    version, output, *files = map(Path, json.loads(asked))
     try:
-        found = classify_and_time(version, [Path(name) for name in json.load(sys.stdin)])
+        found = classify_and_time(version, files)
     except ExportError as error:
         print(error, file=sys.stderr)
         return 1
@@ -105,7 +136,3 @@ def main(arguments: Sequence[str]) -> int:
         milliseconds=np.array([found.milliseconds_batch_1, found.milliseconds_batch_32]),
     )
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

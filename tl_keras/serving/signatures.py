@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from tl_keras.data.decoding import load_pixels, resize_image
+from tl_keras.data.decoding import resize_image
+from tl_keras.data.decoding_graphs import loading
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.serving.signature_names import BYTES, CLASSIFY, IMAGE_BYTES, IMAGES, IMAGES_UINT8
 
@@ -39,6 +40,7 @@ def signatures(
             "probabilities": probabilities,
         }
 
+    @_traced(tf.TensorSpec((None,), tf.string))
     def from_files(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pixels, decoded = decode_batch(encoded, image_size, reading)
         return tf.where(decoded[:, tf.newaxis], classify(pixels), 0.0), decoded
@@ -115,10 +117,10 @@ def _decodable(
 
     An error of a decoding operation ends a graph; only an input pipeline can skip it.
     """
-    count = tf.size(encoded)
+    count, load = tf.size(encoded), loading(size, reading)
     found = (
         tf.data.Dataset.from_tensor_slices((tf.range(count), encoded))
-        .map(lambda row, file: (row, load_pixels(file, size, reading)), num_parallel_calls=parallel)
+        .map(lambda row, file: (row, load(file)), num_parallel_calls=parallel)
         .ignore_errors()
     )
     # One more, so that a batch without a readable picture is no empty data set, which has no batch.

@@ -9,7 +9,7 @@ import numpy as np
 
 from tl_keras.errors import ExportError
 from tl_keras.serving.exported_classifier import Answers
-from tl_keras.serving.fresh import answers_of_fresh_process
+from tl_keras.serving.fresh import Ask, answers_of_fresh_process
 
 TOLERANCE = 1e-4
 
@@ -40,7 +40,11 @@ class Verification:
 
 
 def verify_export(
-    version: Path, files: Sequence[Path], expected: np.ndarray, labels: Sequence[str]
+    version: Path,
+    files: Sequence[Path],
+    expected: np.ndarray,
+    labels: Sequence[str],
+    ask: Ask | None = None,
 ) -> Verification:
     """Load a SavedModel in a fresh process, classify files from their bytes and compare.
 
@@ -49,11 +53,12 @@ def verify_export(
         files: the n pictures, undecoded; at least one.
         expected: (n, classes), the trained model's probabilities for them.
         labels: class names in the order of the columns of `expected`.
+        ask: such a process that has been started before; None starts one.
 
     Raises:
         ExportError: the model cannot be loaded, or its answers differ, see `compare`.
     """
-    fresh = answers_of_fresh_process(version, files)
+    fresh = (ask or answers_of_fresh_process)(version, files)
     found = compare(fresh.answers, files, expected, labels)
     return replace(
         found,

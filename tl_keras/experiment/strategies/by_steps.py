@@ -34,10 +34,6 @@ def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
     )
     recipe = trained.recipe
     cut = recipe.cut or prepared.backbone.block_names[-1]
-    cost = prepared.bench.cost(
-        (recipe.from_scratch, recipe.cut, recipe.hidden_units),
-        lambda: trainer.inference_model(trained),
-    )
     columns = {
         "unfrozen_blocks": str(recipe.unfrozen_blocks),
         "cut": cut,
@@ -52,7 +48,6 @@ def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
         "validation_loss": trained.validation_loss,
         "phase_1_seconds": sum(candidate.phase_1_seconds for candidate in candidates),
         "phase_2_seconds": sum(candidate.phase_2_seconds for candidate in candidates),
-        **cost.columns(),
     }
     losses, history = trained.selection_losses, trained.history
     return Fitted(validation, test, pack(trained), columns, losses, history)

@@ -42,7 +42,6 @@ def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
         "augmentation": "none",
         "hidden_units": "",
         "phase_1_seconds": time.perf_counter() - started,
-        **bench.cost_of_blocks(fitted.blocks).columns(),
     }
     table = None if fitted.table is None else _of_run(fitted.table, run)
     return Fitted(validation, test, weights, columns, probes=table)
