@@ -485,11 +485,11 @@ def test_a_killed_experiment_goes_on_where_it_was(
 ) -> None:
     config = configure(tmp_path, export=True)
     # between the two runs that follow the search of the first size
-    killed = Listener(stop_after=9)
+    killed = Listener(stop_after=17)
     with pytest.raises(KeyboardInterrupt):
         run_experiment(config, monitor=killed)
     folder = tmp_path / "colours"
-    assert len(read(folder, "runs")) >= 8
+    assert len(read(folder, "runs")) >= 16
     half_written = folder / "runs" / ".searched-n3-s1"
     half_written.mkdir()
     (half_written / "row.json").write_text("{")
@@ -497,7 +497,7 @@ def test_a_killed_experiment_goes_on_where_it_was(
     resumed = Listener()
     run_experiment(config, monitor=resumed)
 
-    assert resumed.finished_before == 9
+    assert resumed.finished_before == 17
     assert sorted(killed.runs + resumed.runs) == sorted(result.runs["run_id"])
     assert_same_tables(folder, result.folder)
     assert (folder / "export.json").read_text() == (result.folder / "export.json").read_text()
