@@ -102,15 +102,15 @@ def probes(task: Task) -> Measured:
     pooled, busy = time.perf_counter(), time.process_time()
     table = cross_validate(list(features.items()), task.labels[task.train], groups=task.train)
     ended, busy = time.perf_counter(), time.process_time() - busy
-    accuracy = table.set_index("block")["accuracy"]
+    blocks = table[table["depth"].notna()].set_index("block")
     return {
         "seconds": ended - started,
         "building": built - started,
         "features": pooled - built,
         "cross_validation": ended - pooled,
         "cross_validation_processor": busy,
-        "accuracy": float(accuracy[choose_block(table)]),
-        "accuracy_last_block": float(accuracy.iloc[-1]),
+        "accuracy": float(blocks["accuracy"][choose_block(table)]),
+        "accuracy_last_block": float(blocks["accuracy"].iloc[-1]),
     }
 
 

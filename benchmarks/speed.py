@@ -143,15 +143,13 @@ def probes(task: Task, options: argparse.Namespace) -> list[Row]:
     }
     runs = in_turn(sides, options.repeats)
     over = _mean(runs, "ours") - 1.5 * _mean(runs, "forward pass")
-    few = len(task.train) <= 120
+    most = "<= 1.5" if len(task.train) <= 120 else None
     return [
         *_raw(runs),
         _row("ours less 1.5 forward passes", over, "s", "<= 10"),
-        _row(
-            "ours, cross_validation",
-            _mean(runs, "ours", "cross_validation"),
-            "s",
-            "<= 1.5" if few else None,
+        *(
+            _row(f"ours, {variable}", _mean(runs, "ours", variable), "s", most)
+            for variable in ("cross_validation", "cross_validation_processor")
         ),
         _row(
             "scikit-learn / ours, cross_validation_processor",

@@ -288,6 +288,20 @@ def test_out_of_fold_says_something_of_every_image_part_by_part(
     assert (found.mean(axis=0).argmax(axis=1) == labels).mean() > 0.95
 
 
+def test_out_of_fold_says_what_the_average_was_measured_on() -> None:
+    """The same folds, of every image and every repeat."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(60) % 3
+    blocks = [(str(k), k * np.eye(3)[labels] + rng.normal(size=(60, 3))) for k in (1, 2, 3)]
+    average = cross_validate(blocks, labels, np.arange(60), seed=5).iloc[-1]
+    found = probing.out_of_fold(blocks, labels, np.arange(60), seed=5)
+
+    assert found is not None
+    assert (found.argmax(axis=2) == labels).mean() == pytest.approx(average["accuracy"])
+    own = -found[:, np.arange(60), labels].mean()
+    assert own == pytest.approx(average["cross_entropy"], rel=1e-5)
+
+
 def test_out_of_fold_cannot_say_anything_of_one_group() -> None:
     labels, features = np.arange(12) % 2, np.zeros((12, 3), np.float32)
     assert probing.out_of_fold([("block", features)], labels, labels) is None

@@ -21,8 +21,9 @@ from tl_keras.transfer.one_thread import one_thread
 # On the length of the coefficients of standardised features; scikit-learn's usual C is its inverse.
 PENALTY = 1.0
 FOLDS = 5
-# Features of images (a float64 each) that are fitted at the same time, which takes some copies.
-VALUES_AT_ONCE = 2**20
+# Probes are fitted together as long as their images' features, and so many arrays with a number for
+# each class of an image, hold no more numbers, of 8 bytes each.
+VALUES_AT_ONCE, ARRAYS = 2**20, 8
 # With few images the division into folds decides much, so there are several; with many, one says
 # as much. More images than MOST_IMAGES do not change which blocks are good, only the seconds.
 MOST_REPEATS, REPEATED_IMAGES, MOST_IMAGES = 4, 800, 1000
@@ -112,24 +113,32 @@ def fit_probes(
             "What the network gives for the images must be finite numbers, got infinity or NaN. "
             "Its weights are not those of this network, or damaged: load others."
         )
-    alike: dict[tuple[int, tuple[int, ...]], list[int]] = {}
-    for number, rows in enumerate(parts):
+    fitted: dict[int, LinearProbe] = {}
+    with one_thread():
+        for (images, known), numbers in _alike(labels, parts).items():
+            values = images * (features.shape[1] + ARRAYS * len(known))
+            at_once = max(1, VALUES_AT_ONCE // values)
+            for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
+                rows = np.stack([parts[number] for number in some])
+                probes = _fit_alike(features[rows], labels[rows], np.array(known), classes)
+                fitted |= zip(some, probes, strict=True)
+    return [fitted[number] for number in range(len(parts))]
+
+
+def _alike(
+    labels: np.ndarray, parts: Sequence[np.ndarray]
+) -> dict[tuple[int, tuple[int, ...]], list[int]]:
+    """Places among the parts, by the number of images of a part and the classes that it has."""
+    places: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    for place, rows in enumerate(parts):
         known = tuple(np.unique(labels[rows]).tolist())
         if len(known) < 2:
             raise PicturesError(
                 "To learn from, there must be images of two classes at least; got images of one "
                 "alone. Add some of another."
             )
-        alike.setdefault((len(rows), known), []).append(number)
-    fitted: dict[int, LinearProbe] = {}
-    with one_thread():
-        for (images, known), numbers in alike.items():
-            at_once = max(1, VALUES_AT_ONCE // (images * (features.shape[1] + 8 * len(known))))
-            for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
-                rows = np.stack([parts[number] for number in some])
-                probes = _fit_alike(features[rows], labels[rows], np.array(known), classes)
-                fitted |= zip(some, probes, strict=True)
-    return [fitted[number] for number in range(len(parts))]
+        places.setdefault((len(rows), known), []).append(place)
+    return places
 
 
 def _fit_alike(
