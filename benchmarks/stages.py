@@ -43,10 +43,11 @@ TABLE = Path(__file__).parents[1] / "results" / "stages.csv"
 FIRST = Path(__file__).parents[1] / "experiments" / "defects.json"
 KEY = ("case", "threads", "commit")
 
-# Stages by the first word of what the monitor hears, and of the experiment's other functions.
+# Stages by the beginning of what the monitor hears, and of the experiment's other functions.
 SAID = {
     "Looking at the images": "images",
-    "Decoding": "decoding",
+    # the advice has them pass the network first
+    "Decoding": "decoding, features of BatchNorm inputs",
     "Probing": "features of all blocks",
     "Measuring what": "advice",
     "Searching": "search",
