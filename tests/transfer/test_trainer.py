@@ -296,7 +296,7 @@ class Uncached:
         set_trainable(self.backbone.model, self.backbone.blocks, depth)
         model = self.backbone.augmented(depth, self.head, "none")
         return train_phase(
-            TrainingGraph.compile(model, self.trainer.training),
+            TrainingGraph.of(model, self.trainer.training),
             self.batches(draw.train, 4, self.seed),
             self.batches(draw.validation, 64, None),
             phase,
@@ -394,7 +394,7 @@ def noted_phases(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, PhaseConfig
         **options: Any,
     ) -> PhaseResult:
         result = train_phase(graph, train, validation, phase, name=name, **options)
-        seen.append((name, phase, float(graph.model.optimizer.learning_rate)))
+        seen.append((name, phase, float(graph.optimizer.rule.learning_rate)))
         return result
 
     monkeypatch.setattr(trainer_module, "train_phase", noted)

@@ -37,8 +37,9 @@ class JointOptimizer:
         self._variables = list(variables)
         self._sizes = [int(np.prod(variable.shape)) for variable in variables]
         self._joined = keras.Variable(np.zeros(sum(self._sizes), np.float32))
-        factors = [(rate_factors or {}).get(id(variable), 1.0) for variable in variables]
-        self.rule = make_optimizer(training, np.repeat(np.float32(factors), self._sizes))
+        known = rate_factors or {}
+        factors = np.array([known.get(id(variable), 1) for variable in variables], np.float32)
+        self.rule = make_optimizer(training, np.repeat(factors, self._sizes))
         self.rule.build([self._joined])
         self._initial = [variable.numpy() for variable in self.rule.variables]
 
