@@ -99,8 +99,8 @@ def scale_rates(optimizer: keras.Optimizer, factors: np.ndarray) -> keras.Optimi
         plain.update_step(self, gradient, variable, rates)
 
     kind: Any = type(plain.__name__, (plain,), {"update_step": update_step})
-    scaled = kind.from_config(optimizer.get_config())
-    # Keras applies the decay with the rate of all variables.
+    # Keras applies a decay with the rate of all variables, and its AdamW is not made without one.
+    scaled = kind.from_config(optimizer.get_config() | {"weight_decay": 0.0})
     scaled.weight_decay = None
     return scaled
 
