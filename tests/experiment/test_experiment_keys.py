@@ -274,7 +274,7 @@ class Notes:
             arrays = (whole(batches.inputs), batches.targets, batches.sample_weights)
             self.note("batches", batches.batch_size, *map(digest, arrays))
         self.note("phase", phase, settings)
-        self.note("optimizer", without_name(graph.optimizer.rule))
+        self.note("optimizer", without_name(graph.optimizer))
         for layer in graph.model._flatten_layers():
             if type(layer).__name__.startswith(("Dense", "Dropout", "Random")):
                 self.note("layer", type(layer).__name__, without_name(layer))
@@ -283,8 +283,8 @@ class Notes:
         losses = np.full(len(validation.targets), 0.5)
         return PhaseResult(losses, losses[None], pd.DataFrame([row]))
 
-    def scale_rates(self, optimizer: Any, factors: np.ndarray) -> Any:
-        self.note("rates", digest(factors))
+    def scale_rates(self, optimizer: Any, factors: Mapping[int, float]) -> Any:
+        self.note("rates", list(factors.values()))
         return optimizer
 
     def features(

@@ -348,4 +348,4 @@ def test_training_on_features_is_training_through_the_frozen_backbone(
         trained = [graph.model.trainable_weights for graph in graphs]
         for one, other in zip(*trained, strict=True):
             np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-6)
-    assert [int(graph.optimizer.rule.iterations) for graph in graphs] == [12, 12]
+    assert [int(graph.optimizer.iterations) for graph in graphs] == [12, 12]

@@ -120,14 +120,14 @@ def test_optimizer_starts_anew_at_the_rate_of_the_phase() -> None:
     graph = compiled(optimizer="adam")
     graph.start_again(0.1, 0)
     graph.train(batches(4))
-    assert int(graph.optimizer.rule.iterations) == 3
+    assert int(graph.optimizer.iterations) == 3
     graph.start_again(0.003, 0)
-    states = {variable.path: variable.numpy() for variable in graph.optimizer.rule.variables}
-    assert float(graph.optimizer.rule.learning_rate) == pytest.approx(0.003)
+    states = {variable.path: variable.numpy() for variable in graph.optimizer.variables}
+    assert float(graph.optimizer.learning_rate) == pytest.approx(0.003)
     moments = [value for path, value in states.items() if "momentum" in path or "velocity" in path]
-    assert [value.shape for value in moments] == [(15,), (15,)]
+    assert len(moments) == 4
     assert all(not value.any() for value in moments)
-    assert int(graph.optimizer.rule.iterations) == 0
+    assert int(graph.optimizer.iterations) == 0
 
 
 def test_seed_decides_what_dropout_drops() -> None:
@@ -312,7 +312,7 @@ def test_dropped_graph_is_freed(
         graph.evaluate(data)
         graph.probabilities(pixels, 2)
         concrete = graph.steps.get_concrete_function()
-        return [weakref.ref(part) for part in (graph.model, graph.optimizer.rule, concrete.graph)]
+        return [weakref.ref(part) for part in (graph.model, graph.optimizer, concrete.graph)]
 
     parts = traced()
     pool.get("b", compiled)

@@ -394,7 +394,7 @@ def noted_phases(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, PhaseConfig
         **options: Any,
     ) -> PhaseResult:
         result = train_phase(graph, train, validation, phase, name=name, **options)
-        seen.append((name, phase, float(graph.optimizer.rule.learning_rate)))
+        seen.append((name, phase, float(graph.optimizer.learning_rate)))
         return result
 
     monkeypatch.setattr(trainer_module, "train_phase", noted)

@@ -17,7 +17,7 @@ from tl_keras.data.rows import Rows
 from tl_keras.models.backbone import seed_random_layers
 from tl_keras.transfer.batch_norm import BatchNormStatistics
 from tl_keras.transfer.early_stopping import EarlyStopping
-from tl_keras.transfer.optimizers import JointOptimizer
+from tl_keras.transfer.optimizers import make_optimizer
 
 # A traced training function of a whole backbone holds some 100 MB.
 MAX_GRAPHS = 8
@@ -35,6 +35,7 @@ class TrainingGraph:
     Attributes:
         model: from training inputs to logits.
         optimizer: of its trainable variables.
+        optimizer_state: values of the optimizer's variables before the first step.
         steps: (inputs, targets, sample weights, batch size, sums of loss and of right answers so
             far) to these sums; takes a step for each batch.
         logits: (inputs, batch size) of validation and prediction to logits, in inference mode; of
@@ -44,7 +45,8 @@ class TrainingGraph:
     """
 
     model: keras.Model
-    optimizer: JointOptimizer
+    optimizer: keras.Optimizer
+    optimizer_state: Sequence[np.ndarray]
     steps: Any
     logits: Any
     statistics: BatchNormStatistics | None = None
@@ -70,13 +72,22 @@ class TrainingGraph:
                 part gives; None is the whole model.
             rate_factors: of the learning rate, by the `id` of a variable; 1 for others.
         """
-        optimizer = JointOptimizer(training, model.trainable_variables, rate_factors)
-        steps = _traced_steps(model, optimizer)
-        return cls(model, optimizer, steps, _traced_logits(evaluated or model), statistics)
+        optimizer = make_optimizer(training, rate_factors)
+        optimizer.build(model.trainable_variables)
+        return cls(
+            model,
+            optimizer,
+            [variable.numpy() for variable in optimizer.variables],
+            steps=_traced_steps(model, optimizer),
+            logits=_traced_logits(evaluated or model),
+            statistics=statistics,
+        )
 
     def start_again(self, learning_rate: float, seed: int) -> None:
         """Put optimizer and random layers into their initial state."""
-        self.optimizer.start_again(learning_rate)
+        for variable, value in zip(self.optimizer.variables, self.optimizer_state, strict=True):
+            variable.assign(value)
+        self.optimizer.learning_rate = learning_rate
         seed_random_layers(self.model, seed)
 
     def train(self, batches: Batches) -> dict[str, float]:
@@ -120,8 +131,8 @@ class TrainingGraph:
         return sum(int(np.prod(weight.shape)) for weight in self.model.trainable_weights)
 
 
-def _traced_steps(model: keras.Model, optimizer: JointOptimizer) -> Any:
-    variables = [variable.value for variable in model.trainable_variables]
+def _traced_steps(model: keras.Model, optimizer: keras.Optimizer) -> Any:
+    variables = model.trainable_variables
 
     def step(inputs: Any, targets: Any, weights: Any, sums: Any) -> Any:
         with tf.GradientTape() as tape:
@@ -130,7 +141,10 @@ def _traced_steps(model: keras.Model, optimizer: JointOptimizer) -> Any:
             count = tf.cast(tf.size(losses), tf.float32)
             loss = tf.add_n([tf.reduce_sum(losses) / count, *model.losses])
         # zero for what a loss does not depend on
-        optimizer.step(tape.gradient(loss, variables, unconnected_gradients="zero"))
+        gradients = tape.gradient(
+            loss, [variable.value for variable in variables], unconnected_gradients="zero"
+        )
+        optimizer.apply(gradients, variables)
         right = tf.argmax(targets, axis=1) == tf.argmax(logits, axis=1)
         return sums + tf.stack([loss * count, tf.reduce_sum(tf.cast(right, tf.float32))])
 
@@ -251,7 +265,7 @@ def train_phase(
     """
     graph.start_again(phase.learning_rate, seed)
     watch = watch or Watch()
-    watch.phase(graph.optimizer.rule)
+    watch.phase(graph.optimizer)
     stopping = EarlyStopping(graph.changing, phase.patience, losses_so_far)
     rows, epochs = [], []
     for epoch in range(1, phase.epochs + 1):
