@@ -58,7 +58,7 @@ def test_steps_are_those_of_keras(name: str, decay: float) -> None:
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_variable_with_a_factor_has_a_rate_of_its_own(name: str, decay: float) -> None:
-    settings = {"optimizer": name, "weight_decay": decay}
+    settings: dict[str, Any] = {"optimizer": name, "weight_decay": decay}
     found = ours({0: 0.5, 2: 0.25}, **settings)
     for place, rate in enumerate((0.025, 0.05, 0.0125, 0.05)):
         expected = ours({}, rate, **settings)[place]

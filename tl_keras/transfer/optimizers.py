@@ -10,45 +10,42 @@ from tl_keras.config.schema import TrainingConfig
 from tl_keras.models.keras_internals import moments_of, sum_no_gradients
 
 
-class Adam(keras.optimizers.Adam):
-    """Adam that updates a variable in one operation.
+class InOneOperation:
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980) that updates a variable in one operation.
 
-    The twenty or so of Keras are most of the training graph of a network, and each reads and writes
+    The twenty or so of Keras are most of the training graph of a network, and each reads or writes
     all of a variable.
     """
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        update(self, gradient, variable, learning_rate)
+    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        step = tf.cast(self.iterations + 1, tf.float32)
+        self.powers = {"beta1_power": self.beta_1**step, "beta2_power": self.beta_2**step}
+        super().apply(grads, trainable_variables)  # type: ignore[misc]
+
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        mean, square = moments_of(self, variable)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=mean.handle,
+            v=square.handle,
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+            **self.powers,
+        )
 
 
-class AdamW(keras.optimizers.AdamW):
+class Adam(InOneOperation, keras.optimizers.Adam):
+    """Adam of Keras, quicker."""
+
+
+class AdamW(InOneOperation, keras.optimizers.AdamW):
     """The same with weight decay."""
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        update(self, gradient, variable, learning_rate)
 
 
 IN_ONE_OPERATION: dict[Any, Any] = {keras.optimizers.Adam: Adam, keras.optimizers.AdamW: AdamW}
-
-
-def update(
-    optimizer: keras.optimizers.Adam, gradient: Any, variable: Any, learning_rate: Any
-) -> None:
-    """A step of Adam (Kingma and Ba 2015, arXiv:1412.6980) for one variable."""
-    step = tf.cast(optimizer.iterations + 1, tf.float32)
-    mean, square = moments_of(optimizer, variable)
-    tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle,
-        m=mean.handle,
-        v=square.handle,
-        beta1_power=optimizer.beta_1**step,
-        beta2_power=optimizer.beta_2**step,
-        lr=learning_rate,
-        beta1=optimizer.beta_1,
-        beta2=optimizer.beta_2,
-        epsilon=optimizer.epsilon,
-        grad=gradient,
-    )
 
 
 def make_optimizer(
