@@ -52,6 +52,11 @@ def test_a_stretch_has_whole_batches_and_one_at_least(
     assert [len(rows[stretch]) for stretch in stretches((10, 2), 4)] == lengths
 
 
+def test_pictures_come_a_batch_at_a_time() -> None:
+    rows = np.arange(10)
+    assert [len(rows[stretch]) for stretch in stretches((10, 2, 2, 3), 4)] == [4, 4, 2]
+
+
 def test_stretches_do_not_change_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     whole_epoch = epoch(batches(1))
     monkeypatch.setattr(module, "MAX_NUMBERS", 1)

@@ -7,7 +7,7 @@ import numpy as np
 
 from tl_keras.data.rows import Rows
 
-# Inputs that are copied at a time: 16 MB as float32.
+# Of features that are copied at a time: 16 MB as float32.
 MAX_NUMBERS = 2**22
 
 Stretch = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -17,9 +17,8 @@ Stretch = tuple[np.ndarray, np.ndarray, np.ndarray]
 class Batches:
     """Batches of (inputs, targets, sample weights), in a new order each time they are iterated.
 
-    The order depends on `shuffle_seed` and on how often it was iterated before. They come in
-    stretches of batches end to end, as many as `MAX_NUMBERS` allows and one at least, so `inputs`
-    may be mapped from a file.
+    The order depends on `shuffle_seed` and on how often it was iterated before. They come one at a
+    time, or features in `stretches` of several, so `inputs` may be mapped from a file.
 
     Attributes:
         inputs: (n, ...) pixels 0..255 or activations.
@@ -55,13 +54,22 @@ class Batches:
             yield self.inputs[rows], self.targets[rows], self.sample_weights[rows]
 
 
+def in_stretches(shape: Sequence[int | None]) -> bool:
+    """Whether rows are features, (n, width), of which many batches go through a head in no time.
+
+    Args:
+        shape: of the rows, (n, ...).
+    """
+    return len(shape) == 2
+
+
 def stretches(shape: Sequence[int], batch_size: int) -> Iterator[slice]:
-    """Positions of rows, as many whole batches at a time as `MAX_NUMBERS` allows.
+    """Positions of rows: of a batch at a time, or of features as many as `MAX_NUMBERS` allows.
 
     Args:
         shape: of all rows, (n, ...).
         batch_size: rows in a batch.
     """
-    batches = MAX_NUMBERS // (batch_size * int(np.prod(shape[1:])))
-    rows = max(1, batches) * batch_size
+    most = MAX_NUMBERS // (batch_size * shape[1]) if in_stretches(shape) else 1
+    rows = max(1, most) * batch_size
     return (slice(start, start + rows) for start in range(0, shape[0], rows))

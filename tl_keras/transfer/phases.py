@@ -12,7 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tl_keras.config.schema import PhaseConfig, TrainingConfig
-from tl_keras.data.batches import Batches, stretches
+from tl_keras.data.batches import Batches, in_stretches, stretches
 from tl_keras.data.rows import Rows
 from tl_keras.models.backbone import seed_random_layers
 from tl_keras.transfer.batch_norm import BatchNormStatistics
@@ -29,8 +29,8 @@ class TrainingGraph:
     """A model with the traced steps that train it, which can start again.
 
     Tracing costs more than most trainings on small data, so a graph serves every run of its shape.
-    A call goes through a stretch of batches: on tiny epochs a call for each, or `fit`, would spend
-    most of the time around the steps.
+    On tiny epochs `fit`, and a call for each batch of features, would spend most of the time around
+    the steps.
 
     Attributes:
         model: from training inputs to logits.
@@ -174,7 +174,13 @@ def _traced_logits(model: keras.Model) -> Any:
 def _over_batches(
     body: Callable[..., Any], rows: Sequence[Any], batch_size: Any, state: Any
 ) -> Any:
-    """The state after `body(*batch, state)` for one batch of rows after the other."""
+    """The state after `body(*batch, state)` for one batch of rows after the other.
+
+    Pictures and activations come a batch at a time: around a whole network a loop would save
+    nothing, and TensorFlow would take a second more to prepare it.
+    """
+    if not in_stretches(rows[0].shape):
+        return body(*rows, state)
 
     def one(start: Any, state: Any) -> tuple[Any, Any]:
         end = start + batch_size
