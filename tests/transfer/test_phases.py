@@ -155,6 +155,30 @@ def test_training_loss_of_one_epoch_forgets_the_epoch_before() -> None:
     assert graph.train(batches(4))["loss"] == pytest.approx(cross_entropy(KERNEL, BIAS), rel=1e-5)
 
 
+def test_penalties_on_weights_are_part_of_the_training_loss() -> None:
+    features = keras.Input((4,))
+    logits = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(0.1))(features)
+    graph = TrainingGraph.of(keras.Model(features, logits), TrainingConfig(optimizer="sgd"))
+    restart(graph).start_again(1e-9, 0)
+    expected = cross_entropy(KERNEL, BIAS) + 0.1 * float((KERNEL**2).sum())
+    assert graph.train(batches(4))["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_how_many_batches_go_through_at_a_time_changes_no_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph, outcomes = compiled(dropout=0.5), []
+    for numbers in (1, 20, 1000):
+        monkeypatch.setattr("tl_keras.data.batches.MAX_NUMBERS", numbers)
+        result = train_phase(
+            restart(graph), batches(2, seed=1), batches(3), phase(3), name="x", seed=7
+        )
+        history = result.history.drop(columns="seconds").to_numpy()
+        outcomes.append([*graph.model.get_weights(), result.epoch_losses, history])
+    assert_equal_weights(outcomes[0], outcomes[1])
+    assert_equal_weights(outcomes[0], outcomes[2])
+
+
 def test_testing_changes_no_weight_and_drops_nothing() -> None:
     graph = compiled(dropout=0.5)
     (first, one), (second, other) = (graph.evaluate(batches(4)) for _ in range(2))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from tl_keras.config.schema import PhaseConfig
 from tl_keras.data.batches import Batches
@@ -448,6 +449,17 @@ def test_run_does_not_depend_on_the_runs_before(
     keras.utils.set_random_seed(99)
     random.seed(17)
     assert_same(stochastic_trainer.train(kind, draw, 1), alone)
+
+
+def test_training_leaves_what_tensorflow_has_prepared(
+    trainer: Trainer, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeding TensorFlow throws it away, and the next run of a whole network waits for seconds."""
+    seeded: list[int] = []
+    monkeypatch.setattr(tf.random, "set_seed", seeded.append)
+    for kind in (recipe(0), recipe(2), SCRATCH):
+        trainer.train(kind, draw, 81)
+    assert not seeded
 
 
 def test_run_does_not_depend_on_which_graphs_were_dropped(
