@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from tl_keras.data.batches import Batches
+from tl_keras.data import batches as module
+from tl_keras.data.batches import Batches, stretches
 from tl_keras.data.rows import whole
 
 
@@ -14,26 +16,51 @@ def batches(seed: int | None = None, *, count: int = 10, size: int = 4) -> Batch
     return Batches(numbers[:, None], 10 * numbers[:, None], size, numbers, shuffle_seed=seed)
 
 
-def epoch(source: Batches) -> list[list[int]]:
-    return [[int(number) for number in inputs[:, 0]] for inputs, _, _ in source]
+def epoch(source: Batches) -> list[int]:
+    return [int(number) for inputs, _, _ in source for number in inputs[:, 0]]
 
 
 def test_without_a_seed_the_order_is_that_of_the_arrays() -> None:
-    assert epoch(batches()) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-
-
-def test_last_batch_may_be_smaller() -> None:
-    assert [len(batch) for batch in epoch(batches(1))] == [4, 4, 2]
+    assert epoch(batches()) == list(range(10))
 
 
 def test_batch_may_be_larger_than_the_set() -> None:
-    assert epoch(batches(size=64)) == [list(range(10))]
+    assert epoch(batches(size=64)) == list(range(10))
 
 
 def test_every_row_comes_once_per_epoch() -> None:
     source = batches(1)
     for _ in range(2):
-        assert sorted(row for batch in epoch(source) for row in batch) == list(range(10))
+        assert sorted(epoch(source)) == list(range(10))
+
+
+def test_rows_of_a_batch_come_in_their_order() -> None:
+    rows = epoch(batches(1))
+    parts = [rows[start : start + 4] for start in (0, 4, 8)]
+    assert parts == [sorted(part) for part in parts]
+    assert rows != sorted(rows)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "lengths"), [(1, [4, 4, 2]), (8, [4, 4, 2]), (16, [8, 2]), (1000, [10])]
+)
+def test_a_stretch_has_whole_batches_and_one_at_least(
+    monkeypatch: pytest.MonkeyPatch, numbers: int, lengths: list[int]
+) -> None:
+    monkeypatch.setattr(module, "MAX_NUMBERS", numbers)
+    rows = np.arange(10)
+    assert [len(rows[stretch]) for stretch in stretches((10, 2), 4)] == lengths
+
+
+def test_pictures_come_a_batch_at_a_time() -> None:
+    rows = np.arange(10)
+    assert [len(rows[stretch]) for stretch in stretches((10, 2, 2, 3), 4)] == [4, 4, 2]
+
+
+def test_stretches_do_not_change_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole_epoch = epoch(batches(1))
+    monkeypatch.setattr(module, "MAX_NUMBERS", 1)
+    assert epoch(batches(1)) == whole_epoch
 
 
 def test_same_seed_gives_the_same_epochs() -> None:
@@ -60,7 +87,7 @@ def test_order_does_not_depend_on_global_random_state() -> None:
 def test_order_does_not_depend_on_what_the_rows_hold() -> None:
     other = batches(1)
     other.inputs = whole(other.inputs) + 100
-    assert [[row - 100 for row in batch] for batch in epoch(other)] == epoch(batches(1))
+    assert [row - 100 for row in epoch(other)] == epoch(batches(1))
 
 
 def test_targets_and_weights_stay_with_their_inputs() -> None:

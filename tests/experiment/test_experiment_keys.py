@@ -274,7 +274,7 @@ class Notes:
             arrays = (whole(batches.inputs), batches.targets, batches.sample_weights)
             self.note("batches", batches.batch_size, *map(digest, arrays))
         self.note("phase", phase, settings)
-        self.note("optimizer", without_name(graph.model.optimizer))
+        self.note("optimizer", without_name(graph.optimizer))
         for layer in graph.model._flatten_layers():
             if type(layer).__name__.startswith(("Dense", "Dropout", "Random")):
                 self.note("layer", type(layer).__name__, without_name(layer))

@@ -19,6 +19,7 @@ from tl_keras.models.keras_internals import (
     draw_again,
     frozen_graph,
     limit_rounds,
+    moments_of,
     origin,
     sum_no_gradients,
 )
@@ -29,9 +30,16 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     "keras:KerasTensor": lambda: keras.layers.ReLU()(keras.Input((1,))),
     "keras:Operation": keras.layers.ReLU,
     "keras:Optimizer": keras.optimizers.SGD,
+    "keras.optimizers:Adam": lambda: built_adam(keras.Variable([3.0])),
     "keras_tuner:Oracle": lambda: keras_tuner.oracles.RandomSearchOracle("loss"),
     "keras_tuner.oracles:HyperbandOracle": lambda: keras_tuner.oracles.HyperbandOracle("loss"),
 }
+
+
+def built_adam(variable: keras.Variable) -> keras.optimizers.Adam:
+    optimizer = keras.optimizers.Adam()
+    optimizer.build([variable])
+    return optimizer
 
 
 @pytest.mark.parametrize(("package", "owner", "part"), RESTS_ON)
@@ -91,6 +99,15 @@ def test_gradients_are_used_as_they_are(summed: bool, monkeypatch: pytest.Monkey
     optimizer.apply([tf.constant([2.0])])
     np.testing.assert_array_equal(variable, [2.0])
     assert len(calls) == summed
+
+
+def test_adam_keeps_a_mean_of_gradients_and_of_their_squares() -> None:
+    variable = keras.Variable([3.0])
+    optimizer = built_adam(variable)
+    optimizer.apply([tf.constant([2.0])], [variable])
+    mean, square = moments_of(optimizer, variable.value)
+    np.testing.assert_allclose(mean, [0.1 * 2], rtol=1e-6)
+    np.testing.assert_allclose(square, [0.001 * 4], rtol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:.*currentThread:DeprecationWarning")

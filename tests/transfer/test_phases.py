@@ -37,7 +37,7 @@ def batches(size: int, *, seed: int | None = None, weights: np.ndarray | None = 
 def compiled(*, dropout: float = 0.0, **training: Any) -> TrainingGraph:
     head = build_head(4, 3, hidden_units=(), dropout=dropout)
     head.set_weights([KERNEL, BIAS])
-    return TrainingGraph.compile(head, TrainingConfig(**training))
+    return TrainingGraph.of(head, TrainingConfig(**training))
 
 
 def restart(graph: TrainingGraph) -> TrainingGraph:
@@ -120,14 +120,14 @@ def test_optimizer_starts_anew_at_the_rate_of_the_phase() -> None:
     graph = compiled(optimizer="adam")
     graph.start_again(0.1, 0)
     graph.train(batches(4))
-    assert int(graph.model.optimizer.iterations) == 3
+    assert int(graph.optimizer.iterations) == 3
     graph.start_again(0.003, 0)
-    states = {variable.path: variable.numpy() for variable in graph.model.optimizer.variables}
-    assert float(graph.model.optimizer.learning_rate) == pytest.approx(0.003)
+    states = {variable.path: variable.numpy() for variable in graph.optimizer.variables}
+    assert float(graph.optimizer.learning_rate) == pytest.approx(0.003)
     moments = [value for path, value in states.items() if "momentum" in path or "velocity" in path]
     assert len(moments) == 4
     assert all(not value.any() for value in moments)
-    assert int(graph.model.optimizer.iterations) == 0
+    assert int(graph.optimizer.iterations) == 0
 
 
 def test_seed_decides_what_dropout_drops() -> None:
@@ -153,6 +153,30 @@ def test_training_loss_of_one_epoch_forgets_the_epoch_before() -> None:
     graph.start_again(1e-9, 0)
     graph.train(Batches(FEATURES, TARGETS[::-1], 4, np.ones(10, "float32")))
     assert graph.train(batches(4))["loss"] == pytest.approx(cross_entropy(KERNEL, BIAS), rel=1e-5)
+
+
+def test_penalties_on_weights_are_part_of_the_training_loss() -> None:
+    features = keras.Input((4,))
+    logits = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(0.1))(features)
+    graph = TrainingGraph.of(keras.Model(features, logits), TrainingConfig(optimizer="sgd"))
+    restart(graph).start_again(1e-9, 0)
+    expected = cross_entropy(KERNEL, BIAS) + 0.1 * float((KERNEL**2).sum())
+    assert graph.train(batches(4))["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_how_many_batches_go_through_at_a_time_changes_no_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    graph, outcomes = compiled(dropout=0.5), []
+    for numbers in (1, 20, 1000):
+        monkeypatch.setattr("tl_keras.data.batches.MAX_NUMBERS", numbers)
+        result = train_phase(
+            restart(graph), batches(2, seed=1), batches(3), phase(3), name="x", seed=7
+        )
+        history = result.history.drop(columns="seconds").to_numpy()
+        outcomes.append([*graph.model.get_weights(), result.epoch_losses, history])
+    assert_equal_weights(outcomes[0], outcomes[1])
+    assert_equal_weights(outcomes[0], outcomes[2])
 
 
 def test_testing_changes_no_weight_and_drops_nothing() -> None:
@@ -263,7 +287,7 @@ def test_smaller_last_batch_is_not_traced_anew() -> None:
     graph = compiled()
     train_phase(graph, batches(4), batches(3), phase(2), name="x", seed=0)
     graph.probabilities(FEATURES, 7)
-    steps = (graph.train_step, graph.logits)
+    steps = (graph.steps, graph.logits)
     assert [step.experimental_get_tracing_count() for step in steps] == [1, 1]
 
 
@@ -304,15 +328,15 @@ def test_dropped_graph_is_freed(
 
     def build() -> TrainingGraph:
         set_trainable(backbone.model, backbone.blocks, "all")
-        return TrainingGraph.compile(backbone.augmented("all", head, "none"), TrainingConfig())
+        return TrainingGraph.of(backbone.augmented("all", head, "none"), TrainingConfig())
 
     def traced() -> list[weakref.ref[Any]]:
         graph = pool.get("a", build)
         graph.train(data)
         graph.evaluate(data)
         graph.probabilities(pixels, 2)
-        concrete = graph.train_step.get_concrete_function()
-        return [weakref.ref(part) for part in (graph.model, graph.model.optimizer, concrete.graph)]
+        concrete = graph.steps.get_concrete_function()
+        return [weakref.ref(part) for part in (graph.model, graph.optimizer, concrete.graph)]
 
     parts = traced()
     pool.get("b", compiled)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from tl_keras.config.schema import PhaseConfig
 from tl_keras.data.batches import Batches
@@ -296,7 +297,7 @@ class Uncached:
         set_trainable(self.backbone.model, self.backbone.blocks, depth)
         model = self.backbone.augmented(depth, self.head, "none")
         return train_phase(
-            TrainingGraph.compile(model, self.trainer.training),
+            TrainingGraph.of(model, self.trainer.training),
             self.batches(draw.train, 4, self.seed),
             self.batches(draw.validation, 64, None),
             phase,
@@ -394,7 +395,7 @@ def noted_phases(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, PhaseConfig
         **options: Any,
     ) -> PhaseResult:
         result = train_phase(graph, train, validation, phase, name=name, **options)
-        seen.append((name, phase, float(graph.model.optimizer.learning_rate)))
+        seen.append((name, phase, float(graph.optimizer.learning_rate)))
         return result
 
     monkeypatch.setattr(trainer_module, "train_phase", noted)
@@ -448,6 +449,17 @@ def test_run_does_not_depend_on_the_runs_before(
     keras.utils.set_random_seed(99)
     random.seed(17)
     assert_same(stochastic_trainer.train(kind, draw, 1), alone)
+
+
+def test_training_leaves_what_tensorflow_has_prepared(
+    trainer: Trainer, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeding TensorFlow throws it away, and the next run of a whole network waits for seconds."""
+    seeded: list[int] = []
+    monkeypatch.setattr(tf.random, "set_seed", seeded.append)
+    for kind in (recipe(0), recipe(2), SCRATCH):
+        trainer.train(kind, draw, 81)
+    assert not seeded
 
 
 def test_run_does_not_depend_on_which_graphs_were_dropped(

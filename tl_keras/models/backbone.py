@@ -11,6 +11,7 @@ from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.data.augmentation import augmentation_layers
 from tl_keras.errors import ConfigError
 from tl_keras.models.blocks import Block, find_blocks, leaves, split_backbone, unfrozen_range
+from tl_keras.models.fused import fused
 from tl_keras.models.networks import scaling_layer
 
 # How many blocks train, counted from the head; "all"; or a range "first:last" of block names.
@@ -138,7 +139,8 @@ class Backbone:
         """
         end = self.blocks[self._position(block)].output
         images = keras.Input(self.model.input.shape[1:])
-        outputs = Frozen(keras.Model(self.model.input, end))(scaling_layer(self.spec)(images))
+        below = fused(keras.Model(self.model.input, end))
+        outputs = Frozen(below)(scaling_layer(self.spec)(images))
         if pooled:
             outputs = keras.layers.GlobalAveragePooling2D()(outputs)
         return keras.Model(images, outputs)
@@ -162,9 +164,9 @@ class Backbone:
         inputs = outputs = keras.Input(unfrozen.input.shape[1:])
         if below is None:
             outputs = scaling_layer(self.spec)(outputs)
-        outputs = unfrozen(outputs)
+        outputs = fused(unfrozen)(outputs)
         if above is not None:
-            outputs = Frozen(above)(outputs)
+            outputs = Frozen(fused(above))(outputs)
         return keras.Model(inputs, head(keras.layers.GlobalAveragePooling2D()(outputs)))
 
     def augmented(self, unfrozen_blocks: Depth, head: keras.Model, level: str) -> keras.Model:

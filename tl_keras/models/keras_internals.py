@@ -13,6 +13,9 @@ RESTS_ON = (
     ("keras", "keras:KerasTensor", "_keras_history"),
     ("keras", "keras:Operation", "_inbound_nodes"),
     ("keras", "keras:Optimizer", "_all_reduce_sum_gradients"),
+    ("keras", "keras:Optimizer", "_get_variable_index"),
+    ("keras", "keras.optimizers:Adam", "_momentums"),
+    ("keras", "keras.optimizers:Adam", "_velocities"),
     ("keras-tuner", "keras_tuner:Oracle", "_max_collisions"),
     ("keras-tuner", "keras_tuner.oracles:HyperbandOracle", "_get_size"),
     ("tensorflow", "tensorflow.python.framework.config", "disable_op_determinism"),
@@ -42,6 +45,15 @@ def sum_no_gradients(optimizer: Any) -> None:
     for the life of the process: 50 MB for a whole MobileNetV2. No option leaves it out.
     """
     optimizer._all_reduce_sum_gradients = list
+
+
+def moments_of(optimizer: Any, variable: Any) -> tuple[Any, Any]:
+    """What Adam keeps of the gradients of a variable and of their squares, variables of TensorFlow.
+
+    An operation that updates all three at once needs them; nothing public leads to them.
+    """
+    place = optimizer._get_variable_index(variable)
+    return optimizer._momentums[place].value, optimizer._velocities[place].value
 
 
 def draw_again(oracle: Any, times: int) -> None:

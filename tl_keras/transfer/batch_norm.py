@@ -10,6 +10,7 @@ import tensorflow as tf
 from tl_keras.data.rows import Rows, spread
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.blocks import leaves
+from tl_keras.models.fused import fused
 from tl_keras.models.networks import scaling_layer
 
 BATCH = 64
@@ -38,9 +39,9 @@ class BatchNormStatistics:
         ]
         for layer in self._layers:
             layer.momentum = 0.0
-        scaling = scaling_layer(backbone.spec)
+        scaling, network = scaling_layer(backbone.spec), fused(backbone.model)
         self._forward = tf.function(
-            lambda images: backbone.model(scaling(images), training=True),
+            lambda images: network(scaling(images), training=True),
             input_signature=[tf.TensorSpec(backbone.model.input.shape, tf.float32)],
             autograph=False,
         )

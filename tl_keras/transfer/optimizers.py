@@ -7,7 +7,45 @@ import keras
 import tensorflow as tf
 
 from tl_keras.config.schema import TrainingConfig
-from tl_keras.models.keras_internals import sum_no_gradients
+from tl_keras.models.keras_internals import moments_of, sum_no_gradients
+
+
+class InOneOperation:
+    """Adam (Kingma and Ba 2015, arXiv:1412.6980) that updates a variable in one operation.
+
+    The twenty or so of Keras are most of the training graph of a network, and each reads or writes
+    all of a variable.
+    """
+
+    def apply(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        step = tf.cast(self.iterations + 1, tf.float32)
+        self.powers = {"beta1_power": self.beta_1**step, "beta2_power": self.beta_2**step}
+        super().apply(grads, trainable_variables)  # type: ignore[misc]
+
+    def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        mean, square = moments_of(self, variable)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=mean.handle,
+            v=square.handle,
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+            **self.powers,
+        )
+
+
+class Adam(InOneOperation, keras.optimizers.Adam):
+    """Adam of Keras, quicker."""
+
+
+class AdamW(InOneOperation, keras.optimizers.AdamW):
+    """The same with weight decay."""
+
+
+IN_ONE_OPERATION: dict[Any, Any] = {keras.optimizers.Adam: Adam, keras.optimizers.AdamW: AdamW}
 
 
 def make_optimizer(
@@ -21,15 +59,17 @@ def make_optimizer(
         training: optimizer and weight decay.
         rate_factors: of the learning rate, by the `id` of a variable; 1 for others.
     """
-    optimizer = keras.optimizers.get(
-        {"class_name": training.optimizer, "config": {"weight_decay": training.weight_decay}}
-    )
+    one_device = not tf.distribute.has_strategy()
+    kind: Any = type(keras.optimizers.get(training.optimizer))
+    if one_device:
+        kind = IN_ONE_OPERATION.get(kind, kind)
+    optimizer = kind(weight_decay=training.weight_decay)
     if not training.weight_decay:
         # A decay of 0 would be worked out for every variable in every step.
         optimizer.weight_decay = None
     if rate_factors:
         optimizer = scale_rates(optimizer, rate_factors)
-    if not tf.distribute.has_strategy():
+    if one_device:
         sum_no_gradients(optimizer)
     return optimizer
 
@@ -61,7 +101,7 @@ def scale_rates(optimizer: keras.Optimizer, factors: Mapping[int, float]) -> ker
 
     methods = {"build": build, "update_step": update_step}
     kind: Any = type(plain.__name__, (plain,), methods)
-    scaled = kind.from_config(optimizer.get_config())
-    # Keras applies the decay with the rate of all variables.
+    # Keras applies a decay with the rate of all variables, and its AdamW is not made without one.
+    scaled = kind.from_config(optimizer.get_config() | {"weight_decay": 0.0})
     scaled.weight_decay = None
     return scaled

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tl_keras
 from tl_keras.data.row_cache import BATCH
 from tl_keras.models.backbone import Backbone
+from tl_keras.models.fused import fused
 from tl_keras.models.keras_internals import ops_are_deterministic
 from tl_keras.models.networks import scaling_layer
 
@@ -66,7 +67,7 @@ class Pass:
 
     @cached_property
     def _network(self) -> keras.Model:
-        return keras.Model(self.backbone.model.input, list(self.tensors))
+        return fused(keras.Model(self.backbone.model.input, list(self.tensors)))
 
     @cached_property
     def _forward(self) -> Callable[[Any], Any]:

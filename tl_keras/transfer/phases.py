@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tl_keras.config.schema import PhaseConfig, TrainingConfig
-from tl_keras.data.batches import Batch, Batches
+from tl_keras.data.batches import Batches, in_stretches, stretches
 from tl_keras.data.rows import Rows
 from tl_keras.models.backbone import seed_random_layers
 from tl_keras.transfer.batch_norm import BatchNormStatistics
@@ -21,33 +21,38 @@ from tl_keras.transfer.optimizers import make_optimizer
 
 # A traced training function of a whole backbone holds some 100 MB.
 MAX_GRAPHS = 8
+_SIZE = tf.TensorSpec((), tf.int32)
 
 
 @dataclass(frozen=True)
 class TrainingGraph:
-    """A compiled model, its traced steps, and the initial state of its optimizer.
+    """A model with the traced steps that train it, which can start again.
 
-    Tracing the training step costs more than most trainings on small data, so a graph serves
-    every run of its shape: its optimizer is new for each in all but name. The steps are called
-    directly: on tiny epochs `fit` spends most of its time around them.
+    Tracing costs more than most trainings on small data, so a graph serves every run of its shape.
+    On tiny epochs `fit`, and a call for each batch of features, would spend most of the time around
+    the steps.
 
     Attributes:
         model: from training inputs to logits.
+        optimizer: of its trainable variables.
         optimizer_state: values of the optimizer's variables before the first step.
-        train_step: (inputs, targets, sample weights) to running means of the metrics.
-        logits: inputs of validation and prediction to logits, in inference mode; of the model, or
-            of its upper part where training changes images at random and nothing else does.
+        steps: (inputs, targets, sample weights, batch size, sums of loss and of right answers so
+            far) to these sums; takes a step for each batch.
+        logits: (inputs, batch size) of validation and prediction to logits, in inference mode; of
+            the model, or of its upper part where training changes images at random and nothing
+            else does.
         statistics: of BatchNorm, for a network trained from scratch.
     """
 
     model: keras.Model
+    optimizer: keras.Optimizer
     optimizer_state: Sequence[np.ndarray]
-    train_step: Any
+    steps: Any
     logits: Any
     statistics: BatchNormStatistics | None = None
 
     @classmethod
-    def compile(
+    def of(
         cls,
         model: keras.Model,
         training: TrainingConfig,
@@ -55,7 +60,7 @@ class TrainingGraph:
         evaluated: keras.Model | None = None,
         rate_factors: Mapping[int, float] | None = None,
     ) -> "TrainingGraph":
-        """Compile `model` with the configured optimizer.
+        """The graph that trains `model` with the configured optimizer.
 
         What is trainable in the model at this moment is what the graph trains for good.
 
@@ -68,68 +73,53 @@ class TrainingGraph:
             rate_factors: of the learning rate, by the `id` of a variable; 1 for others.
         """
         optimizer = make_optimizer(training, rate_factors)
-        model.compile(
-            optimizer,
-            keras.losses.CategoricalCrossentropy(from_logits=True),
-            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-        )
         optimizer.build(model.trainable_variables)
-        evaluated = model if evaluated is None else evaluated
-        # Nothing in them needs a conversion, which Python 3.13 often refuses and which may keep the
-        # graph of a refused function alive.
         return cls(
             model,
+            optimizer,
             [variable.numpy() for variable in optimizer.variables],
-            train_step=tf.function(
-                lambda *data: model.train_step(data),
-                input_signature=_signature(model),
-                autograph=False,
-            ),
-            logits=tf.function(
-                lambda x: evaluated(x, training=False),
-                input_signature=_signature(evaluated)[:1],
-                autograph=False,
-            ),
+            steps=_traced_steps(model, optimizer),
+            logits=_traced_logits(evaluated or model),
             statistics=statistics,
         )
 
     def start_again(self, learning_rate: float, seed: int) -> None:
         """Put optimizer and random layers into their initial state."""
-        optimizer = self.model.optimizer
-        for variable, value in zip(optimizer.variables, self.optimizer_state, strict=True):
+        for variable, value in zip(self.optimizer.variables, self.optimizer_state, strict=True):
             variable.assign(value)
-        optimizer.learning_rate = learning_rate
+        self.optimizer.learning_rate = learning_rate
         seed_random_layers(self.model, seed)
 
-    def train(self, batches: Iterable[Batch]) -> dict[str, float]:
+    def train(self, batches: Batches) -> dict[str, float]:
         """Train for one epoch; its mean loss and accuracy."""
-        self.model.reset_metrics()
-        means: dict[str, Any] = {}
+        sums = tf.zeros(2)
         for inputs, targets, weights in batches:
-            means = self.train_step(tf.cast(inputs, tf.float32), targets, weights)
-        # In this order: that of the metrics differs between versions of Keras.
-        return {name: float(means[name]) for name in ("loss", "accuracy")}
+            images = tf.cast(inputs, tf.float32)
+            sums = self.steps(images, targets, weights, batches.batch_size, sums)
+        loss, accuracy = (sums / len(batches)).numpy()
+        return {"loss": float(loss), "accuracy": float(accuracy)}
 
-    def evaluate(self, batches: Iterable[Batch]) -> tuple[np.ndarray, float]:
+    def evaluate(self, batches: Batches) -> tuple[np.ndarray, float]:
         """Cross-entropy of each image, float32 (n,), and accuracy; weights are ignored.
 
         The loss is worked out from the logits, so that tracing them serves every forward pass.
         """
-        losses, right = [], []
-        for inputs, targets, _ in batches:
-            logits = self.logits(tf.cast(inputs, tf.float32))
-            losses.append(tf.nn.softmax_cross_entropy_with_logits(targets, logits).numpy())
-            right.append(logits.numpy().argmax(axis=1) == targets.argmax(axis=1))
-        return np.concatenate(losses), float(np.concatenate(right).mean())
+        logits = self._logits_of(batches.inputs, batches.batch_size)
+        losses = tf.nn.softmax_cross_entropy_with_logits(batches.targets, logits).numpy()
+        right = logits.argmax(axis=1) == batches.targets.argmax(axis=1)
+        return losses, float(right.mean())
 
     def probabilities(self, inputs: Rows, batch_size: int) -> np.ndarray:
         """Softmax of the logits, float32 (n, classes)."""
+        return np.asarray(tf.nn.softmax(self._logits_of(inputs, batch_size)))
+
+    def _logits_of(self, inputs: Rows, batch_size: int) -> np.ndarray:
         rows = np.arange(len(inputs))
-        batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
         parts = [
-            tf.nn.softmax(self.logits(tf.cast(inputs[batch], tf.float32))) for batch in batches
+            self.logits(tf.cast(inputs[rows[stretch]], tf.float32), batch_size)
+            for stretch in stretches(inputs.shape, batch_size)
         ]
-        return np.concatenate([part.numpy() for part in parts])
+        return np.concatenate(parts)
 
     @property
     def changing(self) -> list[Any]:
@@ -141,10 +131,65 @@ class TrainingGraph:
         return sum(int(np.prod(weight.shape)) for weight in self.model.trainable_weights)
 
 
-def _signature(model: keras.Model) -> list[tf.TensorSpec]:
-    """Inputs, targets and sample weights; an open batch, or a smaller last one is traced anew."""
+def _traced_steps(model: keras.Model, optimizer: keras.Optimizer) -> Any:
+    variables = model.trainable_variables
+
+    def step(inputs: Any, targets: Any, weights: Any, sums: Any) -> Any:
+        with tf.GradientTape() as tape:
+            logits = model(inputs, training=True)
+            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits) * weights
+            count = tf.cast(tf.size(losses), tf.float32)
+            loss = tf.add_n([tf.reduce_sum(losses) / count, *model.losses])
+        # zero for what a loss does not depend on
+        gradients = tape.gradient(
+            loss, [variable.value for variable in variables], unconnected_gradients="zero"
+        )
+        optimizer.apply(gradients, variables)
+        right = tf.argmax(targets, axis=1) == tf.argmax(logits, axis=1)
+        return sums + tf.stack([loss * count, tf.reduce_sum(tf.cast(right, tf.float32))])
+
+    def steps(inputs: Any, targets: Any, weights: Any, batch_size: Any, sums: Any) -> Any:
+        return _over_batches(step, (inputs, targets, weights), batch_size, sums)
+
     inputs, targets = tf.TensorSpec(model.input.shape), tf.TensorSpec(model.output.shape)
-    return [inputs, targets, tf.TensorSpec((None,))]
+    signature = [inputs, targets, tf.TensorSpec((None,)), _SIZE, tf.TensorSpec((2,))]
+    return tf.function(steps, input_signature=signature, autograph=False)
+
+
+def _traced_logits(model: keras.Model) -> Any:
+    def logits(inputs: Any, batch_size: Any) -> Any:
+        parts = tf.TensorArray(
+            tf.float32, 0, dynamic_size=True, infer_shape=False, element_shape=model.output.shape
+        )
+
+        def one(batch: Any, parts: Any) -> Any:
+            return parts.write(parts.size(), model(batch, training=False))
+
+        return _over_batches(one, (inputs,), batch_size, parts).concat()
+
+    signature = [tf.TensorSpec(model.input.shape), _SIZE]
+    return tf.function(logits, input_signature=signature, autograph=False)
+
+
+def _over_batches(
+    body: Callable[..., Any], rows: Sequence[Any], batch_size: Any, state: Any
+) -> Any:
+    """The state after `body(*batch, state)` for one batch of rows after the other.
+
+    Pictures and activations come a batch at a time: around a whole network a loop would save
+    nothing, and TensorFlow would take a second more to prepare it.
+    """
+    if not in_stretches(rows[0].shape):
+        return body(*rows, state)
+
+    def one(start: Any, state: Any) -> tuple[Any, Any]:
+        end = start + batch_size
+        return end, body(*(values[start:end] for values in rows), state)
+
+    count = tf.shape(rows[0])[0]
+    return tf.while_loop(
+        lambda start, _: start < count, one, (tf.constant(0), state), parallel_iterations=1
+    )[1]
 
 
 @dataclass
@@ -158,8 +203,10 @@ class GraphPool:
         if shape not in self._graphs:
             self._graphs[shape] = build()
         self._graphs.move_to_end(shape)
-        while len(self._graphs) > MAX_GRAPHS:
+        if len(self._graphs) > MAX_GRAPHS:
             self._graphs.popitem(last=False)
+            # TensorFlow holds what it prepared to run a function, and with it the graph.
+            tf.random.set_seed(0)
         return self._graphs[shape]
 
 
@@ -224,7 +271,7 @@ def train_phase(
     """
     graph.start_again(phase.learning_rate, seed)
     watch = watch or Watch()
-    watch.phase(graph.model.optimizer)
+    watch.phase(graph.optimizer)
     stopping = EarlyStopping(graph.changing, phase.patience, losses_so_far)
     rows, epochs = [], []
     for epoch in range(1, phase.epochs + 1):

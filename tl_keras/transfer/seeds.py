@@ -1,4 +1,4 @@
-"""The random numbers of the process around a training that seeds them."""
+"""The random numbers of the process: those of new layers, and of whoever trains."""
 
 import random
 from collections.abc import Iterator
@@ -19,3 +19,13 @@ def seeds_kept() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
+
+
+def seed_initialisers(seed: int) -> None:
+    """Let the initial weights of layers that are built next depend on the seed alone.
+
+    Layers draw the seeds of their initialisers from Python's generator. `set_random_seed` of Keras
+    would seed TensorFlow as well, which then prepares every traced function anew: for the training
+    of a whole network that takes seconds.
+    """
+    random.seed(seed)

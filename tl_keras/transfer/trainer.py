@@ -22,6 +22,7 @@ from tl_keras.transfer.borrowed import BorrowedBackbone
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import GraphPool, PhaseResult, TrainingGraph, Watch, train_phase
 from tl_keras.transfer.recipe import Recipe, Trained
+from tl_keras.transfer.seeds import seed_initialisers
 
 PREDICTION_BATCH = 64
 
@@ -117,7 +118,6 @@ class Trainer:
         return trained
 
     def _train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
-        keras.utils.set_random_seed(seed)
         if recipe.from_scratch:
             return self._train_from_scratch(recipe, draw, seed)
         self._borrowed.load({})
@@ -196,8 +196,7 @@ class Trainer:
     def _train_from_scratch(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
         started = time.perf_counter()
         backbone = self._scratch_backbone()
-        # The seed is set again so that the weights do not depend on what was built before.
-        keras.utils.set_random_seed(seed)
+        seed_initialisers(seed)
         backbone.model.set_weights(self._random_network().get_weights())
         self._initialise_head(recipe, seed)
         result = self._fit(recipe, draw, seed, recipe.last_phase, "from_scratch")
@@ -289,14 +288,14 @@ class Trainer:
         if recipe.from_scratch:
             backbone = self._scratch_backbone()
             model = backbone.augmented("all", head, recipe.augmentation)
-            return TrainingGraph.compile(model, self.training, BatchNormStatistics(backbone))
+            return TrainingGraph.of(model, self.training, BatchNormStatistics(backbone))
         depth, backbone = recipe.unfrozen_blocks, self._borrowed.up_to(recipe.cut)
         part = backbone.trained_part(depth, head)
         factors = _rate_factors(backbone, recipe.layer_decay)
         if recipe.augmentation == "none":
-            return TrainingGraph.compile(part, self.training, rate_factors=factors)
+            return TrainingGraph.of(part, self.training, rate_factors=factors)
         model = backbone.augmented(depth, head, recipe.augmentation)
-        return TrainingGraph.compile(model, self.training, evaluated=part, rate_factors=factors)
+        return TrainingGraph.of(model, self.training, evaluated=part, rate_factors=factors)
 
     def _head(self, recipe: Recipe) -> keras.Model:
         key = recipe.from_scratch, recipe.cut, recipe.hidden_units
@@ -319,8 +318,7 @@ class Trainer:
 
     def _initialise_head(self, recipe: Recipe, seed: int) -> None:
         head = self._head(recipe)
-        # The seed is set again so that the head does not depend on what was built before.
-        keras.utils.set_random_seed(seed)
+        seed_initialisers(seed)
         head.set_weights(self._new_head(recipe).get_weights())
 
     def _random_network(self) -> keras.Model:
