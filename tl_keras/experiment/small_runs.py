@@ -13,7 +13,7 @@ from tl_keras.data.parts import parts_of
 from tl_keras.data.splits import Draw
 from tl_keras.engine.pool import Pool
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.tasks import run_task
+from tl_keras.experiment.run_tasks import run_task
 from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome
 from tl_keras.results.test_results import TestResults

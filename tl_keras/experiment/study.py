@@ -10,7 +10,7 @@ from tl_keras.data.folds import fold_draws
 from tl_keras.data.splits import Draw
 from tl_keras.engine.pool import Pool
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.tasks import PoolTrainings
+from tl_keras.experiment.run_tasks import PoolTrainings
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.search import Study, TwoPhaseTuner
 from tl_keras.transfer.trials import Trial

@@ -10,8 +10,8 @@ from tl_keras.evaluation.metrics import METRICS, evaluate
 from tl_keras.experiment.expected_time import SEARCH
 from tl_keras.experiment.make_run import make_run
 from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.run_tasks import run_task
 from tl_keras.experiment.study import lost_table, studies
-from tl_keras.experiment.tasks import run_task
 from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome
 from tl_keras.results.tensorboard import FOLDER as EVENTS_FOLDER
