@@ -51,6 +51,7 @@ SAID = {
     "Probing": "features of all blocks",
     "Measuring what": "advice",
     "Searching": "search",
+    "Training in": "workers",
     "Measuring a": "learning curve",
     "Looking at the errors": "explanations",
     "Exporting": "export",
@@ -76,7 +77,11 @@ def main() -> None:
         config = CASES[options.case](options) | {
             "results_dir": folder,
             "cache": {"folder": str(Path(folder) / "cache")},
+            # in this process, which is what is measured
+            "engine": {"workers": 1},
         }
+        if options.threads:
+            config["training"] = {**config.get("training", {}), "threads": options.threads}
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
             rows = process.submit(measure, config, time.time()).result()
     # here: the process that is measured imports nothing before its clock runs
@@ -194,8 +199,10 @@ class Listener:
     def advise(self, advice: Any) -> None:
         self._clock.begin("labels")
 
-    def plan(self, runs: tuple[Any, ...], finished: int) -> None:
+    def plan(self, runs: tuple[Any, ...], finished: int, seconds: float) -> None:
         self._clock.begin("run")
+
+    def progress(self, seconds: float) -> None: ...
 
     def trial(self, trial: Any) -> None:
         self._trials += 1

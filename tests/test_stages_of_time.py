@@ -11,7 +11,7 @@ from benchmarks.stages import AROUND, CASES, KEY, SAID, Clock, Listener
 from tl_keras.config.files import parse_config
 
 PACKAGE = Path(__file__).parents[1] / "tl_keras"
-ANNOUNCED = re.compile(r'monitor\.stage\(f?"([^"{]*)')
+ANNOUNCED = re.compile(r'monitor\.stage\(\s*f?"([^"{]*)')
 
 
 def test_every_stage_that_is_announced_has_one_name() -> None:
