@@ -65,6 +65,10 @@ class DamagedError(ResultsError):
         super().__init__(f"{path} is damaged: {why}. {_remedy(path)}")
         self.path, self.why = path, why
 
+    def __reduce__(self) -> tuple[type["DamagedError"], tuple[Path, str]]:
+        # from a worker process
+        return type(self), (self.path, self.why)
+
 
 def _remedy(path: Path) -> str:
     # what lies deepest is a file of a run: runs/<run>/row.json
