@@ -41,7 +41,7 @@ def extra(name: str) -> list[Requirement]:
 DECLARED = [Requirement(line) for line in lines_of("setup.cfg", "options", "install_requires")]
 SERVE = extra("serve")
 # Of the package itself; `dev` is for those who change it.
-EXTRAS = [*SERVE, *extra("litert"), *extra("onnx")]
+EXTRAS = [*SERVE, *extra("litert"), *extra("onnx"), *extra("ray")]
 
 
 def imported() -> set[str]:

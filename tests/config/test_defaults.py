@@ -44,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
         "class_weights": "balanced",
         "augmentation": "none",
         "layer_decay": 1.0,
+        "threads": 2,
         "phase_1": {"epochs": 200, "learning_rate": 1e-3, "patience": 20},
         "phase_2": {"epochs": 40, "learning_rate": 1e-4, "patience": 8},
         "from_scratch": {"epochs": 100, "learning_rate": 1e-3, "patience": 15},
@@ -71,6 +72,13 @@ DEFAULTS: dict[str, Any] = {
     },
     "estimate": {"method": "seeds", "folds": None, "repeats": None},
     "cache": {"memory_megabytes": 1024, "folder": None},
+    "engine": {
+        "workers": "auto",
+        "backend": "processes",
+        "address": None,
+        "processors": 1.0,
+        "accelerators": 0.0,
+    },
     "decision": {
         "positive": None,
         "miss_cost": 1.0,

@@ -69,6 +69,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "training.class_weights": ("none", None, 'one of "balanced", "none"'),
     "training.augmentation": ("search", "heavy", 'one of "none", "light", "strong", "search"'),
     "training.layer_decay": (0.75, 1.25, RATE),
+    "training.threads": (4, 0, "a whole number from 1 to 256, or null"),
     **{
         f"training.{phase}.{key}": row
         for phase in ("phase_1", "phase_2", "from_scratch")
@@ -104,6 +105,11 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "estimate.repeats": (1, 0, "a whole number from 1 to 20, or null"),
     "cache.memory_megabytes": (0, -1, "a whole number from 0 to 10000000"),
     "cache.folder": ("features", "", f"{PLACE}, or null"),
+    "engine.workers": (8, 0, "a whole number from 1 to 1024"),
+    "engine.backend": ("ray", "dask", 'one of "processes", "ray"'),
+    "engine.address": ("auto", "", f"{TEXT}, or null"),
+    "engine.processors": (0.5, 0, "a number above 0 and at most 256"),
+    "engine.accelerators": (1, -1, "a number from 0 to 64"),
     "decision.positive": (
         ["dent"],
         "dent",

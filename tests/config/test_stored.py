@@ -74,14 +74,16 @@ def test_a_damaged_configuration_is_left_to_be_refused(tmp_path: Path, text: str
 
 def test_a_key_that_is_no_choice_is_passed_over() -> None:
     new = parse_config({"name": "a", "data": {"folder": "x"}})
-    assert continued(new, {"data": {"exif_rotation": ["apply"]}}) == (new, None)
-    assert continued(new, {"data": 3}) == (new, None)
+    younger = {"training": {"threads": 2}}
+    assert continued(new, {"data": {"exif_rotation": ["apply"]}, **younger}) == (new, None)
+    assert continued(new, {"data": 3, **younger}) == (new, None)
 
 
 def test_what_was_done_is_filled_in_where_a_key_is_absent() -> None:
     found = completed({"data": {"folder": "x", "range_16_bit": "12_bit"}})["data"]
     assert (found["exif_rotation"], found["range_16_bit"]) == ("ignore", "12_bit")
-    assert completed({"data": 3, "seeds": 1}) == {"data": 3, "seeds": 1}
+    training = {"training": {"threads": None}}
+    assert completed({"data": 3, "seeds": 1}) == {"data": 3, "seeds": 1, **training}
 
 
 def read_today(stored: dict[str, Any]) -> ExperimentConfig:

@@ -8,6 +8,7 @@ import hashlib
 import pickle
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tl_keras.data.folder_source import list_folder
 from tl_keras.data.listing import Listing
 from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
+from tl_keras.engine.here import Here
 from tl_keras.errors import TlKerasError
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import run_experiment
@@ -92,6 +94,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "training.phase_1.patience": (3, {}),
     "training.phase_2.epochs": (7, FINE_TUNING),
     "training.phase_2.learning_rate": (0.5, FINE_TUNING),
+    "training.threads": (1, {}),
     "training.phase_2.patience": (3, FINE_TUNING),
     "training.from_scratch.epochs": (7, FROM_SCRATCH),
     "training.from_scratch.learning_rate": (0.5, FROM_SCRATCH),
@@ -115,6 +118,11 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "estimate.repeats": (2, FOLDS),
     "cache.memory_megabytes": (1, {}),
     "cache.folder": ("features", {}),
+    "engine.workers": (2, FINE_TUNING | {"seeds": 2}),
+    "engine.backend": ("ray", {}),
+    "engine.address": ("auto", {"engine.backend": "ray"}),
+    "engine.processors": (2, {"engine.backend": "ray"}),
+    "engine.accelerators": (1, {"engine.backend": "ray"}),
     "decision.positive": (["blue"], {}),
     "decision.miss_cost": (5, BLUE),
     "decision.false_alarm_cost": (5, BLUE),
@@ -297,6 +305,14 @@ class Notes:
         self.note("export", chosen.run_id, targets)
         return Path("1")
 
+    def worker(self, warm_up: Any, **reserved: Any) -> Here:
+        self.note("worker", warm_up.args, reserved)
+        return Here()
+
+    def ray_cluster(self, address: str | None) -> AbstractContextManager[None]:
+        self.note("cluster", address)
+        return nullcontext()
+
     def enable_op_determinism(self) -> None:
         self.note("deterministic")
 
@@ -321,6 +337,17 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr("tl_keras.transfer.trainer.train_phase", notes.train_phase)
     patch.setattr("tl_keras.transfer.optimizers.scale_rates", notes.scale_rates)
     patch.setattr("tl_keras.experiment.export.publish", notes.publish)
+    patch.setattr(
+        "tl_keras.experiment.stages.fix_threads", lambda count: notes.note("threads", count)
+    )
+    patch.setattr("tl_keras.experiment.first_look.check_ray", lambda: None)
+    workers = "tl_keras.experiment.workers"
+    patch.setattr(f"{workers}.WorkerProcess", notes.worker)
+    patch.setattr(f"{workers}.RayWorker", notes.worker)
+    patch.setattr(f"{workers}.ray_cluster", notes.ray_cluster)
+    patch.setattr(f"{workers}.places", lambda **reserved: 2)
+    patch.setattr(f"{workers}.InFolder.write", lambda folder, prepared: lambda: prepared)
+    patch.setattr(f"{workers}.InStore.of", lambda prepared: lambda: prepared)
     patch.setattr(tf.config.experimental, "enable_op_determinism", notes.enable_op_determinism)
     patch.setattr(FeatureBank, "features", lambda *asked, **how: notes.features(*asked, **how))
     patch.setattr(Trainer, "probabilities", lambda _, trained, rows: np.full((len(rows), 3), 1 / 3))
