@@ -4,7 +4,7 @@ import psutil
 from joblib import cpu_count
 
 # What a process takes that has loaded TensorFlow and trains a MobileNetV2 at 96 px.
-WORKER_BYTES = 1.2e9
+WORKER_BYTES = 1.6e9
 
 
 def processors() -> int:
