@@ -78,6 +78,14 @@ def test_auto_takes_what_there_is_and_says_so(
         assert f"{expected} processes" in listener.stages[0]
 
 
+def test_auto_leaves_a_gpu_to_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tl_keras.engine.capacity.processors", lambda: 8)
+    keys: dict[str, Any] = {"strategies": ["from_scratch"], "seeds": 8}
+    assert count(tmp_path, **keys) > 1
+    monkeypatch.setattr("tl_keras.engine.capacity.accelerators", lambda: 1)
+    assert count(tmp_path, **keys) == 1
+
+
 def test_auto_starts_none_for_what_is_done_sooner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 """What every worker process has: the experiment as it was prepared, read from a folder."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ class Inputs:
         return Prepared(
             config=self.config,
             images=self.images,
-            backbone=replace(backbone, source_weights=self.weights),
+            backbone=backbone,
             card=self.card,
             cut=self.cut,
             planned=self.planned,

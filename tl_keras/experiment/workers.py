@@ -94,7 +94,8 @@ def worker_count(config: ExperimentConfig, monitor: Monitor, trainings: Sequence
     asked, most = config.engine.workers, max(1, len(trainings))
     if asked != "auto":
         return min(asked, most)
-    if sum(trainings) < WORTH_SECONDS:
+    # TensorFlow takes all the memory of a GPU: a second process would find none
+    if sum(trainings) < WORTH_SECONDS or capacity.accelerators():
         return 1
     cores, room = capacity.processors(), max(1, capacity.room_for())
     count = min(cores, room, most)
