@@ -57,9 +57,21 @@ def _of_run(config: ExperimentConfig, splits: Splits, run: Run) -> float:
 def _of_searches(config: ExperimentConfig, splits: Splits) -> float:
     train = max(len(draw.train) for draw in splits.draws.values())
     validation = max(len(draw.validation) for draw in splits.draws.values())
+    traces = sum(
+        TRACE_SECONDS * unfrozen_share(config, depth) for depth in config.search.unfrozen_blocks
+    )
+    return sum(search_trainings(config, train, validation)) + traces
+
+
+def search_trainings(config: ExperimentConfig, train: int, validation: int) -> list[float]:
+    """About how many seconds each training of all searches takes, without what is traced.
+
+    Args:
+        config: of the experiment.
+        train: training images.
+        validation: validation images.
+    """
     depths, epochs = config.search.unfrozen_blocks, config.training.phase_2.epochs
     each = [training_seconds(config, depth, epochs, train, validation) for depth in depths]
-    traces = sum(TRACE_SECONDS * unfrozen_share(config, depth) for depth in depths)
-    trainings = len(config.data.training_sizes) * config.search.max_trials * config.search.folds
-    trainings *= config.estimate.runs or 1
-    return trainings * sum(each) / len(depths) + traces
+    searches = len(config.data.training_sizes) * (config.estimate.runs or 1)
+    return [sum(each) / len(each)] * (searches * config.search.max_trials * config.search.folds)

@@ -13,12 +13,12 @@ from tl_keras.engine.pool import Pool
 from tl_keras.engine.processes import WorkerProcess
 from tl_keras.engine.ray_workers import RayWorker, places, ray_cluster
 from tl_keras.engine.tasks import Load, Worker
+from tl_keras.experiment.expected_time import search_trainings
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.loading import load_all
 from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.shared_inputs import InFolder, InStore
-from tl_keras.experiment.strategies.duration import training_seconds
 from tl_keras.experiment.strategies.making import making
 from tl_keras.results.store import Store
 from tl_keras.strategy_table import STRATEGIES
@@ -122,9 +122,7 @@ def trainings_left(looked: FirstLook) -> list[float]:
         if not (spec.quick or spec.trivial)
     ]
     if any(spec.searches for spec in specs):
-        search, epochs = config.search, config.training.phase_2.epochs
-        each = [training_seconds(config, d, epochs, *sizes) for d in search.unfrozen_blocks]
-        seconds += [sum(each) / len(each)] * (search.max_trials * search.folds)
+        seconds += search_trainings(config, *sizes)
     return seconds
 
 
