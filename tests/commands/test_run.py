@@ -328,7 +328,7 @@ def test_a_second_process_is_told_who_is_there_and_loads_nothing(
     holder = (
         "import sys; from pathlib import Path; "
         "from tl_keras.results.folder_lock import alone_in\n"
-        "with alone_in(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
+        "with alone_in(Path(sys.argv[1]), print): print('in', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", holder, str(results / "colours")],

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from tl_keras.digests import keep_json
+from tl_keras.atomic_files import write_json
+from tl_keras.digests import keep_json, whole_json
 from tl_keras.experiment import export as stage
-from tl_keras.experiment.export import EXPORT_RECORD, export
+from tl_keras.experiment.export import EXPORT_RECORD, export, exported_run
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE
+from tl_keras.serving.model_card import JSON_NAME
+from tl_keras.serving.versions import EXTRA
 
 EXPORTED, OTHER = "fine_tuning-n5-s1", "feature_extraction-n5-s0"
 
@@ -79,6 +82,86 @@ def test_what_was_removed_is_made_again_of_the_same_run(
     remove(exported.store.folder / "export")
     assert export(exported, exported.store.run(OTHER)) == Path("made again")
     assert made == [(EXPORTED, ("litert",))]
+
+
+@pytest.fixture
+def unrecorded(exported: Any) -> Any:
+    """The same, with the card of its version and without the record."""
+    card_of(exported).parent.mkdir()
+    write_json(card_of(exported), card() | {"targets": [ROW, ROW | {"target": "litert"}]})
+    (exported.store.folder / EXPORT_RECORD).unlink()
+    exported.classes = ("good", "scratch")
+    return exported
+
+
+def card_of(exported: Any) -> Path:
+    return Path(exported.store.folder / "export" / "3" / EXTRA / JSON_NAME)
+
+
+def card(**changes: Any) -> dict[str, Any]:
+    facts = {
+        "run": {"run_id": EXPORTED},
+        "configuration_hash": "abc",
+        "verification": {"images": 40, "largest_difference": 1e-6},
+    }
+    return facts | changes
+
+
+ROW = {
+    "target": "saved_model",
+    "file": "",
+    "megabytes": 9.5,
+    "test_images": 40,
+    "test_groups": 40,
+    "test_accuracy": 0.95,
+    "milliseconds_batch_1": 4.0,
+    "milliseconds_batch_32": None,
+}
+
+
+def test_a_record_that_is_gone_comes_back_from_the_card_of_the_version(
+    unrecorded: Any, made: Made
+) -> None:
+    path = export(unrecorded, unrecorded.store.run(OTHER))
+    assert path == unrecorded.store.folder / "export" / "3"
+    assert made == []
+    assert exported_run(unrecorded.store.folder) == EXPORTED
+    assert whole_json(unrecorded.store.folder / EXPORT_RECORD) == {
+        "run_id": EXPORTED,
+        "version": "3",
+        "verified_images": 40,
+        "largest_probability_difference": 1e-6,
+        "labels": ["good", "scratch"],
+    }
+
+
+def test_the_table_of_targets_comes_back_from_the_card(unrecorded: Any, made: Made) -> None:
+    export(unrecorded, unrecorded.store.run(OTHER))
+    table = unrecorded.store.read("exports")
+    assert table["target"].tolist() == ["saved_model", "litert"]
+    assert table["version"].tolist() == [3, 3]
+    assert table["megabytes"].tolist() == [9.5, 9.5]
+    assert table["milliseconds_batch_32"].isna().all()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        card(configuration_hash="that of another configuration"),
+        card(run={"run_id": "of-another-experiment"}),
+        card(run=None),
+        card(verification={"images": 40}),
+        {},
+    ],
+    ids=["other configuration", "other run", "no run", "no figures", "nothing"],
+)
+def test_a_version_of_something_else_is_not_taken_for_the_export(
+    unrecorded: Any, made: Made, content: dict[str, Any]
+) -> None:
+    write_json(card_of(unrecorded), content)
+    assert export(unrecorded, unrecorded.store.run(OTHER)) == Path("made again")
+    assert made == [(OTHER, ("litert",))]
+    assert not (unrecorded.store.folder / EXPORT_RECORD).exists()
 
 
 def test_where_no_export_is_asked_for_none_is_made_again(exported: Any, made: Made) -> None:

@@ -16,7 +16,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from tl_keras.results.folder_lock import alone_in
-with alone_in(Path(sys.argv[1])):
+with alone_in(Path(sys.argv[1]), print):
     print("in", flush=True)
     sys.stdin.read()
 """
@@ -27,7 +27,7 @@ from pathlib import Path
 from tl_keras.errors import ResultsError
 from tl_keras.results.folder_lock import alone_in
 try:
-    with alone_in(Path(sys.argv[1])):
+    with alone_in(Path(sys.argv[1]), print):
         time.sleep(1)
 except ResultsError:
     sys.exit(3)
@@ -51,25 +51,25 @@ def test_the_second_process_is_told_who_is_there(tmp_path: Path) -> None:
     with hold(folder) as process:
         with (
             pytest.raises(ResultsError, match=rf"process {process.pid} of .*, since 20"),
-            alone_in(folder),
+            alone_in(folder, pytest.fail),
         ):
             pass
-        with alone_in(folder.with_name("others")):
+        with alone_in(folder.with_name("others"), pytest.fail):
             pass
         process.communicate()
-    with alone_in(folder):
+    with alone_in(folder, pytest.fail):
         pass
 
 
 def test_a_killed_process_keeps_nobody_out(tmp_path: Path) -> None:
     with hold(tmp_path / "parts") as process:
         process.kill()
-    with alone_in(tmp_path / "parts"):
+    with alone_in(tmp_path / "parts", pytest.fail):
         pass
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
-    with alone_in(tmp_path / "new" / "results" / "parts"):
+    with alone_in(tmp_path / "new" / "results" / "parts", pytest.fail):
         assert (tmp_path / "new" / "results").is_dir()
     assert list(tmp_path.iterdir()) == []
 
@@ -81,8 +81,8 @@ def test_of_many_at_once_one_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_command_and_what_it_calls_are_one(tmp_path: Path) -> None:
-    with alone_in(tmp_path / "parts"):
-        with alone_in(tmp_path / "parts"):
+    with alone_in(tmp_path / "parts", pytest.fail):
+        with alone_in(tmp_path / "parts", pytest.fail):
             pass
         assert (tmp_path / ".parts.lock").exists()
 
@@ -92,12 +92,12 @@ def test_another_thread_is_another_one(tmp_path: Path) -> None:
 
     def enter() -> None:
         try:
-            with alone_in(tmp_path / "parts"):
+            with alone_in(tmp_path / "parts", pytest.fail):
                 pass
         except ResultsError:
             refused.append(True)
 
-    with alone_in(tmp_path / "parts"):
+    with alone_in(tmp_path / "parts", pytest.fail):
         thread = threading.Thread(target=enter)
         thread.start()
         thread.join()
@@ -110,7 +110,7 @@ def test_what_is_in_the_way_of_results_is_named(tmp_path: Path, kind: str, below
     NO_FILES[kind](tmp_path / "results")
     with (
         pytest.raises(ResultsError, match=rf"results is {kind}\. Move it away"),
-        alone_in(tmp_path / "results" / below),
+        alone_in(tmp_path / "results" / below, pytest.fail),
     ):
         pass
 
@@ -121,7 +121,7 @@ def test_a_link_to_the_folder_is_the_folder(tmp_path: Path) -> None:
     with hold(tmp_path / "parts") as process:
         with (
             pytest.raises(ResultsError, match="one process at a time"),
-            alone_in(tmp_path / "link"),
+            alone_in(tmp_path / "link", pytest.fail),
         ):
             pass
         process.communicate()
@@ -133,7 +133,7 @@ def test_where_nothing_can_be_written_beside_it_the_lock_is_in_the_folder(
     folder = tmp_path / "parts"
     folder.mkdir()
     monkeypatch.setattr("os.access", lambda path, mode: Path(path) != tmp_path)
-    with alone_in(folder):
+    with alone_in(folder, pytest.fail):
         assert [path.name for path in folder.iterdir()] == [LOCK]
     assert list(tmp_path.rglob("*")) == [folder]
 
@@ -154,7 +154,7 @@ def test_a_place_that_is_none_is_refused_in_a_sentence(tmp_path: Path, below: st
     (tmp_path / "file").touch()
     with (
         pytest.raises(ResultsError, match="must be a folder that can be written"),
-        alone_in(tmp_path / below / "parts"),
+        alone_in(tmp_path / below / "parts", pytest.fail),
     ):
         pass
 
@@ -170,5 +170,8 @@ def test_it_needs_nothing_heavy() -> None:
 
 def test_a_link_in_a_circle_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to("circle")
-    with pytest.raises(ResultsError, match="circle"), alone_in(tmp_path / "circle" / "name"):
+    with (
+        pytest.raises(ResultsError, match="circle"),
+        alone_in(tmp_path / "circle" / "name", pytest.fail),
+    ):
         pass

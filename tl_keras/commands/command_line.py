@@ -98,6 +98,11 @@ def say(text: object, stream: TextIO | None = None) -> None:
     print(visible(text), file=stream, flush=True)
 
 
+def warn(text: str) -> None:
+    """Say what is no error, where whoever reads the output of the command does not meet it."""
+    say(f"warning: {text}", sys.stderr)
+
+
 @contextmanager
 def _any_letter() -> Iterator[None]:
     """Let the standard output, whose encoding may lack letters of a name, show their codes."""

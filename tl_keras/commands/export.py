@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from tl_keras.commands.command_line import Parser, carry_out
+from tl_keras.commands.command_line import Parser, carry_out, warn
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.folder_lock import alone_in
 from tl_keras.serving.targets import check_targets
@@ -36,7 +36,7 @@ def _export(options: argparse.Namespace) -> int:
     if not options.results.is_dir():
         return _exported(options)
     # before TensorFlow is loaded
-    with alone_in(options.results):
+    with alone_in(options.results, warn):
         return _exported(options)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tl_keras.backbone_table import BACKBONES
-from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say
+from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say, warn
 from tl_keras.errors import ConfigError
 from tl_keras.keras_settings import needed_keras
 from tl_keras.pretraining.source_config import PLACES, SourceConfig, read_source_config
@@ -51,7 +51,7 @@ def pretrain(config: SourceConfig, command: str = "") -> Path:
         from tl_keras.models.source_card import check_replaceable
 
     check_replaceable(Path(config.output))
-    with alone_in(Path(config.work)):
+    with alone_in(Path(config.work), warn):
         return _pretrained(config, command)
 
 

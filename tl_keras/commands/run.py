@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say
+from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say, warn
 from tl_keras.config.files import json_schema, load_config
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.folder_lock import alone_in
@@ -38,7 +38,7 @@ def _experiment(options: argparse.Namespace) -> int:
 
     if options.dry_run:
         return _dry_run(look_before(config, fresh=options.fresh))
-    with alone_in(Path(config.results_folder)):
+    with alone_in(Path(config.results_folder), warn):
         return _run(look_before(config, fresh=options.fresh))
 
 

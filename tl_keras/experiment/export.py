@@ -1,7 +1,7 @@
 """The stage that hands over the chosen run: a SavedModel, checked and with its card."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from tl_keras.atomic_files import write_json
 from tl_keras.data.image_formats import is_served
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import spread
-from tl_keras.digests import keep_json, whole_json
-from tl_keras.errors import ExportError, NoExportError
+from tl_keras.digests import keep_json, known_json, whole_json
+from tl_keras.errors import DamagedError, ExportError, NoExportError
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.prepare import Prepared
@@ -24,12 +24,14 @@ from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.environment import environment
 from tl_keras.results.runs_table import FinishedRun
+from tl_keras.results.store import Store
 from tl_keras.serving.decision_record import RECORD
 from tl_keras.serving.fresh import Ask, fresh_process
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE, write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
 from tl_keras.serving.model_card import (
+    JSON_NAME,
     Evidence,
     model_card,
     served_formats_only,
@@ -38,7 +40,14 @@ from tl_keras.serving.model_card import (
 from tl_keras.serving.saved_model import export_classifier
 from tl_keras.serving.targets import caution, file_of, write_target
 from tl_keras.serving.verify import Verification, verify_export
-from tl_keras.serving.versions import EXPORT_FOLDER, EXTRA, find_version, next_number, record_latest
+from tl_keras.serving.versions import (
+    EXPORT_FOLDER,
+    EXTRA,
+    Version,
+    find_version,
+    next_number,
+    record_latest,
+)
 
 # What the newest version is of.
 EXPORT_RECORD = "export.json"
@@ -56,7 +65,7 @@ def export(prepared: Prepared, chosen: FinishedRun) -> Path | None:
     """
     if not prepared.config.export:
         return None
-    if (prepared.store.folder / EXPORT_RECORD).exists():
+    if _is_on_record(prepared):
         return _exported_before(prepared)
     if chosen.spec.trivial:
         prepared.monitor.warn(
@@ -76,11 +85,39 @@ def _exported_before(prepared: Prepared) -> Path:
         return publish(prepared, run, prepared.config.export_targets)
     record_latest(version.path.parent)
     store.keep_weights_of(run.run_id)
+    if not (store.folder / "exports.csv").exists():
+        _write_targets_table(store, str(version.number), _card_of(version)["targets"])
     # an earlier version of this package wrote neither
     if not all((store.folder / name).exists() for name in (MODEL_FILE, LABELS_FILE)):
         model = making(run.strategy).model(prepared, run, store.weights(run.run_id))
         write_model(store.folder, plain_classifier(model), prepared.classes)
     return version.path
+
+
+def _is_on_record(prepared: Prepared) -> bool:
+    """Whether the experiment has exported a run; a record that is gone comes back from the card."""
+    store = prepared.store
+    if (store.folder / EXPORT_RECORD).exists():
+        return True
+    try:
+        version = find_version(store.folder / EXPORT_FOLDER)
+    except NoExportError:
+        return False
+    card = _card_of(version)
+    try:
+        run = store.run(card["run"]["run_id"])
+        if card["configuration_hash"] != run.as_row()["configuration_hash"]:
+            return False
+        _keep_record(prepared, run.run_id, str(version.number), card["verification"])
+    # of another experiment, or damaged as well
+    except (DamagedError, KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _card_of(version: Version) -> Mapping[str, Any]:
+    """The card of a version; where it is damaged, that of one of which nothing is known."""
+    return {"targets": []} | known_json(version.path / EXTRA / JSON_NAME)
 
 
 def exported_run(folder: Path) -> str:
@@ -168,17 +205,27 @@ def _write_record(
 ) -> None:
     """Write how the targets of the next version compare, and at last whose it is."""
     version = str(next_number(prepared.store.folder / EXPORT_FOLDER))
+    _write_targets_table(prepared.store, version, rows)
+    _keep_record(prepared, chosen.run_id, version, check.as_dict())
+
+
+def _write_targets_table(store: Store, version: str, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
         table = exports_table(rows)
         table.insert(0, "version", version)
-        prepared.store.write("exports", table)
+        store.write("exports", table)
+
+
+def _keep_record(
+    prepared: Prepared, run_id: str, version: str, verification: Mapping[str, Any]
+) -> None:
     keep_json(
         prepared.store.folder / EXPORT_RECORD,
         {
-            "run_id": chosen.run_id,
+            "run_id": run_id,
             "version": version,
-            "verified_images": check.images,
-            "largest_probability_difference": check.largest_difference,
+            "verified_images": verification["images"],
+            "largest_probability_difference": verification["largest_difference"],
             "labels": list(prepared.classes),
         },
     )

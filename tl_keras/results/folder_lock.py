@@ -27,7 +27,7 @@ _HELD: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
 
 
 @contextmanager
-def alone_in(folder: Path, warn: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+def alone_in(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
     """Keep other processes out of an experiment's folder; they are told who is there.
 
     Args:
