@@ -44,7 +44,7 @@ DEFAULTS: dict[str, Any] = {
         "class_weights": "balanced",
         "augmentation": "none",
         "layer_decay": 1.0,
-        "threads": 2,
+        "threads": "auto",
         "phase_1": {"epochs": 200, "learning_rate": 1e-3, "patience": 20},
         "phase_2": {"epochs": 40, "learning_rate": 1e-4, "patience": 8},
         "from_scratch": {"epochs": 100, "learning_rate": 1e-3, "patience": 15},

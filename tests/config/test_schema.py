@@ -69,7 +69,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "training.class_weights": ("none", None, 'one of "balanced", "none"'),
     "training.augmentation": ("search", "heavy", 'one of "none", "light", "strong", "search"'),
     "training.layer_decay": (0.75, 1.25, RATE),
-    "training.threads": (4, 0, "a whole number from 1 to 256, or null"),
+    "training.threads": (4, 0, 'a whole number from 1 to 256, or "auto", or null'),
     **{
         f"training.{phase}.{key}": row
         for phase in ("phase_1", "phase_2", "from_scratch")

@@ -74,7 +74,7 @@ def test_a_damaged_configuration_is_left_to_be_refused(tmp_path: Path, text: str
 
 def test_a_key_that_is_no_choice_is_passed_over() -> None:
     new = parse_config({"name": "a", "data": {"folder": "x"}})
-    younger = {"training": {"threads": 2}}
+    younger = {"training": {"threads": "auto"}}
     assert continued(new, {"data": {"exif_rotation": ["apply"]}, **younger}) == (new, None)
     assert continued(new, {"data": 3, **younger}) == (new, None)
 

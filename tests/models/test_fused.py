@@ -62,6 +62,47 @@ def test_a_frozen_norm_goes_into_the_convolution(convolution: str, norm: str) ->
         )
 
 
+@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize("side", [8, 7])
+@pytest.mark.parametrize("convolution", [layers.Conv2D, layers.DepthwiseConv2D])
+def test_zeros_as_of_the_same_padding_are_left_to_the_convolution(
+    convolution: Any, side: int, trainable: bool
+) -> None:
+    zeros = ((0, 1), (0, 1)) if side == 8 else 1
+    filters = {"filters": 4} if convolution is layers.Conv2D else {}
+    strided = convolution(kernel_size=3, strides=2, use_bias=False, **filters)
+    plain = network(
+        layers.Resizing(side, side),
+        layers.ZeroPadding2D(zeros),
+        strided,
+        layers.BatchNormalization(),
+        trainable=trainable,
+    )
+    quick = fused(plain)
+    (joined,) = replaced(quick)
+    assert joined.input.shape == (None, side, side, 3)
+    for training in (False, True):
+        np.testing.assert_allclose(
+            quick(IMAGES, training=training), plain(IMAGES, training=training), rtol=1e-4, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [layers.ZeroPadding2D(1), layers.Conv2D(4, 3, strides=2)],
+        [layers.ZeroPadding2D(((1, 0), (1, 0))), layers.Conv2D(4, 3, strides=2)],
+        [layers.ZeroPadding2D(((0, 1), (0, 1))), layers.Conv2D(4, 3, strides=2, padding="same")],
+    ],
+    ids=["both sides", "the other side", "more than the same padding"],
+)
+def test_other_zeros_stay(parts: Sequence[keras.Layer]) -> None:
+    plain = network(*parts, layers.BatchNormalization())
+    quick = fused(plain)
+    assert parts[0] in quick.layers
+    np.testing.assert_allclose(quick(IMAGES), plain(IMAGES), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "parts",
     [

@@ -393,10 +393,11 @@ class TrainingConfig(_Section):
         description="Factor of the learning rate in phase 2 from the head to the block below it, "
         "and so on downwards; 1 is the same rate everywhere.",
     )
-    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = Field(
-        default=2,
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | Literal["auto"] | None = Field(
+        default="auto",
         description="Threads of a training, which change its last digits: so they are the same "
-        "on every machine. null is one for each processor.",
+        "on every machine. auto is 1 where the experiment has four trainings or more, which are "
+        "made side by side, else 2; null is one for each processor.",
     )
     phase_1: HeadPhaseConfig = HeadPhaseConfig()
     phase_2: FineTuningPhaseConfig = FineTuningPhaseConfig()

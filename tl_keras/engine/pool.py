@@ -62,8 +62,13 @@ class Pool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers, whatever they are making."""
         for desk in self._desks:
             desk.worker.close()
+        self._desks.clear()
 
     def share(self, load: Load) -> None:
         """Give all tasks from now on what `load` gives."""
@@ -74,6 +79,11 @@ class Pool:
     def elsewhere(self) -> bool:
         """Whether tasks are made while this process does something else."""
         return not any(isinstance(desk.worker, Here) for desk in self._desks)
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._desks)
 
     @property
     def idle(self) -> bool:

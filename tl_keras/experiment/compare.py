@@ -7,12 +7,14 @@ import pandas as pd
 from tl_keras.digests import keep_json
 from tl_keras.engine.pool import Pool
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.small_runs import with_parts
+from tl_keras.experiment.small_runs import SmallRuns
 from tl_keras.reporting.plots import probes_figure, save
 from tl_keras.results.comparisons import comparison_table
 from tl_keras.results.learning_curves import curve_facts, curve_table, learning_curves
 from tl_keras.results.summary_tables import confusion_table, per_class_table, summary_table
 from tl_keras.results.test_results import TestResults
+
+_CURVES = "learning_curve.json"
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,11 @@ class Tables:
     probes: pd.DataFrame | None
 
 
-def compare(prepared: Prepared, pool: Pool, runs: pd.DataFrame) -> Tables:
-    """Write and return the tables over all runs, and write the learning curves.
+def compare(prepared: Prepared, runs: pd.DataFrame) -> Tables:
+    """Write and return the tables over all runs.
 
     Args:
         prepared: the experiment.
-        pool: of its workers.
         runs: as `runs.csv`.
     """
     results = test_results(prepared, runs)
@@ -49,7 +50,6 @@ def compare(prepared: Prepared, pool: Pool, runs: pd.DataFrame) -> Tables:
             prepared.store.write(name, table)
     if tables.probes is not None:
         save(probes_figure(tables.probes), prepared.store.folder / "probes.png")
-    _learning_curves(prepared, pool, runs, results)
     return tables
 
 
@@ -72,18 +72,35 @@ def test_results(prepared: Prepared, runs: pd.DataFrame) -> TestResults:
     )
 
 
-def _learning_curves(
-    prepared: Prepared, pool: Pool, runs: pd.DataFrame, results: TestResults
-) -> None:
-    """Write them, once: of all strategies that were trained in several sizes."""
-    config, store = prepared.config, prepared.store
-    record = store.folder / "learning_curve.json"
-    if record.exists():
+def begin_small_runs(prepared: Prepared, pool: Pool) -> SmallRuns | None:
+    """Where one size was asked, the runs that give a learning curve, unless it is there."""
+    config = prepared.config
+    if len(config.data.training_sizes) > 1 or not config.learning_curve or _has_curves(prepared):
+        return None
+    small = SmallRuns(prepared, pool)
+    small.begin()
+    return small
+
+
+def write_learning_curves(prepared: Prepared, runs: pd.DataFrame, small: SmallRuns | None) -> None:
+    """Write them, once: of all strategies that were trained in several sizes.
+
+    Args:
+        prepared: the experiment.
+        runs: as `runs.csv`.
+        small: further runs, which may be under way.
+    """
+    if _has_curves(prepared):
         return
-    if len(config.data.training_sizes) == 1 and config.learning_curve:
+    results = test_results(prepared, runs)
+    if small is not None:
         prepared.monitor.stage("Measuring a learning curve")
-        runs, results = with_parts(prepared, pool, runs, results)
+        runs, results = small.beside(runs, results)
     curves = learning_curves(runs, results)
     if curves:
-        store.write("learning_curve", curve_table(curves))
-        keep_json(record, curve_facts(curves, results))
+        prepared.store.write("learning_curve", curve_table(curves))
+        keep_json(prepared.store.folder / _CURVES, curve_facts(curves, results))
+
+
+def _has_curves(prepared: Prepared) -> bool:
+    return (prepared.store.folder / _CURVES).exists()

@@ -16,7 +16,7 @@ from tl_keras.errors import ResultsError
 from tl_keras.experiment.advise import write_advice
 from tl_keras.experiment.audit import report_audit
 from tl_keras.experiment.choose import choose
-from tl_keras.experiment.compare import compare
+from tl_keras.experiment.compare import begin_small_runs, compare, write_learning_curves
 from tl_keras.experiment.decide import decide
 from tl_keras.experiment.expected_time import CURVE, ERRORS, EXPORT, REPORT, expected_seconds
 from tl_keras.experiment.explain import explain
@@ -25,7 +25,7 @@ from tl_keras.experiment.first_look import FirstLook, look_at_results, look_befo
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, prepare
-from tl_keras.experiment.train import runs_left, train, write_runs
+from tl_keras.experiment.train import Training, runs_left, write_runs
 from tl_keras.experiment.workers import starting_workers
 from tl_keras.keras_settings import needed_keras
 from tl_keras.reporting.report import write_report
@@ -39,7 +39,7 @@ from tl_keras.serving.targets import check_targets
 from tl_keras.transfer.determinism import deterministic_ops
 from tl_keras.transfer.seeds import seeds_kept
 from tl_keras.transfer.source_checks import source_notes
-from tl_keras.transfer.threads import fix_threads
+from tl_keras.transfer.threads import fix_threads, training_threads
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def run_experiment(
 @needed_keras()
 def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
     """Run an experiment whose folder is held and that was looked at; as `run_experiment`."""
-    if note := fix_threads(looked.config.training.threads):
+    if note := fix_threads(training_threads(looked.config)):
         monitor.warn(note)
     with (
         seeds_kept(),
@@ -147,21 +147,28 @@ def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
         with starting_workers(looked, monitor) as workers:
             prepared = prepare(looked, monitor, mend=True)
             write_inputs(prepared)
-            write_advice(prepared)
-            report_audit(prepared)
             left, pool = runs_left(prepared), workers(prepared)
             seconds = expected_seconds(prepared.config, prepared.images.splits, left)
+            training = Training(prepared, pool, left, seconds)
+            training.begin()
+            write_advice(prepared)
+            report_audit(prepared)
             finished = len(prepared.planned) - len(left)
             monitor.plan(prepared.planned, finished, sum(seconds.values()))
-            runs = train(prepared, pool, seconds)
-            tables = compare(prepared, pool, runs)
+            runs = training.finish()
+            # the workers make them while this process explains and exports
+            small = begin_small_runs(prepared, pool)
+            if small is None:
+                pool.close()
+            tables = compare(prepared, runs)
+            choice = choose(prepared, runs)
+            decision = decide(prepared, runs, choice.run_id)
+            explain(prepared, runs, choice.run_id)
+            monitor.progress(seconds[ERRORS])
+            exported = export(prepared, run_of(runs, choice.run_id))
+            monitor.progress(seconds.get(EXPORT, 0.0))
+            write_learning_curves(prepared, runs, small)
             monitor.progress(seconds.get(CURVE, 0.0))
-        choice = choose(prepared, runs)
-        decision = decide(prepared, runs, choice.run_id)
-        explain(prepared, runs, choice.run_id)
-        monitor.progress(seconds[ERRORS])
-        exported = export(prepared, run_of(runs, choice.run_id))
-        monitor.progress(seconds.get(EXPORT, 0.0))
         write_report(prepared.store.folder)
         monitor.progress(seconds[REPORT])
     return ExperimentResult(

@@ -1,7 +1,7 @@
 """The stage that makes the runs that are not there yet."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -20,39 +20,67 @@ from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import Run
 
 
-def train(prepared: Prepared, pool: Pool, seconds: Mapping[str, float]) -> pd.DataFrame:
-    """Make what is left of the planned runs; the table of all, as `runs.csv`.
+@dataclass(frozen=True)
+class Training:
+    """The runs of an experiment that are left to be made.
 
-    What takes seconds comes first, in this process, so that there is soon something to look at;
-    meanwhile the workers have begun with what takes longest.
-
-    Args:
+    Attributes:
         prepared: the experiment.
         pool: of its workers.
-        seconds: about how long each run takes.
+        left: planned runs that are not finished.
+        seconds: about how long each takes.
     """
-    store, left = prepared.store, runs_left(prepared)
-    by_id = {run.run_id: run for run in left}
-    specs = {run: STRATEGIES[run.strategy] for run in left}
 
-    def keep(outcome: Outcome) -> None:
-        run = by_id[outcome.run.run_id]
-        _keep(prepared, run, _with_cost(prepared, outcome))
-        prepared.monitor.progress(seconds[run.run_id])
+    prepared: Prepared
+    pool: Pool
+    left: Sequence[Run]
+    seconds: Mapping[str, float]
 
-    searched = [run for run in left if specs[run].searches]
-    quick = [run for run in left if specs[run].quick or specs[run].trivial]
-    for run in left:
-        if run not in searched and run not in quick:
-            pool.submit(run_task(prepared, run, keep))
-    _make_here(prepared, pool, quick, keep)
-    wanted = [*searched, *_without_table(prepared)]
-    for run, found in studies(prepared, wanted, pool, seconds.get(SEARCH, 0.0)):
-        if run in left:
-            pool.submit(run_task(prepared, run, keep, winner=found.winner))
-    pool.wait()
-    store.join_trials()
-    return write_runs(prepared)
+    def begin(self) -> None:
+        """Have workers begin with what needs nothing but the pictures, while these are measured."""
+        for run in self.left:
+            if _needs_pictures_alone(run):
+                self.pool.submit(run_task(self.prepared, run, self._keep))
+        if self.pool.elsewhere:
+            self.pool.look()
+
+    def finish(self) -> pd.DataFrame:
+        """Make what is left; the table of all runs, as `runs.csv`.
+
+        What takes seconds comes first, in this process, so that there is soon something to look at;
+        meanwhile the workers have begun with what takes longest.
+        """
+        specs = {run: STRATEGIES[run.strategy] for run in self.left}
+        searched = [run for run in self.left if specs[run].searches]
+        quick = [run for run in self.left if specs[run].quick or specs[run].trivial]
+        for run in self.left:
+            if run not in searched and run not in quick and not _needs_pictures_alone(run):
+                self.pool.submit(run_task(self.prepared, run, self._keep))
+        self._make_here(quick)
+        wanted = [*searched, *_without_table(self.prepared)]
+        of_searches = self.seconds.get(SEARCH, 0.0)
+        for run, found in studies(self.prepared, wanted, self.pool, of_searches):
+            if run in self.left:
+                task = run_task(self.prepared, run, self._keep, winner=found.winner)
+                self.pool.submit(task)
+        self.pool.wait()
+        self.prepared.store.join_trials()
+        return write_runs(self.prepared)
+
+    def _make_here(self, quick: Sequence[Run]) -> None:
+        """Make quick runs while the workers have something else to do, and leave them the rest."""
+        for run in quick:
+            if self.pool.elsewhere:
+                self.pool.look()
+            if self.pool.elsewhere and self.pool.idle:
+                self.pool.submit(run_task(self.prepared, run, self._keep))
+            else:
+                self._keep(make_run(self.prepared, run))
+
+    def _keep(self, outcome: Outcome) -> None:
+        (run,) = (run for run in self.left if run.run_id == outcome.run.run_id)
+        _keep(self.prepared, run, _with_cost(self.prepared, outcome))
+        self.prepared.monitor.progress(self.seconds[run.run_id])
 
 
 def runs_left(prepared: Prepared) -> list[Run]:
@@ -60,17 +88,10 @@ def runs_left(prepared: Prepared) -> list[Run]:
     return [run for run in prepared.planned if not prepared.store.is_finished(run.run_id)]
 
 
-def _make_here(
-    prepared: Prepared, pool: Pool, quick: Sequence[Run], keep: Callable[[Outcome], None]
-) -> None:
-    """Make quick runs while the workers have something else to do, and leave them the rest."""
-    for run in quick:
-        if pool.elsewhere:
-            pool.look()
-        if pool.elsewhere and pool.idle:
-            pool.submit(run_task(prepared, run, keep))
-        else:
-            keep(make_run(prepared, run))
+def _needs_pictures_alone(run: Run) -> bool:
+    """Whether it reads nothing that frozen blocks give: a network of its own."""
+    spec = STRATEGIES[run.strategy]
+    return spec.by_steps and not spec.borrows
 
 
 def _keep(prepared: Prepared, run: Run, outcome: Outcome) -> None:

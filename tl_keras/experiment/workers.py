@@ -23,6 +23,7 @@ from tl_keras.experiment.strategies.making import making
 from tl_keras.results.store import Store
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import plan_runs
+from tl_keras.transfer.threads import training_threads
 
 # Each process loads TensorFlow and traces for itself, some 20 s: of less work nothing is gained.
 WORTH_SECONDS = 60.0
@@ -63,7 +64,7 @@ def _in_processes(
     if count == 1:
         return [Here()], lambda prepared: lambda: prepared
     folder = InFolder(stack.enter_context(TemporaryDirectory(prefix="tl_keras-")))
-    warm_up = partial(load_all, config.training.threads)
+    warm_up = partial(load_all, training_threads(config))
     return [WorkerProcess(warm_up) for _ in range(count)], folder.write
 
 
@@ -79,7 +80,7 @@ def _on_ray(
     monitor.stage(
         f"Training in {count} workers of Ray ({len(trainings)} trainings, room for {room})"
     )
-    warm_up = partial(load_all, config.training.threads)
+    warm_up = partial(load_all, training_threads(config))
     return [RayWorker(warm_up, **reserved) for _ in range(count)], InStore.of
 
 

@@ -1,5 +1,6 @@
 """The same network with less to compute: normalisation within convolutions, or as one operation."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -28,16 +29,27 @@ class Normalised(keras.layers.Layer):
     """A BatchNorm, with the convolution before it where there is one that nothing comes after."""
 
     def __init__(
-        self, norm: keras.layers.BatchNormalization, convolution: keras.layers.Layer | None = None
+        self,
+        norm: keras.layers.BatchNormalization,
+        convolution: keras.layers.Layer | None = None,
+        padding: str | None = None,
     ) -> None:
-        """Take over layers that are built and keep their weights."""
+        """Take over layers that are built and keep their weights.
+
+        Args:
+            norm: of channels.
+            convolution: before it.
+            padding: of the convolution, "same" or "valid".
+        """
         super().__init__()
-        self.norm, self.convolution = norm, convolution
+        self.norm, self.convolution, self.padding = norm, convolution, padding
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if training and self.norm.trainable:
-            convolved = inputs if self.convolution is None else self.convolution(inputs)
+            convolved = self._convolved(inputs)
+            if self.convolution is not None and self.convolution.use_bias:
+                convolved += self.convolution.bias
             return _normalised_by_batch(self.norm, convolved)
         factor, constant = _as_line(self.norm)
         if self.convolution is None:
@@ -45,12 +57,27 @@ class Normalised(keras.layers.Layer):
         if self.convolution.use_bias:
             constant += self.convolution.bias * factor
         # not an addition: only this is joined with the convolution and the activation after it
-        return tf.nn.bias_add(_convolved(self.convolution, inputs, factor), constant)
+        return tf.nn.bias_add(self._convolved(inputs, factor), constant)
 
     def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
-        if self.convolution is None:
-            return keras.KerasTensor(inputs.shape)
-        return self.convolution.compute_output_spec(inputs)
+        return keras.KerasTensor(self._convolved(keras.KerasTensor(inputs.shape)).shape)
+
+    def _convolved(self, inputs: Any, factor: Any = None) -> Any:
+        """Without bias, and with a factor for each channel of the outputs where there is one."""
+        layer = self.convolution
+        if layer is None:
+            return inputs
+        options = {
+            "strides": layer.strides,
+            "padding": self.padding,
+            "dilation_rate": layer.dilation_rate,
+        }
+        kernel = layer.kernel
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            if factor is not None:
+                kernel = kernel * tf.reshape(factor, kernel.shape[2:])
+            return keras.ops.depthwise_conv(inputs, kernel, **options)
+        return keras.ops.conv(inputs, kernel if factor is None else kernel * factor, **options)
 
 
 def _called(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -58,9 +85,12 @@ def _called(layer: Any, *args: Any, **kwargs: Any) -> Any:
     if not isinstance(layer, keras.layers.BatchNormalization) or not _is_usual(layer):
         return layer(*args, **kwargs)
     before, inputs = origin(args[0])
-    if _can_take_a_factor(before):
-        return Normalised(layer, before)(inputs[0])
-    return Normalised(layer)(args[0])
+    if not _can_take_a_factor(before):
+        return Normalised(layer)(args[0])
+    zeros, unpadded = origin(inputs[0])
+    if _pads_as_same(zeros, unpadded, before):
+        return Normalised(layer, before, "same")(unpadded[0])
+    return Normalised(layer, before, before.padding)(inputs[0])
 
 
 def _is_usual(norm: keras.layers.BatchNormalization) -> bool:
@@ -76,6 +106,30 @@ def _can_take_a_factor(layer: Any) -> bool:
     )
 
 
+def _pads_as_same(zeros: Any, inputs: Sequence[Any], convolution: Any) -> bool:
+    """Whether a layer of zeros adds what the convolution would add by itself, padding "same"."""
+    if type(zeros) is not keras.layers.ZeroPadding2D or convolution.padding != "valid":
+        return False
+    sizes = zip(
+        inputs[0].shape[1:3],
+        convolution.kernel_size,
+        convolution.strides,
+        convolution.dilation_rate,
+        zeros.padding,
+        strict=True,
+    )
+    return all(
+        size is not None and tuple(added) == _same(size, (kernel - 1) * dilation + 1, stride)
+        for size, kernel, stride, dilation, added in sizes
+    )
+
+
+def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Rows of zeros before and after so many rows."""
+    added = max(0, (-(-size // stride) - 1) * stride + kernel - size)
+    return added // 2, added - added // 2
+
+
 def _as_line(norm: keras.layers.BatchNormalization) -> tuple[Any, Any]:
     """Factor and constant of each channel, (channels,)."""
     factor = tf.math.rsqrt(norm.moving_variance + norm.epsilon)
@@ -83,19 +137,6 @@ def _as_line(norm: keras.layers.BatchNormalization) -> tuple[Any, Any]:
         factor *= norm.gamma
     constant = -norm.moving_mean * factor
     return factor, constant + norm.beta if norm.center else constant
-
-
-def _convolved(layer: keras.layers.Layer, inputs: Any, factor: Any) -> Any:
-    """The convolution of inputs, with a factor for each channel of its outputs."""
-    options = {
-        "strides": layer.strides,
-        "padding": layer.padding,
-        "dilation_rate": layer.dilation_rate,
-    }
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-        kernel = layer.kernel * tf.reshape(factor, layer.kernel.shape[2:])
-        return keras.ops.depthwise_conv(inputs, kernel, **options)
-    return keras.ops.conv(inputs, layer.kernel * factor, **options)
 
 
 def _normalised_by_batch(norm: keras.layers.BatchNormalization, inputs: Any) -> Any:
