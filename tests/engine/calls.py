@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 import warnings
 from dataclasses import dataclass
@@ -24,6 +25,16 @@ class Load:
 
 def own_process(shared: list[int]) -> int:
     return shared[0]
+
+
+def own_gpu(shared: object) -> tuple[int, str | None]:
+    return os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def note_gpu(folder: Path) -> None:
+    """What a process sees before it makes anything, and whether TensorFlow was there before."""
+    loaded = "tensorflow" in sys.modules
+    (folder / f"{os.getpid()}").write_text(f"{os.environ['CUDA_VISIBLE_DEVICES']} {loaded}")
 
 
 def warn_of(text: str, shared: list[int]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.calls import Load, die, fail, own_process, wait, warn_of
+from tests.engine.calls import Load, die, fail, note_gpu, own_gpu, own_process, wait, warn_of
 from tests.hostile.experiments import children_of
 from tl_keras.engine.processes import WorkerProcess
 from tl_keras.engine.tasks import Answer
@@ -50,6 +50,24 @@ def test_a_dead_worker_can_be_started_again(worker: WorkerProcess) -> None:
         worker.submit(die).result()
     worker.restart()
     assert worker.submit(own_process).result() != first
+
+
+def test_a_worker_has_its_gpu_before_tensorflow_and_after_a_death(tmp_path: Path) -> None:
+    worker = WorkerProcess(partial(note_gpu, tmp_path), {"CUDA_VISIBLE_DEVICES": "GPU-8932f937"})
+    worker.share(Load(str(tmp_path)))
+    try:
+        first, gpu = worker.submit(own_gpu).result().result
+        with pytest.raises(BrokenExecutor):
+            worker.submit(die).result()
+        worker.restart()
+        second, same = worker.submit(own_gpu).result().result
+    finally:
+        worker.close()
+    assert first != second
+    assert gpu == same == "GPU-8932f937"
+    for process in (first, second):
+        assert (tmp_path / str(process)).read_text() == "GPU-8932f937 False"
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
 
 
 def test_closing_ends_what_is_being_made(worker: WorkerProcess, tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.engine.calls import Load, own_gpu
 from tests.hostile.experiments import (
     TinyExperiment,
     answers,
@@ -21,9 +23,11 @@ from tests.hostile.experiments import (
     started,
 )
 from tl_keras.config.files import parse_config
+from tl_keras.engine.here import Here
+from tl_keras.engine.tasks import Task
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.monitor import Silent
-from tl_keras.experiment.workers import trainings_left, worker_count
+from tl_keras.experiment.workers import starting_workers, trainings_left, worker_count
 
 # Of one command with the tiny experiment, on a busy machine.
 PATIENCE = 300
@@ -37,16 +41,23 @@ class Listener(Silent):
 
     def __init__(self) -> None:
         self.stages: list[str] = []
+        self.warnings: list[str] = []
 
     def stage(self, text: str) -> None:
         self.stages.append(text)
 
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
-def count(results: Path, monitor: Silent | None = None, **keys: Any) -> int:
-    config = parse_config(
-        {"name": "x", "data": {"folder": "photos"}, "results_dir": str(results)} | keys
-    )
-    return worker_count(config, monitor or Silent(), trainings_left(FirstLook(config)))
+
+def count(results: Path, monitor: Silent | None = None, gpus: int = 0, **keys: Any) -> int:
+    looked = look(results, **keys)
+    return worker_count(looked.config, monitor or Silent(), trainings_left(looked), gpus)
+
+
+def look(results: Path, **keys: Any) -> FirstLook:
+    photos = {"name": "x", "data": {"folder": "photos"}, "results_dir": str(results)}
+    return FirstLook(parse_config(photos | keys))
 
 
 def test_as_many_workers_as_asked_and_no_more_than_trainings(tmp_path: Path) -> None:
@@ -71,19 +82,108 @@ def test_auto_takes_what_there_is_and_says_so(
     monkeypatch.setattr("tl_keras.engine.capacity.processors", lambda: processors)
     monkeypatch.setattr("tl_keras.engine.capacity.room_for", lambda: room)
     listener = Listener()
-    strategies = {"strategies": ["from_scratch", "fine_tuning"], "seeds": 3}
+    strategies: dict[str, Any] = {"strategies": ["from_scratch", "fine_tuning"], "seeds": 3}
     assert count(tmp_path, listener, **strategies) == expected
     assert bool(listener.stages) == (expected > 1)
     if expected > 1:
         assert f"{expected} processes" in listener.stages[0]
 
 
-def test_auto_leaves_a_gpu_to_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tl_keras.engine.capacity.processors", lambda: 8)
-    keys: dict[str, Any] = {"strategies": ["from_scratch"], "seeds": 8}
-    assert count(tmp_path, **keys) > 1
-    monkeypatch.setattr("tl_keras.engine.capacity.accelerators", lambda: 1)
-    assert count(tmp_path, **keys) == 1
+# Of a training each.
+EIGHT: dict[str, Any] = {"strategies": ["from_scratch"], "seeds": 8}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "room", "seeds", "expected"),
+    [(1, 9, 8, 1), (2, 9, 8, 2), (16, 99, 8, 8), (4, 3, 8, 3), (4, 9, 3, 3), (4, 0, 8, 1)],
+)
+def test_auto_makes_one_run_on_each_gpu_and_says_so(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gpus: int,
+    room: int,
+    seeds: int,
+    expected: int,
+) -> None:
+    monkeypatch.setattr("tl_keras.engine.capacity.processors", lambda: 5)
+    monkeypatch.setattr("tl_keras.engine.capacity.room_for", lambda: room)
+    listener = Listener()
+    assert count(tmp_path, listener, gpus, **EIGHT | {"seeds": seeds}) == expected
+    said = [f"Training in {expected} processes ({seeds} trainings, {gpus} GPUs, memory for {room})"]
+    assert listener.stages == (said if expected > 1 else [])
+    assert listener.warnings == []
+
+
+def test_as_many_workers_as_asked_share_the_gpus(tmp_path: Path) -> None:
+    assert count(tmp_path, gpus=1, engine={"workers": 3}, **EIGHT) == 3
+    assert count(tmp_path, gpus=4, engine={"workers": 1}, **EIGHT) == 1
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpus", "warned"),
+    [("auto", 2, True), (3, 1, True), ("auto", 1, False), (1, 2, False)],
+)
+def test_where_this_process_holds_the_memory_of_the_gpus_it_makes_all_runs_and_says_so(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int | str,
+    gpus: int,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr("tl_keras.experiment.workers.share_memory", lambda: False)
+    monkeypatch.setattr("tl_keras.engine.capacity.room_for", lambda: 9)
+    listener = Listener()
+    assert count(tmp_path, listener, gpus, engine={"workers": workers}, **EIGHT) == 1
+    assert len(listener.warnings) == warned
+    assert listener.stages == []
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpus", "expected"),
+    [
+        ("auto", ("2", "3"), ["2", "3"]),
+        (3, ("GPU-a", "GPU-b"), ["GPU-a", "GPU-b", "GPU-b"]),
+        (2, (), ["-1", "-1"]),
+    ],
+)
+def test_every_worker_sees_one_gpu(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int | str,
+    gpus: tuple[str, ...],
+    expected: list[str],
+) -> None:
+    module = "tl_keras.experiment.workers"
+    monkeypatch.setattr(f"{module}.accelerators", lambda: gpus)
+    monkeypatch.setattr(f"{module}.load_all", own_gpu)
+    monkeypatch.setattr(f"{module}.InFolder.write", lambda folder, prepared: Load(str(tmp_path)))
+    monkeypatch.setattr("tl_keras.engine.capacity.room_for", lambda: 9)
+    seen: list[tuple[int, str]] = []
+    looked = look(tmp_path, engine={"workers": workers}, **EIGHT)
+    prepared: Any = None
+    with starting_workers(looked, Silent()) as pool_for:
+        pool = pool_for(prepared)
+        for _ in expected:
+            pool.submit(Task("a run", own_gpu, seen.append))
+        # all begin before any of them is done
+        pool.look()
+        pool.wait()
+    assert len({process for process, _ in seen}) == len(expected)
+    assert sorted(gpu for _, gpu in seen) == expected
+
+
+@pytest.mark.parametrize(("reserved", "shared"), [(0.5, False), (1, True), (0, False)])
+def test_workers_of_ray_that_need_gpus_are_left_memory_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reserved: float, shared: bool
+) -> None:
+    module, listener = "tl_keras.experiment.workers", Listener()
+    monkeypatch.setattr(f"{module}.ray_cluster", lambda address: nullcontext())
+    monkeypatch.setattr(f"{module}.places", lambda **reserved: 2)
+    monkeypatch.setattr(f"{module}.RayWorker", lambda warm_up, **reserved: Here())
+    monkeypatch.setattr(f"{module}.share_memory", lambda: shared)
+    looked = look(tmp_path, engine={"backend": "ray", "accelerators": reserved}, **EIGHT)
+    with starting_workers(looked, listener):
+        assert len(listener.warnings) == (reserved > 0 and not shared)
 
 
 def test_auto_starts_none_for_what_is_done_sooner(

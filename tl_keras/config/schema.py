@@ -558,8 +558,8 @@ class EngineConfig(_Section):
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=MOST_WORKERS)] = Field(
         default="auto",
         description="Runs and trials that are trained at a time, each in a process of its own; 1 "
-        "is one after the other in one process. auto is as many as processors, free memory and the "
-        "experiment have work for.",
+        "is one after the other in one process. auto is as many as processors (GPUs, where there "
+        "are any), free memory and the experiment have work for.",
     )
     backend: Literal["processes", "ray"] = Field(
         default="processes",

@@ -15,10 +15,3 @@ def processors() -> int:
 def room_for() -> int:
     """Workers that the free memory has room for."""
     return int(psutil.virtual_memory().available / WORKER_BYTES)
-
-
-def accelerators() -> int:
-    """GPUs that TensorFlow sees in this process."""
-    import tensorflow as tf
-
-    return len(tf.config.list_physical_devices("GPU"))

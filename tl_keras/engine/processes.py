@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from multiprocessing import active_children
@@ -24,13 +24,20 @@ _WATCH_SECONDS = 1.0
 class WorkerProcess:
     """A process for one task at a time: if it dies, it is known which task it was making."""
 
-    def __init__(self, warm_up: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        warm_up: Callable[[], None] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start it.
 
         Args:
             warm_up: called in the process at once; may take long.
+            environment: variables that it has besides those of this process, before it loads
+                anything else.
         """
         self._warm_up = warm_up or _nothing
+        self._environment = dict(environment or {})
         self._load: Load = _nothing
         self._start()
 
@@ -60,15 +67,15 @@ class WorkerProcess:
 
     def _start(self) -> None:
         before = set(active_children())
-        self._executor = ProcessPoolExecutor(1, get_context("loky"), _begin)
+        self._executor = ProcessPoolExecutor(1, get_context("loky"), _begin, (self._environment,))
         self._executor.submit(self._warm_up)
         # none, if it is dead already
         self._started = set(active_children()) - before
 
 
-def _begin() -> None:
+def _begin(environment: Mapping[str, str]) -> None:
     """Leave Ctrl-C to the process that started this one, and end with it; say nothing of itself."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", **environment})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch = partial(_end_with, os.getppid())
     threading.Thread(target=watch, daemon=True).start()

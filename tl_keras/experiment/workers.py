@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.engine import capacity
+from tl_keras.engine.accelerators import accelerators, one_each, share_memory
 from tl_keras.engine.here import Here
 from tl_keras.engine.pool import Pool
 from tl_keras.engine.processes import WorkerProcess
@@ -28,6 +29,10 @@ from tl_keras.transfer.threads import training_threads
 # Each process loads TensorFlow and traces for itself, some 20 s: of less work nothing is gained.
 WORTH_SECONDS = 60.0
 _VALIDATION_PER_CLASS = 10
+_TAKEN = (
+    "TensorFlow holds all the memory of the GPUs in this process, where it was used before or "
+    "TF_FORCE_GPU_ALLOW_GROWTH is false: {}. Set that to true before Python is started."
+)
 
 # Workers, and what makes of the prepared experiment the `Load` that they share.
 _Workers = tuple[Sequence[Worker], Callable[[Prepared], Load]]
@@ -60,12 +65,14 @@ def _in_processes(
     config: ExperimentConfig, monitor: Monitor, trainings: list[float], stack: ExitStack
 ) -> _Workers:
     """Processes of this machine, or this one alone."""
-    count = worker_count(config, monitor, trainings)
+    gpus = accelerators()
+    count = worker_count(config, monitor, trainings, len(gpus))
     if count == 1:
         return [Here()], lambda prepared: lambda: prepared
     folder = InFolder(stack.enter_context(TemporaryDirectory(prefix="tl_keras-")))
     warm_up = partial(load_all, training_threads(config))
-    return [WorkerProcess(warm_up) for _ in range(count)], folder.write
+    workers = [WorkerProcess(warm_up, environment=gpu) for gpu in one_each(count, gpus)]
+    return workers, folder.write
 
 
 def _on_ray(
@@ -80,30 +87,34 @@ def _on_ray(
     monitor.stage(
         f"Training in {count} workers of Ray ({len(trainings)} trainings, room for {room})"
     )
+    if engine.accelerators and not share_memory():
+        monitor.warn(_TAKEN.format("workers on this machine may find too little"))
     warm_up = partial(load_all, training_threads(config))
     return [RayWorker(warm_up, **reserved) for _ in range(count)], InStore.of
 
 
-def worker_count(config: ExperimentConfig, monitor: Monitor, trainings: Sequence[float]) -> int:
-    """How many processes, as configured or as is good.
+def worker_count(
+    config: ExperimentConfig, monitor: Monitor, trainings: Sequence[float], gpus: int
+) -> int:
+    """How many processes, as configured or as is good; this one leaves others memory of its GPUs.
 
     Args:
         config: of the experiment.
         monitor: hears what was chosen.
         trainings: about how long each takes.
+        gpus: that there are; `auto` makes one run at a time on each.
     """
-    asked, most = config.engine.workers, max(1, len(trainings))
-    if asked != "auto":
-        return min(asked, most)
-    # TensorFlow takes all the memory of a GPU: a second process would find none
-    if sum(trainings) < WORTH_SECONDS or capacity.accelerators():
+    asked, worth = config.engine.workers, sum(trainings) >= WORTH_SECONDS
+    places, room = gpus or capacity.processors(), max(1, capacity.room_for())
+    good = min(places, room) if worth else 1
+    count = min(good if asked == "auto" else asked, max(1, len(trainings)))
+    if count > 1 and not share_memory():
+        monitor.warn(_TAKEN.format("runs are made one after the other"))
         return 1
-    cores, room = capacity.processors(), max(1, capacity.room_for())
-    count = min(cores, room, most)
-    if count > 1:
+    if count > 1 and asked == "auto":
         monitor.stage(
-            f"Training in {count} processes ({len(trainings)} trainings, {cores} processors, "
-            f"memory for {room})"
+            f"Training in {count} processes ({len(trainings)} trainings, {places} "
+            f"{'GPUs' if gpus else 'processors'}, memory for {room})"
         )
     return count
 
