@@ -16,7 +16,7 @@ from tests.hostile.odd_paths import NO_FILES
 from tests.hostile.texts import TEXTS
 from tl_keras.atomic_files import UNFINISHED
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.digests import seal
+from tl_keras.digests import keep_json, seal
 from tl_keras.errors import ResultsError
 from tl_keras.results.runs_table import FinishedRun, load_runs, runs_table
 from tl_keras.results.store import Outcome, Store
@@ -178,6 +178,18 @@ def test_search_of_the_same_facts_goes_on(store: Store) -> None:
     assert store.open_search(5, facts) == folder
     assert (folder / "trial.json").exists()
     assert store.open_search(10, {"search": {"folds": 2}}) != folder, "sizes are on their own"
+
+
+@pytest.mark.parametrize("name", ["trials.csv", "search.json", "trial-ab-fold1.json"])
+def test_a_search_is_made_again_where_anything_of_it_is_gone(store: Store, name: str) -> None:
+    assert not store.lost_trials(5)
+    folder = store.open_search(5, {"search": {"folds": 1}})
+    keep_json(folder / "trial-ab-fold1.json", {"validation_loss": 0.5})
+    assert store.lost_trials(5), "it has no table yet"
+    store.add_trials(folder, 5, 0, pd.DataFrame({"trial": [1]}))
+    assert not store.lost_trials(5)
+    (folder / name).unlink()
+    assert store.lost_trials(5)
 
 
 def test_search_of_other_facts_is_refused_with_what_changed(store: Store) -> None:

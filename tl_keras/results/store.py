@@ -40,6 +40,7 @@ from tl_keras.digests import (
     forget,
     keep_json,
     known_json,
+    listed,
     seal,
     whole_json,
 )
@@ -298,10 +299,11 @@ class Store:
         return self.folder / "search" / (f"n{size}" if seed is None else f"n{size}-s{seed}")
 
     def lost_trials(self, train_per_class: int | None, seed: int | None = None) -> bool:
-        """Whether the table of a finished search is gone."""
+        """Whether the table of a finished search, or what it rests on, is gone."""
         folder = self.search_folder(train_per_class, seed)
         begun = folder.exists() or (self.folder / ASIDE / "search" / folder.name).exists()
-        return begun and not (folder / "trials.csv").exists()
+        written = {"trials.csv", *listed(folder)}
+        return begun and not all((folder / name).exists() for name in written)
 
     def add_trials(
         self, folder: Path, train_per_class: int | None, seed: int, trials: pd.DataFrame
