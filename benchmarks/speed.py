@@ -44,6 +44,7 @@ import pandas as pd
 from benchmarks.experiments import add_inputs
 from benchmarks.rows import Row
 from benchmarks.whole_commands import WHOLE_COMMANDS, whole_command
+from tl_keras.quiet import quiet_tensorflow
 
 # Functions of `benchmarks.trainings`.
 TRAININGS = ("phase_1", "fine_tuning", "search", "probes", "convergence")
@@ -58,7 +59,8 @@ def main() -> None:
     rows = measure(options)
     print(pd.DataFrame(rows).drop(columns=["benchmark", "case"]).to_string(index=False))
     # here, and not before commands are measured: it loads TensorFlow, see `whole_commands`
-    from benchmarks.record import record
+    with quiet_tensorflow():
+        from benchmarks.record import record
 
     record(rows)
 

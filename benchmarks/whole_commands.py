@@ -127,7 +127,7 @@ def rows_of(
         old: another one.
     """
     figures = [name for name in FIGURES if name in runs]
-    accuracy = [name for name in runs if name.startswith(ACCURACY)]
+    accuracy = [str(name) for name in runs if str(name).startswith(ACCURACY)]
     targets = {"seconds": f"<= {command.seconds}", "first_seconds": f"<= {FIRST_SECONDS}"}
     rows = raw(runs[["side", "repeat", *figures]])
     for commit in filter(None, (new, old)):
