@@ -1,6 +1,7 @@
-"""How fast the package trains, beside plain scripts that do the same.
+"""How fast the package is: beside plain scripts that do the same, and beside an earlier commit.
 
     python -m benchmarks.speed BENCHMARK --images FOLDER --weights FILE
+    python -m benchmarks.speed COMMAND --images FOLDER --weights FILE --beside CHECKOUT
 
 BENCHMARK is one of
 
@@ -23,32 +24,52 @@ All sides start from decoded uint8 photos in memory, with the same backbone, bat
 optimizer, BatchNorm frozen, without augmentation, and but for `convergence` without early stopping.
 Every measurement has a process of its own, in alternating order; imports are not timed, building
 the network, loading its weights and tracing are. `accuracy` is on the validation images at the
-epoch with the lowest validation loss, on every side. Adds its rows to results/benchmarks.csv.
+epoch with the lowest validation loss, on every side.
+
+COMMAND is one of the experiments of `benchmarks/experiments.py`: first_command, which needs neither
+FOLDER nor FILE, steel_five_strategies, steel_probe and steel_fine_tuning. Here everything counts
+from the start of `python -m tl_keras.run` to its end; `benchmarks/whole_commands.py` says what is
+measured. CHECKOUT is one of another commit (`git worktree add CHECKOUT COMMIT`), which runs the
+same experiments in turn with this one.
+
+Adds its rows to results/benchmarks.csv.
 """
 
 import argparse
-from collections.abc import Callable
-from functools import partial
+import signal
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from benchmarks import ours, theirs
-from benchmarks.fresh import in_turn
-from benchmarks.record import record
-from benchmarks.task import Task, load_task
-from tl_keras.models.backbone import Depth
+from benchmarks.experiments import add_inputs
+from benchmarks.rows import Row
+from benchmarks.whole_commands import WHOLE_COMMANDS, whole_command
+from tl_keras.quiet import quiet_tensorflow
 
-DEPTHS, RATES, TOP_BLOCKS = (0, 1, 2, 3, 4, 5), (1e-5, 1e-4), 4
-LONGEST, PATIENCE = 200, 20
-
-Row = dict[str, object]
+# Functions of `benchmarks.trainings`.
+TRAININGS = ("phase_1", "fine_tuning", "search", "probes", "convergence")
 
 
 def main() -> None:
     """Run one benchmark and keep its rows."""
     options = _parser().parse_args()
+    # as Ctrl-C: what is measured is stopped, folders removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    measure = whole_command if options.benchmark in WHOLE_COMMANDS else training
+    rows = measure(options)
+    print(pd.DataFrame(rows).drop(columns=["benchmark", "case"]).to_string(index=False))
+    # here, and not before commands are measured: it loads TensorFlow, see `whole_commands`
+    with quiet_tensorflow():
+        from benchmarks.record import record
+
+    record(rows)
+
+
+def training(options: argparse.Namespace) -> list[Row]:
+    """Measure a training beside scripts that do the same."""
+    from benchmarks import trainings
+    from benchmarks.task import load_task
+
     task = load_task(
         options.images,
         options.weights,
@@ -58,148 +79,15 @@ def main() -> None:
         epochs=options.epochs[1],
     )
     case = f"{task.case}, depth all too" if options.all else task.case
-    rows = BENCHMARKS[options.benchmark](task, options)
-    rows = [{"benchmark": options.benchmark, "case": case, **row} for row in rows]
-    print(pd.DataFrame(rows).drop(columns=["benchmark", "case"]).to_string(index=False))
-    record(rows)
-
-
-def phase_1(task: Task, options: argparse.Namespace) -> list[Row]:
-    """The head alone."""
-    rows = np.concatenate([task.train, task.validation])
-    sides = {
-        "ours": partial(ours.phase_1, task),
-        "forward pass": partial(theirs.forward_pass, task, rows),
-        "by hand": partial(theirs.features_by_hand, task),
-        "guide": partial(theirs.guide, task, 0),
-    }
-    runs = in_turn(sides, options.repeats)
-    over = _mean(runs, "ours", "traced_seconds") - _mean(runs, "forward pass")
-    return [
-        *_raw(runs),
-        _row("ours traced less forward pass", over, "s", "<= 1"),
-        _row("guide / ours", _ratio(runs, "guide"), "times", ">= 10"),
-        _row("by hand / ours", _ratio(runs, "by hand"), "times"),
-    ]
-
-
-def fine_tuning(task: Task, options: argparse.Namespace) -> list[Row]:
-    """The top blocks after phase 1."""
-    runs = _both_phases(task, options)
-    return [
-        *_raw(runs),
-        _row("guide / ours, phase 2", _ratio(runs, "guide", "phase_2_seconds"), "times", ">= 3"),
-        _row("guide / ours, both phases", _ratio(runs, "guide"), "times"),
-    ]
-
-
-def convergence(task: Task, options: argparse.Namespace) -> list[Row]:
-    """Both phases until neither side improves."""
-    runs = _both_phases(task.until_convergence(LONGEST, PATIENCE), options)
-    gain = _mean(runs, "ours", "test_accuracy") - _mean(runs, "guide", "test_accuracy")
-    return [
-        *_raw(runs),
-        _row("guide / ours, both phases", _ratio(runs, "guide"), "times"),
-        _row("ours less guide, test_accuracy", gain, "fraction"),
-    ]
-
-
-def _both_phases(task: Task, options: argparse.Namespace) -> pd.DataFrame:
-    sides = {
-        "ours": partial(ours.fine_tuning, task, TOP_BLOCKS),
-        "guide": partial(theirs.guide, task, TOP_BLOCKS),
-    }
-    return in_turn(sides, options.repeats)
-
-
-def search(task: Task, options: argparse.Namespace) -> list[Row]:
-    """The same grid on both sides."""
-    depths: list[Depth] = [*DEPTHS, "all"] if options.all else [*DEPTHS]
-    sides = {
-        "ours": partial(ours.search, task, depths, RATES),
-        "KerasTuner": partial(theirs.search, task, depths, RATES),
-    }
-    runs = in_turn(sides, options.repeats)
-    gain = _mean(runs, "ours", "accuracy") - _mean(runs, "KerasTuner", "accuracy")
-    target = None if options.all else ">= 6"
-    return [
-        *_raw(runs),
-        _row("KerasTuner / ours", _ratio(runs, "KerasTuner"), "times", target),
-        _row(
-            "KerasTuner / ours, processor time",
-            _ratio(runs, "KerasTuner", "processor_seconds"),
-            "times",
-        ),
-        _row("ours less KerasTuner, accuracy", gain, "fraction", ">= 0"),
-    ]
-
-
-def probes(task: Task, options: argparse.Namespace) -> list[Row]:
-    """All blocks, with cross-validation."""
-    sides = {
-        "ours": partial(ours.probes, task),
-        "forward pass": partial(theirs.forward_pass, task, task.train),
-        "scikit-learn": partial(theirs.probes, task),
-    }
-    runs = in_turn(sides, options.repeats)
-    over = _mean(runs, "ours") - 1.5 * _mean(runs, "forward pass")
-    most = "<= 1.5" if len(task.train) <= 120 else None
-    return [
-        *_raw(runs),
-        _row("ours less 1.5 forward passes", over, "s", "<= 10"),
-        *(
-            _row(f"ours, {variable}", _mean(runs, "ours", variable), "s", most)
-            for variable in ("cross_validation", "cross_validation_processor")
-        ),
-        _row(
-            "scikit-learn / ours, cross_validation_processor",
-            _ratio(runs, "scikit-learn", "cross_validation_processor"),
-            "times",
-        ),
-    ]
-
-
-BENCHMARKS: dict[str, Callable[[Task, argparse.Namespace], list[Row]]] = {
-    "phase_1": phase_1,
-    "fine_tuning": fine_tuning,
-    "search": search,
-    "probes": probes,
-    "convergence": convergence,
-}
-
-
-def _raw(runs: pd.DataFrame) -> list[Row]:
-    """One row for each number of each run."""
-    return [
-        _row(f"{run['side']}, run {run['repeat']}, {variable}", value, _unit(str(variable)))
-        for run in runs.to_dict("records")
-        for variable, value in run.items()
-        if variable not in ("side", "repeat") and not np.isnan(value)
-    ]
-
-
-def _unit(variable: str) -> str:
-    units = {"epochs": "epochs", "trials": "trials", "loss": "nats"}
-    return "fraction" if "accuracy" in variable else units.get(variable, "s")
-
-
-def _row(measure: str, value: float, unit: str, target: str | None = None) -> Row:
-    return {"measure": measure, "value": value, "unit": unit, "target": target}
-
-
-def _mean(runs: pd.DataFrame, side: str, column: str = "seconds") -> float:
-    return float(runs.loc[runs["side"] == side, column].mean())
-
-
-def _ratio(runs: pd.DataFrame, other: str, column: str = "seconds") -> float:
-    return _mean(runs, other, column) / _mean(runs, "ours", column)
+    rows = getattr(trainings, options.benchmark)(task, options)
+    return [{"benchmark": options.benchmark, "case": case, **row} for row in rows]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("benchmark", choices=list(BENCHMARKS))
-    parser.add_argument("--images", type=Path, help="a folder of 900 photos or more")
-    parser.add_argument("--weights", type=Path, help="a .weights.h5 file")
+    parser.add_argument("benchmark", choices=[*TRAININGS, *WHOLE_COMMANDS])
+    add_inputs(parser)
+    parser.add_argument("--beside", type=Path, help="whole commands: a checkout of another commit")
     parser.add_argument("--all", action="store_true", help="search: the whole backbone too")
     parser.add_argument("--repeats", type=int, default=2, help="measurements of each side")
     parser.add_argument("--image-size", type=int, default=160, help="pixels")

@@ -2,16 +2,8 @@
 
     python -m benchmarks.stages CASE --images FOLDER --weights FILE --threads 1
 
-CASE is one of
-
-first_command      the README's first command, experiments/defects.json;
-steel_probe        the linear probe alone, of three seeds, with audit, advice, learning curve,
-                   report and export;
-steel_fine_tuning  fine-tuning of all blocks alone, of one seed, 12 epochs, without learning curve
-                   and export.
-
-The last two take 20 training images per class of FOLDER, one sub-folder per class, and FILE, the
-weights of MobileNetV2 without its classifier.
+CASE is one of the experiments of `benchmarks/experiments.py`, which also says what FOLDER and FILE
+are.
 
 Everything is measured from outside, in a process of its own without a feature cache: what the
 experiment tells its monitor begins and ends a stage; where it tells nothing, functions are wrapped
@@ -24,9 +16,7 @@ of the same case, threads and commit.
 
 import argparse
 import importlib
-import json
 import os
-import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -37,10 +27,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.commit import HERE, commit_of
+from benchmarks.experiments import EXPERIMENTS, add_inputs
 from tl_keras.quiet import quiet_tensorflow
 
-TABLE = Path(__file__).parents[1] / "results" / "stages.csv"
-FIRST = Path(__file__).parents[1] / "experiments" / "defects.json"
+TABLE = HERE / "results" / "stages.csv"
 KEY = ("case", "threads", "commit")
 
 # Stages by the beginning of what the monitor hears, and of the experiment's other functions.
@@ -74,7 +65,7 @@ def main() -> None:
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
             os.environ[name] = str(options.threads)
     with TemporaryDirectory() as folder:
-        config = CASES[options.case](options) | {
+        config = EXPERIMENTS[options.case](options) | {
             "results_dir": folder,
             "cache": {"folder": str(Path(folder) / "cache")},
             # in this process, which is what is measured
@@ -87,7 +78,7 @@ def main() -> None:
     # here: the process that is measured imports nothing before its clock runs
     from benchmarks.record import put, versions_and_date
 
-    facts = {"case": options.case, "threads": options.threads or "all", "commit": _commit()}
+    facts = {"case": options.case, "threads": options.threads or "all", "commit": commit_of(HERE)}
     table = put([{**facts, **row, **versions_and_date()} for row in rows], TABLE, KEY)
     shown = table[(table["case"] == options.case) & (table["commit"] == facts["commit"])]
     print(shown.drop(columns=[*KEY, "versions", "date"]).to_string(index=False))
@@ -236,59 +227,10 @@ def _as(clock: Clock, stage: str, *_: Any, **__: Any) -> Any:
     clock.begin(before)
 
 
-def _first_command(options: argparse.Namespace) -> Row:
-    config: Row = json.loads(FIRST.read_text("utf-8"))
-    return config
-
-
-def _steel(options: argparse.Namespace) -> Row:
-    return {
-        "name": "steel",
-        "data": {"folder": str(options.images.resolve()), "train_per_class": 20},
-        "backbone": {
-            "name": "MobileNetV2",
-            "weights": str(options.weights.resolve()),
-            "image_size": 96,
-        },
-        "seeds": 3,
-        "strategies": ["linear_probe"],
-    }
-
-
-def _steel_fine_tuning(options: argparse.Namespace) -> Row:
-    return _steel(options) | {
-        "strategies": ["fine_tuning"],
-        "fine_tuning": {"unfrozen_blocks": ["all"]},
-        "training": {"phase_2": {"epochs": 12, "patience": 12}},
-        "seeds": 1,
-        "learning_curve": False,
-        "export": False,
-    }
-
-
-CASES: dict[str, Callable[[argparse.Namespace], Row]] = {
-    "first_command": _first_command,
-    "steel_probe": _steel,
-    "steel_fine_tuning": _steel_fine_tuning,
-}
-
-
-def _commit() -> str:
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=TABLE.parent,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return said.stdout.strip()
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("case", choices=list(CASES))
-    parser.add_argument("--images", type=Path, help="a folder of photos, for the steel cases")
-    parser.add_argument("--weights", type=Path, help="a .weights.h5 file, for the steel cases")
+    parser.add_argument("case", choices=list(EXPERIMENTS))
+    add_inputs(parser)
     parser.add_argument("--threads", type=int, help="of TensorFlow; left out, all")
     return parser
 

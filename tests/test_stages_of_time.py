@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import record
-from benchmarks.stages import AROUND, CASES, KEY, SAID, Clock, Listener
-from tl_keras.config.files import parse_config
+from benchmarks.stages import AROUND, KEY, SAID, Clock, Listener
 
 PACKAGE = Path(__file__).parents[1] / "tl_keras"
 ANNOUNCED = re.compile(r'monitor\.stage\(\s*f?"([^"{]*)')
@@ -17,6 +16,7 @@ ANNOUNCED = re.compile(r'monitor\.stage\(\s*f?"([^"{]*)')
 def test_every_stage_that_is_announced_has_one_name() -> None:
     texts = [text for path in PACKAGE.rglob("*.py") for text in ANNOUNCED.findall(path.read_text())]
     assert len(texts) >= len(SAID) - 1
+    assert set(AROUND.values()) == {"decision", "report"}
     for text in texts:
         assert sum(text.startswith(start) for start in SAID) == 1, text
 
@@ -40,15 +40,6 @@ def test_what_is_measured_adds_up_to_all() -> None:
     for column in ("seconds", "processor_seconds", "tracing_seconds"):
         assert last[column] == pytest.approx(sum(row[column] for row in rows))
     assert rows[2]["tracing_seconds"] == last["tracing_seconds"] > 0
-
-
-def test_the_cases_are_configurations(tmp_path: Path) -> None:
-    class Options:
-        images, weights = tmp_path, tmp_path / "weights.h5"
-
-    for case in CASES.values():
-        assert parse_config(case(Options())).strategies  # type: ignore[arg-type]
-    assert set(AROUND.values()) == {"decision", "report"}
 
 
 def test_rows_are_put_in_place_of_those_of_the_same_key(tmp_path: Path) -> None:
