@@ -186,7 +186,7 @@ def test_a_search_is_made_again_where_anything_of_it_is_gone(store: Store, name:
     folder = store.open_search(5, {"search": {"folds": 1}})
     keep_json(folder / "trial-ab-fold1.json", {"validation_loss": 0.5})
     assert store.lost_trials(5), "it has no table yet"
-    store.add_trials(folder, 5, 0, pd.DataFrame({"trial": [1]}))
+    store.add_trials(folder, 5, 0, pd.DataFrame({"trial": [1], "validation_loss": [0.5]}))
     assert not store.lost_trials(5)
     (folder / name).unlink()
     assert store.lost_trials(5)
