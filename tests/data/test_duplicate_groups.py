@@ -23,7 +23,8 @@ def prints_of(pictures: list[int]) -> list[Fingerprint]:
     made = []
     for number in pictures:
         noise = np.random.default_rng(number).integers(0, 256, (THUMBNAIL, THUMBNAIL), np.uint8)
-        made.append(Fingerprint(bytes([number + 1]), noise, gray=True, levels=9))
+        ends = np.full((2, 3), [[0], [255]], np.uint8)
+        made.append(Fingerprint(bytes([number + 1]), noise, gray=True, levels=9, ends=ends))
     return made
 
 

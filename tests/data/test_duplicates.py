@@ -13,6 +13,9 @@ from tl_keras.data.fingerprints import THUMBNAIL, Fingerprint, fingerprint
 
 Change = Callable[[Image.Image], Image.Image]
 
+# of no matter to copies
+ENDS = np.zeros((2, 3), np.uint8)
+
 
 def picture(seed: int, side: int = 120) -> Image.Image:
     """Blotches of several sizes: no two seeds look alike."""
@@ -95,7 +98,7 @@ def test_pictures_of_one_camera_are_no_copies() -> None:
         top, left = rng.integers(0, THUMBNAIL - 12, 2)
         pixels[top : top + 12, left : left + 12] += 60
         thumbnail = np.clip(pixels, 0, 255).astype(np.uint8)
-        prints.append(Fingerprint(str(number).encode(), thumbnail, gray=True, levels=9))
+        prints.append(Fingerprint(str(number).encode(), thumbnail, gray=True, levels=9, ends=ENDS))
     assert len(find_pairs(prints)) == 0
 
 
@@ -103,7 +106,8 @@ def test_pictures_of_one_camera_are_no_copies() -> None:
 def test_few_and_plain_pictures(count: int) -> None:
     plain = np.full((THUMBNAIL, THUMBNAIL), 7, np.uint8)
     prints = [
-        Fingerprint(bytes([number + 1]), plain, gray=True, levels=9) for number in range(count)
+        Fingerprint(bytes([number + 1]), plain, gray=True, levels=9, ends=ENDS)
+        for number in range(count)
     ]
     pairs = find_pairs(prints)
     assert len(pairs) == 0

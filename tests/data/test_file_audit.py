@@ -285,6 +285,24 @@ def photo_of(path: Path) -> np.ndarray:
     return 255 * (pixels - pixels.min()) / np.ptp(pixels)
 
 
+def with_hot_pixels(gray: np.ndarray) -> np.ndarray:
+    """Noise in the dark, and three pixels that do not belong to it, one of them in the corner."""
+    dark = np.random.default_rng(0).integers(0, 4, gray.shape, np.uint8)
+    dark[0, 0] = dark[7, 11] = dark[20, 5] = 255
+    return dark
+
+
+def red_for_green(gray: np.ndarray) -> np.ndarray:
+    """A photo in two colours that are equally bright, so that in gray it is of one shade."""
+    green = (255 - gray) * 0.299 / 0.587
+    return np.dstack([gray, green, np.full_like(gray, 30)]).astype(np.uint8)
+
+
+def drawn(gray: np.ndarray) -> np.ndarray:
+    """A line, one pixel wide."""
+    return 255 * np.eye(*gray.shape, dtype=np.uint8)
+
+
 RUINED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "8 bits saved as 16": lambda gray: gray.astype(np.uint16),
     "10 of 16 bits": lambda gray: (gray * 4).astype(np.uint16),
@@ -298,6 +316,8 @@ RUINED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "a cap on the lens": lambda gray: np.clip(
         np.random.default_rng(0).normal(4, 4, gray.shape), 0, 255
     ).astype(np.uint8),
+    "hot pixels": with_hot_pixels,
+    "one colour": lambda gray: np.full((*gray.shape, 3), (230, 140, 20), np.uint8),
 }
 
 
@@ -334,7 +354,26 @@ def test_gray_levels_are_those_once_decoded(plain: Path) -> None:
     row = check(plain).images.set_index("image_id").loc["a/ramp.png"]
     # 0, 64, .., 4032 of 65535 are 0 to 16 of 255
     assert row["gray_levels"] == 17
-    assert (row["darkest"], row["brightest"]) == (0, 16)
+    assert (row["darkest"], row["brightest"], row["contrast"]) == (0, 16, 16)
+
+
+def test_ends_are_those_of_any_channel_and_contrast_that_of_one(plain: Path) -> None:
+    colours = np.full((64, 64, 3), (200, 10, 90), np.uint8)
+    colours[:, 32:] = (180, 15, 120)
+    Image.fromarray(colours).save(plain / "a/colours.png")
+    row = check(plain).images.set_index("image_id").loc["a/colours.png"]
+    assert (row["darkest"], row["brightest"], row["contrast"]) == (10, 200, 30)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (20, 20), (64, 64), (300, 300)])
+def test_a_hot_pixel_counts_only_where_it_has_no_neighbours(
+    plain: Path, size: tuple[int, int]
+) -> None:
+    pixels = np.zeros(size, np.uint8)
+    pixels[-1, -1] = 255
+    Image.fromarray(pixels).save(plain / "a/hot.png")
+    row = check(plain).images.set_index("image_id").loc["a/hot.png"]
+    assert (row["brightest"] > 40) == (min(size) == 1)
 
 
 @pytest.mark.parametrize(
@@ -344,9 +383,14 @@ def test_gray_levels_are_those_once_decoded(plain: Path) -> None:
         lambda gray: np.where(gray > 128, 255, 0).astype(np.uint8),
         lambda gray: (gray / 5).astype(np.uint8),
         lambda gray: (255 - gray / 5).astype(np.uint8),
+        lambda gray: np.dstack([0 * gray, 0 * gray, gray]).astype(np.uint8),
+        lambda gray: np.dstack([0 * gray + 255, 0 * gray + 255, gray]).astype(np.uint8),
+        red_for_green,
+        drawn,
+        lambda gray: 255 - drawn(gray),
     ],
 )
-def test_dim_pale_and_two_coloured_pictures_are_sound(
+def test_dim_pale_drawn_and_coloured_pictures_are_sound(
     plain: Path, make: Callable[[np.ndarray], np.ndarray]
 ) -> None:
     Image.fromarray(make(photo_of(plain))).save(plain / "a/sound.png")
@@ -581,6 +625,7 @@ def test_facts_are_a_table_of_known_types(plain: Path) -> None:
         "gray_levels",
         "darkest",
         "brightest",
+        "contrast",
         "sha256",
         "error",
     ]

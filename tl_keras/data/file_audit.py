@@ -32,6 +32,7 @@ _WHOLE = (
     "gray_levels",
     "darkest",
     "brightest",
+    "contrast",
 )
 _YES_OR_NO = ("has_alpha", "several_pictures", "cmyk_unmarked", "gray")
 
@@ -46,8 +47,9 @@ class Audit:
             stored), exif_orientation (1 is upright), bit_depth, has_alpha, several_pictures
             (pages or frames), cmyk_unmarked (a JPEG that does not say whether its CMYK is
             inverted), gray (as decoded), gray_levels (different values once decoded, of any
-            channel), darkest and brightest (of the picture at 64 x 64 pixels, 0..255), sha256,
-            error (None where the image can be decoded). What the header does not say is missing.
+            channel), darkest and brightest (of any channel at 64 x 64 pixels, 0..255), contrast
+            (how far these are apart in one channel), sha256, error (None where the image can be
+            decoded). What the header does not say is missing.
         findings: Warnings, the graver ones first.
         table: The images that can be used.
         left_out: Number of unreadable images that `table` lacks.

@@ -51,6 +51,7 @@ class FileFacts:
     gray_levels: int | None = None
     darkest: int | None = None
     brightest: int | None = None
+    contrast: int | None = None
     sha256: str | None = None
     error: str | None = None
 
@@ -119,12 +120,14 @@ def look_inside(
         found = fingerprint(readable_bytes(file, reading.max_megapixels), reading)
     except Exception:
         return replace(facts, error=why_unreadable(file, reading.max_megapixels)), None
+    lowest, highest = found.ends.astype(int)
     return replace(
         facts,
         gray=found.gray,
         gray_levels=found.levels,
-        darkest=int(found.thumbnail.min()),
-        brightest=int(found.thumbnail.max()),
+        darkest=int(lowest.min()),
+        brightest=int(highest.max()),
+        contrast=int((highest - lowest).max()),
     ), found
 
 

@@ -108,7 +108,8 @@ class AuditReport:
         if kind == "nearly_empty":
             return (
                 f"{facts['gray_levels']} gray levels, "
-                f"{facts['darkest']} to {facts['brightest']} at 64 x 64 pixels"
+                f"{facts['darkest']} to {facts['brightest']} at 64 x 64 pixels, "
+                f"at most {facts['contrast']} apart in a channel"
             )
         if kind == "wrong_extension":
             return f"{facts['format']} content"
