@@ -25,7 +25,7 @@ from tl_keras.experiment.first_look import FirstLook, look_at_results, look_befo
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, prepare
-from tl_keras.experiment.train import Training, runs_left, write_runs
+from tl_keras.experiment.train import RunsLeft, runs_left, write_runs
 from tl_keras.experiment.workers import starting_workers
 from tl_keras.keras_settings import needed_keras
 from tl_keras.reporting.report import write_report
@@ -149,7 +149,7 @@ def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
             write_inputs(prepared)
             left, pool = runs_left(prepared), workers(prepared)
             seconds = expected_seconds(prepared.config, prepared.images.splits, left)
-            training = Training(prepared, pool, left, seconds)
+            training = RunsLeft(prepared, pool, left, seconds)
             training.begin()
             write_advice(prepared)
             report_audit(prepared)

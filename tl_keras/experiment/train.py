@@ -21,7 +21,7 @@ from tl_keras.transfer.run_plan import Run
 
 
 @dataclass(frozen=True)
-class Training:
+class RunsLeft:
     """The runs of an experiment that are left to be made.
 
     Attributes:

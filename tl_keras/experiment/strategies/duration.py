@@ -15,7 +15,8 @@ _SHARE_OF_EPOCHS = 0.5
 def forward_seconds(config: ExperimentConfig) -> float:
     """Of one image through the whole network."""
     backbone = config.backbone
-    scale = (backbone.image_size / 224) ** 2
+    # the width of a network is in its large convolutions twice, in the others once
+    scale = (backbone.image_size / 224) ** 2 * (backbone.alpha or 1.0) ** 1.5
     return BACKBONES[backbone.name].gflops * scale / _GFLOPS_PER_SECOND
 
 
