@@ -28,6 +28,7 @@ from benchmarks.attempts.disk import (
     replaced_inputs,
 )
 from benchmarks.attempts.kills import kills
+from benchmarks.attempts.nodes import nodes
 from benchmarks.attempts.pictures import pictures
 from benchmarks.attempts.two_processes import two_processes
 from tl_keras.quiet import quiet_tensorflow
@@ -36,6 +37,7 @@ from tl_keras.quiet import quiet_tensorflow
 PARTS: dict[str, tuple[Part, int]] = {
     "configurations": (configurations, 10_000),
     "kills": (kills, 100),
+    "nodes": (nodes, 20),
     "full_disk": (full_disk, 20),
     "forbidden_results": (forbidden_results, 3),
     "replaced_inputs": (replaced_inputs, 8),

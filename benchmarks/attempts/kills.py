@@ -7,7 +7,6 @@ without a kill.
 
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -45,7 +44,7 @@ def kills(count: int, seed: int, folder: Path) -> Iterator[Attempt]:
     expected = answers(experiment.results)
     chance, left = random.Random(seed), count
     while left:
-        _begin_anew(experiment)
+        experiment.begin_anew()
         history = []
         for phase in [name for name in PHASES for _ in range(IN_A_ROW)]:
             if not left or (attempt := _kill(experiment, phase, lengths[phase], chance)) is None:
@@ -68,11 +67,6 @@ def _uninterrupted(experiment: TinyExperiment) -> dict[str, float]:
         raise RuntimeError(f"the experiment does not even end without a kill: {problem}")
     ends = [*list(began.values())[1:], time.time()]
     return {phase: end - start for (phase, start), end in zip(began.items(), ends, strict=True)}
-
-
-def _begin_anew(experiment: TinyExperiment) -> None:
-    shutil.rmtree(experiment.results.parent, ignore_errors=True)
-    shutil.rmtree(experiment.cache, ignore_errors=True)
 
 
 def _is_in(phase: str, experiment: TinyExperiment, process: Process) -> bool:

@@ -1,9 +1,7 @@
 """Experiments whose runs are made by several processes."""
 
 import os
-import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +12,12 @@ from typing import Any
 import pytest
 
 from tests.engine.calls import Load, own_gpu
+from tests.hostile.clusters import Cluster, cluster
 from tests.hostile.experiments import (
     TinyExperiment,
-    answers,
+    answers_of_runs,
     children_of,
     differing,
-    environment,
     started,
 )
 from tl_keras.config.files import parse_config
@@ -31,8 +29,6 @@ from tl_keras.experiment.workers import starting_workers, trainings_left, worker
 
 # Of one command with the tiny experiment, on a busy machine.
 PATIENCE = 300
-# Of one machine of a cluster.
-STORE_BYTES = 100 * 2**20
 STRATEGIES = ["linear_probe", "from_scratch", "feature_extraction", "fine_tuning", "searched"]
 
 
@@ -208,18 +204,7 @@ def expected(experiment: TinyExperiment) -> dict[str, Any]:
     """All that a run in one process leaves."""
     code, output = ran(experiment, 1)
     assert code == 0, output
-    return made(experiment)
-
-
-def made(experiment: TinyExperiment) -> dict[str, Any]:
-    """What its results say, but for how many workers made them."""
-    return {name: _without_engine(content) for name, content in answers(experiment.results).items()}
-
-
-def _without_engine(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {key: _without_engine(item) for key, item in content.items() if key != "engine"}
-    return content
+    return answers_of_runs(experiment.results)
 
 
 def ran(
@@ -242,11 +227,9 @@ def ran(
         Exit code and output.
     """
     if anew:
-        shutil.rmtree(experiment.results.parent, ignore_errors=True)
-        shutil.rmtree(experiment.cache, ignore_errors=True)
+        experiment.begin_anew()
     with tempfile.TemporaryFile() as file:
-        given = [f"engine.workers={workers}", *settings]
-        command = experiment.command("run", *(text for one in given for text in ("--set", one)))
+        command = experiment.command_with(f"engine.workers={workers}", *settings)
         process, end = started(command, file), time.monotonic() + PATIENCE
         while process.poll() is None:
             assert time.monotonic() < end
@@ -276,7 +259,7 @@ def test_the_number_of_workers_changes_no_bit(
     code, output = ran(experiment, 2, lambda process: together.append(len(workers_of(process))))
     assert code == 0, output
     assert max(together) >= 2
-    assert differing(expected, made(experiment)) == []
+    assert differing(expected, answers_of_runs(experiment.results)) == []
 
 
 @pytest.mark.slow
@@ -294,7 +277,7 @@ def test_a_worker_that_is_killed_costs_its_run(
     assert killed
     assert code == 0, output
     assert "A worker process ended while it made" in " ".join(output.split())
-    assert differing(expected, made(experiment)) == []
+    assert differing(expected, answers_of_runs(experiment.results)) == []
 
 
 @pytest.mark.slow
@@ -314,7 +297,7 @@ def test_workers_that_always_die_end_the_experiment_which_goes_on_afterwards(
     assert "Traceback" not in output
     code, output = ran(experiment, 2, anew=False)
     assert code == 0, output
-    assert differing(expected, made(experiment)) == []
+    assert differing(expected, answers_of_runs(experiment.results)) == []
 
 
 @pytest.mark.slow
@@ -334,36 +317,45 @@ def test_workers_end_with_a_command_that_is_killed(experiment: TinyExperiment) -
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A cluster of Ray with a head and two machines, that can be taken away."""
+def two_machines() -> Iterator[Cluster]:
     pytest.importorskip("ray", reason="the extra ray is not installed")
-    from ray.cluster_utils import Cluster
-
-    for name, value in environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE_BYTES}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    cluster.machines = [
-        cluster.add_node(num_cpus=1, object_store_memory=STORE_BYTES) for _ in range(2)
-    ]
-    yield cluster
-    cluster.shutdown()
+    with cluster(2) as made:
+        yield made
 
 
 @pytest.mark.slow
 def test_a_machine_of_a_cluster_that_goes_costs_its_run(
-    experiment: TinyExperiment, expected: dict[str, Any], cluster: Any
+    experiment: TinyExperiment, expected: dict[str, Any], two_machines: Cluster
 ) -> None:
     def go(process: int) -> None:
-        if len(cluster.machines) == 2 and _is_training(experiment):
-            cluster.remove_node(cluster.machines.pop())
+        if len(two_machines.nodes) == 2 and _is_training(experiment):
+            two_machines.remove(two_machines.nodes[0])
 
-    code, output = ran(experiment, 2, go, f"engine.address={cluster.address}")
+    code, output = ran(experiment, 2, go, f"engine.address={two_machines.address}")
     assert code == 0, output
-    assert len(cluster.machines) == 1
-    assert differing(expected, made(experiment)) == []
+    assert len(two_machines.nodes) == 1
+    assert differing(expected, answers_of_runs(experiment.results)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
+)
+def test_nobody_is_left_at_work_for_a_driver_that_ends(
+    experiment: TinyExperiment, two_machines: Cluster, number: signal.Signals, code: int
+) -> None:
+    def stop(process: int) -> None:
+        if _is_training(experiment) and len(two_machines.actors()) == 2:
+            os.kill(process, number)
+
+    found, output = ran(experiment, 2, stop, f"engine.address={two_machines.address}")
+    assert found == code
+    assert number == signal.SIGKILL or "the same command goes on" in output
+    end = time.monotonic() + 60
+    while two_machines.actors():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -100,6 +101,15 @@ class TinyExperiment:
         """Of a process of its own, with this experiment's configuration as the first argument."""
         return tl_keras(subcommand, str(self.folder / "experiment.json"), *arguments)
 
+    def command_with(self, *settings: str) -> list[str]:
+        """To run it with `KEY=VALUE` in place of what its configuration says."""
+        return self.command("run", *(text for one in settings for text in ("--set", one)))
+
+    def begin_anew(self) -> None:
+        """Remove what was made of it."""
+        for folder in (self.results.parent, self.cache):
+            shutil.rmtree(folder, ignore_errors=True)
+
 
 def tl_keras(*arguments: str) -> list[str]:
     """`tl-keras` with the tiny network, as a command."""
@@ -159,6 +169,17 @@ def answers(results: Path) -> dict[str, Any]:
         for path in sorted(results.rglob("*"))
         if path.is_file() and _is_compared(path, results)
     }
+
+
+def answers_of_runs(results: Path) -> dict[str, Any]:
+    """The same, but for where and by how many workers the runs were made."""
+    return {name: _without_engine(content) for name, content in answers(results).items()}
+
+
+def _without_engine(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_engine(item) for key, item in content.items() if key != "engine"}
+    return content
 
 
 def differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:

@@ -7,13 +7,22 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from tl_keras.engine.here import Here
-from tl_keras.engine.tasks import Answer, Load, Task, Worker
+from tl_keras.engine.tasks import Answer, IdleDeathError, Load, Task, Worker
 from tl_keras.errors import WorkerError
 
 # Of workers that die while they make one task, before it is given up.
 _MOST_DEATHS = 2
+# Of workers in one place that die before they begin with anything.
+_MOST_IDLE_DEATHS = 5
 # How often it is looked whether a worker has become ready.
 _LOOK_SECONDS = 0.2
+# While no worker can begin: until that is said, and until it is given up.
+_NOTICE_SECONDS, _MOST_SECONDS = 30.0, 600.0
+_NO_ROOM = (
+    "No worker can begin: what one reserves (engine.processors, engine.accelerators) is taken, or "
+    "no machine of the cluster has it."
+)
+_KEPT = "What is finished is kept: the same command goes on."
 
 
 @dataclass(eq=False)
@@ -24,12 +33,14 @@ class _Desk:
         kinds: of tasks.
         keys: of tasks.
         task: what it is making; None is nothing.
+        idle_deaths: since something was made here.
     """
 
     worker: Worker
     kinds: set[Hashable] = field(default_factory=set)
     keys: set[Hashable] = field(default_factory=set)
     task: Task | None = None
+    idle_deaths: int = 0
 
 
 class Pool:
@@ -104,18 +115,31 @@ class Pool:
         """Hand back what is made until it is enough, or nothing is left.
 
         Raises:
-            WorkerError: two workers died over one task.
+            WorkerError: two workers died over one task, or none could begin.
             Exception: whatever a task raised.
         """
+        at_work = time.monotonic()
         while not enough():
             self._give()
             if self.idle:
                 return
-            if not self._running:
-                time.sleep(_LOOK_SECONDS)
+            if self._running:
+                at_work = time.monotonic()
+            else:
+                self._look_out(time.monotonic() - at_work)
             # who is not ready now may be so soon
             patience = _LOOK_SECONDS if self._waiting else None
             self._take(wait(self._running, patience, FIRST_COMPLETED).done)
+
+    def _look_out(self, seconds: float) -> None:
+        """Wait a little for a worker that can begin, as none could for so long."""
+        if seconds > _MOST_SECONDS:
+            raise WorkerError(f"{_NO_ROOM} {_KEPT}")
+        if seconds > _NOTICE_SECONDS:
+            self._say(
+                f"{_NO_ROOM} The experiment waits, for {_MOST_SECONDS / 60:.0f} minutes at most."
+            )
+        time.sleep(_LOOK_SECONDS)
 
     def _say(self, note: str) -> None:
         """Once, whichever workers say it."""
@@ -138,9 +162,9 @@ class Pool:
         desk.task = task
         try:
             future = desk.worker.submit(task.call)
-        except BrokenExecutor as error:  # it died while it had nothing to do
+        except BrokenExecutor as error:
             future = Future()
-            future.set_exception(error)
+            future.set_exception(IdleDeathError(str(error)))
         self._running[future] = desk
 
     def _next_for(self, desk: _Desk) -> Task | None:
@@ -166,6 +190,7 @@ class Pool:
             except BrokenExecutor as error:
                 self._bury(desk, task, error)
             else:
+                desk.idle_deaths = 0
                 desk.kinds.add(task.kind)
                 desk.keys.add(task.key)
                 for note in answer.notes:
@@ -173,19 +198,21 @@ class Pool:
                 task.done(answer.result)
 
     def _bury(self, desk: _Desk, task: Task, error: BrokenExecutor) -> None:
-        """Start another worker in place of one that died, and have its task made again."""
-        self._deaths[task] = self._deaths.get(task, 0) + 1
-        if self._deaths[task] == _MOST_DEATHS:
+        """Start another worker in place of one that died, and have its task made."""
+        if isinstance(error, IdleDeathError):
+            desk.idle_deaths += 1
+            deaths, most = desk.idle_deaths, _MOST_IDLE_DEATHS
+            when = f"before it began with {task.name}"
+        else:
+            self._deaths[task] = deaths = self._deaths.get(task, 0) + 1
+            most, when = _MOST_DEATHS, f"while it made {task.name}"
+        why = "it was killed, or the memory was full"
+        if deaths == most:
             raise WorkerError(
-                f"Two worker processes ended one after the other while they made {task.name}: "
-                "somebody killed them, or the memory was full. What is finished is kept: the same "
-                "command goes on. With fewer at a time they need less memory: --set "
-                "engine.workers=1."
+                f"A worker process ended {when}, number {most} in a row: {why}. {_KEPT} With fewer "
+                "at a time they need less memory: --set engine.workers=1."
             ) from error
-        self._warn(
-            f"A worker process ended while it made {task.name}: somebody killed it, or the memory "
-            "was full. It is made again."
-        )
+        self._warn(f"A worker process ended {when}: {why}. Another one makes it.")
         desk.kinds.clear()
         desk.keys.clear()
         desk.worker.restart()

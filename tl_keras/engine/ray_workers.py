@@ -6,18 +6,23 @@ so no machine needs the files of another.
 
 import importlib.util
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
 from typing import Any
 
 from tl_keras.engine.carrying_out import carry_out
-from tl_keras.engine.tasks import Answer, Load
-from tl_keras.errors import ConfigError
+from tl_keras.engine.tasks import Answer, IdleDeathError, Load
+from tl_keras.errors import ConfigError, WorkerError
+from tl_keras.safe_text import brief
 
 # For a machine to answer.
 _PATIENCE_SECONDS = 10.0
+# Letters of what Ray has to say.
+_BRIEF = 300
 
 
 def check_ray() -> None:
@@ -43,25 +48,52 @@ def ray_cluster(address: str | None) -> Iterator[None]:
 
     Raises:
         ConfigError: no cluster answers there.
+        WorkerError: it was lost on the way.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
-    if ray.is_initialized():
+    found = ray.is_initialized()
+    if not found:
+        _connect(address)
+    try:
         yield
-        return
+    except ray.exceptions.RayError as error:
+        raise WorkerError(
+            f"The cluster failed: {brief(str(error), _BRIEF)}. What is finished is kept: the same "
+            "command goes on."
+        ) from error
+    finally:
+        if not found:
+            ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    import ray
+
     try:
         _reach(address)
-        ray.init(address=address, logging_level="ERROR", log_to_driver=False)
+        with termination_kept():
+            ray.init(address=address, logging_level="ERROR", log_to_driver=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f'engine.address must be that of a running Ray cluster, such as "auto" on one of its '
             f"machines or ray://head:10001 from elsewhere; got {address}: {error}"
         ) from error
+
+
+@contextmanager
+def termination_kept() -> Iterator[None]:
+    """Let SIGTERM do what it did before the block, in which Ray takes it for itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
     try:
         yield
     finally:
-        ray.shutdown()
+        # None is a handler that was not set from Python
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _reach(address: str | None) -> None:
@@ -80,15 +112,21 @@ def places(processors: float, accelerators: float) -> int:
     """
     import ray
 
-    there = ray.cluster_resources()
-    room = [there.get("CPU", 0) / processors]
-    if accelerators:
-        room.append(there.get("GPU", 0) / accelerators)
-    return int(min(room))
+    def room(there: dict[str, float]) -> int:
+        by_processors = there.get("CPU", 0) / processors
+        if not accelerators:
+            return int(by_processors)
+        return int(min(by_processors, there.get("GPU", 0) / accelerators))
+
+    # a worker is on one machine: what several have left over is no room
+    return sum(room(node["Resources"]) for node in ray.nodes() if node["Alive"])
 
 
 class RayWorker:
     """An actor for one task at a time."""
+
+    # answers when the actor, so far as is known, is alive and free
+    _began: Future[None]
 
     def __init__(
         self,
@@ -115,15 +153,15 @@ class RayWorker:
 
     def ready(self) -> bool:
         """Whether it has begun, or failed to."""
-        import ray
-
-        return bool(ray.wait([self._began], timeout=0)[0])
+        return self._began.done()
 
     def submit(self, call: Callable[[Any], Any]) -> Future[Answer]:
         """Begin; an actor that dies, or whose machine does, answers with a `BrokenExecutor`."""
         answer = Future[Answer]()
+        # it answers in this order: who is dead already does not begin
+        self._began = began = self._actor.began.remote().future()
         found = self._actor.carry_out.remote(self._load, call).future()
-        found.add_done_callback(lambda done: _pass_on(done, answer))
+        found.add_done_callback(lambda done: _pass_on(began, done, answer))
         return answer
 
     def restart(self) -> None:
@@ -142,7 +180,7 @@ class RayWorker:
 
         kind = ray.remote(max_restarts=0, **self._reserved)(_Carrier)
         self._actor = kind.remote(self._warm_up)
-        self._began = self._actor.began.remote()
+        self._began = self._actor.began.remote().future()
 
 
 class _Carrier:
@@ -158,16 +196,29 @@ class _Carrier:
         return carry_out(load, call)
 
 
-def _pass_on(done: "Future[Answer]", answer: "Future[Answer]") -> None:
+def _pass_on(began: "Future[None]", done: "Future[Answer]", answer: "Future[Answer]") -> None:
     """The result, or what was raised, in the words of `concurrent.futures`."""
-    from ray.exceptions import RayActorError, RayTaskError
+    from ray.exceptions import RayError, RayTaskError
 
     error = done.exception()
+    if isinstance(error, RayTaskError):
+        error = error.cause
     if error is None:
         answer.set_result(done.result())
-    elif isinstance(error, RayActorError):
-        answer.set_exception(BrokenExecutor(str(error)))
-    elif isinstance(error, RayTaskError):
-        answer.set_exception(error.cause)
+    elif getattr(error, "actor_init_failed", False):
+        answer.set_exception(_not_begun(error))
+    elif isinstance(error, RayError):
+        # with its machine went the worker, its answer or what it was to read
+        begun = began.done() and began.exception() is None
+        answer.set_exception((BrokenExecutor if begun else IdleDeathError)(str(error)))
     else:
         answer.set_exception(error)
+
+
+def _not_begun(error: BaseException) -> WorkerError:
+    """What was raised while a worker loaded, without Ray's traceback of it."""
+    why = str(error).strip().rsplit("\n", maxsplit=1)[-1]
+    return WorkerError(
+        f"A worker could not begin on its machine: {brief(why, _BRIEF)}. Every machine of the "
+        "cluster must have the same versions of Python and of tl_keras[ray] as this one."
+    )

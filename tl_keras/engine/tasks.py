@@ -1,7 +1,7 @@
 """What is to be made, and who makes it, without saying where."""
 
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,6 +48,10 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
+class IdleDeathError(BrokenExecutor):
+    """A worker was dead before it began with a task."""
+
+
 class Worker(Protocol):
     """Makes one task at a time."""
 
@@ -58,7 +62,11 @@ class Worker(Protocol):
         """Whether it can begin with one now."""
 
     def submit(self, call: Callable[[Any], Any]) -> Future[Answer]:
-        """Begin; a worker that dies answers with a `BrokenExecutor`."""
+        """Begin; a worker that dies answers with a `BrokenExecutor`.
+
+        Raises:
+            BrokenExecutor: it is dead.
+        """
 
     def restart(self) -> None:
         """Begin anew after a death."""

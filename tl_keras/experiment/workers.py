@@ -87,6 +87,12 @@ def _on_ray(
     monitor.stage(
         f"Training in {count} workers of Ray ({len(trainings)} trainings, room for {room})"
     )
+    if not room:
+        monitor.warn(
+            "No machine of the cluster has what a worker reserves: engine.processors="
+            f"{engine.processors:g} and engine.accelerators={engine.accelerators:g}. The "
+            "experiment waits for one that has."
+        )
     if engine.accelerators and not share_memory():
         monitor.warn(_TAKEN.format("workers on this machine may find too little"))
     warm_up = partial(load_all, training_threads(config))
