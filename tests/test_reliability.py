@@ -1,17 +1,27 @@
 """The harness notices what is wrong: each part fails with a stand-in that has one fault."""
 
 import os
+import random
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.attempts import caches, configurations, disk, pictures
-from benchmarks.attempts.attempt import MOST_BYTES, Attempt, Ended, Part, ended
+from benchmarks.attempts import nodes as nodes_part
+from benchmarks.attempts.attempt import (
+    MOST_BYTES,
+    Attempt,
+    CannotBeTriedError,
+    Ended,
+    Part,
+    ended,
+)
 from benchmarks.attempts.caches import damaged_caches
 from benchmarks.attempts.disk import (
     damaged_results,
@@ -20,6 +30,7 @@ from benchmarks.attempts.disk import (
     replaced_inputs,
 )
 from benchmarks.attempts.kills import kills
+from benchmarks.attempts.nodes import nodes
 from benchmarks.attempts.two_processes import two_processes
 from benchmarks.reliability import tally_of
 from tests.hostile import experiments
@@ -41,8 +52,12 @@ def failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tried:
     """`failures(part, count, fault)`: how many attempts fail with the stand-in."""
     stand_in, fault_now = Path(experiments.__file__).with_name("stand_in.py"), [""]
 
-    def command(experiment: TinyExperiment) -> list[str]:
+    def command(experiment: TinyExperiment, *arguments: str) -> list[str]:
         return [sys.executable, str(stand_in), str(experiment.folder), *fault_now]
+
+    @contextmanager
+    def cluster(count: int) -> Iterator[Nodes]:
+        yield Nodes(tmp_path / "experiment", count)
 
     def weights(path: Path, seed: int = 0) -> None:
         path.write_bytes(bytes([seed % 256]))
@@ -51,6 +66,9 @@ def failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tried:
     monkeypatch.setattr(disk, "write_weights", weights)
     monkeypatch.setattr(disk, "DAMAGES", {"another digit": _other_digit})
     monkeypatch.setattr(TinyExperiment, "command", command)
+    monkeypatch.setattr(nodes_part, "cluster", cluster)
+    monkeypatch.setattr(nodes_part, "LATEST_SECONDS", 0.1)
+    monkeypatch.setattr(nodes_part, "find_spec", lambda name: name)
     monkeypatch.setattr(caches, "tl_keras", lambda *arguments: [sys.executable, "-c", ""])
 
     def failing(part: Part, count: int, fault: str) -> int:
@@ -60,6 +78,24 @@ def failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tried:
         return tally.failed
 
     return failing
+
+
+class Nodes:
+    """In place of a cluster: what went is a file in the folder of the experiment."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.address, self.nodes, self._gone = "none", [*range(count)], folder / "gone"
+
+    def add(self, count: int = 1) -> None:
+        self.nodes += range(count)
+
+    def remove(self, node: int) -> None:
+        self.nodes.remove(node)
+        self._gone.touch()
+
+    def kill_one(self, chance: random.Random) -> bool:
+        self._gone.touch()
+        return True
 
 
 def _other_digit(folder: Path) -> bool:
@@ -72,6 +108,7 @@ NO_FAULT = "none"
 WITH_A_FAULT: list[tuple[Part, int, str]] = [
     (kills, 8, "deaf to SIGTERM"),
     (kills, 8, "another number after a kill"),
+    (nodes, 4, "another number after a loss"),
     (two_processes, 1, "no lock"),
     (replaced_inputs, 4, "damage and other photos unseen"),
     (damaged_results, 1, "damage and other photos unseen"),
@@ -145,6 +182,12 @@ def test_ends_that_are_wrong(end: Ended) -> None:
 def test_ends_that_are_right() -> None:
     assert Ended(0, "done").problem([0, 2]) is None
     assert Ended(2, "error: a sentence").problem([0, 2]) is None
+
+
+def test_without_ray_its_part_is_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes_part, "find_spec", lambda name: None)
+    with pytest.raises(CannotBeTriedError):
+        tally_of(nodes, 1, 0, tmp_path)
 
 
 def test_failed_attempts_are_counted_and_figures_kept_at_their_largest(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ The cluster is Ray's own for tests: a head that makes no runs, and nodes with ro
 each, all on this machine. What the experiment ends with is compared with what one process makes.
 """
 
-import importlib.util
 import random
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def nodes(count: int, seed: int, folder: Path) -> Iterator[Attempt]:
     Raises:
         CannotBeTriedError: Ray is not installed.
     """
-    if importlib.util.find_spec("ray") is None:
+    if find_spec("ray") is None:
         raise CannotBeTriedError("the extra ray is not installed")
     experiment, chance = TinyExperiment.make(folder / "experiment"), random.Random(seed)
     _undisturbed(experiment, "engine.workers=1")

@@ -108,7 +108,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "engine.workers": (8, 0, "a whole number from 1 to 1024"),
     "engine.backend": ("ray", "dask", 'one of "processes", "ray"'),
     "engine.address": ("auto", "", f"{TEXT}, or null"),
-    "engine.processors": (0.5, 0, "a number above 0 and at most 256"),
+    "engine.processors": (0.5, 0, "a number from 0.0001 to 256"),
     "engine.accelerators": (1, -1, "a number from 0 to 64"),
     "decision.positive": (
         ["dent"],
@@ -223,6 +223,15 @@ def test_exactly_one_source_of_images(sources: dict[str, Any], received: str) ->
 def test_companion_of_another_source_is_refused(key: str, owner: str) -> None:
     message = refusal({"name": "parts", "data": {"folder": "a", key: "b"}})
     assert message == f'configuration: data.{key} goes with {owner} only; got "b"; remove it'
+
+
+@pytest.mark.parametrize("gpus", [0.00001, 1.5])
+def test_gpus_of_a_worker_are_whole_or_a_share_of_one(gpus: float) -> None:
+    assert refusal(experiment("engine.accelerators", gpus)) == (
+        "configuration: engine.accelerators must be a whole number, or a share from 0.0001 to 1; "
+        f"got {json.dumps(gpus)}"
+    )
+    assert parse_config(experiment("engine.accelerators", 0.5)).engine.accelerators == 0.5
 
 
 @pytest.mark.parametrize("sizes", [[10, 5], [5, 5], []])

@@ -1,5 +1,6 @@
 """Tasks and workers: who makes what, in which order, and what becomes of a death."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -7,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from tl_keras.engine import pool as pools
 from tl_keras.engine.here import Here
 from tl_keras.engine.pool import Pool
-from tl_keras.engine.tasks import Answer, Load, Task
+from tl_keras.engine.tasks import Answer, IdleDeathError, Load, Task
 from tl_keras.errors import WorkerError
 
 
@@ -161,6 +163,72 @@ def test_a_worker_that_is_dead_when_it_is_asked_is_replaced() -> None:
     pool.submit(Task("task", lambda shared: "made", made.append))
     pool.wait()
     assert made == ["made"]
+
+
+class NeverBegins(Slow):
+    """Is dead by the time it gets its first tasks, so many of them."""
+
+    def __init__(self, deaths: int) -> None:
+        super().__init__()
+        self.deaths = deaths
+
+    def submit(self, call: Callable[[Any], Any]) -> Future[Answer]:
+        future = super().submit(call)
+        if len(self.making) <= self.deaths:
+            future.set_exception(IdleDeathError("the machine is gone"))
+        elif len(self.making) == self.deaths + 1:
+            self.die()
+        else:
+            self.end()
+        return future
+
+
+def test_deaths_before_a_task_began_are_not_counted_as_its_own() -> None:
+    made: list[str] = []
+    worker = NeverBegins(2)
+    pool = Pool([worker], print)
+    pool.submit(Task("task", lambda shared: "made", made.append))
+    pool.wait()
+    assert made == ["made"]
+    assert worker.starts == 4
+
+
+def test_workers_that_never_begin_are_given_up() -> None:
+    worker, said = NeverBegins(1000), list[str]()
+    pool = Pool([worker], said.append)
+    pool.submit(Task("unlucky", lambda shared: "made", print))
+    with pytest.raises(WorkerError, match="unlucky"):
+        pool.wait()
+    assert worker.starts == len(said) + 1 < 10
+
+
+def test_no_room_for_anybody_is_said_and_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pools, "_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(pools, "_NOTICE_SECONDS", 0.01)
+    monkeypatch.setattr(pools, "_MOST_SECONDS", 0.1)
+    desk = Desk(2)
+    for worker in desk.workers:
+        worker.is_ready = False
+    desk.submit("task")
+    with pytest.raises(WorkerError, match="the same command goes on"):
+        desk.pool.wait()
+    assert len(desk.warnings) == 1
+    assert "engine.processors" in desk.warnings[0]
+
+
+def test_who_works_is_waited_for_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(pools, "_MOST_SECONDS", 0.02)
+    desk = Desk(2)
+    desk.workers[1].is_ready = False
+    desk.submit("long", 9)
+    desk.submit("short", 1)
+    desk.pool.look()
+    threading.Timer(0.1, desk.workers[0].end).start()
+    desk.pool.wait(lambda: desk.made == ["long"])
+    assert desk.made == ["long"]
 
 
 def test_who_is_not_ready_gets_nothing_until_it_is() -> None:

@@ -25,6 +25,7 @@ FILES = (
 FAULTS = (
     "deaf to SIGTERM",
     "another number after a kill",
+    "another number after a loss",
     "no lock",
     "damage and other photos unseen",
     "cache believed",
@@ -61,6 +62,8 @@ def _work(folder: Path, results: Path, fault: str) -> int:
         time.sleep(_STEP_SECONDS)
         _write(results / name, "a\n" if name.endswith("csv") else "{}", fault)
         _write((results / name).with_suffix(".bin"), "0" * _PADDING, fault)
+    if (folder / "gone").exists() and fault == "another number after a loss":
+        answer += "2,0\n"
     _write(table, answer, fault)
     return 0
 

@@ -552,6 +552,10 @@ class CacheConfig(_Section):
     )
 
 
+# That Ray counts.
+LEAST_RESERVED = 0.0001
+
+
 class EngineConfig(_Section):
     """Where runs are made. Nothing here changes a number."""
 
@@ -571,12 +575,20 @@ class EngineConfig(_Section):
         description="Of a Ray cluster that exists, such as auto or ray://head:10001: its machines "
         "make the runs.",
     )
-    processors: Annotated[float, Field(gt=0, le=MOST_THREADS)] = Field(
+    processors: Annotated[float, Field(ge=LEAST_RESERVED, le=MOST_THREADS)] = Field(
         default=1.0, description="Processors that a worker reserves at Ray."
     )
     accelerators: Annotated[float, Field(ge=0, le=64)] = Field(
-        default=0.0, description="GPUs that a worker reserves at Ray."
+        default=0.0,
+        description="GPUs that a worker reserves at Ray: a whole number, or a share of one.",
     )
+
+    @field_validator("accelerators")
+    @classmethod
+    def _countable(cls, gpus: float) -> float:
+        if 0 < gpus < LEAST_RESERVED or (gpus > 1 and not gpus.is_integer()):
+            raise ValueError(f"must be a whole number, or a share from {LEAST_RESERVED} to 1")
+        return gpus
 
     @property
     def on_ray(self) -> bool:
