@@ -43,7 +43,7 @@ def quiet_tensorflow() -> Iterator[None]:
     """
     check_keras()
     with few_notes():
-        with _no_standard_error(), _no_collection():
+        with no_standard_error(), _no_collection():
             import tensorflow  # noqa: F401
 
             yield
@@ -71,7 +71,7 @@ def _no_collection() -> Iterator[None]:
 
 
 @contextmanager
-def _no_standard_error() -> Iterator[None]:
+def no_standard_error() -> Iterator[None]:
     """Send what the process writes to its standard error nowhere, other languages included."""
     stderr = os.dup(2)
     try:

@@ -120,3 +120,33 @@ def _runs(process: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+TRACKED = """
+import os, signal
+from tests.engine.calls import Load, own_process
+from tests.hostile.experiments import children_of
+from tl_keras.engine.processes import WorkerProcess
+
+worker = WorkerProcess()
+worker.share(Load({folder!r}))
+worker.submit(own_process).result()
+trackers = [
+    child
+    for child in children_of(os.getpid())
+    if b"resource_tracker" in open(f"/proc/{{child}}/cmdline", "rb").read()
+]
+assert trackers
+for tracker in trackers:
+    os.kill(tracker, signal.SIGKILL)
+worker.submit(own_process).result()
+worker.restart()
+worker.submit(own_process).result()
+worker.close()
+"""
+
+
+def test_nobody_hears_of_killed_trackers_of_semaphores(tmp_path: Path) -> None:
+    script = TRACKED.format(folder=str(tmp_path))
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")

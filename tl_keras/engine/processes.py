@@ -4,18 +4,21 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
-from multiprocessing import active_children
+from multiprocessing import active_children, resource_tracker
 from typing import Any
 
 # Processes that it starts need no guard in the script of the user, as those of Python do. Its own
 # executor would replace a worker that takes more memory than at first, as one does that has traced.
 from joblib.externals.loky.backend import get_context
+from joblib.externals.loky.backend import resource_tracker as loky_tracker
 
 from tl_keras.engine.carrying_out import carry_out
 from tl_keras.engine.tasks import Answer, Load
+from tl_keras.quiet import no_standard_error
 
 # How often a process looks whether the one that started it is still there.
 _WATCH_SECONDS = 1.0
@@ -63,14 +66,28 @@ class WorkerProcess:
         """End it, whatever it is making."""
         for process in self._started:
             process.terminate()
+        _see_to_the_trackers()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
+        _see_to_the_trackers()
         before = set(active_children())
         self._executor = ProcessPoolExecutor(1, get_context("loky"), _begin, (self._environment,))
         self._executor.submit(self._warm_up)
         # none, if it is dead already
         self._started = set(active_children()) - before
+
+
+def _see_to_the_trackers() -> None:
+    """Let the processes that Python and loky have for their semaphores be there, and say nothing.
+
+    One that comes in the place of another that was killed would report, with a traceback each, the
+    semaphores of which it does not know.
+    """
+    with warnings.catch_warnings(action="ignore"), no_standard_error():
+        if os.name == "posix":
+            resource_tracker.ensure_running()
+        loky_tracker.ensure_running()
 
 
 def _begin(environment: Mapping[str, str]) -> None:
