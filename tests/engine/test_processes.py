@@ -139,6 +139,8 @@ trackers = [
 assert trackers
 for tracker in trackers:
     os.kill(tracker, signal.SIGKILL)
+    while ") Z" not in open(f"/proc/{{tracker}}/stat").read():
+        pass
 worker.submit(own_process).result()
 worker.restart()
 worker.submit(own_process).result()
