@@ -79,14 +79,15 @@ def test_closing_ends_what_is_being_made(worker: WorkerProcess, tmp_path: Path) 
 
 
 def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    """Also where that is killed; and its script needs no guard."""
-    mark, script = tmp_path / "mark", tmp_path / "script.py"
+    """Also where that is killed, whose folder it removes then; and its script needs no guard."""
+    mark, script, scratch = tmp_path / "mark", tmp_path / "script.py", tmp_path / "scratch"
+    (scratch / "pixels").mkdir(parents=True)
     script.write_text(
         "from functools import partial\n"
         "from pathlib import Path\n"
         "from tests.engine.calls import Load, wait\n"
         "from tl_keras.engine.processes import WorkerProcess\n"
-        "worker = WorkerProcess()\n"
+        f"worker = WorkerProcess(scratch={str(scratch)!r})\n"
         f"worker.share(Load({str(tmp_path)!r}))\n"
         f"worker.submit(partial(wait, Path({str(mark)!r}))).result()\n"
     )
@@ -97,6 +98,7 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         assert process in children_of(starter.pid)
         starter.kill()
     _assert_ends(process)
+    assert not scratch.exists(), "nobody else removes it"
 
 
 def _text_of(mark: Path) -> str:

@@ -305,7 +305,7 @@ class Notes:
         self.note("export", chosen.run_id, targets)
         return Path("1")
 
-    def worker(self, warm_up: Any, **reserved: Any) -> Here:
+    def worker(self, warm_up: Any, *_: Any, **reserved: Any) -> Here:
         self.note("worker", warm_up.args, reserved)
         return Here()
 

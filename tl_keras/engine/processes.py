@@ -1,6 +1,7 @@
 """Tasks made in a process of its own, which stays alive between them."""
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -31,6 +32,7 @@ class WorkerProcess:
         self,
         warm_up: Callable[[], None] | None = None,
         environment: Mapping[str, str] | None = None,
+        scratch: str | None = None,
     ) -> None:
         """Start it.
 
@@ -38,9 +40,11 @@ class WorkerProcess:
             warm_up: called in the process at once; may take long.
             environment: variables that it has besides those of this process, before it loads
                 anything else.
+            scratch: a folder that it removes where the process that started it was killed, and
+                could not.
         """
         self._warm_up = warm_up or _nothing
-        self._environment = dict(environment or {})
+        self._begins = dict(environment or {}), scratch
         self._load: Load = _nothing
         self._start()
 
@@ -72,7 +76,7 @@ class WorkerProcess:
     def _start(self) -> None:
         _see_to_the_trackers()
         before = set(active_children())
-        self._executor = ProcessPoolExecutor(1, get_context("loky"), _begin, (self._environment,))
+        self._executor = ProcessPoolExecutor(1, get_context("loky"), _begin, self._begins)
         self._executor.submit(self._warm_up)
         # none, if it is dead already
         self._started = set(active_children()) - before
@@ -90,17 +94,19 @@ def _see_to_the_trackers() -> None:
         loky_tracker.ensure_running()
 
 
-def _begin(environment: Mapping[str, str]) -> None:
+def _begin(environment: Mapping[str, str], scratch: str | None) -> None:
     """Leave Ctrl-C to the process that started this one, and end with it; say nothing of itself."""
     os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", **environment})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    watch = partial(_end_with, os.getppid())
+    watch = partial(_end_with, os.getppid(), scratch)
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, scratch: str | None) -> None:
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
+    if scratch is not None:
+        shutil.rmtree(scratch, ignore_errors=True)
     # whatever is being made is nobody's any more
     os.kill(os.getpid(), signal.SIGTERM)
 

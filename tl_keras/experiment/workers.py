@@ -69,10 +69,10 @@ def _in_processes(
     count = worker_count(config, monitor, trainings, len(gpus))
     if count == 1:
         return [Here()], lambda prepared: lambda: prepared
-    folder = InFolder(stack.enter_context(TemporaryDirectory(prefix="tl_keras-")))
+    folder = stack.enter_context(TemporaryDirectory(prefix="tl_keras-"))
     warm_up = partial(load_all, training_threads(config))
-    workers = [WorkerProcess(warm_up, environment=gpu) for gpu in one_each(count, gpus)]
-    return workers, folder.write
+    workers = [WorkerProcess(warm_up, gpu, folder) for gpu in one_each(count, gpus)]
+    return workers, InFolder(folder).write
 
 
 def _on_ray(
