@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from tl_keras.atomic_files import write_text
 from tl_keras.commands.command_line import carry_out, writing
@@ -41,6 +42,24 @@ def test_other_errors_of_the_system_are_one_line(
 ) -> None:
     assert carry_out(raising(error)) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")],
+)
+def test_a_full_memory_is_told_with_what_needs_less(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert carry_out(raising(error)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "memory" in line
+    assert "training.batch_size" in line
+
+
+def test_a_fault_of_the_package_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError):
+        carry_out(raising(ZeroDivisionError()))
 
 
 def test_an_error_of_the_package_has_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

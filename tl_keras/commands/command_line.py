@@ -24,7 +24,12 @@ EXIT_CODES = {
     130: "stopped by Ctrl-C; what is finished is kept",
     143: "terminated by another process; what is finished is kept",
 }
-_MISTAKE = 2
+_FAILED, _MISTAKE = 1, 2
+_FULL_MEMORY = (
+    "the memory of this machine, or of its GPU, is full. What is finished is kept. End other "
+    "programs, or use less of it: --set engine.workers=1, --set training.batch_size=8, or a smaller "
+    "backbone.image_size."
+)
 
 
 def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
@@ -57,6 +62,16 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
     except KeyboardInterrupt as stop:
         print(stopped, file=sys.stderr)
         return exit_code(stop)
+    except Exception as error:
+        if not _is_full_memory(error):
+            raise
+        say(f"error: {_FULL_MEMORY}", sys.stderr)
+        return _FAILED
+
+
+def _is_full_memory(error: Exception) -> bool:
+    """Whether Python or TensorFlow, which is not loaded for this question, found no more of it."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def _leave_output() -> None:
