@@ -27,8 +27,8 @@ EXIT_CODES = {
 _FAILED, _MISTAKE = 1, 2
 _FULL_MEMORY = (
     "the memory of this machine, or of its GPU, is full. What is finished is kept. End other "
-    "programs, or use less of it: --set engine.workers=1, --set training.batch_size=8, or a smaller "
-    "backbone.image_size."
+    "programs, or use less of it: --set engine.workers=1, --set training.batch_size=8, or a "
+    "smaller backbone.image_size."
 )
 
 
