@@ -1,5 +1,6 @@
 """The benchmark of whole commands: what it sees of a command, and what it makes of that."""
 
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -93,7 +94,8 @@ def test_every_name_of_a_benchmark_is_that_of_something() -> None:
 
 def test_the_process_that_measures_memory_holds_no_tensorflow() -> None:
     code = "import sys, benchmarks.speed; sys.exit('tensorflow' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(speed.__file__).parents[1], check=True)
+    environment = os.environ | {"PYTHONPATH": str(Path(speed.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 def test_the_line_of_the_first_strategy_that_is_trained() -> None:

@@ -91,14 +91,18 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         f"worker.share(Load({str(tmp_path)!r}))\n"
         f"worker.submit(partial(wait, Path({str(mark)!r}))).result()\n"
     )
-    root = str(Path(__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, *sys.path])}
-    with subprocess.Popen([sys.executable, str(script)], env=environment) as starter:
+    with subprocess.Popen([sys.executable, str(script)], env=_environment()) as starter:
         process = int(_text_of(mark))
         assert process in children_of(starter.pid)
         starter.kill()
     _assert_ends(process)
     assert not scratch.exists(), "nobody else removes it"
+
+
+def _environment() -> dict[str, str]:
+    """In which a script finds the tests."""
+    root = str(Path(__file__).parents[2])
+    return os.environ | {"PYTHONPATH": os.pathsep.join([root, *sys.path])}
 
 
 def _text_of(mark: Path) -> str:
@@ -152,5 +156,7 @@ worker.close()
 
 def test_nobody_hears_of_killed_trackers_of_semaphores(tmp_path: Path) -> None:
     script = TRACKED.format(folder=str(tmp_path))
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], env=_environment(), capture_output=True, text=True
+    )
     assert (ended.returncode, ended.stderr) == (0, "")

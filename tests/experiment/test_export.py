@@ -12,8 +12,10 @@ from tl_keras.atomic_files import write_json
 from tl_keras.digests import keep_json, whole_json
 from tl_keras.experiment import export as stage
 from tl_keras.experiment.export import EXPORT_RECORD, export, exported_run
+from tl_keras.experiment.monitor import Silent
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
+from tl_keras.serving.checksums import write_checksums
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE
 from tl_keras.serving.model_card import JSON_NAME
 from tl_keras.serving.versions import EXTRA
@@ -47,7 +49,7 @@ def exported(finish: Callable[..., Path]) -> Any:
     for name in (MODEL_FILE, LABELS_FILE):
         (store.folder / name).touch()
     config = SimpleNamespace(export=True, export_targets=("litert",))
-    return SimpleNamespace(config=config, store=store)
+    return SimpleNamespace(config=config, store=store, monitor=Silent())
 
 
 def test_a_version_that_is_there_is_not_made_again(exported: Any, made: Made) -> None:
@@ -68,13 +70,19 @@ def remove_model(versions: Path) -> None:
     (versions / "3" / "saved_model.pb").unlink()
 
 
+def damage_model(versions: Path) -> None:
+    (versions / "3" / EXTRA).mkdir()
+    write_checksums(versions / "3")
+    (versions / "3" / "saved_model.pb").write_text("other")
+
+
 def put_a_file_in_its_place(versions: Path) -> None:
     shutil.rmtree(versions)
     versions.touch()
 
 
 @pytest.mark.parametrize(
-    "remove", [remove_all, remove_version, remove_model, put_a_file_in_its_place]
+    "remove", [remove_all, remove_version, remove_model, damage_model, put_a_file_in_its_place]
 )
 def test_what_was_removed_is_made_again_of_the_same_run(
     exported: Any, made: Made, remove: Callable[[Path], None]

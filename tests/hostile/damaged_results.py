@@ -61,6 +61,11 @@ BINARY = (
     "runs/*/weights.npz",
     "model.keras",
     "errors/01.jpg",
+    "export/1/saved_model.pb",
+    "export/1/variables/variables.data-*",
+    "export/1/variables/variables.index",
+    "export/1/assets.extra/labels.txt",
+    "export/1/assets.extra/picture_reading.json",
 )
 
 

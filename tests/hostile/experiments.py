@@ -28,7 +28,7 @@ NOT_COMPARED = (
     # read with the .index beside it
     ".data-00000-of-00001",
 )
-NOT_COMPARED_NAMES = ("digests.json",)
+NOT_COMPARED_NAMES = ("digests.json", "SHA256SUMS")
 # Where damaged files are moved to, and what TensorBoard and KerasTuner keep for themselves.
 NOT_COMPARED_FOLDERS = {"damaged", "tensorboard", "keras_tuner"}
 

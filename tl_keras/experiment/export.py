@@ -12,6 +12,7 @@ import pandas as pd
 
 from tl_keras.atomic_files import write_json
 from tl_keras.data.image_formats import is_served
+from tl_keras.data.listing import some_of
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import spread
 from tl_keras.digests import keep_json, known_json, whole_json
@@ -23,8 +24,10 @@ from tl_keras.experiment.strategies.making import making
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.environment import environment
+from tl_keras.results.repair import ASIDE, set_aside
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
+from tl_keras.serving.checksums import damaged_files
 from tl_keras.serving.decision_record import RECORD
 from tl_keras.serving.fresh import Ask, fresh_process
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE, write_model
@@ -79,9 +82,19 @@ def _exported_before(prepared: Prepared) -> Path:
     """The version on record, made again where a kill or somebody has left it out."""
     store = prepared.store
     run = store.run(exported_run(store.folder))
+    place = store.folder / EXPORT_FOLDER / _record(store.folder)["version"]
     try:
-        version = find_version(store.folder / EXPORT_FOLDER / _record(store.folder)["version"])
+        version = find_version(place)
+        damaged = damaged_files(place)
     except NoExportError:
+        damaged = ["saved_model.pb"]
+    if damaged:
+        if place.is_dir():
+            set_aside(store.folder, place)
+            prepared.monitor.warn(
+                f"Not as exported: {some_of(damaged)} of {place}, now in {ASIDE}. The model is "
+                "exported again."
+            )
         return publish(prepared, run, prepared.config.export_targets)
     record_latest(version.path.parent)
     store.keep_weights_of(run.run_id)
@@ -91,7 +104,7 @@ def _exported_before(prepared: Prepared) -> Path:
     if not all((store.folder / name).exists() for name in (MODEL_FILE, LABELS_FILE)):
         model = making(run.strategy).model(prepared, run, store.weights(run.run_id))
         write_model(store.folder, plain_classifier(model), prepared.classes)
-    return version.path
+    return place
 
 
 def _is_on_record(prepared: Prepared) -> bool:

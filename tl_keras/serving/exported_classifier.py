@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.data.listing import some_of
 from tl_keras.data.picture_bytes import UnreadableError, readable_bytes
 from tl_keras.errors import ExportError
+from tl_keras.serving.checksums import damaged_files
 from tl_keras.serving.reading_record import stored_reading
 from tl_keras.serving.signature_names import BYTES
 from tl_keras.serving.versions import EXTRA
@@ -62,6 +64,11 @@ class ExportedClassifier:
         Raises:
             ExportError: it is no such model.
         """
+        if damaged := damaged_files(version):
+            raise ExportError(
+                f"{version} must be as it was exported; got {some_of(damaged)} with other content "
+                "or none. Export the model again, or copy it anew."
+            )
         self.version = version
         self.reading = stored_reading(version / EXTRA)
         try:

@@ -22,6 +22,7 @@ import tensorflow as tf
 from tl_keras.atomic_files import scratch_folder
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.errors import ExportError
+from tl_keras.serving.checksums import write_checksums
 from tl_keras.serving.class_names import unusable_names
 from tl_keras.serving.reading_record import write_reading
 from tl_keras.serving.signature_names import CLASSIFY
@@ -87,6 +88,7 @@ def export_classifier(
         _add_extra(unfinished / EXTRA, labels, image_size)
         write_reading(unfinished / EXTRA, reading)
         complete(unfinished)
+        write_checksums(unfinished)
         return publish(unfinished, directory)
 
 

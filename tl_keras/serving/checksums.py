@@ -1,0 +1,58 @@
+"""The digests of a version's files, as `sha256sum -c assets.extra/SHA256SUMS` reads them."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from tl_keras.atomic_files import write_text
+from tl_keras.serving.decision_record import RECORD
+from tl_keras.serving.versions import EXTRA
+
+SUMS = "SHA256SUMS"
+# How to decide is the user's: whoever wants none removes it.
+_FREE = (SUMS, RECORD)
+
+
+def write_checksums(version: Path) -> None:
+    """List what the files of a complete version are.
+
+    Args:
+        version: its folder.
+    """
+    files = sorted(path for path in version.rglob("*") if path.is_file())
+    lines = [
+        f"{_digest(path)}  {path.relative_to(version).as_posix()}\n"
+        for path in files
+        if path.name not in _FREE
+    ]
+    write_text(version / EXTRA / SUMS, "".join(lines))
+
+
+def damaged_files(version: Path) -> list[str]:
+    """Files of a version that are not as they were exported, by their names in it.
+
+    Other formats and documents may be removed. An earlier version of this package listed nothing.
+
+    Args:
+        version: its folder.
+    """
+    return [name for name, digest in _listed(version) if not _is_whole(version / name, digest)]
+
+
+def _listed(version: Path) -> Iterator[tuple[str, str]]:
+    path = version / EXTRA / SUMS
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        if (version / name).exists() or not name.startswith(EXTRA):
+            yield name, digest
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    return path.is_file() and _digest(path) == digest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
