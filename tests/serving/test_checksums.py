@@ -8,7 +8,12 @@ import pytest
 from tl_keras.serving.checksums import SUMS, damaged_files, write_checksums
 from tl_keras.serving.versions import EXTRA
 
-FILES = ("saved_model.pb", "variables/variables.index", f"{EXTRA}/labels.txt", f"{EXTRA}/x.tflite")
+FILES = (
+    "saved_model.pb",
+    "variables/variables.index",
+    f"{EXTRA}/labels.txt",
+    f"{EXTRA}/classifier.onnx",
+)
 
 
 @pytest.fixture
@@ -32,14 +37,14 @@ def test_other_content_is_damage(version: Path, name: str) -> None:
     assert damaged_files(version) == [name]
 
 
-@pytest.mark.parametrize("name", FILES[:2])
+@pytest.mark.parametrize("name", FILES[:3])
 def test_a_model_that_lacks_a_file_is_damaged(version: Path, name: str) -> None:
     (version / name).unlink()
     assert damaged_files(version) == [name]
 
 
 def test_other_formats_and_the_decision_are_the_users(version: Path) -> None:
-    (version / EXTRA / "x.tflite").unlink()
+    (version / EXTRA / "classifier.onnx").unlink()
     (version / EXTRA / "decision.json").write_text("{}")
     (version / EXTRA / "notes.txt").write_text("mine")
     assert damaged_files(version) == []

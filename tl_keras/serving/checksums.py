@@ -7,10 +7,12 @@ from pathlib import Path
 from tl_keras.atomic_files import write_text
 from tl_keras.serving.decision_record import RECORD
 from tl_keras.serving.versions import EXTRA
+from tl_keras.target_table import TARGETS
 
 SUMS = "SHA256SUMS"
 # How to decide is the user's: whoever wants none removes it.
 _FREE = (SUMS, RECORD)
+_REMOVABLE = {spec.file for spec in TARGETS.values()}
 
 
 def write_checksums(version: Path) -> None:
@@ -31,7 +33,7 @@ def write_checksums(version: Path) -> None:
 def damaged_files(version: Path) -> list[str]:
     """Files of a version that are not as they were exported, by their names in it.
 
-    Other formats and documents may be removed. An earlier version of this package listed nothing.
+    Other formats may be removed. An earlier version of this package listed nothing.
 
     Args:
         version: its folder.
@@ -45,7 +47,7 @@ def _listed(version: Path) -> Iterator[tuple[str, str]]:
         return
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         digest, _, name = line.partition("  ")
-        if (version / name).exists() or not name.startswith(EXTRA):
+        if (version / name).exists() or Path(name).name not in _REMOVABLE:
             yield name, digest
 
 
