@@ -7,7 +7,7 @@ seconds            until it has ended;
 first_seconds      until the first strategy that is trained has said its test accuracy;
 processor_seconds  of all its processes;
 peak_megabytes     the largest memory of all of them together, of which what several share counts
-                   once (the sum of PSS, looked at five times a second; missing where the system is
+                   once (the sum of PSS, looked at once a second; missing where the system is
                    not Linux). What processes outside the command hold as well counts in part only:
                    this process must not load TensorFlow, and no other may run it meanwhile;
 
@@ -43,7 +43,8 @@ FIGURES = ("seconds", "first_seconds", "processor_seconds", "peak_megabytes")
 ACCURACY = "test accuracy of "
 # A run's line; the majority class is not trained.
 TRAINED = re.compile(r"\s*(?!majority class)\S.*: validation \d\S*, test \d")
-_EVERY_SECONDS = 0.2
+# a look at a large process holds it up
+_EVERY_SECONDS = 1.0
 _BYTES_PER_MEGABYTE = 1e6
 _POINTS = 100
 

@@ -100,6 +100,20 @@ def test_a_worker_stays_with_a_kind_and_helps_when_its_own_is_done() -> None:
     assert second.names == ["b0", "b1", "b2", "b3", "a2"]
 
 
+def test_a_worker_helps_with_much_before_it_begins_with_little() -> None:
+    desk = Desk(2)
+    for number in range(3):
+        desk.submit(f"long{number}", 9, "long")
+    desk.submit("short", 2, "short")
+    desk.submit("middle", 10, "middle")
+    desk.pool.look()
+    first, second = desk.workers
+    assert (first.names, second.names) == (["long0"], ["middle"])
+    second.end()
+    desk.pool.look()
+    assert second.names == ["middle", "long1"]
+
+
 def test_the_same_computation_waits_for_the_worker_that_remembers_it() -> None:
     desk = Desk(2)
     desk.submit("run", 9, key="same")

@@ -1,6 +1,7 @@
 """The tasks of an experiment and their workers: who makes what next, and what becomes of it."""
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, field
@@ -168,14 +169,21 @@ class Pool:
         self._running[future] = desk
 
     def _next_for(self, desk: _Desk) -> Task | None:
-        """The longest of a kind that it knows, else of one that nobody knows, else of any."""
+        """The longest of a kind that it knows, else of that of which most is left for each worker.
+
+        Those who know it count, and this one.
+        """
         others = [other for other in self._desks if other is not desk]
         elsewhere = {key for other in others for key in _keys_at(other)}
         open_ = [task for task in self._waiting if task.key is None or task.key not in elsewhere]
-        known_to_others = {kind for other in others for kind in _kinds_at(other)}
+        makers = Counter(kind for other in others for kind in _kinds_at(other))
+        left = defaultdict[Hashable, float](float)
+        for task in open_:
+            left[task.kind] += task.seconds
 
-        def preference(task: Task) -> tuple[bool, bool, float]:
-            return task.kind in desk.kinds, task.kind not in known_to_others, task.seconds
+        def preference(task: Task) -> tuple[bool, float, float]:
+            kind = task.kind
+            return kind in desk.kinds, left[kind] / (1 + makers[kind]), task.seconds
 
         return max(open_, key=preference, default=None)
 
