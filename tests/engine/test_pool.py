@@ -105,7 +105,7 @@ def test_a_worker_helps_with_much_before_it_begins_with_little() -> None:
     for number in range(3):
         desk.submit(f"long{number}", 9, "long")
     desk.submit("short", 2, "short")
-    desk.submit("middle", 10, "middle")
+    desk.submit("middle", 14, "middle")
     desk.pool.look()
     first, second = desk.workers
     assert (first.names, second.names) == (["long0"], ["middle"])

@@ -178,7 +178,8 @@ class Pool:
         open_ = [task for task in self._waiting if task.key is None or task.key not in elsewhere]
         makers = Counter(kind for other in others for kind in _kinds_at(other))
         left = defaultdict[Hashable, float](float)
-        for task in open_:
+        # what is under way as well: whoever makes it comes to the rest later
+        for task in (*open_, *(other.task for other in others if other.task)):
             left[task.kind] += task.seconds
 
         def preference(task: Task) -> tuple[bool, float, float]:
