@@ -110,6 +110,8 @@ def test_the_line_of_the_first_strategy_that_is_trained() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="processor time of children is not told")
 def test_what_is_measured_of_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    # this command is short
+    monkeypatch.setattr("benchmarks.whole_commands._EVERY_SECONDS", 0.1)
     figures = measured({"name": "a"}, checkout(tmp_path, 0.5))
     assert figures["test accuracy of linear_probe"] == 0.5
     # the worker's 0.5 and 0.3, then 0.3 until the line and 0.3 until the end
