@@ -172,5 +172,11 @@ def _digest_of(known: Mapping[str, list[str]]) -> str:
     return _digest(json.dumps(known, sort_keys=True).encode())
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file of any length, in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()

@@ -48,6 +48,11 @@ class StrategySpec:
     noun: str | None = None
 
     @property
+    def takes_seconds(self) -> bool:
+        """Whether a run of it is no training worth a worker of its own."""
+        return self.quick or self.trivial
+
+    @property
     def changes_backbone(self) -> bool:
         """Whether its backbone may be a source for other experiments."""
         return self.unfrozen != "none"

@@ -46,7 +46,6 @@ from tl_keras.serving.verify import Verification, verify_export
 from tl_keras.serving.versions import (
     EXPORT_FOLDER,
     EXTRA,
-    Version,
     find_version,
     next_number,
     record_latest,
@@ -83,12 +82,7 @@ def _exported_before(prepared: Prepared) -> Path:
     store = prepared.store
     run = store.run(exported_run(store.folder))
     place = store.folder / EXPORT_FOLDER / _record(store.folder)["version"]
-    try:
-        version = find_version(place)
-        damaged = damaged_files(place)
-    except NoExportError:
-        damaged = ["saved_model.pb"]
-    if damaged:
+    if damaged := _damage(place):
         if place.is_dir():
             set_aside(store.folder, place)
             prepared.monitor.warn(
@@ -96,10 +90,10 @@ def _exported_before(prepared: Prepared) -> Path:
                 "exported again."
             )
         return publish(prepared, run, prepared.config.export_targets)
-    record_latest(version.path.parent)
+    record_latest(place.parent)
     store.keep_weights_of(run.run_id)
     if not (store.folder / "exports.csv").exists():
-        _write_targets_table(store, str(version.number), _card_of(version)["targets"])
+        _write_targets_table(store, place.name, _card_of(place)["targets"])
     # an earlier version of this package wrote neither
     if not all((store.folder / name).exists() for name in (MODEL_FILE, LABELS_FILE)):
         model = making(run.strategy).model(prepared, run, store.weights(run.run_id))
@@ -116,7 +110,7 @@ def _is_on_record(prepared: Prepared) -> bool:
         version = find_version(store.folder / EXPORT_FOLDER)
     except NoExportError:
         return False
-    card = _card_of(version)
+    card = _card_of(version.path)
     try:
         run = store.run(card["run"]["run_id"])
         if card["configuration_hash"] != run.as_row()["configuration_hash"]:
@@ -128,9 +122,18 @@ def _is_on_record(prepared: Prepared) -> bool:
     return True
 
 
-def _card_of(version: Version) -> Mapping[str, Any]:
+def _damage(version: Path) -> list[str]:
+    """Files of a version that are not as they were exported; the model, where there is none."""
+    try:
+        find_version(version)
+    except NoExportError:
+        return ["saved_model.pb"]
+    return damaged_files(version)
+
+
+def _card_of(version: Path) -> Mapping[str, Any]:
     """The card of a version; where it is damaged, that of one of which nothing is known."""
-    return {"targets": []} | known_json(version.path / EXTRA / JSON_NAME)
+    return {"targets": []} | known_json(version / EXTRA / JSON_NAME)
 
 
 def exported_run(folder: Path) -> str:

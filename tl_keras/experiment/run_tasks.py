@@ -25,12 +25,10 @@ class MakeRun:
 
     Attributes:
         run: the strategy, its seed and size.
-        draw: its images.
         winner: what a search has found for it; None where its strategy does not search.
     """
 
     run: Run
-    draw: Draw
     winner: Recipe | None = None
 
     @needed_keras()
@@ -38,7 +36,7 @@ class MakeRun:
         """Train and evaluate it."""
         if self.winner is not None:
             prepared.bench.winners[self.run] = self.winner
-        return make_run(prepared, self.run, self.draw)
+        return make_run(prepared, self.run)
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,6 @@ def run_task(
     prepared: Prepared,
     run: Run,
     done: Callable[[Outcome], None],
-    *,
-    draw: Draw | None = None,
     winner: Recipe | None = None,
 ) -> Task:
     """The task of a run.
@@ -100,17 +96,16 @@ def run_task(
         prepared: the experiment.
         run: the strategy, its seed and size.
         done: hears what came of it.
-        draw: other images than those that the experiment drew for the seed and size.
         winner: as in `MakeRun`.
     """
-    draw, spec = draw or prepared.draw_of(run), STRATEGIES[run.strategy]
+    draw, spec = prepared.draw_of(run), STRATEGIES[run.strategy]
     config, sizes = prepared.config, (len(draw.train), len(draw.validation))
     recipes: tuple[Recipe, ...] = () if winner is None else (winner,)
     if spec.by_steps and not spec.searches:
         recipes = recipes_for(run, config, prepared.cut)
     return Task(
         name=f"the run {run.run_id}",
-        call=MakeRun(run, draw, winner),
+        call=MakeRun(run, winner),
         done=done,
         seconds=making(run.strategy).seconds(run, config, *sizes),
         kind=_kind(recipes[0]) if recipes else run.strategy,

@@ -52,7 +52,7 @@ class RunsLeft:
         """
         specs = {run: STRATEGIES[run.strategy] for run in self.left}
         searched = [run for run in self.left if specs[run].searches]
-        quick = [run for run in self.left if specs[run].quick or specs[run].trivial]
+        quick = [run for run in self.left if specs[run].takes_seconds]
         for run in self.left:
             if run not in searched and run not in quick and not _needs_pictures_alone(run):
                 self.pool.submit(run_task(self.prepared, run, self._keep))
@@ -79,7 +79,7 @@ class RunsLeft:
 
     def _keep(self, outcome: Outcome) -> None:
         (run,) = (run for run in self.left if run.run_id == outcome.run.run_id)
-        _keep(self.prepared, run, _with_cost(self.prepared, outcome))
+        _write(self.prepared, run, _with_cost(self.prepared, outcome))
         self.prepared.monitor.progress(self.seconds[run.run_id])
 
 
@@ -94,7 +94,7 @@ def _needs_pictures_alone(run: Run) -> bool:
     return spec.by_steps and not spec.borrows
 
 
-def _keep(prepared: Prepared, run: Run, outcome: Outcome) -> None:
+def _write(prepared: Prepared, run: Run, outcome: Outcome) -> None:
     """Write a finished run."""
     store = prepared.store
     # before the run counts as finished, so that a kill between them loses neither

@@ -137,7 +137,7 @@ def trainings_left(looked: FirstLook) -> list[float]:
     seconds = [
         making(run.strategy).seconds(run, config, *sizes)
         for run, spec in zip(left, specs, strict=True)
-        if not (spec.quick or spec.trivial)
+        if not spec.takes_seconds
     ]
     if any(spec.searches for spec in specs):
         seconds += search_trainings(config, *sizes)

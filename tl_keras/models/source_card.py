@@ -5,7 +5,6 @@
     card.json             facts on the source data, and the SHA-256 of the weights
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from tl_keras.atomic_files import scratch_folder
 from tl_keras.backbone_table import BackboneSpec
 from tl_keras.config.json_text import read_json
 from tl_keras.config.problems import shown
+from tl_keras.digests import file_digest
 from tl_keras.errors import ConfigError, WeightsError
 
 # A card is read before TensorFlow is loaded.
@@ -143,10 +143,10 @@ def check_weights(folder: Path, card: Mapping[str, Any]) -> None:
         WeightsError: The weights are other ones.
     """
     weights = folder / WEIGHTS_FILE
-    if weights.is_file() and _sha256(weights) != card["weights_sha256"]:
+    if weights.is_file() and (found := file_digest(weights)) != card["weights_sha256"]:
         raise WeightsError(
             f"{weights} is not the file that {CARD_FILE} beside it describes: its SHA-256 must be "
-            f"{card['weights_sha256']}, got {_sha256(weights)}. Restore the two from one source."
+            f"{card['weights_sha256']}, got {found}. Restore the two from one source."
         )
 
 
@@ -184,7 +184,7 @@ def write_source_model(folder: Path, model: "keras.Model", facts: Mapping[str, A
         unfinished = scratch / "new"
         unfinished.mkdir()
         model.save_weights(unfinished / WEIGHTS_FILE)
-        card = {**facts, "weights_sha256": _sha256(unfinished / WEIGHTS_FILE)}
+        card = {**facts, "weights_sha256": file_digest(unfinished / WEIGHTS_FILE)}
         (unfinished / CARD_FILE).write_text(_readable(card), encoding="utf-8")
         if folder.exists():
             folder.replace(scratch / "old")
@@ -195,8 +195,3 @@ def _readable(card: Mapping[str, Any]) -> str:
     """The card as JSON, indented, with each list of numbers on one line."""
     text = json.dumps(card, indent=2)
     return _SPREAD_NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,10 +1,10 @@
 """The digests of a version's files, as `sha256sum -c assets.extra/SHA256SUMS` reads them."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from tl_keras.atomic_files import write_text
+from tl_keras.digests import file_digest
 from tl_keras.serving.decision_record import RECORD
 from tl_keras.serving.versions import EXTRA
 from tl_keras.target_table import TARGETS
@@ -23,7 +23,7 @@ def write_checksums(version: Path) -> None:
     """
     files = sorted(path for path in version.rglob("*") if path.is_file())
     lines = [
-        f"{_digest(path)}  {path.relative_to(version).as_posix()}\n"
+        f"{file_digest(path)}  {path.relative_to(version).as_posix()}\n"
         for path in files
         if path.name not in _FREE
     ]
@@ -52,9 +52,4 @@ def _listed(version: Path) -> Iterator[tuple[str, str]]:
 
 
 def _is_whole(path: Path, digest: str) -> bool:
-    return path.is_file() and _digest(path) == digest
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return path.is_file() and file_digest(path) == digest

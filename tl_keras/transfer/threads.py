@@ -22,7 +22,7 @@ def training_threads(config: ExperimentConfig) -> int | None:
     if asked != "auto":
         return asked
     specs = [STRATEGIES[run.strategy] for run in plan_runs(config)]
-    trainings = sum(not (spec.quick or spec.trivial) for spec in specs)
+    trainings = sum(not spec.takes_seconds for spec in specs)
     trials = any(spec.searches for spec in specs) * config.search.max_trials
     return 1 if trainings + trials >= _SIDE_BY_SIDE else 2
 
