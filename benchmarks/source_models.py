@@ -94,11 +94,13 @@ def _sources(options: argparse.Namespace) -> Iterator[tuple[str, keras.Model]]:
         yield f"random {seed}", load_source(BACKBONE, image_size=SIDE, weights=None)[0]
 
 
-def load_photos(images: Path, photos: PhotoSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pixels uint8 (n, SIDE, SIDE, 3), labels and groups of all photos of a set."""
+def load_photos(
+    images: Path, photos: PhotoSet, side: int = SIDE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels uint8 (n, side, side, 3), labels and groups of all photos of a set."""
     data = DataConfig(folder=str(images / photos.folder), group_pattern=photos.group_pattern)
     table = load_images(data)
-    pixels = table.decode(np.arange(len(table)), SIDE, DEFAULTS)
+    pixels = table.decode(np.arange(len(table)), side, DEFAULTS)
     return whole(pixels), table.labels, table.groups
 
 

@@ -35,7 +35,8 @@ DEFAULTS: dict[str, Any] = {
         "image_size": 160,
         "cut": "top",
     },
-    "head": {"hidden_units": [], "dropout": 0.2},
+    "probe": {"pooling": "search", "views": "search", "penalty": "search", "train_on": "all"},
+    "head": {"pooling": "mean", "hidden_units": [], "dropout": 0.2},
     "training": {
         "batch_size": 32,
         "optimizer": "adam",

@@ -54,8 +54,18 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "backbone.name": ("VGG16", "VGG17", 'one of "MobileNet", "MobileNetV2"'),
     "backbone.alpha": (0.35, "wide", "a number, or null"),
     "backbone.weights": (None, 1, f"{PLACE}, or null"),
-    "backbone.image_size": (96, 31, "a whole number from 32 to 1024"),
+    "backbone.image_size": (
+        [96, 160],
+        31,
+        'a whole number from 32 to 1024, or "search", or a list of one or more values, at most 10, '
+        "each a whole number from 32 to 1024",
+    ),
     "backbone.cut": ("block_7", "", TEXT),
+    "probe.pooling": ("mean_std", "max", 'one of "mean", "mean_std", or "search"'),
+    "probe.views": ("flip", True, 'one of "none", "flip", "search"'),
+    "probe.penalty": (0.5, 0, 'a number above 0 and at most 1e+06, or "search"'),
+    "probe.train_on": ("training", "validation", 'one of "all", "training"'),
+    "head.pooling": ("mean_std", "search", 'one of "mean", "mean_std"'),
     "head.hidden_units": (
         [64],
         64,

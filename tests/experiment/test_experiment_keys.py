@@ -40,6 +40,7 @@ from tl_keras.transfer.trainer import Trainer
 pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
 
 FINE_TUNING = {"strategies": ["fine_tuning"]}
+PROBE = {"strategies": ["linear_probe"]}
 FROM_SCRATCH = {"strategies": ["from_scratch"]}
 SEARCHED = {"strategies": ["searched"]}
 BLUE = {"decision.positive": ["blue"]}
@@ -80,6 +81,11 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "backbone.weights": ("source.weights.h5", {}),
     "backbone.cut": ("block1", {}),
     "backbone.image_size": (40, {}),
+    "probe.pooling": ("mean_std", PROBE),
+    "probe.views": ("flip", PROBE),
+    "probe.penalty": (1000, PROBE),
+    "probe.train_on": ("training", PROBE),
+    "head.pooling": ("mean_std", {}),
     "head.hidden_units": ([4], {}),
     "head.dropout": (0.5, {}),
     "training.batch_size": (8, {}),

@@ -14,6 +14,7 @@ from tl_keras.models.grad_cam import GradCam
 from tl_keras.models.heads import build_head
 from tl_keras.models.map_check import randomisation_check
 from tl_keras.models.networks import build_backbone
+from tl_keras.models.pooling import Pooling
 from tl_keras.transfer.probes import probe_classifier
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -298,3 +299,26 @@ def test_every_backbone(name: str) -> None:
     # maps whose size does not divide the image's change their mean a little
     atol = 0.02 * np.abs(evidence).max()
     np.testing.assert_allclose(evidence.mean(axis=(1, 2)), expected, rtol=1e-3, atol=atol)
+
+
+@pytest.mark.parametrize(
+    "pooling", [Pooling("mean_std"), Pooling("mean", True), Pooling("mean_std", True)]
+)
+def test_evidence_of_other_poolings_sums_to_the_logit(backbone: Backbone, pooling: Pooling) -> None:
+    blocks = ("stem", "block1", "top")
+    channels = sum(pooling.width(b.output.shape[-1]) for b in backbone.blocks)
+    kernel = np.random.default_rng(1).normal(size=(channels, 3)).astype(np.float32)
+    model = probe_classifier(backbone, blocks, 3, [kernel, np.zeros(3)], pooling)
+    evidence = GradCam(model).evidence(IMAGES, CLASSES)
+    wanted = logits(model, IMAGES)[np.arange(5), CLASSES]
+    # a share of 1e-4 of the mean squares is in the deviation and in no pixel
+    np.testing.assert_allclose(evidence.mean(axis=(1, 2)), wanted, rtol=0.02, atol=0.02)
+
+
+def test_evidence_of_mirrored_views_lies_where_the_image_has_it(backbone: Backbone) -> None:
+    pooling = Pooling("mean_std", mirrored=True)
+    channels = pooling.width(backbone.channels)
+    kernel = np.random.default_rng(1).normal(size=(channels, 3)).astype(np.float32)
+    cam = GradCam(probe_classifier(backbone, ("top",), 3, [kernel, np.zeros(3)], pooling))
+    evidence, turned = cam.evidence(IMAGES, CLASSES), cam.evidence(IMAGES[:, :, ::-1], CLASSES)
+    np.testing.assert_allclose(evidence[:, :, ::-1], turned, atol=1e-3 * np.abs(evidence).max())

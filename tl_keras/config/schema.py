@@ -5,6 +5,7 @@ imports TensorFlow, so a bad file is refused at once. `tl_keras.config.files` re
 overrides and words the errors.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
@@ -24,7 +25,7 @@ from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.text_kinds import Label, Pattern, Place, Prose, Text
 from tl_keras.oracle_table import ORACLES
-from tl_keras.strategy_table import STRATEGIES, names_where
+from tl_keras.strategy_table import STRATEGIES, borrowing, names_where
 from tl_keras.target_table import TARGETS
 
 
@@ -229,6 +230,14 @@ class DataConfig(_Section):
         return (self.train_per_class,)
 
 
+Pooling = Literal["mean", "mean_std"]
+# Sizes among which "search" chooses, pixels.
+SEARCHED_SIZES = (96, 160, 224)
+_SIZES = f"{', '.join(map(str, SEARCHED_SIZES[:-1]))} and {SEARCHED_SIZES[-1]}"
+ImageSize = Annotated[int, Field(ge=32, le=1024)]
+ImageSizes = Annotated[tuple[ImageSize, ...], Field(min_length=1, max_length=10)]
+
+
 class BackboneConfig(_Section):
     """The pretrained network."""
 
@@ -247,8 +256,10 @@ class BackboneConfig(_Section):
         "weights file, a source model's folder, the results folder of a finished experiment, or "
         "null for random initialisation.",
     )
-    image_size: int = Field(
-        default=160, ge=32, le=1024, description="Height and width of the input, pixels."
+    image_size: ImageSize | Literal["search"] | ImageSizes = Field(
+        default=160,
+        description="Height and width of the input, pixels. A list has linear probes choose among "
+        f'its sizes on training and validation images of the first seed, "search" among {_SIZES}.',
     )
     cut: Text = Field(
         default="top",
@@ -269,11 +280,14 @@ class BackboneConfig(_Section):
     def _possible(self) -> Self:
         spec = BACKBONES[self.name]
         problems = []
-        if self.image_size < spec.minimum_image_size:
+        small = [size for size in self.asked_sizes if size < spec.minimum_image_size]
+        if small:
             problems.append(
                 f"image_size must be at least {spec.minimum_image_size} for {self.name}; "
-                f"got {self.image_size}"
+                f"got {small[0]}"
             )
+        if len({*self.asked_sizes}) < len(self.asked_sizes):
+            problems.append(f"image_size must name each size once; got {[*self.asked_sizes]}")
         if self.alpha is not None and self.alpha not in spec.alphas:
             allowed = f"one of {', '.join(map(str, spec.alphas))}" if spec.alphas else "null"
             problems.append(f"alpha must be {allowed} for {self.name}; got {self.alpha}")
@@ -294,6 +308,20 @@ class BackboneConfig(_Section):
         _refuse(problems)
         return self
 
+    @property
+    def asked_sizes(self) -> tuple[int, ...]:
+        """Sizes to choose among, ascending; one where there is no choice."""
+        if self.image_size == "search":
+            smallest = BACKBONES[self.name].minimum_image_size
+            return tuple(size for size in SEARCHED_SIZES if size >= smallest)
+        sizes = (self.image_size,) if isinstance(self.image_size, int) else self.image_size
+        return tuple(sorted(sizes))
+
+    @property
+    def side(self) -> int:
+        """Height and width of the input, pixels; the largest as long as none is chosen."""
+        return self.asked_sizes[-1]
+
     def blocks_up_to(self, cut: str) -> tuple[str, ...]:
         """Names of the blocks from the input to a cut; of all where it is not known yet."""
         blocks = BACKBONES[self.name].blocks
@@ -303,8 +331,41 @@ class BackboneConfig(_Section):
         return self.name if self.cut in ("top", "search") else f"{self.name} up to {self.cut}"
 
 
+class ProbeConfig(_Section):
+    """Linear probes: what they read of every block, and what they are fitted on."""
+
+    pooling: Pooling | Literal["search"] = Field(
+        default="search",
+        description="What is read of a feature map: its means over all positions, or the standard "
+        "deviations beside them; search: what has the lower loss on held-out images.",
+    )
+    views: Literal["none", "flip", "search"] = Field(
+        default="search",
+        description="flip averages each image with its mirror image, which takes twice the time, "
+        "in the exported model too; search: where that lowers the loss on held-out images.",
+    )
+    penalty: Annotated[float, Field(gt=0, le=1e6)] | Literal["search"] = Field(
+        default="search",
+        description="On the squared length of the coefficients of standardised features, the "
+        "inverse of scikit-learn's C; search: that of 0.1, 1 and 10 with the lowest loss on "
+        "held-out images.",
+    )
+    train_on: Literal["all", "training"] = Field(
+        default="all",
+        description="all: training and validation images, for a probe has no epochs to choose; "
+        "its own folds take the place of validation. Others learn from the training images and "
+        "choose by the validation images: all have the same labels.",
+    )
+
+
 class HeadConfig(_Section):
-    """The new layers on top of the backbone: global average pooling, then Dense layers."""
+    """The new layers on top of the backbone: global pooling, then Dense layers."""
+
+    pooling: Pooling = Field(
+        default="mean",
+        description="What is read of the last feature map: its means over all positions, or the "
+        "standard deviations beside them.",
+    )
 
     hidden_units: tuple[Units, ...] = Field(
         default=(),
@@ -651,6 +712,7 @@ class ExperimentConfig(_Section):
     description: Prose = Field(default="", description="For people; not read by the package.")
     data: DataConfig
     backbone: BackboneConfig = BackboneConfig()
+    probe: ProbeConfig = ProbeConfig()
     head: HeadConfig = HeadConfig()
     training: TrainingConfig = TrainingConfig()
     strategies: tuple[Strategy, ...] = Field(
@@ -707,7 +769,8 @@ class ExperimentConfig(_Section):
 
     @model_validator(mode="after")
     def _blocks_exist(self) -> Self:
-        _refuse([*self._cut_problems(), *self._depth_problems(), *self._fold_problems()])
+        problems = (self._cut_problems(), self._depth_problems(), self._size_problems())
+        _refuse([*itertools.chain(*problems), *self._fold_problems()])
         return self
 
     def _fold_problems(self) -> Iterator[str]:
@@ -730,6 +793,19 @@ class ExperimentConfig(_Section):
                 f"backbone.cut must be top or a block {beside}: search would choose it for all "
                 "folds on images that some of them test; got search; use one of the strategies "
                 f"{', '.join(choosing)} (with search.cuts), which choose for each fold"
+            )
+
+    def _size_problems(self) -> Iterator[str]:
+        sizes = self.backbone.asked_sizes
+        if len(sizes) > 1 and self.estimate.method == "k_fold":
+            yield (
+                "backbone.image_size must be one number beside estimate.method k_fold: it would be "
+                f"chosen for all folds on images that some of them test; got {[*sizes]}"
+            )
+        if len(sizes) > 1 and not borrowing(self.strategies):
+            yield (
+                "backbone.image_size must be one number where nothing is borrowed, for probes on "
+                f"the source's weights choose it; got {[*sizes]}"
             )
 
     def _cut_problems(self) -> Iterator[str]:

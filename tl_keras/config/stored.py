@@ -22,6 +22,13 @@ _BEFORE: tuple[Mapping[str, Any], ...] = (
         "data.max_megapixels": 179.0,
     },
     {"training.threads": None},
+    {
+        "probe.pooling": "mean",
+        "probe.views": "none",
+        "probe.penalty": 1.0,
+        "probe.train_on": "training",
+        "head.pooling": "mean",
+    },
 )
 
 

@@ -3,13 +3,21 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tl_keras.digests import keep_json
 from tl_keras.errors import ConfigError
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
-from tl_keras.experiment.prepare import ADVICE, Prepared, load_backbone, prepare_images
+from tl_keras.experiment.prepare import (
+    ADVICE,
+    Prepared,
+    load_backbone,
+    measured_sizes,
+    prepare_images,
+)
+from tl_keras.experiment.sizes import chosen_size
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.source_card import SourceCard
@@ -27,7 +35,8 @@ def write_advice(prepared: Prepared) -> None:
     record = prepared.store.folder / ADVICE
     if record.exists() or not borrowing(prepared.config.strategies):
         return
-    found = _advice(prepared.bench, prepared.card, prepared.images.splits.labelled(seed=0))
+    rows = prepared.images.splits.labelled(seed=0)
+    found = _advice(prepared.bench, prepared.card, rows, prepared.sizes)
     keep_json(record, found.as_dict())
     prepared.monitor.advise(found)
 
@@ -67,14 +76,20 @@ def advise(
     with seeds_kept(), deterministic_ops(checked.deterministic):
         backbone, card = load_backbone(checked)
         prepared = prepare_images(FirstLook(checked), monitor)
-        rows = prepared.splits.labelled(seed)
-        return _advice(Workbench(checked, backbone, prepared.table, rows, monitor), card, rows)
+        rows, sizes = prepared.splits.labelled(seed), None
+        if len(checked.backbone.asked_sizes) > 1:
+            sizes = measured_sizes(checked, prepared, rows, monitor)
+            backbone, card = load_backbone(checked, chosen_size(sizes))
+        bench = Workbench(checked, backbone, prepared.table, rows, monitor)
+        return _advice(bench, card, rows, sizes)
 
 
-def _advice(bench: Workbench, card: SourceCard | None, rows: np.ndarray) -> Advice:
+def _advice(
+    bench: Workbench, card: SourceCard | None, rows: np.ndarray, sizes: pd.DataFrame | None
+) -> Advice:
     """Drawn from training and validation images alone."""
     # Before the probes, for one pass gives what both read.
     input_moments(bench.bank, rows)
     images, probes = bench.images, bench.probes
     bench.monitor.stage("Measuring what to borrow")
-    return advice.advise(measure(bench.bank, card, images, probes, rows))
+    return advice.advise(measure(bench.bank, card, images, probes, rows, sizes))

@@ -58,7 +58,7 @@ def source_facts(
         "alpha": config.backbone.alpha,
         "images": _images_seen(run.training_images, source),
         "classes": run.classes,
-        "image_size": config.backbone.image_size,
+        "image_size": run.image_size,
         "channels": 3,
         "scaling": scaling,
         "licence": "unknown",

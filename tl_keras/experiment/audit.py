@@ -68,7 +68,7 @@ def _audited(experiment: ExperimentConfig, network: bool, monitor: Monitor) -> A
     backbone = _backbone(experiment, notes) if network else None
     monitor.stage("Looking at the images")
     reading = PictureReading.of(experiment.data)
-    checked = examine(table, image_size=experiment.backbone.image_size, reading=reading)
+    checked = examine(table, image_size=experiment.backbone.side, reading=reading)
     leak = duplicates_across_given_splits(checked.table, checked.duplicates)
     if leak is not None:
         checked = replace(checked, findings=in_order((*checked.findings, leak)))

@@ -15,7 +15,7 @@ from tl_keras.transfer.run_plan import plan_runs
 from tl_keras.transfer.source_checks import source_notes
 
 # Loading TensorFlow and the weights, looking at the images.
-_START_SECONDS = 25.0
+_START_SECONDS = 12.0
 
 
 def describe_plan(looked: FirstLook) -> str:

@@ -19,8 +19,8 @@ from tl_keras.transfer.run_plan import Run
 # Names of the parts that are no runs.
 SEARCH, CURVE, ERRORS, EXPORT, REPORT = "search", "learning curve", "errors", "export", "report"
 # Measured with MobileNetV2 at 96 px on two cores; they hardly depend on the images.
-_AFTERWARDS = {ERRORS: 6.0, REPORT: 4.0}
-_EXPORT_SECONDS = 15.0
+_AFTERWARDS = {ERRORS: 2.0, REPORT: 1.0}
+_EXPORT_SECONDS = 7.0
 
 
 def expected_seconds(

@@ -209,7 +209,7 @@ def _export(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], ask
     return export_classifier(
         model,
         labels=evidence.classes,
-        image_size=prepared.config.backbone.image_size,
+        image_size=prepared.backbone.image_size,
         reading=PictureReading.of(prepared.config.data),
         directory=store.folder / EXPORT_FOLDER,
         complete=complete,
@@ -304,7 +304,10 @@ def _facts(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:
     """What is known without asking the export."""
     config, row = prepared.config, chosen.as_row()
     keys = ("run_id", "strategy", "seed", "learning_rate", "epochs", "validation_accuracy")
-    model = ("backbone", "cut", "head_blocks", "unfrozen_blocks", "image_size", "parameters")
+    model = (
+        *("backbone", "cut", "head_blocks", "unfrozen_blocks", "image_size", "parameters"),
+        *("pooling", "views", "penalty"),
+    )
     borrowed = prepared.card if chosen.spec.borrows else None
     return {
         "name": config.name,
@@ -332,6 +335,7 @@ def _trained_on(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:
     return {
         "training_images": len(parts["training"]),
         "validation_images": len(parts["validation"]),
+        "learned_from": chosen.train_on or "training",
         "per_class": {name: _counts(prepared, rows) for name, rows in parts.items()},
         "manifest_sha256": _manifest_digest(prepared, np.concatenate(list(parts.values()))),
         "division": _division(prepared, chosen),

@@ -69,7 +69,7 @@ def _finished(
         "generated_images": table.notice is not None,
         "backbone": config.backbone.name,
         "weights": config.backbone.weights,
-        "image_size": config.backbone.image_size,
+        "image_size": prepared.backbone.image_size,
         "configuration_hash": fingerprint(config),
         "versions": versions(),
         "peak_memory_megabytes": peak_memory_megabytes(),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.division import divide
@@ -17,6 +18,7 @@ from tl_keras.data.splits import Draw, Splits
 from tl_keras.evaluation.positive_classes import check_positive
 from tl_keras.experiment.first_look import FirstLook, check_names, is_exported
 from tl_keras.experiment.monitor import Monitor
+from tl_keras.experiment.sizes import choose_size, chosen_size, size_in
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.source_card import SourceCard
@@ -71,6 +73,7 @@ class Prepared:
         store: the folder of results.
         monitor: hears how it goes on.
         bench: what runs share: decoded pictures, features, traced graphs.
+        sizes: of `choose_size`; None where one size was asked for, or an earlier start chose.
     """
 
     config: ExperimentConfig
@@ -82,6 +85,7 @@ class Prepared:
     store: Store
     monitor: Monitor
     bench: Workbench
+    sizes: pd.DataFrame | None = None
 
     @property
     def borrowed(self) -> Backbone:
@@ -130,6 +134,9 @@ def prepare(looked: FirstLook, monitor: Monitor, *, mend: bool = False) -> Prepa
     images = prepare_images(looked, monitor)
     if is_exported(config):
         check_names(images.table.classes)
+    side, sizes = _chosen_side(config, images, monitor)
+    if side != backbone.image_size:
+        backbone, card = load_backbone(config, side)
     bench = Workbench(config, backbone, images.table, images.used_rows(), monitor)
     cut = _chosen_cut(config, images.splits, bench)
     blocks = backbone.cut_after(cut).block_names
@@ -145,6 +152,7 @@ def prepare(looked: FirstLook, monitor: Monitor, *, mend: bool = False) -> Prepa
         store=Store.open(config, fresh=looked.fresh, mend=monitor.warn if mend else None),
         monitor=monitor,
         bench=bench,
+        sizes=sizes,
     )
 
 
@@ -162,7 +170,7 @@ def prepare_images(looked: FirstLook, monitor: Monitor) -> Images:
     listed = load_images(data) if looked.listed is None else looked.listed
     checked = audit(
         listed,
-        image_size=config.backbone.image_size,
+        image_size=config.backbone.side,
         skip_unreadable=data.skip_unreadable,
         reading=PictureReading.of(data),
     )
@@ -178,8 +186,14 @@ def prepare_images(looked: FirstLook, monitor: Monitor) -> Images:
     return Images(listed, checked, splits)
 
 
-def load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None]:
+def load_backbone(
+    config: ExperimentConfig, side: int | None = None
+) -> tuple[Backbone, SourceCard | None]:
     """The whole backbone with its source weights, and the card of their source.
+
+    Args:
+        config: of an experiment.
+        side: of its input, pixels; None is the largest that was asked for.
 
     Raises:
         WeightsError: the weights cannot be had or do not fit.
@@ -189,11 +203,35 @@ def load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None
     keras.utils.set_random_seed(0)
     model, card = load_source(
         settings.name,
-        image_size=settings.image_size,
+        image_size=side or settings.side,
         alpha=settings.alpha,
         weights=settings.weights,
     )
     return Backbone.wrap(settings.name, settings.alpha, model), card
+
+
+def _chosen_side(
+    config: ExperimentConfig, images: Images, monitor: Monitor
+) -> tuple[int, pd.DataFrame | None]:
+    """The size that `backbone.image_size` stands for, as an earlier start chose or measured now."""
+    if len(config.backbone.asked_sizes) == 1:
+        return config.backbone.side, None
+    known = size_in(Path(config.results_folder) / ADVICE)
+    if known in config.backbone.asked_sizes:
+        return known, None
+    sizes = measured_sizes(config, images, images.splits.labelled(seed=0), monitor)
+    return chosen_size(sizes), sizes
+
+
+def measured_sizes(
+    config: ExperimentConfig, images: Images, rows: np.ndarray, monitor: Monitor
+) -> pd.DataFrame:
+    """What training and validation images at some positions tell of each size asked for."""
+
+    def load(side: int) -> Backbone:
+        return load_backbone(config, side)[0]
+
+    return choose_size(config, images.table, rows, load, monitor)
 
 
 def _chosen_cut(config: ExperimentConfig, splits: Splits, bench: Workbench) -> str:

@@ -31,6 +31,7 @@ class Inputs:
     Attributes:
         config, images, card, cut, planned, store: as there.
         rows: of the images that are used.
+        side: of the network's input, pixels.
         weights: the source's.
     """
 
@@ -41,6 +42,7 @@ class Inputs:
     planned: tuple[Run, ...]
     store: Store
     rows: np.ndarray
+    side: int
     weights: tuple[np.ndarray, ...]
 
     @classmethod
@@ -54,6 +56,7 @@ class Inputs:
             planned=prepared.planned,
             store=prepared.store,
             rows=prepared.bench.rows,
+            side=prepared.backbone.image_size,
             weights=prepared.backbone.source_weights,
         )
 
@@ -69,7 +72,7 @@ class Inputs:
         if self.config.deterministic:
             tf.config.experimental.enable_op_determinism()
         settings, monitor = self.config.backbone, Notes()
-        model = build_backbone(settings.name, image_size=settings.image_size, alpha=settings.alpha)
+        model = build_backbone(settings.name, image_size=self.side, alpha=settings.alpha)
         model.set_weights(list(self.weights))
         backbone = Backbone.wrap(settings.name, settings.alpha, model)
         table = self.images.table
@@ -108,7 +111,7 @@ class InFolder:
     def __call__(self) -> Prepared:
         """The experiment."""
         inputs: Inputs = joblib.load(self._path(_INPUTS), mmap_mode="r")
-        side, file = inputs.config.backbone.image_size, self._path(_PIXELS).open("r+b")
+        file, side = self._path(_PIXELS).open("r+b"), inputs.side
         shape = (len(inputs.images.table), side, side, 3)
         return inputs.prepared(MappedRows(file, shape, np.uint8))
 

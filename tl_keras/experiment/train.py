@@ -12,6 +12,7 @@ from tl_keras.experiment.make_run import make_run
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.run_tasks import run_task
 from tl_keras.experiment.study import lost_table, studies
+from tl_keras.models.pooling import Pooling
 from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome
 from tl_keras.results.tensorboard import FOLDER as EVENTS_FOLDER
@@ -110,7 +111,8 @@ def _with_cost(prepared: Prepared, outcome: Outcome) -> Outcome:
     if run.head_blocks is None:
         return outcome
     hidden_units = [int(units) for units in (run.hidden_units or "").split()]
-    cost = prepared.bench.costs.of(run.head_blocks.split(), hidden_units)
+    pooling = Pooling.of(run.pooling, run.views)
+    cost = prepared.bench.costs.of(run.head_blocks.split(), hidden_units, pooling)
     costing = replace(
         run,
         parameters=cost.parameters,

@@ -18,6 +18,7 @@ from tl_keras.models.cost import Costs
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.recipe import Recipe
+from tl_keras.transfer.representation import Candidates
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.trainer import LabelledImages, Trainer
 
@@ -65,8 +66,8 @@ class Workbench:
 
     def _decode(self) -> Rows:
         self.monitor.stage("Decoding the images")
-        side, reading = self.config.backbone.image_size, PictureReading.of(self.config.data)
-        return self.table.decode(self.rows, side, reading)
+        reading = PictureReading.of(self.config.data)
+        return self.table.decode(self.rows, self.backbone.image_size, reading)
 
     @cached_property
     def cache(self) -> RowCache:
@@ -108,7 +109,8 @@ class Workbench:
         """Of every block, on all images that are used."""
         bank = self.bank
         self.monitor.stage("Probing every block")
-        return LinearProbes(bank, self.images, self.groups, self.rows)
+        candidates = Candidates.of(self.config.probe)
+        return LinearProbes(bank, self.images, self.groups, self.rows, candidates)
 
     def pooled_blocks(self) -> list[tuple[str, np.ndarray]]:
         """Name and pooled features of every block, of the images at `rows`."""

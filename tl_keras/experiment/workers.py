@@ -26,8 +26,8 @@ from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import plan_runs
 from tl_keras.transfer.threads import training_threads
 
-# Each process loads TensorFlow and traces for itself, some 20 s: of less work nothing is gained.
-WORTH_SECONDS = 60.0
+# Each process loads TensorFlow and traces for itself, some 10 s: of less work nothing is gained.
+WORTH_SECONDS = 30.0
 _VALIDATION_PER_CLASS = 10
 _TAKEN = (
     "TensorFlow holds all the memory of the GPUs in this process, where it was used before or "

@@ -1,6 +1,7 @@
 """A backbone with a new head, in the pieces that training, caching and serving need."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.models.blocks import Block, find_blocks, leaves, split_backbone, unfrozen_range
 from tl_keras.models.fused import fused
 from tl_keras.models.networks import scaling_layer
+from tl_keras.models.pooling import PLAIN, Pooling
 
 # How many blocks train, counted from the head; "all"; or a range "first:last" of block names.
 Depth = int | str
@@ -118,21 +120,22 @@ class Backbone:
         weights = tuple(source[id(variable)] for variable in model.weights)
         return Backbone(self.spec, self.alpha, model, self.blocks[:end], weights)
 
-    def frozen_part(self, unfrozen_blocks: Depth) -> keras.Model | None:
+    def frozen_part(self, unfrozen_blocks: Depth, pooling: Pooling = PLAIN) -> keras.Model | None:
         """From images, 0..255 (batch, size, size, 3), to what the unfrozen blocks take.
 
-        With no block unfrozen these are the pooled features, (batch, channels). With the first one
+        With no block unfrozen these are the pooled features, (batch, features). With the first one
         unfrozen there is no frozen part: None.
         """
         frozen = unfrozen_range(self.blocks, unfrozen_blocks).start
         if frozen == 0:
             return None
-        return self.up_to(self.blocks[frozen - 1].name, pooled=frozen == len(self.blocks))
+        block = self.blocks[frozen - 1].name
+        return self.up_to(block, pooled=frozen == len(self.blocks), pooling=pooling)
 
-    def up_to(self, block: str, *, pooled: bool) -> keras.Model:
+    def up_to(self, block: str, *, pooled: bool, pooling: Pooling = PLAIN) -> keras.Model:
         """From images, 0..255 (batch, size, size, 3), to the output of a block, in inference mode.
 
-        That is (batch, height, width, channels), or (batch, channels) where it is pooled.
+        That is (batch, height, width, channels), or (batch, features) where it is pooled.
 
         Raises:
             ConfigError: there is no such block.
@@ -142,7 +145,7 @@ class Backbone:
         below = fused(keras.Model(self.model.input, end))
         outputs = Frozen(below)(scaling_layer(self.spec)(images))
         if pooled:
-            outputs = keras.layers.GlobalAveragePooling2D()(outputs)
+            outputs = pooling.layer(outputs.shape[-1])(outputs)
         return keras.Model(images, outputs)
 
     def _position(self, block: str) -> int:
@@ -153,7 +156,9 @@ class Backbone:
             )
         return self.block_names.index(block)
 
-    def trained_part(self, unfrozen_blocks: Depth, head: keras.Model) -> keras.Model:
+    def trained_part(
+        self, unfrozen_blocks: Depth, head: keras.Model, pooling: Pooling = PLAIN
+    ) -> keras.Model:
         """From the output of `frozen_part`, or images where it is None, to logits.
 
         Blocks above the unfrozen ones run in inference mode and hand gradients down.
@@ -167,31 +172,53 @@ class Backbone:
         outputs = fused(unfrozen)(outputs)
         if above is not None:
             outputs = Frozen(fused(above))(outputs)
-        return keras.Model(inputs, head(keras.layers.GlobalAveragePooling2D()(outputs)))
+        return keras.Model(inputs, head(pooling.layer(outputs.shape[-1])(outputs)))
 
-    def augmented(self, unfrozen_blocks: Depth, head: keras.Model, level: str) -> keras.Model:
+    def augmented(
+        self, unfrozen_blocks: Depth, head: keras.Model, level: str, pooling: Pooling = PLAIN
+    ) -> keras.Model:
         """From images, 0..255, to logits, with random changes of the images while training."""
         images = outputs = keras.Input(self.model.input.shape[1:])
-        parts = (self.frozen_part(unfrozen_blocks), self.trained_part(unfrozen_blocks, head))
+        parts = (
+            self.frozen_part(unfrozen_blocks, pooling),
+            self.trained_part(unfrozen_blocks, head, pooling),
+        )
         for layer in (*augmentation_layers(level), *(part for part in parts if part is not None)):
             outputs = layer(outputs)
         return keras.Model(images, outputs)
 
-    def live_model(self, head: keras.Model) -> keras.Model:
+    def live_model(self, head: keras.Model, pooling: Pooling = PLAIN) -> keras.Model:
         """From images, 0..255 (batch, size, size, 3), to probabilities, in a graph of plain layers.
 
         It shares its layers, so it changes with them; unlike `inference_model` it can be saved.
         """
         images = keras.Input(self.model.input.shape[1:])
         outputs = self.model(scaling_layer(self.spec)(images))
-        outputs = keras.layers.GlobalAveragePooling2D()(outputs)
+        outputs = pooling.layer(self.channels)(outputs)
         return keras.Model(images, keras.layers.Softmax(name="probabilities")(head(outputs)))
 
-    def inference_model(self, head: keras.Model) -> keras.Model:
+    def reading(
+        self, blocks: Sequence[str], head: keras.Model, pooling: Pooling = PLAIN
+    ) -> keras.Model:
+        """As `inference_model`, with a head on some blocks side by side.
+
+        Args:
+            blocks: that it reads, from input to output; what lies above the last is left out.
+            head: from their features to logits.
+            pooling: of the feature maps.
+        """
+        maps = [block.output for block in self.blocks if block.name in blocks]
+        images = keras.Input(self.model.input.shape[1:])
+        taps = pooling.network(self.model, maps)
+        features = Frozen(taps, name="backbone")(scaling_layer(self.spec)(images))
+        outputs = Frozen(head, name="head")(features)
+        return keras.Model(images, keras.layers.Softmax(name="probabilities")(outputs))
+
+    def inference_model(self, head: keras.Model, pooling: Pooling = PLAIN) -> keras.Model:
         """From images, 0..255 (batch, size, size, 3), to probabilities, in inference mode."""
         images = keras.Input(self.model.input.shape[1:])
         outputs = Frozen(self.model, name="backbone")(scaling_layer(self.spec)(images))
-        outputs = keras.layers.GlobalAveragePooling2D(name="pooling")(outputs)
+        outputs = pooling.layer(self.channels, name="pooling")(outputs)
         outputs = Frozen(head, name="head")(outputs)
         return keras.Model(images, keras.layers.Softmax(name="probabilities")(outputs))
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.heads import build_head
+from tl_keras.models.pooling import PLAIN, Pooling
 
 # One server request of several images; smaller ones spend more of their time around the network.
 BATCH = 16
@@ -48,24 +49,29 @@ class Costs:
 
     backbone: Backbone
     classes: int
-    _times: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+    _times: dict[tuple[str, Pooling], float] = field(default_factory=dict, init=False, repr=False)
 
-    def of(self, blocks: Sequence[str], hidden_units: Sequence[int] = ()) -> Cost:
-        """The cost of a head on the pooled outputs of some blocks, from input to output."""
+    def of(
+        self, blocks: Sequence[str], hidden_units: Sequence[int] = (), pooling: Pooling = PLAIN
+    ) -> Cost:
+        """The cost of a head on what it reads of some blocks, from input to output."""
         outputs = [block.output for block in self.backbone.blocks if block.name in blocks]
-        pooled = sum(int(output.shape[-1]) for output in outputs)
+        pooled = sum(pooling.width(int(output.shape[-1])) for output in outputs)
         head = build_head(pooled, self.classes, hidden_units=hidden_units, dropout=0.0)
         network = self.backbone.cut_after(blocks[-1]).model
         parameters = network.count_params() + head.count_params()
-        return Cost(parameters, self.milliseconds(blocks[-1]))
+        return Cost(parameters, self.milliseconds(blocks[-1], pooling))
 
-    def milliseconds(self, cut: str) -> float:
+    def milliseconds(self, cut: str, pooling: Pooling = PLAIN) -> float:
         """Time per image up to a cut, with a head without hidden layers."""
-        if cut not in self._times:
+        key = cut, pooling
+        if key not in self._times:
             part = self.backbone.cut_after(cut)
-            head = build_head(part.channels, self.classes, hidden_units=(), dropout=0.0)
-            self._times[cut] = _milliseconds(part.inference_model(head))
-        return self._times[cut]
+            width = pooling.width(part.channels)
+            head = build_head(width, self.classes, hidden_units=(), dropout=0.0)
+            network = part.reading([cut], head, pooling)
+            self._times[key] = _milliseconds(network)
+        return self._times[key]
 
 
 def _milliseconds(model: keras.Model) -> float:

@@ -3,7 +3,9 @@
 Every classifier of this package averages feature maps over their positions and computes the logits
 from these averages alone, so the gradients of Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391)
 stop at the averages: nothing goes back through the backbone. For a head without hidden layers the
-maps are the class activation maps of Zhou et al. 2016 (arXiv:1512.04150).
+maps are the class activation maps of Zhou et al. 2016 (arXiv:1512.04150). A standard deviation
+beside the mean is itself the mean of a map, the squared distances from the mean divided by the
+deviation, so that it is shown where it comes from.
 """
 
 from collections.abc import Iterator, Sequence
@@ -145,10 +147,16 @@ class GradCam:
                 logits = self._parts.head(pooled, training=False)
                 scores = tf.gather(logits, class_indices, batch_dims=1)
         gradients = tape.gradient(scores, pooled)
-        return sum(
+        evidence = [
             self._upsampled(tf.einsum("nhwc,nc->nhw", channels, gradient))
             for channels, gradient in zip(maps, gradients, strict=True)
-        )
+        ]
+        for square, mean in self._parts.squares.items():
+            level = pooled[mean][:, tf.newaxis, tf.newaxis]
+            # what the gradient leaves out of the squared distances: they grow with the deviation
+            more = maps[square] - 2 * level * (maps[mean] - level)
+            evidence.append(self._upsampled(tf.einsum("nhwc,nc->nhw", more, gradients[square])))
+        return sum(evidence)
 
     def _upsampled(self, evidence: tf.Tensor) -> tf.Tensor:
         return tf.image.resize(evidence[..., tf.newaxis], self._size)[..., 0]
@@ -156,10 +164,16 @@ class GradCam:
 
 @dataclass(frozen=True)
 class _Parts:
-    """A classifier in two: images to the maps that it averages, and these averages to logits."""
+    """A classifier in two: images to the maps that it averages, and these averages to logits.
+
+    Attributes:
+        maps, head: the two.
+        squares: places among the maps, of the squares of a map and of this map.
+    """
 
     maps: keras.Model
     head: keras.Model
+    squares: dict[int, int]
 
     def variables(self) -> list[Any]:
         return [*self.maps.weights, *self.head.weights]
@@ -177,7 +191,32 @@ def _take_apart(model: keras.Model) -> _Parts:
         )
     pooled = list({id(tensor): tensor for tensor in _averages(logits)}.values())
     maps = [origin(tensor)[1][0] for tensor in pooled]
-    return _Parts(keras.Model(flat.input, maps), keras.Model(pooled, logits))
+    whole, head = keras.Model(flat.input, maps), keras.Model(pooled, logits)
+    return _Parts(whole, head, _squares(maps))
+
+
+def _squares(maps: Sequence[Any]) -> dict[int, int]:
+    """Places of maps that are the squares of others, and the places of these."""
+    places = {tuple(map(id, _views(tensor))): place for place, tensor in enumerate(maps)}
+    found = {}
+    for place, tensor in enumerate(maps):
+        squared = [_squared(view) for view in _views(tensor)]
+        if None not in squared:
+            found[place] = places[tuple(map(id, squared))]
+    return found
+
+
+def _squared(tensor: Any) -> Any:
+    """What a tensor is the square of; None where it is none."""
+    operation, inputs = origin(tensor)
+    squares = isinstance(operation, keras.layers.Multiply) and inputs[0] is inputs[1]
+    return inputs[0] if squares else None
+
+
+def _views(tensor: Any) -> list[Any]:
+    """What a map is the average of; itself where it is none."""
+    operation, inputs = origin(tensor)
+    return inputs if isinstance(operation, keras.layers.Average) else [tensor]
 
 
 def _call_opened(layer: Any, *inputs: Any, **options: Any) -> Any:

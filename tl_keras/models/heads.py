@@ -6,20 +6,20 @@ import keras
 
 
 def build_head(
-    channels: int, classes: int, *, hidden_units: Sequence[int], dropout: float
+    features: int, classes: int, *, hidden_units: Sequence[int], dropout: float
 ) -> keras.Model:
     """Dense layers from pooled features to logits, each behind dropout.
 
     Args:
-        channels: channels of the pooled features.
+        features: that it reads, pooled from feature maps.
         classes: number of logits.
         hidden_units: units of each hidden layer (ReLU).
         dropout: share of features dropped before each Dense layer, 0..1.
 
     Returns:
-        A model from float32 (batch, channels) to logits (batch, classes).
+        A model from float32 (batch, features) to logits (batch, classes).
     """
-    features = outputs = keras.Input((channels,))
+    inputs = outputs = keras.Input((features,))
     for units in hidden_units:
         outputs = keras.layers.Dropout(dropout)(outputs)
         outputs = keras.layers.Dense(units, activation="relu")(outputs)
@@ -27,4 +27,4 @@ def build_head(
     # From random weights, large pooled features make confident wrong answers, which training on a
     # few images never undoes; zeros begin with equal probabilities, as in Kolesnikov et al. 2020.
     outputs = keras.layers.Dense(classes, kernel_initializer="zeros", dtype="float32")(outputs)
-    return keras.Model(features, outputs, name="head")
+    return keras.Model(inputs, outputs, name="head")

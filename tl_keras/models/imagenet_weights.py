@@ -26,10 +26,10 @@ def check_imagenet(settings: BackboneConfig) -> None:
     """
     if settings.name not in URLS:
         return  # a backbone of somebody's own, of which Keras knows more
-    kept = _keras_folder() / imagenet_file(settings.name, settings.alpha, settings.image_size)
+    kept = _keras_folder() / imagenet_file(settings.name, settings.alpha, settings.side)
     if kept.is_file():
         return
-    url = imagenet_url(settings.name, settings.alpha, settings.image_size)
+    url = imagenet_url(settings.name, settings.alpha, settings.side)
     try:
         asked = urllib.request.Request(url, method="HEAD")
         urllib.request.urlopen(asked, timeout=_SECONDS).close()
@@ -37,7 +37,7 @@ def check_imagenet(settings: BackboneConfig) -> None:
         return  # something answers; what a download gives is Keras's to say
     # the second of an answer that is none, or of a proxy that cannot be
     except (OSError, HTTPException) as error:
-        raise offline_error(settings.name, settings.alpha, settings.image_size, error) from error
+        raise offline_error(settings.name, settings.alpha, settings.side, error) from error
 
 
 def offline_error(

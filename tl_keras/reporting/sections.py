@@ -120,11 +120,15 @@ def blocks(results: FinishedExperiment) -> dict[str, Any] | None:
 def _probe_in_words(run: Mapping[Any, Any]) -> str | None:
     """Which blocks the chosen probe reads, for the advice was made on other images; else None."""
     names = str(run.get("head_blocks")).split()
-    if not STRATEGIES[run["strategy"]].chooses_blocks or len(names) < 2:
+    if not STRATEGIES[run["strategy"]].chooses_blocks:
         return None
+    several = f"averages {len(names)} blocks, {names[0]} to {names[-1]}"
+    reads = several if names[1:] else f"reads {names[0]}"
+    spread = ", means and standard deviations" if run.get("pooling") == "mean_std" else ""
+    flip = ", of each photo and its mirror image" if run.get("views") == "flip" else ""
     return (
-        f"The chosen probe, {run['run_id']}, averages {len(names)} blocks, {names[0]} to "
-        f"{names[-1]}: each run cross-validates on its own training images."
+        f"The chosen probe, {run['run_id']}, {reads}{spread}{flip}: each run cross-validates on "
+        "its own labelled images."
     )
 
 

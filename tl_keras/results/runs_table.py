@@ -50,6 +50,10 @@ class FinishedRun:
     trainable_parameters: int = 0
     augmentation: str | None = None
     hidden_units: str | None = None
+    pooling: str | None = None
+    views: str | None = None
+    penalty: float | None = None
+    train_on: str | None = None
     learning_rate: float | None = None
     layer_decay: float | None = None
     epochs: int = 0

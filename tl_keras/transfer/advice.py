@@ -6,7 +6,7 @@ so the more the task differs. What the probes measure on the training images ove
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ import pandas as pd
 from tl_keras.strategy_table import FINE_TUNING, HEAD_ONLY, PROBING, STRATEGIES
 from tl_keras.transfer.measurements import Measurements
 from tl_keras.transfer.probing import AVERAGE, average_weights, choose_block
+from tl_keras.transfer.representation import Representation
 from tl_keras.transfer.source_checks import Check, check_input, check_similarity, check_size
 
 # Images per class from which fine-tuning is worth its time and its risk: what a like source knows
@@ -47,6 +48,11 @@ class Advice:
         training_images: that all of this was computed on.
         checks: the conditions for transfer.
         reasons: sentences.
+        image_size: of the network's input, pixels.
+        representation: what the probes read of each block: pooling, views and penalty, as in the
+            section probe of the configuration; empty without probes.
+        sizes: a row per size that was measured, see `tl_keras.experiment.sizes`; empty where one
+            was asked for.
         blocks: a row per block: block, depth, accuracy, accuracy_low, accuracy_high,
             cross_entropy, excess, excess_se, weight, logme, distance; empty where the images were
             too few to cross-validate.
@@ -62,14 +68,19 @@ class Advice:
     training_images: int
     checks: tuple[Check, ...]
     reasons: tuple[str, ...]
+    image_size: int
+    representation: Mapping[str, Any]
+    sizes: pd.DataFrame
     blocks: pd.DataFrame
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON types, for `advice.json`."""
-        rows = self.blocks.astype(object).where(self.blocks.notna(), None).to_dict("records")
-        facts = {name: value for name, value in vars(self).items() if name != "blocks"}
+        facts = dict(vars(self))
         facts["checks"] = [asdict(check) for check in self.checks]
-        return {**facts, "blocks": rows}
+        for name in ("sizes", "blocks"):
+            table = facts.pop(name)
+            facts[name] = table.astype(object).where(table.notna(), None).to_dict("records")
+        return facts
 
     def paragraph(self) -> str:
         """The advice for people, in sentences."""
@@ -89,6 +100,8 @@ class Advice:
     def settings(self) -> tuple[str, ...]:
         """What follows the advice, as `--set` takes it."""
         settings = [f'strategies=["{self.strategy}"]', f"backbone.cut={self.cut}"]
+        if len(self.sizes):
+            settings.append(f"backbone.image_size={self.image_size}")
         if STRATEGIES[self.strategy].asks_depths:
             settings.append(f"fine_tuning.unfrozen_blocks={json.dumps(self.unfrozen_blocks)}")
         return tuple(settings)
@@ -106,6 +119,9 @@ def advise(measured: Measurements) -> Advice:
         "images_per_class": per_class,
         "training_images": len(measured.labels),
         "checks": checks,
+        "image_size": measured.image_size,
+        "representation": _as_configured(measured.representation),
+        "sizes": pd.DataFrame() if measured.sizes is None else measured.sizes,
     }
     if measured.probes.empty:
         return _without_probes(common)
@@ -120,7 +136,7 @@ def advise(measured: Measurements) -> Advice:
     gives_up_last = confidence == "clear" if alike else best != last
     overruled = frozen != little or (frozen and gives_up_last == alike)
     classical = _classical(little, alike)
-    reasons = [about_block, about_strategy]
+    reasons = [*_about_sizes(measured.sizes), about_block, about_strategy]
     if measured.card is not None:
         data, task = "little" if little else "moderate", "alike" if alike else "different"
         agreement = "the measurements overrule it" if overruled else "the measurements agree"
@@ -137,6 +153,27 @@ def advise(measured: Measurements) -> Advice:
         blocks=_with_scores(blocks, measured),
         **common,
     )
+
+
+def _as_configured(chosen: Representation | None) -> dict[str, Any]:
+    if chosen is None:
+        return {}
+    pooling = chosen.pooling
+    return {"pooling": pooling.kind, "views": pooling.views, "penalty": chosen.penalty}
+
+
+def _about_sizes(sizes: pd.DataFrame | None) -> Iterator[str]:
+    """What each size reads and costs, in a sentence."""
+    if sizes is None or len(sizes) < 2:
+        return
+    rows = sizes.to_dict("records")
+    (chosen,) = (row for row in rows if row["chosen"])
+    reads = ", ".join(
+        f"at {row['image_size']} px {row['accuracy']:.0%} in {row['milliseconds_per_image']:.1f} ms"
+        for row in rows
+    )
+    why = "the smallest whose loss on held-out photos is within a standard error of the lowest"
+    yield f"Probes read {reads} a photo; taken: {chosen['image_size']} px, {why}."
 
 
 def _with_scores(blocks: pd.DataFrame, measured: Measurements) -> pd.DataFrame:

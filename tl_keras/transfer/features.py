@@ -12,6 +12,7 @@ from tl_keras.data.row_cache import BATCH, RowCache, StoredRows
 from tl_keras.data.rows import ChosenRows, Rows
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.blocks import unfrozen_range
+from tl_keras.models.pooling import PLAIN, Pooling
 from tl_keras.transfer.passes import (
     Pass,
     batch_norms,
@@ -60,6 +61,60 @@ class SideBySide:
         return {name: np.ascontiguousarray(values[:, self.columns[name]]) for name in names[:end]}
 
 
+@dataclass(frozen=True)
+class PooledBlocks:
+    """What heads read of the blocks of a network, of the same images.
+
+    Attributes:
+        views: the moments of each block's output, by view (as it is, mirrored): means over height
+            and width, then means of squares.
+        pooling: how features are made of them.
+    """
+
+    views: tuple[SideBySide, ...]
+    pooling: Pooling
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """From input to output."""
+        return tuple(self.views[0].columns)
+
+    def block(self, name: str) -> Rows:
+        """The features of one block, float32 (n, features), made when they are read."""
+        return _FeatureRows(tuple(view.place(name) for view in self.views), self.pooling)
+
+    def read(
+        self, rows: np.ndarray | None = None, last: str | None = None
+    ) -> dict[str, np.ndarray]:
+        """The features by block, each float32 (k, features).
+
+        Args:
+            rows: k of the n; None is all.
+            last: the block to end with; None is the last.
+        """
+        views = [view.read(rows, last) for view in self.views]
+        return {name: self.pooling.of_moments([view[name] for view in views]) for name in views[0]}
+
+
+@dataclass(frozen=True)
+class _FeatureRows:
+    """Of the moments of each view, (n, 2 * channels)."""
+
+    views: tuple[Rows, ...]
+    pooling: Pooling
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        images, moments = self.views[0].shape
+        return images, self.pooling.width(moments // 2)
+
+    def __len__(self) -> int:
+        return len(self.views[0])
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        return self.pooling.of_moments([np.asarray(view[rows]) for view in self.views])
+
+
 @dataclass
 class FeatureBank:
     """What the blocks of one backbone give for a set of images, each computed when first asked for.
@@ -84,7 +139,11 @@ class FeatureBank:
         self._digests = _Digests(self.pixels)
 
     def features(
-        self, positions: np.ndarray, unfrozen_blocks: Depth, cut: str | None = None
+        self,
+        positions: np.ndarray,
+        unfrozen_blocks: Depth,
+        cut: str | None = None,
+        pooling: Pooling = PLAIN,
     ) -> Rows:
         """Inputs of the unfrozen blocks.
 
@@ -92,6 +151,7 @@ class FeatureBank:
             positions: k rows of `pixels`.
             unfrozen_blocks: blocks that train, counted from the cut, or a range of them.
             cut: the last block that is used; None is the last of all.
+            pooling: of what a head takes.
 
         Returns:
             float32 (k, ...) activations, pooled where no block trains; with the first block
@@ -109,7 +169,7 @@ class FeatureBank:
             return ChosenRows(self.pixels, positions)
         last = blocks[frozen - 1].name
         if frozen == len(blocks):
-            return self.pooled(positions).place(last)
+            return self.pooled(positions, pooling).block(last)
         return self.activations(positions, last)
 
     def activations(self, positions: np.ndarray, block: str) -> Rows:
@@ -130,20 +190,23 @@ class FeatureBank:
             self._ways[block] = to_block(self.backbone, block)
         return self._rows(self._ways[block], positions)
 
-    def pooled(self, positions: np.ndarray) -> SideBySide:
-        """Means over height and width of every block's output, in inference mode.
+    def pooled(self, positions: np.ndarray, pooling: Pooling = PLAIN) -> PooledBlocks:
+        """What a head reads of every block's output, in inference mode.
 
         Args:
             positions: k rows of `pixels`.
+            pooling: how; mirrored images go through the network a second time.
 
         Returns:
-            By block float32 (k, channels).
+            By block float32 (k, features).
 
         Raises:
             CacheError: there is room neither in memory nor on the disk.
         """
-        places = {block.name: channels(block.output) for block in self.backbone.blocks}
-        return SideBySide.of(self._rows(self._to_pooled, positions), places)
+        places = {block.name: 2 * channels(block.output) for block in self.backbone.blocks}
+        ways = [self._to_pooled, *([self._to_mirrored] if pooling.mirrored else [])]
+        views = (SideBySide.of(self._rows(way, positions), places) for way in ways)
+        return PooledBlocks(tuple(views), pooling)
 
     def batch_norm_inputs(self, positions: np.ndarray) -> SideBySide:
         """Means and variances over height and width of what the BatchNorm layers take.
@@ -175,6 +238,10 @@ class FeatureBank:
     @cached_property
     def _to_pooled(self) -> Pass:
         return to_pooled_blocks(self.backbone)
+
+    @cached_property
+    def _to_mirrored(self) -> Pass:
+        return to_pooled_blocks(self.backbone, turned=True)
 
     @cached_property
     def _to_batch_norms(self) -> Pass:

@@ -10,6 +10,7 @@ from tl_keras.data.rows import spread
 from tl_keras.models.source_card import SourceCard
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes
+from tl_keras.transfer.representation import Representation
 from tl_keras.transfer.similarity import block_distances
 from tl_keras.transfer.trainer import LabelledImages
 from tl_keras.transfer.transferability import logme
@@ -31,6 +32,9 @@ class Measurements:
         labels: int (n,) of the images.
         pixels: uint8 (k, size, size, 3), some of them.
         card: of the source model; None for random initialisation.
+        image_size: of the network's input, pixels.
+        representation: that the probes read; None where the images are too few.
+        sizes: a row per size that was measured; None where one was asked for.
     """
 
     probes: pd.DataFrame
@@ -39,6 +43,9 @@ class Measurements:
     labels: np.ndarray
     pixels: np.ndarray
     card: SourceCard | None
+    image_size: int
+    representation: Representation | None
+    sizes: pd.DataFrame | None = None
 
 
 def measure(
@@ -47,6 +54,7 @@ def measure(
     images: LabelledImages,
     probes: LinearProbes,
     rows: np.ndarray,
+    sizes: pd.DataFrame | None = None,
 ) -> Measurements:
     """Measure the images at some positions.
 
@@ -56,14 +64,19 @@ def measure(
         images: that `rows` are positions in.
         probes: on the same bank.
         rows: positions of training and validation images, none of the test split.
+        sizes: what was measured at several sizes of the input.
     """
     some = spread(rows, MOST_SCORED)
     labels = images.class_indices[some]
+    chosen = probes.choose(rows, seed=0)
     return Measurements(
-        probes=probes.cross_validate(rows, seed=0),
+        probes=pd.DataFrame() if chosen is None else chosen.found.table,
         logme={name: logme(values, labels) for name, values in probes.features(some).items()},
         distances=block_distances(bank, rows),
         labels=images.class_indices[rows],
         pixels=images.pixels[spread(rows, MOST_SEEN)],
         card=card,
+        image_size=bank.backbone.image_size,
+        representation=None if chosen is None else chosen.representation,
+        sizes=sizes,
     )

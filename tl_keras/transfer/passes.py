@@ -16,6 +16,7 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.models.fused import fused
 from tl_keras.models.keras_internals import ops_are_deterministic
 from tl_keras.models.networks import scaling_layer
+from tl_keras.models.pooling import mirrored
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Pass:
         reduce: from the values of the tensors to what comes out.
         shape: of what comes out and is kept of an image.
         batch: images that go through at a time.
+        turned: whether images are mirrored on their way in.
     """
 
     backbone: Backbone
@@ -37,6 +39,7 @@ class Pass:
     reduce: Callable[[list[Any]], Any]
     shape: tuple[int, ...]
     batch: int = BATCH
+    turned: bool = False
 
     def __call__(self, pixels: np.ndarray) -> Any:
         """What images, 0..255 (n, size, size, 3), become: arrays as `reduce` gives tensors."""
@@ -75,7 +78,8 @@ class Pass:
         scaling = scaling_layer(self.backbone.spec)
 
         def forward(images: Any) -> Any:
-            values = self._network(scaling(images), training=False)
+            seen = mirrored(images) if self.turned else images
+            values = self._network(scaling(seen), training=False)
             # A single output may come without its list.
             return self.reduce(keras.tree.flatten(values))
 
@@ -97,11 +101,20 @@ def to_block(backbone: Backbone, name: str) -> Pass:
     return Pass(backbone, what, [output], lambda values: values[0], tuple(output.shape[1:]))
 
 
-def to_pooled_blocks(backbone: Backbone) -> Pass:
-    """To the means over height and width of every block's output, side by side."""
+def to_pooled_blocks(backbone: Backbone, *, turned: bool = False) -> Pass:
+    """To the moments of every block's output, side by side.
+
+    They are the means over height and width, and behind those of a block the means of the squares.
+
+    Args:
+        backbone: with all blocks that are wanted.
+        turned: whether images are mirrored on their way in.
+    """
     outputs = [block.output for block in backbone.blocks]
-    what = {**_blocks(backbone), "gives": "pooled outputs of all blocks"}
-    return Pass(backbone, what, outputs, _pooled, (sum(map(channels, outputs)),))
+    gives = "moments of the outputs of all blocks" + (", images mirrored" if turned else "")
+    what = {**_blocks(backbone), "gives": gives}
+    shape = (2 * sum(map(channels, outputs)),)
+    return Pass(backbone, what, outputs, _pooled, shape, turned=turned)
 
 
 def to_batch_norms(backbone: Backbone) -> Pass:
@@ -143,7 +156,8 @@ def _blocks(backbone: Backbone) -> dict[str, Any]:
 
 def _pooled(values: list[Any]) -> Any:
     pool = keras.layers.GlobalAveragePooling2D()
-    return tf.concat([pool(output) for output in values], axis=1)
+    moments = [pool(moment) for output in values for moment in (output, output * output)]
+    return tf.concat(moments, axis=1)
 
 
 def _moments(values: Any) -> Any:

@@ -7,16 +7,22 @@ import keras
 import numpy as np
 import pandas as pd
 
-from tl_keras.models.backbone import Backbone, Frozen
+from tl_keras.models.backbone import Backbone
 from tl_keras.models.heads import build_head
-from tl_keras.models.networks import scaling_layer
+from tl_keras.models.pooling import PLAIN, Pooling
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probing import (
     LinearProbe,
     average_weights,
     choose_block,
-    cross_validate,
     fit_probe,
+)
+from tl_keras.transfer.representation import (
+    PLAINEST,
+    Candidates,
+    Chosen,
+    Representation,
+    choose_representation,
 )
 from tl_keras.transfer.trainer import LabelledImages
 
@@ -28,20 +34,32 @@ class ChosenProbe:
     Attributes:
         blocks: names of the blocks whose pooled outputs are read, from input to output.
         probe: on these outputs side by side, fitted on all training images.
+        images: that it was fitted on.
+        representation: what is read of each block, and how hard the probe is held.
         table: from `cross_validate`; None where the training images were too few to choose, and
             the last block was taken.
+        held_out: log-probabilities of every training image by a probe that was fitted without it,
+            float32 (repeats, images, classes); None likewise.
     """
 
     blocks: tuple[str, ...]
     probe: LinearProbe
-    table: pd.DataFrame | None
+    images: int
+    representation: Representation
+    table: pd.DataFrame | None = None
+    held_out: np.ndarray | None = None
 
 
 class LinearProbes:
     """Fits probes on draws of one set of images, with one pass through the backbone for all."""
 
     def __init__(
-        self, bank: FeatureBank, images: LabelledImages, groups: np.ndarray, rows: np.ndarray
+        self,
+        bank: FeatureBank,
+        images: LabelledImages,
+        groups: np.ndarray,
+        rows: np.ndarray,
+        candidates: Candidates = PLAINEST,
     ) -> None:
         """Have the features computed, as far as the cache lacks them.
 
@@ -50,22 +68,64 @@ class LinearProbes:
             images: that draws refer to by position.
             groups: (n,) of the images.
             rows: positions of the images that are used at all.
+            candidates: representations to choose among.
         """
         bank.backbone.restore_source()
-        self._images, self._groups = images, groups
+        self._images, self._groups, self._candidates = images, groups, candidates
         self._place = np.full(len(images.pixels), -1)
         self._place[rows] = np.arange(len(rows))
-        self._pooled = bank.pooled(rows)
+        self._bank, self._rows = bank, rows
+        self._pooled = {PLAIN: bank.pooled(rows)}
+        self._chosen: dict[tuple[object, ...], Chosen | None] = {}
 
-    def features(self, rows: np.ndarray, cut: str | None = None) -> dict[str, np.ndarray]:
-        """By block, from the input up to `cut`, the pooled outputs (k, channels) of positions."""
-        return self._pooled.read(self._place[rows], cut)
+    def features(
+        self, rows: np.ndarray, cut: str | None = None, pooling: Pooling = PLAIN
+    ) -> dict[str, np.ndarray]:
+        """What a head reads of each block, from the input up to `cut`.
+
+        Args:
+            rows: positions of images.
+            cut: the last block; None is the last of all.
+            pooling: of the feature maps.
+
+        Returns:
+            By block (k, features).
+        """
+        if pooling not in self._pooled:
+            self._pooled[pooling] = self._bank.pooled(self._rows, pooling)
+        return self._pooled[pooling].read(self._place[rows], cut)
 
     def cross_validate(self, train: np.ndarray, seed: int, cut: str | None = None) -> pd.DataFrame:
-        """`probing.cross_validate` inside the images at positions `train`, up to a block."""
-        blocks = list(self.features(train, cut).items())
-        labels, groups = self._images.class_indices[train], self._groups[train]
-        return cross_validate(blocks, labels, groups, seed=seed)
+        """Every block up to `cut`, inside the images at positions `train`.
+
+        Returns:
+            As `probing.cross_validate`, in the representation that is chosen there.
+        """
+        chosen = self.choose(train, seed, cut)
+        return pd.DataFrame() if chosen is None else chosen.found.table
+
+    def choose(self, train: np.ndarray, seed: int, cut: str | None = None) -> Chosen | None:
+        """The representation that is chosen inside the images at positions `train`.
+
+        Args:
+            train: positions of the images to choose by.
+            seed: of the folds.
+            cut: the last block that may be read; None is the last of all.
+
+        Returns:
+            With what cross-validation says of it; None where the images are too few for folds.
+        """
+        key = (train.tobytes(), seed, cut or self._pooled[PLAIN].blocks[-1])
+        if key not in self._chosen:
+            self._chosen[key] = choose_representation(
+                lambda pooling: self.features(train, cut, pooling),
+                self._images.class_indices[train],
+                self._groups[train],
+                self._candidates,
+                seed=seed,
+                classes=self._images.classes,
+            )
+        return self._chosen[key]
 
     def choose_cut(self, train: np.ndarray, seed: int = 0, cut: str | None = None) -> str:
         """The single block that cross-validation chooses; the last one with too few images.
@@ -76,7 +136,7 @@ class LinearProbes:
             cut: the last block that may be chosen; None is the last of all.
         """
         table = self.cross_validate(train, seed, cut)
-        return choose_block(table) if len(table) else cut or list(self._pooled.columns)[-1]
+        return choose_block(table) if len(table) else cut or self._pooled[PLAIN].blocks[-1]
 
     def fit(self, train: np.ndarray, seed: int, cut: str | None = None) -> ChosenProbe:
         """Choose blocks inside the images at positions `train`, and fit probes on all of them.
@@ -86,16 +146,32 @@ class LinearProbes:
             seed: of the folds.
             cut: the last block that may be read; None is the last of all.
         """
-        table = self.cross_validate(train, seed, cut)
-        own, labels = self.features(train, cut), self._images.class_indices[train]
-        weights = average_weights(table) if len(table) else {list(own)[-1]: 1.0}
-        probes = [fit_probe(own[block], labels, self._images.classes) for block in weights]
-        probe = LinearProbe.average(probes, list(weights.values()))
-        return ChosenProbe(tuple(weights), probe, table if len(table) else None)
+        labels, groups = self._images.class_indices[train], self._groups[train]
+        chosen = self.choose(train, seed, cut)
+        if chosen is None:
+            taken = self._candidates.plainest
+            name, values = list(self.features(train, cut, taken.pooling).items())[-1]
+            probe = fit_probe(values, labels, self._images.classes, taken.penalty)
+            return ChosenProbe((name,), probe, len(train), taken)
+        taken, weights = chosen.representation, average_weights(chosen.found.table)
+        own = self.features(train, cut, taken.pooling)
+        probes = [
+            fit_probe(own[block], labels, self._images.classes, taken.penalty) for block in weights
+        ]
+        return ChosenProbe(
+            tuple(weights),
+            LinearProbe.average(probes, list(weights.values())),
+            len(train),
+            taken,
+            chosen.found.table,
+            chosen.folds.of_all(
+                chosen.found, own, labels, groups, penalty=taken.penalty, seed=seed
+            ),
+        )
 
     def probabilities(self, fitted: ChosenProbe, rows: np.ndarray) -> np.ndarray:
         """Class probabilities of the images at these positions, float32 (k, classes)."""
-        features = self.features(rows)
+        features = self.features(rows, fitted.blocks[-1], fitted.representation.pooling)
         return fitted.probe.probabilities(
             np.concatenate([features[block] for block in fitted.blocks], axis=1)
         )
@@ -106,6 +182,7 @@ def probe_classifier(
     blocks: Sequence[str],
     classes: int,
     head_weights: Sequence[np.ndarray] = (),
+    pooling: Pooling = PLAIN,
 ) -> keras.Model:
     """Images, 0..255 (batch, size, size, 3), to probabilities, through the source up to a block.
 
@@ -115,15 +192,12 @@ def probe_classifier(
             last of them is left out.
         classes: of the head.
         head_weights: kernel and bias of a probe; zeros where they are left out.
+        pooling: what the probe reads of each block.
     """
     backbone.restore_source()
-    pool = keras.layers.GlobalAveragePooling2D()
-    pooled = [pool(block.output) for block in backbone.blocks if block.name in blocks]
-    taps = keras.Model(backbone.model.input, keras.ops.concatenate(pooled, axis=1))
-    head = build_head(taps.output.shape[-1], classes, hidden_units=(), dropout=0.0)
+    channels = [block.output.shape[-1] for block in backbone.blocks if block.name in blocks]
+    width = sum(map(pooling.width, channels))
+    head = build_head(width, classes, hidden_units=(), dropout=0.0)
     if head_weights:
         head.set_weights(list(head_weights))
-    images = keras.Input(backbone.model.input.shape[1:])
-    features = Frozen(taps, name="backbone")(scaling_layer(backbone.spec)(images))
-    outputs = Frozen(head, name="head")(features)
-    return keras.Model(images, keras.layers.Softmax(name="probabilities")(outputs))
+    return backbone.reading(blocks, head, pooling)

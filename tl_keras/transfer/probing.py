@@ -6,7 +6,7 @@ in seconds how much of the backbone is worth borrowing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -78,23 +78,30 @@ class LinearProbe:
         return cls(kernel, np.sum([weight * probe.bias for probe, weight in weighted], axis=0))
 
 
-def fit_probe(features: np.ndarray, labels: np.ndarray, classes: int) -> LinearProbe:
+def fit_probe(
+    features: np.ndarray, labels: np.ndarray, classes: int, penalty: float = PENALTY
+) -> LinearProbe:
     """Fit a probe; a class without images among `labels` gets no probability.
 
     Args:
         features: (n, features).
         labels: int (n,), 0..classes-1.
         classes: how many there are in all.
+        penalty: on the length of the coefficients, above 0.
 
     Raises:
         PicturesError: the images of a probe are of one class.
         WeightsError: features are not finite.
     """
-    return fit_probes(features, labels, [np.arange(len(labels))], classes)[0]
+    return fit_probes(features, labels, [np.arange(len(labels))], classes, penalty)[0]
 
 
 def fit_probes(
-    features: np.ndarray, labels: np.ndarray, parts: Sequence[np.ndarray], classes: int
+    features: np.ndarray,
+    labels: np.ndarray,
+    parts: Sequence[np.ndarray],
+    classes: int,
+    penalty: float = PENALTY,
 ) -> list[LinearProbe]:
     """A probe for each of several parts of the images, the same as if it were fitted alone.
 
@@ -103,6 +110,7 @@ def fit_probes(
         labels: int (n,), 0..classes-1.
         parts: positions of images.
         classes: how many there are in all.
+        penalty: on the length of the coefficients, above 0.
 
     Raises:
         PicturesError: the images of a probe are of one class.
@@ -120,7 +128,7 @@ def fit_probes(
             at_once = max(1, VALUES_AT_ONCE // values)
             for some in (numbers[i : i + at_once] for i in range(0, len(numbers), at_once)):
                 rows = np.stack([parts[number] for number in some])
-                probes = _fit_alike(features[rows], labels[rows], np.array(known), classes)
+                probes = _fit_alike(features[rows], labels[rows], np.array(known), classes, penalty)
                 fitted |= zip(some, probes, strict=True)
     return [fitted[number] for number in range(len(parts))]
 
@@ -142,7 +150,7 @@ def _alike(
 
 
 def _fit_alike(
-    features: np.ndarray, labels: np.ndarray, known: np.ndarray, classes: int
+    features: np.ndarray, labels: np.ndarray, known: np.ndarray, classes: int, penalty: float
 ) -> Iterator[LinearProbe]:
     """A probe for each of some sets of images of the same number and classes.
 
@@ -151,6 +159,7 @@ def _fit_alike(
         labels: int (sets, n).
         known: those in every set, in ascending order.
         classes: how many there are in all.
+        penalty: on the length of the coefficients.
     """
     mean, scale = features.mean(axis=1), features.std(axis=1)
     # A channel that hardly moves beside the others, or beside the precision of float32, is dead.
@@ -160,7 +169,7 @@ def _fit_alike(
     scale = np.where(dead, np.inf, scale)
     rows = ((features - mean[:, None]) / scale[:, None]).astype(np.float64)
     # Of two classes the penalty is on the difference of their coefficients alone, as usual.
-    penalty = PENALTY * (2 if len(known) == 2 else 1)
+    penalty *= 2 if len(known) == 2 else 1
     found, intercepts = fit_logistic(rows, np.searchsorted(known, labels), len(known), penalty)
     found /= scale[:, :, None]
     for own_mean, coefficients, own_intercepts in zip(mean, found, intercepts, strict=True):
@@ -204,53 +213,207 @@ def cross_validate(
         Head2Toe, without its choice among features), and `AVERAGE`, a little optimistic because
         the same folds chose its blocks. Empty where a class lies in fewer than two groups.
     """
-    return _cross_validated(blocks, labels, groups, folds, repeats, seed)[0]
+    divided = Folds.of(labels, groups, folds=folds, repeats=repeats, seed=seed)
+    return pd.DataFrame() if divided is None else divided.cross_validated(blocks).table
 
 
-def _cross_validated(
-    blocks: Sequence[tuple[str, np.ndarray]],
-    labels: np.ndarray,
-    groups: np.ndarray,
-    folds: int,
-    repeats: int | None,
-    seed: int,
-) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """The table of `cross_validate`, and by block what `_held_out` gives for the images used."""
-    rows = _some(labels, groups, seed)
-    labels, groups = labels[rows], groups[rows]
-    repeats = repeats or usual_repeats(len(labels))
-    divisions = [stratified_folds(labels, groups, folds, seed + k) for k in range(repeats)]
-    if not all(divisions):
-        return pd.DataFrame(), {}
-    features = [values[rows] for _, values in blocks]
-    classes, numbers = int(labels.max()) + 1, np.unique(groups, return_inverse=True)[1]
-    shared = shared_groups(numbers, len(labels))
-    held_out = [_held_out(values, labels, divisions, classes) for values in features]
-    table = pd.DataFrame(
-        [
-            _row(name, predicted, labels, shared) | {"depth": depth, "features": values.shape[1]}
-            for depth, ((name, _), values, predicted) in enumerate(
-                zip(blocks, features, held_out, strict=True), 1
-            )
+@dataclass(frozen=True)
+class CrossValidated:
+    """Probes at every block, cross-validated.
+
+    Attributes:
+        table: of `cross_validate`.
+        held_out: by block, log-probabilities of every image that was used while it was held out,
+            float32 (repeats, images, classes).
+    """
+
+    table: pd.DataFrame
+    held_out: Mapping[str, np.ndarray]
+
+    def average(self) -> np.ndarray:
+        """What the average of the good blocks says, as of `held_out`."""
+        return _averaged(average_weights(self.table), self.held_out)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Divisions of labelled images into folds, the same for all that is compared.
+
+    Attributes:
+        rows: positions of the images that are used.
+        labels: int (images,), of these, 0..classes-1.
+        classes: how many there are in all.
+        groups: (images,); None where each is its own.
+        divisions: one for each repeat.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    classes: int
+    groups: np.ndarray | None
+    divisions: Sequence[Division]
+
+    @classmethod
+    def of(
+        cls,
+        labels: np.ndarray,
+        groups: np.ndarray,
+        *,
+        folds: int = FOLDS,
+        repeats: int | None = None,
+        seed: int = 0,
+        classes: int | None = None,
+    ) -> "Folds | None":
+        """As `cross_validate` divides images; None where a class lies in fewer than two groups.
+
+        Args:
+            labels: as there.
+            groups: as there.
+            folds: as there.
+            repeats: as there.
+            seed: as there.
+            classes: how many there are in all; None is those of the labels.
+        """
+        rows = _some(labels, groups, seed)
+        labels, groups = labels[rows], groups[rows]
+        count = repeats or usual_repeats(len(labels))
+        divisions = [stratified_folds(labels, groups, folds, seed + k) for k in range(count)]
+        if not all(divisions):
+            return None
+        shared = shared_groups(np.unique(groups, return_inverse=True)[1], len(labels))
+        return cls(rows, labels, classes or int(labels.max()) + 1, shared, divisions)
+
+    def held_out(self, features: np.ndarray, penalty: float = PENALTY) -> np.ndarray:
+        """Log-probabilities of every image while it is held out, (repeats, images, classes).
+
+        Args:
+            features: (n, features) of all images, also of those that are not used.
+            penalty: on the length of the coefficients.
+        """
+        return _held_out(features[self.rows], self.labels, self.divisions, self.classes, penalty)
+
+    def losses(self, predicted: np.ndarray) -> np.ndarray:
+        """Cross-entropy of every image, mean over repeats, (images,)."""
+        return _losses(predicted, self.labels)
+
+    def cross_validated(
+        self, blocks: Sequence[tuple[str, np.ndarray]], penalty: float = PENALTY
+    ) -> CrossValidated:
+        """`cross_validate`, with a penalty on the length of the coefficients."""
+        held_out = {name: self.held_out(features, penalty) for name, features in blocks}
+        widths = {name: features.shape[1] for name, features in blocks}
+        rows = [
+            self._row(name, predicted) | {"depth": depth, "features": widths[name]}
+            for depth, (name, predicted) in enumerate(held_out.items(), 1)
         ]
-    )
-    table = _with_excess(table, held_out, labels, shared)
-    together = {
-        ALL_BLOCKS: _held_out(np.concatenate(features, axis=1), labels, divisions, classes),
-        AVERAGE: _log_softmax(np.tensordot(table["weight"], np.stack(held_out), axes=1)),
-    }
-    read = {ALL_BLOCKS: table["features"].sum()}
-    read[AVERAGE] = table.loc[table["weight"] > 0, "features"].sum()
-    more = pd.DataFrame(
-        [
-            _row(name, predicted, labels, shared) | {"features": read[name]}
-            for name, predicted in together.items()
+        table = self.with_weights(pd.DataFrame(rows), held_out)
+        side_by_side = np.concatenate([features[self.rows] for _, features in blocks], axis=1)
+        together = _held_out(side_by_side, self.labels, self.divisions, self.classes, penalty)
+        average = _averaged(average_weights(table), held_out)
+        good = table.loc[table["weight"] > 0, "features"].sum()
+        more = [
+            self._row(ALL_BLOCKS, together) | {"features": table["features"].sum()},
+            self._row(AVERAGE, average) | {"features": good},
         ]
-    )
-    facts = {"images": len(labels), "folds": len(divisions[0]), "repeats": repeats}
-    whole = pd.concat([table, more], ignore_index=True).assign(**facts)
-    table = whole.astype({"depth": "Int64", "features": "Int64"})[COLUMNS]
-    return table, dict(zip((name for name, _ in blocks), held_out, strict=True))
+        facts = {
+            "images": len(self.labels),
+            "folds": len(self.divisions[0]),
+            "repeats": len(self.divisions),
+        }
+        whole = pd.concat([table, pd.DataFrame(more)], ignore_index=True).assign(**facts)
+        whole = whole.astype({"depth": "Int64", "features": "Int64"})[COLUMNS]
+        return CrossValidated(whole, held_out)
+
+    def of_all(
+        self,
+        found: CrossValidated,
+        features: Mapping[str, np.ndarray],
+        labels: np.ndarray,
+        groups: np.ndarray,
+        *,
+        penalty: float = PENALTY,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """What the average of good blocks says of every image, also of those that were not used.
+
+        Args:
+            found: by these folds.
+            features: (n, features) by block.
+            labels: int (n,), 0..classes-1.
+            groups: (n,); images of one group are never on both sides.
+            penalty: as of `found`.
+            seed: of the divisions into parts.
+
+        Returns:
+            Log-probabilities, float32 (repeats, n, classes), each image held out.
+        """
+        if len(self.rows) == len(labels):
+            return found.average()
+        weights, repeats = average_weights(found.table), len(self.divisions)
+        predicted = np.empty((repeats, len(labels), self.classes), np.float32)
+        folds = len(self.divisions[0])
+        for rows, divisions in _divided_parts(labels, groups, folds, repeats, seed):
+            held_out = {
+                name: _held_out(
+                    features[name][rows], labels[rows], divisions, self.classes, penalty
+                )
+                for name in weights
+            }
+            predicted[:, rows] = _averaged(weights, held_out)
+        return predicted
+
+    def first(self, count: int) -> "Folds":
+        """The same images, divided so many times at most."""
+        return replace(self, divisions=self.divisions[:count])
+
+    def average_weights(
+        self, blocks: Sequence[tuple[str, np.ndarray]], penalty: float = PENALTY
+    ) -> dict[str, float]:
+        """`average_weights` of these blocks alone."""
+        return self._good(blocks, penalty)[0]
+
+    def average(
+        self, blocks: Sequence[tuple[str, np.ndarray]], penalty: float = PENALTY
+    ) -> np.ndarray:
+        """What the average of those of some blocks that are good says, as of `held_out`."""
+        return _averaged(*self._good(blocks, penalty))
+
+    def _good(
+        self, blocks: Sequence[tuple[str, np.ndarray]], penalty: float
+    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        held_out = {name: self.held_out(features, penalty) for name, features in blocks}
+        table = pd.DataFrame({"block": list(held_out), "depth": np.arange(1, len(held_out) + 1)})
+        return average_weights(self.with_weights(table, held_out)), held_out
+
+    def with_weights(self, table: pd.DataFrame, held_out: Mapping[str, np.ndarray]) -> pd.DataFrame:
+        """A table of blocks with each one's excess over the best, and its weight in the average.
+
+        Args:
+            table: with their depth.
+            held_out: log-probabilities of each.
+        """
+        losses = np.stack([self.losses(predicted) for predicted in held_out.values()])
+        differences = losses - losses[losses.mean(axis=1).argmin()]
+        excess = differences.mean(axis=1)
+        error = np.array([standard_error(values, self.groups) for values in differences])
+        weights = table["depth"].to_numpy() * np.exp(-excess / NATS)
+        weights = np.where(excess <= AVERAGED_WITHIN * error, weights, 0.0)
+        weights = np.where(weights >= SMALLEST_SHARE * weights.max(), weights, 0.0)
+        return table.assign(excess=excess, excess_se=error, weight=weights / weights.sum())
+
+    def _row(self, name: str, predicted: np.ndarray) -> dict[str, object]:
+        right = (predicted.argmax(axis=2) == self.labels).mean(axis=0)
+        low, high = share_interval(right, self.groups)
+        if self.groups is None:
+            # of whole images: repeats make halves
+            low, high = wilson_interval(round(right.sum()) / len(right), len(right))
+        return {
+            "block": name,
+            "accuracy": float(right.mean()),
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "cross_entropy": float(self.losses(predicted).mean()),
+        }
 
 
 def out_of_fold(
@@ -277,22 +440,11 @@ def out_of_fold(
         Log-probabilities, float32 (repeats, n, classes), of each division into folds; None where
         a class lies in fewer than two groups.
     """
-    table, held_out = _cross_validated(blocks, labels, groups, folds, None, seed)
-    if not len(table):
+    divided = Folds.of(labels, groups, folds=folds, seed=seed)
+    if divided is None:
         return None
-    weights = average_weights(table)
-    if table["images"].iloc[0] == len(labels):
-        return _averaged(weights, held_out)
-    features = {name: values for name, values in blocks if name in weights}
-    repeats = int(table["repeats"].iloc[0])
-    predicted = np.empty((repeats, len(labels), int(labels.max()) + 1), np.float32)
-    for rows, divisions in _divided_parts(labels, groups, folds, repeats, seed):
-        held_out = {
-            name: _held_out(values[rows], labels[rows], divisions, predicted.shape[2])
-            for name, values in features.items()
-        }
-        predicted[:, rows] = _averaged(weights, held_out)
-    return predicted
+    found = divided.cross_validated(blocks)
+    return divided.of_all(found, dict(blocks), labels, groups, seed=seed)
 
 
 def usual_repeats(images: int) -> int:
@@ -333,11 +485,12 @@ def _held_out(
     labels: np.ndarray,
     divisions: Sequence[Division],
     classes: int,
+    penalty: float = PENALTY,
 ) -> np.ndarray:
     """Log-probabilities of every image while it is held out, float32 (repeats, n, classes)."""
     predicted = np.empty((len(divisions), len(labels), classes), np.float32)
     parts = [train for division in divisions for train, _ in division]
-    probes = iter(fit_probes(features, labels, parts, classes))
+    probes = iter(fit_probes(features, labels, parts, classes, penalty))
     for repeat, division in enumerate(divisions):
         for _, test in division:
             predicted[repeat, test] = next(probes).log_probabilities(features[test])
@@ -352,40 +505,6 @@ def _averaged(weights: Mapping[str, float], predicted: Mapping[str, np.ndarray])
 def _losses(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Cross-entropy of every image, mean over repeats, (n,)."""
     return -predicted[:, np.arange(len(labels)), labels].mean(axis=0, dtype=np.float64)
-
-
-def _row(
-    name: str, predicted: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
-) -> dict[str, object]:
-    right = (predicted.argmax(axis=2) == labels).mean(axis=0)
-    low, high = share_interval(right, groups)
-    if groups is None:
-        # of whole images: repeats make halves
-        low, high = wilson_interval(round(right.sum()) / len(right), len(right))
-    return {
-        "block": name,
-        "accuracy": float(right.mean()),
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "cross_entropy": float(_losses(predicted, labels).mean()),
-    }
-
-
-def _with_excess(
-    table: pd.DataFrame,
-    held_out: Sequence[np.ndarray],
-    labels: np.ndarray,
-    groups: np.ndarray | None,
-) -> pd.DataFrame:
-    """The table with each block's excess over the best one, and its weight in the average."""
-    losses = np.stack([_losses(predicted, labels) for predicted in held_out])
-    differences = losses - losses[losses.mean(axis=1).argmin()]
-    excess = differences.mean(axis=1)
-    error = np.array([standard_error(values, groups) for values in differences])
-    weights = table["depth"].to_numpy() * np.exp(-excess / NATS)
-    weights = np.where(excess <= AVERAGED_WITHIN * error, weights, 0.0)
-    weights = np.where(weights >= SMALLEST_SHARE * weights.max(), weights, 0.0)
-    return table.assign(excess=excess, excess_se=error, weight=weights / weights.sum())
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

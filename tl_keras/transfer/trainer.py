@@ -17,6 +17,7 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.models.blocks import block_of_variable, set_trainable, unfrozen_range
 from tl_keras.models.heads import build_head
 from tl_keras.models.networks import build_backbone
+from tl_keras.models.pooling import Pooling
 from tl_keras.transfer.batch_norm import BatchNormStatistics
 from tl_keras.transfer.borrowed import BorrowedBackbone
 from tl_keras.transfer.features import FeatureBank
@@ -69,7 +70,7 @@ class Trainer:
     Attributes:
         backbone: the whole one, with the source weights; recipes cut it.
         images: that draws refer to by position.
-        head: the dropout of new heads.
+        head: what new heads read, and their dropout.
         training: batch size, optimizer, phase 1 and so on.
         remembered_bytes: weights of finished trainings to keep, newest first, so that the same
             recipe, draw and seed (a trial, then a run) is trained once.
@@ -100,6 +101,10 @@ class Trainer:
     def __post_init__(self) -> None:
         self._borrowed = BorrowedBackbone(self.backbone)
         self.bank = FeatureBank(self.backbone, self.images.pixels, self.cache)
+
+    @property
+    def _pooling(self) -> Pooling:
+        return Pooling(self.head.pooling)
 
     def train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
         """Train `recipe` on the draw's training images, choosing epochs on its validation images.
@@ -158,7 +163,7 @@ class Trainer:
     def inference_model(self, trained: Trained) -> keras.Model:
         """Images, 0..255 (batch, size, size, 3), to probabilities, with the trained weights."""
         backbone, head = self._load(trained)
-        return backbone.inference_model(head)
+        return backbone.inference_model(head, self._pooling)
 
     def _train_head(
         self, recipe: Recipe, draw: Draw, seed: int
@@ -270,7 +275,8 @@ class Trainer:
         """What the recipe's graph is evaluated on: activations, or images with nothing frozen."""
         if recipe.from_scratch:
             return ChosenRows(self.images.pixels, positions)
-        return self.bank.features(positions, recipe.unfrozen_blocks, recipe.cut)
+        depth, cut = recipe.unfrozen_blocks, recipe.cut
+        return self.bank.features(positions, depth, cut, self._pooling)
 
     def _graph(self, recipe: Recipe) -> TrainingGraph:
         shape: tuple[object, ...] = recipe.augmentation, recipe.hidden_units
@@ -287,14 +293,14 @@ class Trainer:
         head = self._head(recipe)
         if recipe.from_scratch:
             backbone = self._scratch_backbone()
-            model = backbone.augmented("all", head, recipe.augmentation)
+            model = backbone.augmented("all", head, recipe.augmentation, self._pooling)
             return TrainingGraph.of(model, self.training, BatchNormStatistics(backbone))
         depth, backbone = recipe.unfrozen_blocks, self._borrowed.up_to(recipe.cut)
-        part = backbone.trained_part(depth, head)
+        part = backbone.trained_part(depth, head, self._pooling)
         factors = _rate_factors(backbone, recipe.layer_decay)
         if recipe.augmentation == "none":
             return TrainingGraph.of(part, self.training, rate_factors=factors)
-        model = backbone.augmented(depth, head, recipe.augmentation)
+        model = backbone.augmented(depth, head, recipe.augmentation, self._pooling)
         return TrainingGraph.of(model, self.training, evaluated=part, rate_factors=factors)
 
     def _head(self, recipe: Recipe) -> keras.Model:
@@ -310,7 +316,7 @@ class Trainer:
 
     def _new_head(self, recipe: Recipe) -> keras.Model:
         return build_head(
-            self._backbone_of(recipe).channels,
+            self._pooling.width(self._backbone_of(recipe).channels),
             self.images.classes,
             hidden_units=recipe.hidden_units,
             dropout=self.head.dropout,

@@ -26,6 +26,7 @@ from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.labelled_pictures import LabelledPictures
 from tl_keras.transfer.measurements import measure
 from tl_keras.transfer.probes import LinearProbes, probe_classifier
+from tl_keras.transfer.representation import Candidates
 from tl_keras.transfer.seeds import seeds_kept
 from tl_keras.transfer.similarity import input_moments
 from tl_keras.transfer.two_phase import fit_two_phase
@@ -159,7 +160,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             bank = FeatureBank(backbone, images.pixels)
             # before the probes, for one pass gives what both read
             input_moments(bank, rows)
-            probes = LinearProbes(bank, images, pictures.groups, rows)
+            probes = LinearProbes(bank, images, pictures.groups, rows, Candidates())
             advice = advise(measure(bank, card, images, probes, rows))
             strategy, cut = advice.strategy, advice.cut
             depths = list(dict.fromkeys(advice.unfrozen_blocks))
@@ -168,7 +169,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         if strategy == PROBING:
             if probes is None:
                 bank = FeatureBank(backbone, images.pixels)
-                probes = LinearProbes(bank, images, pictures.groups, rows)
+                probes = LinearProbes(bank, images, pictures.groups, rows, Candidates())
             return strategy, _probed(backbone, probes, images.classes, rows, seed), None
         if strategy == HEAD_ONLY:
             depths = [0]
@@ -204,5 +205,5 @@ def _probed(
     backbone: Backbone, probes: LinearProbes, classes: int, rows: np.ndarray, seed: int
 ) -> keras.Model:
     fitted = probes.fit(rows, seed, backbone.block_names[-1])
-    head = (fitted.probe.kernel, fitted.probe.bias)
-    return plain_classifier(probe_classifier(backbone, fitted.blocks, classes, head))
+    head, pooling = (fitted.probe.kernel, fitted.probe.bias), fitted.representation.pooling
+    return plain_classifier(probe_classifier(backbone, fitted.blocks, classes, head, pooling))

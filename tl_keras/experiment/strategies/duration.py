@@ -3,20 +3,20 @@
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.schema import ExperimentConfig
 
-# Measured with MobileNetV2 (0.3 G multiply-adds at 224 px) at 96 px on two cores: 500 images a
-# second forwards, three times that work for a training step, 15 s to trace a whole network.
-_GFLOPS_PER_SECOND = 500 * 0.3 * (96 / 224) ** 2
-TRACE_SECONDS = 15.0
-HEAD_SECONDS = 3.0
+# Measured with MobileNetV2 (0.3 G multiply-adds at 224 px) at 96 px on one thread, while training:
+# 800 images a second forwards, three times that work for a training step (results/stages.csv).
+_GFLOPS_PER_SECOND = 800 * 0.3 * (96 / 224) ** 2
+TRACE_SECONDS = 3.0
+HEAD_SECONDS = 1.5
 # Early stopping ends most trainings before the last epoch allowed.
-_SHARE_OF_EPOCHS = 0.5
+_SHARE_OF_EPOCHS = 0.4
 
 
 def forward_seconds(config: ExperimentConfig) -> float:
     """Of one image through the whole network."""
     backbone = config.backbone
     # the width of a network is in its large convolutions twice, in the others once
-    scale = (backbone.image_size / 224) ** 2 * (backbone.alpha or 1.0) ** 1.5
+    scale = (backbone.side / 224) ** 2 * (backbone.alpha or 1.0) ** 1.5
     return BACKBONES[backbone.name].gflops * scale / _GFLOPS_PER_SECOND
 
 

@@ -13,8 +13,9 @@ from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.duration import HEAD_SECONDS, forward_seconds
 from tl_keras.experiment.strategies.fitted import Fitted
+from tl_keras.models.pooling import Pooling
 from tl_keras.results.runs_table import FinishedRun
-from tl_keras.transfer.probes import probe_classifier
+from tl_keras.transfer.probes import ChosenProbe, probe_classifier
 from tl_keras.transfer.probing import FOLDS, MOST_IMAGES, usual_repeats
 from tl_keras.transfer.run_plan import Run
 
@@ -28,11 +29,8 @@ def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
     bench = prepared.bench
     _ = bench.images  # decoded here, which is no part of any run
     started = time.perf_counter()
-    fitted = bench.probes.fit(draw.train, run.seed, prepared.cut)
-    validation, test = (
-        bench.probes.probabilities(fitted, rows)
-        for rows in (draw.validation, prepared.test_of(run))
-    )
+    fitted, validation, losses = _fitted(prepared, run, draw)
+    test = bench.probes.probabilities(fitted, prepared.test_of(run))
     weights = {_KERNEL: fitted.probe.kernel, _BIAS: fitted.probe.bias}
     columns = {
         "unfrozen_blocks": "0",
@@ -41,17 +39,44 @@ def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
         "trainable_parameters": sum(values.size for values in weights.values()),
         "augmentation": "none",
         "hidden_units": "",
+        "pooling": fitted.representation.pooling.kind,
+        "views": fitted.representation.pooling.views,
+        "penalty": fitted.representation.penalty,
+        "train_on": "all" if fitted.images > len(draw.train) else "training",
         "phase_1_seconds": time.perf_counter() - started,
     }
     table = None if fitted.table is None else _of_run(fitted.table, run)
-    return Fitted(validation, test, weights, columns, probes=table)
+    return Fitted(validation, test, weights, columns, losses, probes=table)
+
+
+def _fitted(
+    prepared: Prepared, run: Run, draw: Draw
+) -> tuple[ChosenProbe, np.ndarray, np.ndarray | None]:
+    """The probe, what it says of the validation images, and its losses there.
+
+    A probe has no epochs to choose, so it learns from the validation images too, and what it says
+    of these comes from its folds. Where there are too few images for folds, it learns from the
+    training images alone.
+    """
+    probes, count = prepared.bench.probes, len(draw.train)
+    if prepared.config.probe.train_on == "all":
+        rows = np.concatenate([draw.train, draw.validation])
+        fitted = probes.fit(rows, run.seed, prepared.cut)
+        if fitted.held_out is not None:
+            said, labels = fitted.held_out[:, count:], prepared.labels[draw.validation]
+            losses = -said[:, np.arange(len(labels)), labels].mean(axis=0, dtype=np.float64)
+            # of one division: the mean of several would be surer than the probe is
+            return fitted, np.exp(said[0]), losses
+    fitted = probes.fit(draw.train, run.seed, prepared.cut)
+    return fitted, probes.probabilities(fitted, draw.validation), None
 
 
 def model(prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray]) -> keras.Model:
     """The probe on the blocks that it reads."""
     blocks = str(run.head_blocks).split()
     head = [weights[_KERNEL], weights[_BIAS]]
-    return probe_classifier(prepared.backbone, blocks, len(prepared.classes), head)
+    pooling = Pooling.of(run.pooling, run.views)
+    return probe_classifier(prepared.backbone, blocks, len(prepared.classes), head, pooling)
 
 
 def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:

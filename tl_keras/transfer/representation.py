@@ -1,0 +1,200 @@
+"""What a linear probe reads and how hard it is held: chosen by the loss of held-out images.
+
+Candidates differ in what is read of each feature map (`tl_keras.models.pooling`) and in the penalty
+on the length of the coefficients. The plainest is cross-validated at every block; the others are
+tried beside it on the blocks that were good, in the same folds, one property after the other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tl_keras.config.schema import ProbeConfig
+from tl_keras.evaluation.dependence import standard_error
+from tl_keras.models.pooling import FLIP, MEAN, PLAIN, SPREAD, Pooling
+from tl_keras.transfer.probing import PENALTY, CrossValidated, Folds
+
+# Divisions into folds that say which blocks are good, and those that candidates are compared by.
+GLANCES, LAPS = 1, 2
+# Features (n, features) by block, from input to output, as a pooling gives them.
+Read = Callable[[Pooling], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Representation:
+    """What a probe reads, and how hard it is held.
+
+    Attributes:
+        pooling: of feature maps.
+        penalty: on the length of the coefficients of standardised features.
+    """
+
+    pooling: Pooling = PLAIN
+    penalty: float = PENALTY
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Representations to choose among; the first of each kind is the plainest.
+
+    Attributes:
+        kinds: of pooling.
+        penalties: on the coefficients.
+        mirrored: whether mirrored images are averaged in.
+    """
+
+    kinds: tuple[str, ...] = (MEAN, SPREAD)
+    penalties: tuple[float, ...] = (0.1, 1.0, 10.0)
+    mirrored: tuple[bool, ...] = (False, True)
+
+    @classmethod
+    def of(cls, config: ProbeConfig) -> "Candidates":
+        """As an experiment asks."""
+        everything = cls()
+        return cls(
+            everything.kinds if config.pooling == "search" else (config.pooling,),
+            everything.penalties if config.penalty == "search" else (config.penalty,),
+            everything.mirrored if config.views == "search" else (config.views == FLIP,),
+        )
+
+    @property
+    def plainest(self) -> Representation:
+        return Representation(Pooling(self.kinds[0], self.mirrored[0]), self.penalties[0])
+
+    @property
+    def several(self) -> bool:
+        """Whether there is a choice."""
+        return any(len(options) > 1 for options in (self.kinds, self.penalties, self.mirrored))
+
+    def of_kinds(self, chosen: Representation) -> list[Representation]:
+        """What was chosen so far, with every kind of pooling."""
+        pooling = chosen.pooling
+        return [replace(chosen, pooling=replace(pooling, kind=kind)) for kind in self.kinds]
+
+    def of_penalties(self, chosen: Representation) -> list[Representation]:
+        """What was chosen so far, with every penalty."""
+        return [replace(chosen, penalty=penalty) for penalty in self.penalties]
+
+    def of_views(self, chosen: Representation) -> list[Representation]:
+        """What was chosen so far, without and with mirrored images."""
+        pooling = chosen.pooling
+        return [
+            replace(chosen, pooling=replace(pooling, mirrored=mirrored))
+            for mirrored in self.mirrored
+        ]
+
+
+PLAINEST = Candidates((MEAN,), (PENALTY,), (False,))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A representation and what cross-validation says of it.
+
+    Attributes:
+        representation: the one to fit probes on.
+        found: every block in this representation.
+        folds: of the images that were used.
+    """
+
+    representation: Representation
+    found: CrossValidated
+    folds: Folds
+
+
+def choose_representation(
+    read: Read,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    candidates: Candidates,
+    *,
+    seed: int = 0,
+    classes: int | None = None,
+) -> Chosen | None:
+    """Choose by the cross-entropy of held-out images, inside some labelled images.
+
+    Args:
+        read: the features of these images.
+        labels: int (n,), 0..classes-1.
+        groups: (n,); images of one group are never on both sides of a division.
+        candidates: to choose among.
+        seed: of the divisions.
+        classes: how many there are in all; None is those of the labels.
+
+    Returns:
+        None where a class lies in fewer than two groups.
+    """
+    folds = Folds.of(labels, groups, seed=seed, classes=classes)
+    if folds is None:
+        return None
+    chosen = candidates.plainest
+    if candidates.several:
+        race = _Race.of(folds, read, chosen)
+        # What costs the same is chosen by the loss alone; a second pass has to earn its time.
+        chosen = race.lowest(candidates.of_kinds(chosen))
+        chosen = race.lowest(candidates.of_penalties(chosen))
+        chosen = race.cheapest(candidates.of_views(chosen))
+    blocks = list(read(chosen.pooling).items())
+    return Chosen(chosen, folds.cross_validated(blocks, chosen.penalty), folds)
+
+
+def cheapest_within(
+    losses: Sequence[np.ndarray], groups: np.ndarray | None
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """The first whose mean loss is within one standard error of the lowest.
+
+    Args:
+        losses: (images,) of each candidate, the cheapest first.
+        groups: (images,); None where each image is its own.
+
+    Returns:
+        Its place; by how much each mean exceeds the lowest, and the standard error of that, over
+        images or groups of them.
+    """
+    stacked = np.stack(losses)
+    differences = stacked - stacked[stacked.mean(axis=1).argmin()]
+    excess = differences.mean(axis=1)
+    error = np.array([standard_error(values, groups) for values in differences])
+    within = excess <= np.nan_to_num(error, nan=np.inf)
+    return int(within.argmax()), excess, error
+
+
+@dataclass(frozen=True)
+class _Race:
+    """Candidates on the blocks that are good in the plainest representation.
+
+    Attributes:
+        folds: some of those that the chosen one is measured by.
+        read: the features.
+        blocks: names of the good ones.
+    """
+
+    folds: Folds
+    read: Read
+    blocks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, folds: Folds, read: Read, plainest: Representation) -> "_Race":
+        blocks = list(read(plainest.pooling).items())
+        good = folds.first(GLANCES).average_weights(blocks, plainest.penalty)
+        return cls(folds.first(LAPS), read, tuple(good))
+
+    def lowest(self, options: Sequence[Representation]) -> Representation:
+        """The one with the lowest loss."""
+        means = [losses.mean() for losses in self._losses(options)]
+        return options[int(np.argmin(means))]
+
+    def cheapest(self, options: Sequence[Representation]) -> Representation:
+        """The first whose loss is within one standard error of the lowest."""
+        return options[cheapest_within(self._losses(options), self.folds.groups)[0]]
+
+    def _losses(self, options: Sequence[Representation]) -> list[np.ndarray]:
+        if len(options) == 1:
+            return [np.zeros(len(self.folds.labels))]
+        return [self._losses_of(option) for option in options]
+
+    def _losses_of(self, option: Representation) -> np.ndarray:
+        features = self.read(option.pooling)
+        blocks = [(name, features[name]) for name in self.blocks]
+        return self.folds.losses(self.folds.average(blocks, option.penalty))
