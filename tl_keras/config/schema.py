@@ -347,7 +347,7 @@ class ProbeConfig(_Section):
     penalty: Annotated[float, Field(gt=0, le=1e6)] | Literal["search"] = Field(
         default="search",
         description="On the squared length of the coefficients of standardised features, the "
-        "inverse of scikit-learn's C; search: that of 0.1, 1 and 10 with the lowest loss on "
+        "inverse of scikit-learn's C; search: that of 0.1 and 1 with the lower loss on "
         "held-out images.",
     )
     train_on: Literal["all", "training"] = Field(

@@ -6,7 +6,7 @@ tried beside it on the blocks that were good, in the same folds, one property af
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Candidates:
     """
 
     kinds: tuple[str, ...] = (MEAN, SPREAD)
-    penalties: tuple[float, ...] = (0.1, 1.0, 10.0)
+    penalties: tuple[float, ...] = (0.1, 1.0)
     mirrored: tuple[bool, ...] = (False, True)
 
     @classmethod
@@ -168,11 +168,13 @@ class _Race:
         folds: some of those that the chosen one is measured by.
         read: the features.
         blocks: names of the good ones.
+        known: losses of candidates that have run.
     """
 
     folds: Folds
     read: Read
     blocks: tuple[str, ...]
+    known: dict[Representation, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, folds: Folds, read: Read, plainest: Representation) -> "_Race":
@@ -195,6 +197,9 @@ class _Race:
         return [self._losses_of(option) for option in options]
 
     def _losses_of(self, option: Representation) -> np.ndarray:
-        features = self.read(option.pooling)
-        blocks = [(name, features[name]) for name in self.blocks]
-        return self.folds.losses(self.folds.average(blocks, option.penalty))
+        if option not in self.known:
+            features = self.read(option.pooling)
+            blocks = [(name, features[name]) for name in self.blocks]
+            average = self.folds.average(blocks, option.penalty)
+            self.known[option] = self.folds.losses(average)
+        return self.known[option]
