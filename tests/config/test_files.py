@@ -357,12 +357,12 @@ def test_every_key_of_the_schema_is_described_and_only_two_are_required() -> Non
 
 def test_schema_holds_ranges_and_defaults() -> None:
     definitions = json_schema()["$defs"]
-    assert definitions["BackboneConfig"]["properties"]["image_size"] == {
-        "default": 160,
-        "description": "Height and width of the input, pixels.",
-        "maximum": 1024,
-        "minimum": 32,
-        "title": "Image Size",
+    assert definitions["TrainingConfig"]["properties"]["batch_size"] == {
+        "default": 32,
+        "description": "Images per training step.",
+        "maximum": 4096,
+        "minimum": 1,
+        "title": "Batch Size",
         "type": "integer",
     }
     assert "MobileNetV2" in definitions["BackboneConfig"]["properties"]["name"]["enum"]

@@ -34,7 +34,7 @@ def refusal(**keys: Any) -> str:
             "it belongs at training.phase_1.epochs or training.phase_2.epochs or "
             "training.from_scratch.epochs",
         ),
-        (("head", "zzz"), "the keys of head are hidden_units, dropout"),
+        (("head", "zzz"), "the keys of head are pooling, hidden_units, dropout"),
     ],
 )
 def test_unknown_key_gets_the_nearest_known_one(path: KeyPath, meant: str) -> None:
@@ -67,7 +67,8 @@ def test_every_problem_is_listed() -> None:
         head=3,
     )
     assert message.split("\n") == [
-        "configuration: head must be an object {...} with keys among hidden_units, dropout; got 3",
+        "configuration: head must be an object {...} with keys among pooling, hidden_units, "
+        "dropout; got 3",
         "configuration: seeds must be a whole number from 1 to 100; got true",
         'configuration: strategies[1] must be one of "majority_class", "from_scratch", '
         '"linear_probe", "feature_extraction", "fine_tuning", "searched"; got "magic"',

@@ -63,7 +63,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "backbone.cut": ("block_7", "", TEXT),
     "probe.pooling": ("mean_std", "max", 'one of "mean", "mean_std", or "search"'),
     "probe.views": ("flip", True, 'one of "none", "flip", "search"'),
-    "probe.penalty": (0.5, 0, 'a number above 0 and at most 1e+06, or "search"'),
+    "probe.penalty": (0.5, 0, 'a number above 0 and at most 1000000, or "search"'),
     "probe.train_on": ("training", "validation", 'one of "all", "training"'),
     "head.pooling": ("mean_std", "search", 'one of "mean", "mean_std"'),
     "head.hidden_units": (

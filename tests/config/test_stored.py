@@ -74,7 +74,8 @@ def test_a_damaged_configuration_is_left_to_be_refused(tmp_path: Path, text: str
 
 def test_a_key_that_is_no_choice_is_passed_over() -> None:
     new = parse_config({"name": "a", "data": {"folder": "x"}})
-    younger = {"training": {"threads": "auto"}}
+    younger = new.as_dict()
+    del younger["data"]
     assert continued(new, {"data": {"exif_rotation": ["apply"]}, **younger}) == (new, None)
     assert continued(new, {"data": 3, **younger}) == (new, None)
 
@@ -82,8 +83,13 @@ def test_a_key_that_is_no_choice_is_passed_over() -> None:
 def test_what_was_done_is_filled_in_where_a_key_is_absent() -> None:
     found = completed({"data": {"folder": "x", "range_16_bit": "12_bit"}})["data"]
     assert (found["exif_rotation"], found["range_16_bit"]) == ("ignore", "12_bit")
-    training = {"training": {"threads": None}}
-    assert completed({"data": 3, "seeds": 1}) == {"data": 3, "seeds": 1, **training}
+    assert completed({"data": 3, "seeds": 1}) == {
+        "data": 3,
+        "seeds": 1,
+        "training": {"threads": None},
+        "probe": {"pooling": "mean", "views": "none", "penalty": 1.0, "train_on": "training"},
+        "head": {"pooling": "mean"},
+    }
 
 
 def read_today(stored: dict[str, Any]) -> ExperimentConfig:

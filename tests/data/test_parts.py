@@ -24,13 +24,22 @@ def test_parts_keep_the_proportion_of_the_classes() -> None:
     assert np.bincount(labels[parts[15].train]).tolist() == [20, 10]
 
 
-def test_smaller_parts_lie_inside_larger_ones_and_validation_stays() -> None:
+def test_smaller_parts_lie_inside_larger_ones() -> None:
     whole, labels = draw(40, 40)
     parts = parts_of(whole, labels, single(labels), seed=0)
     rows = [set(part.train.tolist()) for part in parts.values()]
     assert rows[0] < rows[1] < rows[2] < set(whole.train.tolist())
-    assert all(part.validation is whole.validation for part in parts.values())
     assert all((np.diff(part.train) > 0).all() for part in parts.values())
+
+
+def test_validation_images_are_fewer_in_proportion_and_one_of_a_class_stays() -> None:
+    labels = np.repeat([0, 1, 0, 1], [40, 40, 16, 4])
+    whole = Draw(np.arange(80), np.arange(80, 100))
+    parts = parts_of(whole, labels, single(labels), seed=0)
+    counts = {size: np.bincount(labels[part.validation]).tolist() for size, part in parts.items()}
+    assert counts == {5: [2, 1], 10: [4, 1], 20: [8, 2]}
+    rows = [set(part.validation.tolist()) for part in parts.values()]
+    assert rows[0] < rows[1] < rows[2] < set(whole.validation.tolist())
 
 
 def test_a_seed_chooses_and_chooses_again_the_same() -> None:

@@ -30,6 +30,7 @@ from tl_keras.engine.here import Here
 from tl_keras.errors import TlKerasError
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import run_experiment
+from tl_keras.models.pooling import Pooling
 from tl_keras.models.source_models import load_source
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.features import FeatureBank
@@ -302,9 +303,9 @@ class Notes:
         return optimizer
 
     def features(
-        self, bank: FeatureBank, rows: np.ndarray, depth: Any, cut: str | None = None
+        self, bank: FeatureBank, rows: np.ndarray, depth: Any, cut: str | None, pooling: Pooling
     ) -> Any:
-        self.note("cache", bank.cache.memory_bytes, bank.cache.folder)
+        self.note("cache", bank.cache.memory_bytes, bank.cache.folder, pooling)
         return bank.pixels[rows]
 
     def publish(self, prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> Path:

@@ -75,7 +75,8 @@ def test_every_photo_is_decoded_once_and_passes_the_network_once(
     assert decoded == [1] * used
     assert passed == {
         "mean and variance of BatchNorm inputs": labelled,
-        "pooled outputs of all blocks": used - labelled,
+        "moments of the outputs of all blocks": used - labelled,
+        "moments of the outputs of all blocks, images mirrored": used,
     }
 
 

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tl_keras.models.pooling import Pooling
 from tl_keras.models.source_card import SourceCard
 from tl_keras.transfer.advice import ENOUGH_IF_ALIKE, ENOUGH_IMAGES, Advice, advise
 from tl_keras.transfer.measurements import Measurements
 from tl_keras.transfer.probing import ALL_BLOCKS, AVERAGE
+from tl_keras.transfer.representation import Representation
 
 CARD = SourceCard("photos", 100_000, 100, 96, 3, "tf", "unknown", "Photos.", generated=False)
 NEAR, FAR = {"stem": 0.02, "middle": 0.04, "top": 0.3}, {"stem": 0.5, "middle": 0.4, "top": 0.3}
@@ -44,6 +46,8 @@ def advice(table: pd.DataFrame = MIDDLE, per_class: int = 10, **changed: Any) ->
         "labels": np.repeat(np.arange(3), per_class),
         "pixels": np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3)).astype(np.uint8),
         "card": CARD,
+        "image_size": 96,
+        "representation": Representation(Pooling("mean_std", True), 0.1),
     }
     return advise(Measurements(**(facts | changed)))
 
@@ -165,3 +169,24 @@ def test_advice_is_written_as_json() -> None:
     assert [row["block"] for row in read["blocks"]] == ["stem", "middle", "top"]
     assert read["blocks"][1]["logme"] == 0.2
     assert read["blocks"][0]["distance"] is None
+    assert read["image_size"] == 96 and read["sizes"] == []
+    assert read["representation"] == {"pooling": "mean_std", "views": "flip", "penalty": 0.1}
+
+
+def test_sizes_are_told_with_what_they_read_and_cost() -> None:
+    sizes = pd.DataFrame(
+        {
+            "image_size": [96, 224],
+            "accuracy": [0.84, 0.97],
+            "milliseconds_per_image": [1.25, 5.5],
+            "chosen": [False, True],
+        }
+    )
+    given = advice(image_size=224, sizes=sizes)
+    assert re.findall(r"\d+ px|\d+%|[\d.]+ ms", given.paragraph())[:7] == [
+        *("96 px", "84%", "1.2 ms"),
+        *("224 px", "97%", "5.5 ms"),
+        "224 px",
+    ]
+    assert "backbone.image_size=224" in given.settings()
+    assert not any("image_size" in setting for setting in advice().settings())

@@ -237,7 +237,7 @@ def test_recipes_share_what_lies_below_their_blocks(
     # All start at block2; phase 1 needs the pooled output of each cut, which are side by side.
     for kind in (recipe(2), recipe(1, cut="block2"), recipe("block2:block2")):
         trainer.train(kind, draw, 0)
-    pooled = ("top", "pooled outputs of all blocks")
+    pooled = ("top", "moments of the outputs of all blocks")
     assert sorted(set(asked)) == [("block1", "output"), pooled]
     assert asked.count(pooled) == 2, "one for training and one for validation images"
 

@@ -1,0 +1,117 @@
+"""What a probe reads: chosen on held-out images, on features made up to have a winner."""
+
+import numpy as np
+import pytest
+
+from tl_keras.config.schema import ProbeConfig
+from tl_keras.models.pooling import MEAN, SPREAD, Pooling
+from tl_keras.transfer.representation import (
+    PLAINEST,
+    Candidates,
+    Representation,
+    cheapest_within,
+    choose_representation,
+)
+
+LABELS = np.repeat(np.arange(3), 20)
+GROUPS = np.arange(60)
+EVERYTHING = Candidates()
+
+
+def features(pooling: Pooling, *, telling: str) -> dict[str, np.ndarray]:
+    """Two blocks; what is telling has the class in it, the rest is noise."""
+    rng = np.random.default_rng(0)
+    blocks = {}
+    for name in ("low", "high"):
+        mean, spread, view = (rng.normal(size=(60, 6)) for _ in range(3))
+        told = np.eye(6)[LABELS] * 3
+        mean += told * (telling == "mean")
+        spread += told * (telling == "spread")
+        if telling == "view":
+            mean += told / 3
+            # an independent look at the same thing
+            view += told / 3
+        if pooling.mirrored:
+            mean = (mean + view) / 2
+        blocks[name] = mean if pooling.kind == MEAN else np.concatenate([mean, spread], axis=1)
+    return blocks
+
+
+def chosen(telling: str, candidates: Candidates = EVERYTHING) -> Representation:
+    found = choose_representation(
+        lambda pooling: features(pooling, telling=telling), LABELS, GROUPS, candidates
+    )
+    assert found is not None
+    return found.representation
+
+
+def test_what_tells_the_classes_is_read() -> None:
+    assert chosen("mean").pooling == Pooling(MEAN, mirrored=False)
+    assert chosen("spread").pooling == Pooling(SPREAD, mirrored=False)
+    assert chosen("view").pooling == Pooling(MEAN, mirrored=True)
+
+
+def test_a_stronger_penalty_is_taken_where_the_classes_are_hardly_told() -> None:
+    penalties = Candidates((MEAN,), (1e-3, 100.0), (False,))
+    assert chosen("nothing", penalties).penalty == 100
+    assert chosen("mean", penalties).penalty == 1e-3
+
+
+def test_the_table_is_of_the_chosen_representation() -> None:
+    found = choose_representation(
+        lambda pooling: features(pooling, telling="spread"), LABELS, GROUPS, Candidates(), classes=5
+    )
+    assert found is not None
+    # means and deviations
+    assert found.found.table["features"].tolist()[:2] == [12, 12]
+    assert found.found.average().shape == (4, 60, 5)
+    # classes without an image have no probability
+    assert np.exp(found.found.average()[..., 3:]).max() < 1e-6
+
+
+def test_groups_are_never_on_both_sides() -> None:
+    # the class of an image of a group is told by the group alone
+    groups = np.arange(60) // 2
+    rng = np.random.default_rng(1)
+    own = {"low": np.repeat(rng.normal(size=(30, 8)), 2, axis=0)}
+    apart = choose_representation(lambda _: own, LABELS, groups, PLAINEST)
+    together = choose_representation(lambda _: own, LABELS, GROUPS, PLAINEST)
+    assert apart is not None and together is not None
+    accuracy = [found.found.table["accuracy"].iloc[0] for found in (apart, together)]
+    assert accuracy[0] < 0.55 < accuracy[1]
+
+
+def test_too_few_images_leave_no_choice() -> None:
+    few = np.array([0, 0, 1])
+    assert choose_representation(lambda _: {}, few, np.arange(3), Candidates()) is None
+
+
+def test_the_first_within_a_standard_error_is_taken() -> None:
+    noise = np.array([1.0, -1.0, 1.0, -1.0])
+    worse, near, best = np.full(4, 2.0), 0.5 * noise + 0.1, np.zeros(4)
+    place, excess, error = cheapest_within([worse, near, best], None)
+    assert place == 1
+    assert excess.tolist() == pytest.approx([2.0, 0.1, 0.0])
+    # of the paired difference: deviation 0.577 of 4 images
+    assert error[1] == pytest.approx(np.std(0.5 * noise, ddof=1) / 2)
+    # two groups of two that cancel each other say nothing against it, one alone cannot tell
+    assert cheapest_within([worse, best], np.array([0, 0, 1, 1]))[0] == 1
+    assert cheapest_within([worse, best], np.zeros(4, int))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "kinds", "penalties", "mirrored"),
+    [
+        ({}, (MEAN, SPREAD), (0.1, 1.0), (False, True)),
+        ({"pooling": "mean_std", "penalty": 3.0}, (SPREAD,), (3.0,), (False, True)),
+        ({"views": "flip"}, (MEAN, SPREAD), (0.1, 1.0), (True,)),
+        ({"views": "none"}, (MEAN, SPREAD), (0.1, 1.0), (False,)),
+    ],
+)
+def test_candidates_are_what_is_asked_for(
+    asked: dict[str, object],
+    kinds: tuple[str, ...],
+    penalties: tuple[float, ...],
+    mirrored: tuple[bool, ...],
+) -> None:
+    assert Candidates.of(ProbeConfig(**asked)) == Candidates(kinds, penalties, mirrored)  # type: ignore[arg-type]
