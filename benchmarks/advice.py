@@ -3,17 +3,19 @@
     python -m benchmarks.advice --images DATA --weights FILE
 
 For sets of photos and training sizes, every seed is advised on its own training and validation
-images. What was advised is then trained, and so is what the fixed rules say: always the top (a head
-on the whole frozen backbone), always everything (all blocks fine-tuned), always one middle block (a
-head on it). Two rules choose among what was trained on the whole backbone: what an experiment with
-these strategies hands over, and the lowest validation loss. Regret is the mean test accuracy of the
-candidate that is best in hindsight, of all that were trained for the case, less that of the rule.
-Of an advised range of depths the one with the lowest `selection_loss` counts. Writes advice.csv, a
-row per case and rule.
+images. What was advised is then trained, and so is what the fixed rules say: always the probe
+(averaged over good blocks), always the top (a head on the whole frozen backbone), always everything
+(all blocks fine-tuned), always one middle block (a head on it). Two rules choose among what was
+trained on the whole backbone: what an experiment with these strategies hands over, and the lowest
+validation loss. Regret is the mean test accuracy of the candidate that is best in hindsight, of all
+that were trained for the case, less that of the rule. Of an advised range of depths the one with
+the lowest `selection_loss` counts. Writes advice.csv, a row per case and rule; a case that a set
+has too few photos for is left out.
 """
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +24,7 @@ import pandas as pd
 
 from benchmarks.source_models import BACKBONE, SETS, SIDE, PhotoSet
 from tl_keras.config.files import parse_config
+from tl_keras.errors import TooFewImagesError
 from tl_keras.experiment.advise import advise
 from tl_keras.experiment.stages import run_experiment
 
@@ -34,6 +37,7 @@ LARGER = {"steel": 40, "digits": 30, "cats and dogs": 50}
 VALIDATION = {"faces": 2}
 MOST_VALIDATION = 10
 RULES = {
+    "always the probe": "linear_probe",
     "always the top": "feature_extraction",
     "always everything": "fine_tuning all",
     "always one middle block": f"feature_extraction at {MIDDLE}",
@@ -44,12 +48,25 @@ def main() -> None:
     """Measure the cases asked for; rows of others stay as they are."""
     options = _parser().parse_args()
     for photos in SETS:
-        for size in (photos.per_class, LARGER.get(photos.name)):
-            name = f"{photos.name}, {size} per class"
-            if size is None or options.only not in name:
-                continue
-            with TemporaryDirectory() as results:
-                _keep(options.output, Case(options, photos, size, results).regrets(name))
+        for size in options.sizes or (photos.per_class, LARGER.get(photos.name)):
+            for grouped, name in _grouped(photos, size):
+                if size is None or options.only not in name:
+                    continue
+                try:
+                    with TemporaryDirectory() as results:
+                        regrets = Case(options, grouped, size, results).regrets(name)
+                except TooFewImagesError as error:
+                    print(f"{name}: {error}", flush=True)
+                    continue
+                _keep(options.output, regrets)
+
+
+def _grouped(photos: PhotoSet, size: int | None) -> Iterator[tuple[PhotoSet, str]]:
+    """The set and its name; where photos belong together, also as if nobody knew."""
+    yield photos, f"{photos.name}, {size} per class"
+    if photos.group_pattern is not None:
+        alone = replace(photos, group_pattern=None)
+        yield alone, f"{photos.name} without groups, {size} per class"
 
 
 def _keep(path: Path, rows: pd.DataFrame) -> None:
@@ -154,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=Path, required=True, help="folder with the sets' folders")
     parser.add_argument("--weights", required=True, help="of MobileNetV2: a file or bundled")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", help="training images per class")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name has this")
     parser.add_argument(
         "--output", type=Path, default=Path("results/reference/advice.csv"), help="a CSV file"

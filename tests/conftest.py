@@ -24,7 +24,7 @@ from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.digests import DIGESTS, keep_json
 from tl_keras.evaluation.metrics import METRICS, column_of
 from tl_keras.results import summary_tables as tables
-from tl_keras.results.choice import choose_run
+from tl_keras.results.choice import OnValidation, choose_run
 from tl_keras.results.comparisons import comparison_table
 from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome, Store
@@ -307,10 +307,13 @@ def finish(tmp_path: Path) -> Callable[..., Path]:
         }.items():
             store.write(title, table)
         keep_json(store.folder / "environment.json", {"tensorflow": "2.21", "processors": 2})
-        losses = {run_id: store.selection_losses(run_id) for run_id in run_ids}
-        choice = choose_run(
-            runs, losses, dict.fromkeys(run_ids, np.array(ids[:20])), lambda run: False
-        )
+        validation = {
+            run_id: OnValidation(
+                store.selection_losses(run_id), np.ones(20, bool), np.array(ids[:20])
+            )
+            for run_id in run_ids
+        }
+        choice = choose_run(runs, validation, lambda run: False)
         keep_json(store.folder / "choice.json", asdict(choice))
         # tests change some of it
         (store.folder / DIGESTS).unlink()

@@ -35,6 +35,7 @@ from tl_keras.models.source_models import load_source
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import PhaseResult, TrainingGraph
+from tl_keras.transfer.selection_losses import CrossFit
 from tl_keras.transfer.trainer import Trainer
 
 # KerasTuner asks for the current thread by its old name.
@@ -282,6 +283,7 @@ class Notes:
         validation: Batches,
         phase: Any,
         *,
+        seen: CrossFit,
         watch: object = None,
         **settings: Any,
     ) -> PhaseResult:
@@ -296,7 +298,8 @@ class Notes:
         scores = dict.fromkeys(("loss", "accuracy", "validation_loss", "validation_accuracy"), 0.5)
         row = {"phase": "noted", "epoch": 1, "seconds": 0.0, **scores}
         losses = np.full(len(validation.targets), 0.5)
-        return PhaseResult(losses, losses[None], pd.DataFrame([row]))
+        even = np.log(np.full(validation.targets.shape, 1 / validation.targets.shape[1]))
+        return PhaseResult(losses, seen.after(even), pd.DataFrame([row]))
 
     def scale_rates(self, optimizer: Any, factors: Mapping[int, float]) -> Any:
         self.note("rates", list(factors.values()))

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tl_keras.results.choice import Choice, choose_run, follows
+from tl_keras.results.choice import LEAST_GROUPS, Choice, OnValidation, choose_run, follows
 from tl_keras.results.runs_table import FinishedRun, runs_table
+from tl_keras.transfer.selection_losses import cross_fitted_losses
 
 NAMES = {
     "from_scratch": "all",
@@ -30,9 +31,9 @@ def run(strategy: str, seed: int, losses: Any, **changed: Any) -> dict[str, Any]
         "cut": "last",
         "trainable_parameters": 100,
         "validation_loss": 0.0,
-        "validation_accuracy": 0.75,
         "test_accuracy": 0.5,
-        "losses": np.atleast_1d(losses),
+        "losses": np.atleast_1d(losses).astype(float),
+        "right": True,
     } | changed
     row["run_id"] = f"{strategy}-{row['unfrozen_blocks']}-n{row['train_per_class']}-s{seed}"
     return row
@@ -41,22 +42,50 @@ def run(strategy: str, seed: int, losses: Any, **changed: Any) -> dict[str, Any]
 def choose(
     *rows: Mapping[str, Any], advice: Mapping[str, Any] | None = None, groups: Any = None
 ) -> Choice:
-    losses = {row["run_id"]: row["losses"] for row in rows}
+    validation = {}
+    for row in rows:
+        images = len(row["losses"])
+        own = np.arange(images) if groups is None else np.asarray(groups)
+        right = np.broadcast_to(np.asarray(row["right"], float), (images,))
+        validation[row["run_id"]] = OnValidation(row["losses"], right, own)
     runs = runs_table(
         FinishedRun.from_row(columns)
         for columns in [
-            {name: value for name, value in row.items() if name != "losses"}
+            {name: value for name, value in row.items() if name not in ("losses", "right")}
             | {"selection_loss": float(row["losses"].mean())}
             for row in rows
         ]
     )
-    own = {
-        run_id: np.arange(len(values)) if groups is None else np.asarray(groups)
-        for run_id, values in losses.items()
-    }
     return choose_run(
-        runs, losses, own, lambda row: advice is not None and follows(advice, row, "last")
+        runs, validation, lambda row: advice is not None and follows(advice, row, "last")
     )
+
+
+def overruled(
+    gain: Any, *, groups: Any = None, righter: Any = 0.0, seeds: int = 1
+) -> tuple[bool, str]:
+    """Whether fine-tuning, whose losses are lower by `gain`, takes the place of a probe; and why.
+
+    Args:
+        gain: (images,).
+        groups: (images,); None where each is its own.
+        righter: by how much more often it is right, (images,) or one for all.
+        seeds: with the same images.
+    """
+    gain = np.atleast_1d(gain).astype(float)
+    rows = [
+        row
+        for seed in range(seeds)
+        for row in (
+            run("linear_probe", seed, 1 + gain, right=0.5),
+            run("fine_tuning", seed, np.ones(len(gain)), right=0.5 + np.asarray(righter) / 2),
+        )
+    ]
+    choice = choose(*rows, advice=PROBE, groups=groups)
+    strategy = "fine_tuning-2" if choice.overruled else "linear_probe-0"
+    assert choice.run_id.startswith(strategy)
+    assert choice.advised == "linear probe"
+    return choice.overruled, choice.sentence
 
 
 def numbers(sentence: str) -> list[str]:
@@ -143,45 +172,122 @@ def test_advice_that_has_the_lowest_loss_is_followed() -> None:
     assert numbers(choice.sentence) == ["0.150"]
 
 
-def test_advice_stands_until_another_is_clearly_better() -> None:
-    # differences 0.05 and 0.3: mean 0.175, standard error 0.125
-    probe = run("linear_probe", 0, [0.4, 0.7])
-    choice = choose(probe, run("fine_tuning", 0, [0.35, 0.4]), advice=PROBE)
-    assert outcome(choice) == ("linear_probe-0-n5-s0", "linear probe", False)
-    assert "fine-tuning (2 blocks)" in choice.sentence
-    assert "less than two standard errors" in choice.sentence
-    assert numbers(choice.sentence) == ["0.375", "0.550", "0.125"]
-    # differences 0.16 and 0.25: mean 0.205, standard error 0.045
-    choice = choose(probe, run("fine_tuning", 0, [0.24, 0.45]), advice=PROBE)
+def test_a_difference_that_chance_explains_does_not_overrule() -> None:
+    """Of eight photos, gains of 0.1 +- s have the standard error s / sqrt(7).
+
+    With s of 0.12 that is 2.20 standard errors, with 0.1 it is 2.65; the 97.5% quantile of
+    Student's t with seven degrees of freedom is 2.36.
+    """
+    changed, sentence = overruled([-0.02, 0.22] * 4)
+    assert not changed
+    assert sentence.startswith("Linear probe ")
+    assert "chance" in sentence
+    assert "fine-tuning (2 blocks)" in sentence
+    assert numbers(sentence) == ["1.000", "1.100", "0.045"]
+    changed, sentence = overruled([0.0, 0.2] * 4)
+    assert changed
+    assert sentence.startswith("Fine-tuning (2 blocks) ")
+    assert "linear probe" in sentence
+    assert numbers(sentence) == ["1.000", "1.100", "0.038"]
+
+
+def test_a_difference_without_any_spread_is_clear() -> None:
+    assert overruled([0.25] * LEAST_GROUPS)[0]
+
+
+@pytest.mark.parametrize("images", [1, 2, LEAST_GROUPS - 1])
+def test_with_few_photos_one_cannot_tell(images: int) -> None:
+    changed, sentence = overruled([9.0] * images, righter=1.0)
+    assert not changed
+    assert f"{images} photos are too few to tell: it takes {LEAST_GROUPS} " in sentence
+    assert "chance" not in sentence
+
+
+def test_photos_of_a_group_and_a_photo_in_several_seeds_count_once() -> None:
+    many, few = np.tile([0.1, 0.3], 9), np.tile([0.1, 0.3], 2)
+    assert overruled(many)[0]
+    changed, sentence = overruled(many, groups=np.arange(18) % 6)
+    assert not changed
+    assert f"6 groups of photos are too few to tell: it takes {LEAST_GROUPS} " in sentence
+    assert not overruled(few, seeds=9)[0]
+    # eight groups of two that are alike: 2.20 standard errors, as above
+    assert not overruled(np.repeat([-0.02, 0.22] * 4, 2), groups=np.repeat(np.arange(8), 2))[0]
+    assert overruled(np.repeat([-0.02, 0.22] * 4, 2))[0]
+
+
+def test_one_group_that_outweighs_the_others_is_hardly_more_than_one() -> None:
+    """Of one group of 50 and twenty of one: 70^2 / (50^2 + 20) = 1.9 groups of one size."""
+    groups = np.concatenate([np.zeros(50, int), np.arange(1, 21)])
+    assert overruled(np.ones(70))[0]
+    changed, sentence = overruled(np.ones(70), groups=groups)
+    assert not changed
+    assert "21 groups of photos, which weigh as 1.9 of one size, are too few" in sentence
+
+
+def test_surer_answers_that_are_fewer_do_not_overrule() -> None:
+    gain = np.full(20, 0.3)
+    assert overruled(gain, righter=[1, -1] + [0] * 18)[0]
+    changed, sentence = overruled(gain, righter=[-1] + [0] * 19)
+    assert not changed
+    assert "fewer of them correctly" in sentence
+    assert "chance" not in sentence
+
+
+def test_a_large_group_alone_does_not_overrule() -> None:
+    """One group of six photos gains six answers, two of eleven groups of two lose two each."""
+    groups = np.repeat(np.arange(12), [6] + [2] * 11)
+    righter = np.repeat([1, -1, -1] + [0] * 9, [6] + [2] * 11)
+    gain = np.full(28, 0.3)
+    assert righter.sum() > 0
+    changed, sentence = overruled(gain, groups=groups, righter=righter)
+    assert not changed
+    assert "over groups" in sentence
+    assert overruled(gain, righter=righter)[0], "each photo on its own"
+    assert overruled(gain, groups=groups, righter=np.abs(righter))[0]
+
+
+def test_all_that_holds_it_back_is_said() -> None:
+    _, sentence = overruled([-0.02, 0.22] * 4, righter=[-1] + [0] * 7)
+    assert "chance" in sentence
+    assert "fewer of them correctly" in sentence
+
+
+def test_what_was_advised_and_has_no_finite_loss_is_not_kept() -> None:
+    broken = run("linear_probe", 0, [np.inf] * 4)
+    choice = choose(broken, run("fine_tuning", 0, [0.5] * 4), advice=PROBE)
     assert outcome(choice) == ("fine_tuning-2-n5-s0", "linear probe", True)
-    assert choice.sentence.startswith("Fine-tuning (2 blocks) ")
-    assert "linear probe" in choice.sentence
-    assert numbers(choice.sentence) == ["0.345", "0.550", "0.045"]
 
 
-def test_surer_answers_that_are_no_better_do_not_overrule() -> None:
-    probe = run("linear_probe", 0, [0.4, 0.7])
-    tuned = run("fine_tuning", 0, [0.24, 0.45], validation_accuracy=0.7)
-    choice = choose(probe, tuned, advice=PROBE)
-    assert choice.run_id == "linear_probe-0-n5-s0"
-    assert "fewer of them correctly" in choice.sentence
-    assert numbers(choice.sentence)[:2] == ["0.345", "0.550"]
+def test_what_has_no_finite_loss_takes_no_place() -> None:
+    broken = run("fine_tuning", 0, [np.inf] * 4)
+    choice = choose(run("linear_probe", 0, [0.5] * 4), broken, advice=PROBE)
+    assert outcome(choice) == ("linear_probe-0-n5-s0", "linear probe", False)
 
 
-def test_one_image_in_several_seeds_and_images_of_a_group_count_once() -> None:
-    probe = [run("linear_probe", seed, [0.5, 0.7]) for seed in range(9)]
-    tuned = [run("fine_tuning", seed, [0.4, 0.4]) for seed in range(9)]
-    assert not choose(*probe, *tuned, advice=PROBE).overruled
-    many = np.tile([0.5, 0.7], 9), np.tile([0.4, 0.4], 9)
-    single = run("linear_probe", 0, many[0]), run("fine_tuning", 0, many[1])
-    assert choose(*single, advice=PROBE).overruled
-    assert not choose(*single, advice=PROBE, groups=np.arange(18) % 2).overruled
-
-
-def test_a_single_photo_overrules_nothing() -> None:
-    choice = choose(run("linear_probe", 0, 9.0), run("fine_tuning", 0, 0.0), advice=PROBE)
+def test_a_probe_that_is_far_too_sure_by_parts_is_not_overruled() -> None:
+    """Six classes, forty parts of five photos; its plain loss is above that of guessing."""
+    generator = np.random.default_rng(0)
+    part = np.repeat(np.arange(40), 5)
+    labels = part % 6
+    own, rows = np.eye(6)[labels], np.arange(200)
+    noise = generator.normal(0, 1, (40, 6))[part] + generator.normal(0, 0.5, (200, 6))
+    logits = {"linear_probe": 7 * (0.8 * own + noise), "fine_tuning": 0.3 * (0.4 * own + noise)}
+    plain, tempered = [], []
+    for strategy, given in logits.items():
+        logs = given - np.log(np.exp(given).sum(axis=1, keepdims=True))
+        right = logs.argmax(axis=1) == labels
+        plain.append(run(strategy, 0, -logs[rows, labels], right=right))
+        read = cross_fitted_losses(logs[np.newaxis], labels, part)
+        tempered.append(run(strategy, 0, read, right=right))
+    probe, other = plain
+    assert probe["right"].mean() > other["right"].mean()
+    assert probe["losses"].mean() > np.log(6) > other["losses"].mean()
+    choice = choose(*tempered, advice=PROBE, groups=part)
     assert not choice.overruled
-    assert "standard error of the difference inf" in choice.sentence
+    assert "nothing else has a lower loss" in choice.sentence
+    # not the accuracy alone holds the plain losses back
+    same = [row | {"right": True} for row in plain]
+    assert choose(*same, advice=PROBE, groups=part).overruled
 
 
 def test_of_several_depths_of_advised_fine_tuning_the_lowest_loss_counts() -> None:
@@ -212,10 +318,10 @@ def test_what_is_advised_has_its_strategy_and_its_cut(
 
 
 def test_seeds_that_one_of_both_lacks_do_not_count() -> None:
-    rows = [run("linear_probe", seed, [0.5, 0.6]) for seed in (0, 1)]
-    choice = choose(*rows, run("fine_tuning", 1, [0.2, 0.3]), advice=PROBE)
+    rows = [run("linear_probe", seed, [0.5, 0.6] * 4) for seed in (0, 1)]
+    choice = choose(*rows, run("fine_tuning", 1, [0.2, 0.3] * 4), advice=PROBE)
     assert choice.overruled
-    # Of seed 1 alone the differences are 0.05 and 0: the mean is as large as its standard error.
-    rows = [run("linear_probe", 0, [0.9, 0.9]), run("linear_probe", 1, [0.25, 0.3])]
-    choice = choose(*rows, run("fine_tuning", 1, [0.2, 0.3]), advice=PROBE)
+    # of seed 1 alone the differences are 0.05 and 0 in turn, and once -0.1
+    rows = [run("linear_probe", 0, [0.9] * 8), run("linear_probe", 1, [0.25, 0.3] * 3 + [0.2, 0.2])]
+    choice = choose(*rows, run("fine_tuning", 1, [0.2, 0.3] * 4), advice=PROBE)
     assert not choice.overruled

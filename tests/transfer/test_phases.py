@@ -15,7 +15,8 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.models.blocks import set_trainable
 from tl_keras.models.heads import build_head
 from tl_keras.transfer import phases
-from tl_keras.transfer.phases import GraphPool, TrainingGraph, train_phase
+from tl_keras.transfer.phases import Evaluation, GraphPool, TrainingGraph, train_phase
+from tl_keras.transfer.selection_losses import CrossFit
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(10, 4)).astype("float32")
@@ -141,11 +142,13 @@ def test_seed_decides_what_dropout_drops() -> None:
 
 def test_scores_are_means_over_images_of_unequal_batches() -> None:
     graph = compiled()
-    losses, accuracy = graph.evaluate(batches(4))
+    held_out = graph.evaluate(batches(4))
     answers = softmax(KERNEL, BIAS)
-    assert losses.mean() == pytest.approx(cross_entropy(KERNEL, BIAS), rel=1e-5)
-    assert accuracy == pytest.approx((answers.argmax(axis=1) == CLASSES).mean())
-    np.testing.assert_allclose(losses, -np.log(answers[np.arange(10), CLASSES]), rtol=1e-5)
+    assert held_out.losses.mean() == pytest.approx(cross_entropy(KERNEL, BIAS), rel=1e-5)
+    assert held_out.accuracy == pytest.approx((answers.argmax(axis=1) == CLASSES).mean())
+    own = -np.log(answers[np.arange(10), CLASSES])
+    np.testing.assert_allclose(held_out.losses, own, rtol=1e-5)
+    np.testing.assert_allclose(held_out.log_probabilities, np.log(answers), rtol=1e-5)
 
 
 def test_training_loss_of_one_epoch_forgets_the_epoch_before() -> None:
@@ -174,16 +177,16 @@ def test_how_many_batches_go_through_at_a_time_changes_no_number(
             restart(graph), batches(2, seed=1), batches(3), phase(3), name="x", seed=7
         )
         history = result.history.drop(columns="seconds").to_numpy()
-        outcomes.append([*graph.model.get_weights(), result.epoch_losses, history])
+        outcomes.append([*graph.model.get_weights(), result.seen.losses(), history])
     assert_equal_weights(outcomes[0], outcomes[1])
     assert_equal_weights(outcomes[0], outcomes[2])
 
 
 def test_testing_changes_no_weight_and_drops_nothing() -> None:
     graph = compiled(dropout=0.5)
-    (first, one), (second, other) = (graph.evaluate(batches(4)) for _ in range(2))
-    np.testing.assert_array_equal(first, second)
-    assert one == other
+    first, second = (graph.evaluate(batches(4)) for _ in range(2))
+    np.testing.assert_array_equal(first.log_probabilities, second.log_probabilities)
+    assert first.accuracy == second.accuracy
     assert_equal_weights(graph.model.get_weights(), [KERNEL, BIAS])
 
 
@@ -219,8 +222,7 @@ def test_weights_of_the_best_epoch_are_kept() -> None:
     losses = result.history["validation_loss"].to_numpy()
     assert losses.argmin() < len(losses) - 1
     assert result.validation_losses.mean() == losses.min()
-    np.testing.assert_array_equal(graph.evaluate(batches(10))[0], result.validation_losses)
-    np.testing.assert_allclose(result.epoch_losses.mean(axis=1), losses, rtol=1e-6)
+    np.testing.assert_array_equal(graph.evaluate(batches(10)).losses, result.validation_losses)
 
 
 def test_training_stops_when_patience_is_at_its_end() -> None:
@@ -241,8 +243,9 @@ def test_patience_counts_from_the_best_epoch(monkeypatch: pytest.MonkeyPatch) ->
     losses = iter([5.0, 3.0, 4.0, 2.0, 2.0, 6.0, 1.0, 0.0])
     graph = compiled()
 
-    def scripted(self: TrainingGraph, data: Batches) -> tuple[np.ndarray, float]:
-        return np.full(10, next(losses), np.float32), 0.5
+    def scripted(self: TrainingGraph, data: Batches) -> Evaluation:
+        loss = next(losses)
+        return Evaluation(np.full(10, loss, np.float32), 0.5, np.full((10, 3), -loss))
 
     monkeypatch.setattr(TrainingGraph, "evaluate", scripted)
     result = train_phase(graph, batches(4), batches(10), phase(50, patience=2), name="x", seed=0)
@@ -271,7 +274,21 @@ def test_phase_that_never_improves_ends_where_it_started() -> None:
     assert_equal_weights(graph.model.get_weights(), [KERNEL, BIAS])
     assert result.validation_losses is PERFECT
     assert len(result.history) == 4
-    assert result.epoch_losses.shape == (4, 10)
+    assert result.seen.epochs == 4
+
+
+def test_a_phase_goes_on_from_what_an_earlier_one_saw() -> None:
+    seen = CrossFit.of(CLASSES)
+    graph = compiled(optimizer="sgd")
+    first = train_phase(graph, batches(4), batches(10), phase(3), name="x", seed=0, seen=seen)
+    graph.model.set_weights([-9 * KERNEL, BIAS])
+    second = train_phase(
+        graph, batches(4), batches(10), phase(2, 1e-6), name="x", seed=0, seen=first.seen
+    )
+    assert (first.seen.epochs, second.seen.epochs) == (3, 5)
+    assert (second.seen.least <= first.seen.least).all()
+    assert set(second.seen.chosen[second.seen.chosen < 3]) <= set(first.seen.chosen)
+    assert min(second.seen.chosen) < 3, "some halves stay with an epoch of the first phase"
 
 
 def test_loss_that_is_no_number_is_never_the_best() -> None:

@@ -61,7 +61,7 @@ class Scripted:
             backbone_weights={},
             history=pd.DataFrame([row]),
             validation_losses=losses,
-            epoch_losses=losses[None],
+            selection_losses=losses,
             phase_1_seconds=0.0,
             phase_2_seconds=0.0,
             unfrozen_layers=0,

@@ -9,8 +9,8 @@ from tl_keras.data.fitting_numbers import numbers_that_fit
 from tl_keras.data.folds import ATTEMPTS, stratified_folds
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
-from tl_keras.data.splits import Draw, Splits, draw_sizes, make_splits, manifest_of
-from tl_keras.data.test_split import Pools, Positions, pools_of_source
+from tl_keras.data.splits import Splits, draw_sizes, make_splits, manifest_of
+from tl_keras.data.test_split import Pools, Positions, make_pools, pools_of_source
 from tl_keras.errors import DataError, TooFewImagesError
 
 # First word of the divisions' seeds; smaller ones belong to the test split and the draws.
@@ -27,7 +27,8 @@ def divide(table: ImageTable, config: ExperimentConfig) -> Splits:
     try:
         return _as_asked(table, config)
     except TooFewImagesError as error:
-        fitting = numbers_that_fit(config, lambda other: _can_be(table, other))
+        rarest = int(np.bincount(table.labels, minlength=len(table.classes)).min())
+        fitting = numbers_that_fit(config, _Trying(table).fits, rarest)
         raise TooFewImagesError(f"{error} {fitting}") from error
 
 
@@ -38,12 +39,38 @@ def _as_asked(table: ImageTable, config: ExperimentConfig) -> Splits:
     return make_fold_splits(table, config.data, folds, repeats)
 
 
-def _can_be(table: ImageTable, config: ExperimentConfig) -> bool:
-    try:
-        _as_asked(table, config)
-    except DataError:
-        return False
-    return True
+class _Trying:
+    """Tries other numbers; what is tested is divided once for all that leave it as it is."""
+
+    def __init__(self, table: ImageTable) -> None:
+        self._table = table
+        self._pools: dict[tuple[float | None, ...], dict[int, Pools]] = {}
+        self._failed = 0
+
+    def fits(self, config: ExperimentConfig) -> bool:
+        """Whether the images can be divided as a configuration says."""
+        try:
+            pools = self._divided(config)
+            # the seed that failed last is the likeliest to fail
+            for seed in sorted(pools, key=lambda seed: seed != self._failed):
+                self._failed = seed
+                draw_sizes(pools[seed], config.data, seed)
+        except DataError:
+            return False
+        return bool(pools)
+
+    def _divided(self, config: ExperimentConfig) -> dict[int, Pools]:
+        """By seed; none where that cannot be."""
+        data, folds, repeats = config.data, config.estimate.folds, config.estimate.repeats
+        key = data.test_fraction, folds
+        if key not in self._pools:
+            self._pools[key] = {}
+            self._pools[key] = (
+                dict.fromkeys(range(config.seeds), make_pools(self._table, data))
+                if folds is None or repeats is None
+                else fold_pools(self._table, data, folds, repeats)
+            )
+        return self._pools[key]
 
 
 def make_fold_splits(table: ImageTable, data: DataConfig, folds: int, repeats: int) -> Splits:
@@ -61,18 +88,28 @@ def make_fold_splits(table: ImageTable, data: DataConfig, folds: int, repeats: i
     Raises:
         DataError: if the source divides its images, or a class has too few images or groups.
     """
+    pools = fold_pools(table, data, folds, repeats)
+    tests = {seed: own.test for seed, own in pools.items()}
+    draws = {
+        (seed, size): draw
+        for seed, own in pools.items()
+        for size, draw in draw_sizes(own, data, seed).items()
+    }
+    return Splits(manifest_of(table.frame, tests, draws), tests, draws)
+
+
+def fold_pools(table: ImageTable, data: DataConfig, folds: int, repeats: int) -> dict[int, Pools]:
+    """What each run of a cross-validation is tested on, and what its images are drawn from.
+
+    Args and errors are those of `make_fold_splits`.
+    """
     pools = pools_of_source(table)
     _check_undivided(pools)
-    tests: dict[int, Positions] = {}
-    draws: dict[tuple[int, int | None], Draw] = {}
-    for repeat in range(repeats):
-        for fold, test in enumerate(_divided(pools, folds, data.split_seed, repeat)):
-            seed = repeat * folds + fold
-            others = np.setdiff1d(pools.train, test)
-            own = replace(pools, test=test, train=others)
-            tests[seed] = test
-            draws |= {(seed, size): draw for size, draw in draw_sizes(own, data, seed).items()}
-    return Splits(manifest_of(table.frame, tests, draws), tests, draws)
+    return {
+        repeat * folds + fold: replace(pools, test=test, train=np.setdiff1d(pools.train, test))
+        for repeat in range(repeats)
+        for fold, test in enumerate(_divided(pools, folds, data.split_seed, repeat))
+    }
 
 
 def _check_undivided(pools: Pools) -> None:

@@ -1,100 +1,153 @@
 """Numbers of a configuration that the images allow, found by trying them."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tl_keras.config.schema import ExperimentConfig
 
 # Where groups are kept whole, a trial may take a second.
-_SECONDS = 1.0
+_SECONDS = 2.0
 _FRACTIONS = tuple(share / 100 for share in range(1, 100))
+_SIZE, _VALIDATION = "data.train_per_class", "data.validation_per_class"
+_TEST, _FOLDS = "data.test_fraction", "estimate.folds"
 
 Fits = Callable[[ExperimentConfig], bool]
+Numbers = Mapping[str, Any]
 
 
-def numbers_that_fit(config: ExperimentConfig, fits: Fits) -> str:
+def numbers_that_fit(config: ExperimentConfig, fits: Fits, rarest: int) -> str:
     """A sentence on which numbers would do in place of those that ask for too many images.
 
-    Each is the largest that was tried and does while all other keys stay.
+    Each is the largest that does while all other keys stay; where time ran out before all larger
+    ones were tried, it says so.
 
     Args:
         config: that asks for too many.
         fits: whether the images can be divided as a configuration says.
+        rarest: images of the class that has the fewest.
     """
-    deadline = time.monotonic() + _SECONDS
-    candidates = {key: numbers for key, numbers in _candidates(config).items() if numbers}
-    found = {}
-    for key, numbers in candidates.items():
-        largest = _largest(key, numbers, config, fits, deadline)
-        if largest is not None:
-            found[key] = largest
-    if found:
-        words = ", or ".join(f"{key} at most {number:g}" for key, number in found.items())
-        return f"With these images one of these would do: {words} ({_sets(found, 1)})."
-    together = _together(config, candidates, fits, deadline)
+    trials = _Trials(config, fits, rarest, time.monotonic() + _SECONDS)
+    found = {key: trials.largest(key) for key in trials.candidates}
+    alone = {key: number for key, number in found.items() if number is not None}
+    if alone:
+        words = ", or ".join(f"{key} {number}" for key, number in alone.items())
+        which = "one of these" if len(alone) > 1 else "this"
+        first = next(iter(alone))
+        sets = trials.settings({first: alone[first].value})
+        return f"With these images {which} would do: {words} ({sets})."
+    together = next(trials.together(), None)
     if together:
-        return f"With these images it takes several lower numbers together: {_sets(together)}."
-    if time.monotonic() > deadline:
-        return "A lower number may do; none was found in a second."
+        sets = trials.settings(together)
+        return f"With these images it takes several lower numbers together: {sets}."
+    if trials.over:
+        return f"A lower number may do; none was found in {_SECONDS:g} seconds."
     return "No lower number would do: these classes need more images, or groups of them."
 
 
-def _together(
-    config: ExperimentConfig,
-    candidates: Mapping[str, Sequence[float]],
-    fits: Fits,
-    deadline: float,
-) -> dict[str, float | None]:
-    """Several lower numbers that do together; none where even the least do not."""
-    size, validation = "data.train_per_class", "data.validation_per_class"
-    if size in candidates and config.data.validation_per_class is not None:
-        own = _with_all(config, {validation: None})
-        largest = _largest(size, candidates[size], own, fits, deadline)
-        if largest is not None:
-            return {size: largest, validation: None}
-    least: dict[str, float | None] = {key: numbers[0] for key, numbers in candidates.items()}
-    return least if least and fits(_with_all(config, least)) else {}
+@dataclass(frozen=True)
+class _Largest:
+    """A number that does, and whether all larger ones were tried."""
+
+    value: float
+    known: bool
+
+    def __str__(self) -> str:
+        return f"at most {self.value:g}" if self.known else f"{self.value:g}, perhaps more"
 
 
-def _sets(numbers: Mapping[str, float | None], most: int | None = None) -> str:
-    texts = {key: "null" if number is None else f"{number:g}" for key, number in numbers.items()}
-    return " ".join(f"--set {key}={text}" for key, text in list(texts.items())[:most])
+@dataclass(frozen=True)
+class _Trials:
+    """Other numbers in a configuration, tried until time is over."""
 
+    config: ExperimentConfig
+    fits: Fits
+    rarest: int
+    deadline: float
 
-def _candidates(config: ExperimentConfig) -> dict[str, Sequence[float]]:
-    """Rising numbers below those that are asked for, by key."""
-    data, folds = config.data, config.estimate.folds
-    size = max((size for size in data.training_sizes if size is not None), default=None)
-    candidates: dict[str, Sequence[float]] = {}
-    if size is not None:
-        candidates["data.train_per_class"] = range(1, size)
-    # without the key it is never more than that
-    most = data.validation_per_class or min(size or 10, 10)
-    candidates["data.validation_per_class"] = range(1, most)
-    if folds is None:
-        below = [share for share in _FRACTIONS if share < data.test_fraction]
-        candidates["data.test_fraction"] = below
-    else:
-        candidates["estimate.folds"] = range(2, folds)
-    return candidates
+    @property
+    def over(self) -> bool:
+        return time.monotonic() > self.deadline
 
-
-def _largest(
-    key: str, candidates: Sequence[float], config: ExperimentConfig, fits: Fits, deadline: float
-) -> float | None:
-    """The largest of rising numbers that fits, where all below it do; None if none does."""
-    first, end = 0, len(candidates)
-    while first < end and time.monotonic() < deadline:
-        middle = (first + end) // 2
-        if fits(_with_all(config, {key: candidates[middle]})):
-            first = middle + 1
+    @property
+    def candidates(self) -> dict[str, Sequence[float]]:
+        """Rising numbers below those that are asked for, by key."""
+        data, folds = self.config.data, self.config.estimate.folds
+        size = max((size for size in data.training_sizes if size is not None), default=None)
+        # without the key it is never more than that
+        most = data.validation_per_class or min(size or 10, 10)
+        below: dict[str, Sequence[float]] = {
+            _SIZE: range(1, min(size or 1, self.rarest)),
+            _VALIDATION: range(1, min(most, self.rarest)),
+        }
+        if folds is None:
+            below[_TEST] = [share for share in _FRACTIONS if share < data.test_fraction]
         else:
-            end = middle
-    return candidates[first - 1] if first else None
+            below[_FOLDS] = range(2, min(folds, self.rarest + 1))
+        return {key: numbers for key, numbers in below.items() if numbers}
+
+    def largest(self, key: str, others: Numbers | None = None) -> _Largest | None:
+        """The largest number of a key that fits beside others; None if none does."""
+        numbers, others = self.candidates[key], others or {}
+
+        def fit(place: int) -> bool:
+            return self.fits(_with_all(self.config, {**others, key: numbers[place]}))
+
+        first, end = 0, len(numbers)
+        while first < end and not self.over:
+            middle = (first + end) // 2
+            first, end = (middle + 1, end) if fit(middle) else (first, middle)
+        # With whole groups a number may do although a smaller one does not.
+        for place in reversed(range(first, len(numbers))):
+            if self.over:
+                return _Largest(numbers[first - 1], known=False) if first else None
+            if fit(place):
+                return _Largest(numbers[place], known=True)
+        return _Largest(numbers[first - 1], known=True) if first else None
+
+    def settings(self, numbers: Numbers) -> str:
+        """To paste; of a list of training sizes also with those that fit."""
+        asked = self.config.data.train_per_class
+        sizes = asked if isinstance(asked, tuple) and _SIZE in numbers else ()
+        for end in range(len(sizes), 0, -1):
+            some = {**numbers, _SIZE: sizes[:end]}
+            if self.fits(_with_all(self.config, some)):
+                return f"{_sets(numbers)}; of the sizes asked for these fit: {_sets(some)}"
+        return _sets(numbers)
+
+    def together(self) -> Iterator[dict[str, Any]]:
+        """Several numbers that do together: first with as much to test on as was asked for."""
+        candidates = self.candidates
+        own = {} if self.config.data.validation_per_class is None else {_VALIDATION: None}
+        if own:
+            yield from self._with_a_size(own)
+        least = own | ({_SIZE: 1} if _SIZE in candidates else {})
+        for key in (_TEST, _FOLDS):
+            if key in candidates and (found := self.largest(key, least)):
+                yield from self._with_a_size(own | {key: found.value})
+
+    def _with_a_size(self, others: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """These numbers, and the largest training size beside them."""
+        if _SIZE not in self.candidates:
+            if self.fits(_with_all(self.config, others)):
+                yield others
+        elif found := self.largest(_SIZE, others):
+            yield {_SIZE: found.value} | others
 
 
-def _with_all(config: ExperimentConfig, numbers: Mapping[str, Any]) -> ExperimentConfig:
+def _sets(numbers: Numbers) -> str:
+    return " ".join(f"--set {_setting(key, value)}" for key, value in numbers.items())
+
+
+def _setting(key: str, value: Any) -> str:
+    if isinstance(value, tuple):
+        # shells take brackets for a pattern
+        return f"'{key}=[{','.join(map(str, value))}]'"
+    return f"{key}=null" if value is None else f"{key}={value:g}"
+
+
+def _with_all(config: ExperimentConfig, numbers: Numbers) -> ExperimentConfig:
     for key, number in numbers.items():
         section, _, name = key.partition(".")
         changed = getattr(config, section).model_copy(update={name: number})

@@ -53,66 +53,90 @@ def choose_groups(counts: Counts, wish: Wish, *seeds: int) -> NDArray[np.bool_]:
         (groups,), True for the chosen ones.
     """
     attempts = max(4, min(_MOST_ATTEMPTS, _GROUPS_TRIED_ALTOGETHER // max(len(counts), 1)))
-    best, best_faults = np.zeros(len(counts), bool), None
-    for attempt in range(attempts):
-        order = random_order(len(counts), *seeds, attempt)
-        chosen = _attempt(counts, wish, order)
-        faults = _faults(counts, wish, chosen)
-        if best_faults is None or faults < best_faults:
-            best, best_faults = chosen, faults
-        if best_faults == (0, 0.0):
+    if np.all(counts.sum(axis=1) == 1):
+        # another order would choose as many of each class
+        return _of_one_image(counts, wish, random_order(len(counts), *seeds, 0))
+    best, least = np.zeros(len(counts), bool), None
+    # the first order often does
+    for some in (range(1), range(1, attempts)):
+        orders = np.stack([random_order(len(counts), *seeds, attempt) for attempt in some])
+        chosen = _chosen(counts, wish, orders)
+        lacking, distance = _faults(counts, wish, chosen)
+        first = np.lexsort((distance, lacking))[0]
+        faults = int(lacking[first]), float(distance[first])
+        if least is None or faults < least:
+            best, least = chosen[first], faults
+        if least == (0, 0.0):
             break
     return best
 
 
-def _attempt(counts: Counts, wish: Wish, order: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _of_one_image(counts: Counts, wish: Wish, order: NDArray[np.intp]) -> NDArray[np.bool_]:
     chosen = np.zeros(len(counts), bool)
-    if np.all(counts.sum(axis=1) == 1):
-        ordered = counts[order]
-        rank = np.cumsum(ordered, axis=0) * ordered
-        chosen[order] = np.any((rank > 0) & (rank <= wish.images), axis=1)
-        return chosen
-    taken = np.zeros(counts.shape[1], np.int64)
-    left, groups_left = counts.sum(axis=0), np.count_nonzero(counts, axis=0)
-    for group in order:
-        nearer = _distance(taken + counts[group], wish) < _distance(taken, wish)
-        if nearer and _leaves_enough(counts[group], left, groups_left, wish):
-            chosen[group] = True
-            taken += counts[group]
-            left -= counts[group]
-            groups_left -= counts[group] > 0
-    for group in order:
-        lacking = taken < wish.at_least
-        if not chosen[group] and np.any(counts[group][lacking]):
-            chosen[group] = True
-            taken += counts[group]
-    for group in order:
-        rest = taken - counts[group]
-        spare = np.all(rest >= np.minimum(wish.at_least, taken))
-        if chosen[group] and spare and _distance(rest, wish) < _distance(taken, wish):
-            chosen[group] = False
-            taken = rest
+    ordered = counts[order]
+    rank = np.cumsum(ordered, axis=0) * ordered
+    chosen[order] = np.any((rank > 0) & (rank <= wish.images), axis=1)
     return chosen
 
 
-def _leaves_enough(group: Counts, left: Counts, groups_left: Counts, wish: Wish) -> bool:
-    touched = group > 0
+def _chosen(counts: Counts, wish: Wish, orders: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """The groups that each of some orders, (orders, groups), chooses; (orders, groups)."""
+    chosen, each = np.zeros(orders.shape, bool), np.arange(len(orders))
+    taken = np.zeros((len(orders), counts.shape[1]), np.int64)
+    left = np.tile(counts.sum(axis=0), (len(orders), 1))
+    groups_left = np.tile(np.count_nonzero(counts, axis=0), (len(orders), 1))
+    away = _distance(taken, wish)
+    for group in orders.T:
+        nearer = _distance(taken + counts[group], wish) < away
+        if not nearer.any():
+            continue
+        take = nearer & _leaves_enough(counts[group], left, groups_left, wish)
+        chosen[each, group] = take
+        moved = counts[group] * take[:, np.newaxis]
+        taken += moved
+        left -= moved
+        groups_left -= moved > 0
+        away = _distance(taken, wish)
+    for group in orders.T:
+        lacking = taken < wish.at_least
+        if not lacking.any():
+            break
+        take = ~chosen[each, group] & np.any((counts[group] > 0) & lacking, axis=1)
+        chosen[each, group] |= take
+        taken += counts[group] * take[:, np.newaxis]
+    for group in orders.T:
+        if not chosen[each, group].any():
+            continue
+        rest = taken - counts[group]
+        spare = np.all(rest >= np.minimum(wish.at_least, taken), axis=1)
+        drop = chosen[each, group] & spare & (_distance(rest, wish) < _distance(taken, wish))
+        chosen[each, group] &= ~drop
+        taken = np.where(drop[:, np.newaxis], rest, taken)
+    return chosen
+
+
+def _leaves_enough(
+    group: Counts, left: Counts, groups_left: Counts, wish: Wish
+) -> NDArray[np.bool_]:
     images = left - group >= wish.leave_images
     groups = groups_left - 1 >= wish.leave_groups
-    return bool(np.all((images & groups)[touched]))
+    return np.asarray(np.all((images & groups) | (group == 0), axis=1))
 
 
-def _distance(taken: Counts, wish: Wish) -> float:
+def _distance(taken: Counts, wish: Wish) -> NDArray[np.float64]:
     # Relative to what is wanted, so that a rare class counts as much as a common one.
-    return float(np.sum(np.abs(taken - wish.images) / np.maximum(wish.images, 1)))
+    return np.asarray(np.sum(np.abs(taken - wish.images) / np.maximum(wish.images, 1), axis=1))
 
 
-def _faults(counts: Counts, wish: Wish, chosen: NDArray[np.bool_]) -> tuple[int, float]:
-    taken, left = counts[chosen].sum(axis=0), counts[~chosen].sum(axis=0)
-    groups_left = np.count_nonzero(counts[~chosen], axis=0)
+def _faults(
+    counts: Counts, wish: Wish, chosen: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """What each choice, (choices, groups), lacks, and how far it is from the wish."""
+    taken = chosen @ counts
+    groups_left = ~chosen @ (counts > 0).astype(np.int64)
     lacking = (
         np.maximum(wish.at_least - taken, 0)
-        + np.maximum(wish.leave_images - left, 0)
+        + np.maximum(wish.leave_images - (counts.sum(axis=0) - taken), 0)
         + np.maximum(wish.leave_groups - groups_left, 0)
     )
-    return int(lacking.sum()), _distance(taken, wish)
+    return lacking.sum(axis=1), _distance(taken, wish)

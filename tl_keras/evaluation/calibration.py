@@ -1,8 +1,6 @@
 """Probabilities that mean what they say: temperature scaling, and how far off they are.
 
-Temperature scaling (Guo et al. 2017, "On Calibration of Modern Neural Networks") divides the
-logits by one number, so that it needs few images and never changes which class is the most
-probable. It is fitted on validation images. These have chosen the epoch as well, which makes the
+The temperature is fitted on validation images. These have chosen the epoch as well, which makes the
 probabilities look a little better there than on new photos, so that the temperature comes out a
 little low; what is reported is measured on the test split, where nothing was chosen.
 """
@@ -12,19 +10,16 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from tl_keras.evaluation.dependence import effective_groups, effective_size, shared_groups
 from tl_keras.evaluation.figures import proportion
 from tl_keras.evaluation.metrics import SMALLEST_PROBABILITY, cross_entropies
 from tl_keras.evaluation.pooled_predictions import HeldOut
+from tl_keras.evaluation.temperature import BOUNDS, lowest, objective
 
-# A temperature 1.65 times as high or low is one standard deviation away: some ten images that
-# say otherwise outweigh it, and it keeps the temperature finite where every image is right.
-PRIOR_DEVIATION = 0.5
-_BOUNDS = (-3.0, 3.0)
-_GRID = np.linspace(*_BOUNDS, 201)
+# Logarithms of the temperatures that are tried.
+_GRID = np.linspace(*BOUNDS, 201)
 MOST_BINS, IMAGES_PER_BIN = 10, 15
 
 
@@ -48,19 +43,12 @@ def calibrate(
 
 
 def fit_temperature(held_out: HeldOut, class_factors: NDArray[np.float64] | None = None) -> float:
-    """The temperature with the least cross-entropy on held-out images.
+    """The temperature with the least cross-entropy on held-out images, given the prior.
 
-    The logarithm has a normal prior around 0 with deviation `PRIOR_DEVIATION`. Images of groups
-    count as many as tell as much about how often the model is right and how sure it is.
+    Images of groups count as many as tell as much about how often the model is right and how sure
+    it is.
     """
-    evidence = _evidence(held_out, class_factors)
-
-    def objective(log_temperature: float) -> float:
-        losses = _losses(held_out, log_temperature, class_factors)
-        return float(evidence @ losses) + _penalty(log_temperature)
-
-    found = minimize_scalar(objective, bounds=_BOUNDS, method="bounded")
-    return float(np.exp(found.x))
+    return float(np.exp(lowest(_objective(held_out, class_factors), _GRID)))
 
 
 def temperature_draws(
@@ -71,11 +59,8 @@ def temperature_draws(
     The posterior distribution of the logarithm on a grid: with 30 images a bootstrap of the fit,
     which the prior holds back, is too sure of itself.
     """
-    evidence = _evidence(held_out, class_factors)
-    objective = np.array(
-        [evidence @ _losses(held_out, x, class_factors) + _penalty(x) for x in _GRID]
-    )
-    density = np.exp(objective.min() - objective)
+    values = _objective(held_out, class_factors)
+    density = np.exp(values.min() - values)
     below = np.cumsum(density) - density / 2
     places = (np.arange(draws) + 0.5) / draws
     return np.asarray(np.exp(np.interp(places, below / density.sum(), _GRID)))
@@ -220,6 +205,12 @@ def _alike(
     return np.where(takes, shared, draws)
 
 
+def _objective(held_out: HeldOut, class_factors: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    logs, shift = _logs(held_out.probabilities, class_factors)
+    counted = _evidence(held_out, class_factors)
+    return objective(logs, held_out.labels, counted, _GRID, shift)
+
+
 def _evidence(held_out: HeldOut, class_factors: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """The weights of the rows, less where images of groups tell less of the temperature."""
     logs = _log_calibrated(held_out.probabilities, 1.0, class_factors)
@@ -240,17 +231,13 @@ def _log_calibrated(
     temperature: float,
     class_factors: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
+    logs, shift = _logs(probabilities, class_factors)
+    return np.asarray(log_softmax(logs / temperature + shift, axis=1))
+
+
+def _logs(
+    probabilities: NDArray[np.floating], class_factors: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | float]:
+    """Logarithms of the probabilities and of the factors; none is infinite."""
     clipped = np.maximum(np.asarray(probabilities, np.float64), SMALLEST_PROBABILITY)
-    shift = 0.0 if class_factors is None else np.log(class_factors)
-    return np.asarray(log_softmax(np.log(clipped) / temperature + shift, axis=1))
-
-
-def _losses(
-    held_out: HeldOut, log_temperature: float, class_factors: NDArray[np.float64] | None
-) -> NDArray[np.float64]:
-    logs = _log_calibrated(held_out.probabilities, np.exp(log_temperature), class_factors)
-    return np.asarray(-logs[np.arange(len(logs)), held_out.labels])
-
-
-def _penalty(log_temperature: float) -> float:
-    return float(log_temperature**2 / (2 * PRIOR_DEVIATION**2))
+    return np.log(clipped), 0.0 if class_factors is None else np.log(class_factors)

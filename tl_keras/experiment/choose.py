@@ -6,7 +6,7 @@ import pandas as pd
 
 from tl_keras.digests import keep_json, whole_json
 from tl_keras.experiment.prepare import ADVICE, Prepared
-from tl_keras.results.choice import Choice, choose_run, follows
+from tl_keras.results.choice import Choice, OnValidation, choose_run, follows
 from tl_keras.results.runs_table import FinishedRun
 
 
@@ -21,16 +21,20 @@ def choose(prepared: Prepared, runs: pd.DataFrame) -> Choice:
     record = store.folder / ADVICE
     advice = whole_json(record, ("strategy", "cut")) if record.exists() else None
     validation = {
-        run.run_id: prepared.draw_of(run).validation
+        run.run_id: _on_validation(prepared, run)
         for run in map(FinishedRun.from_row, runs.to_dict("records"))
     }
     # the advice calls the last block of the whole backbone its top
     last_block = prepared.backbone.block_names[-1]
     choice = choose_run(
-        runs,
-        {run_id: store.selection_losses(run_id) for run_id in validation},
-        {run_id: prepared.groups[rows] for run_id, rows in validation.items()},
-        lambda run: advice is not None and follows(advice, run, last_block),
+        runs, validation, lambda run: advice is not None and follows(advice, run, last_block)
     )
     keep_json(store.folder / "choice.json", asdict(choice))
     return choice
+
+
+def _on_validation(prepared: Prepared, run: FinishedRun) -> OnValidation:
+    store, rows = prepared.store, prepared.draw_of(run).validation
+    answers = store.validation_probabilities(run.run_id).argmax(axis=1)
+    right = answers == prepared.labels[rows]
+    return OnValidation(store.selection_losses(run.run_id), right, prepared.groups[rows])

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import numpy as np
+
 from tl_keras.config.files import fingerprint
 from tl_keras.data.splits import Draw, labelled_images_per_class
-from tl_keras.evaluation.metrics import cross_entropies, evaluate
+from tl_keras.evaluation.metrics import evaluate
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.fitted import Fitted
 from tl_keras.experiment.strategies.making import making
@@ -12,6 +14,7 @@ from tl_keras.results.environment import peak_memory_megabytes, versions
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Outcome
 from tl_keras.transfer.run_plan import Run
+from tl_keras.transfer.selection_losses import cross_fitted_losses
 
 
 def make_run(prepared: Prepared, run: Run, draw: Draw | None = None) -> Outcome:
@@ -26,7 +29,7 @@ def make_run(prepared: Prepared, run: Run, draw: Draw | None = None) -> Outcome:
     fitted = making(run.strategy).fit(prepared, run, draw)
     losses = fitted.selection_losses
     if losses is None:
-        losses = cross_entropies(prepared.labels[draw.validation], fitted.validation)
+        losses = _without_epochs(prepared, draw, fitted.validation)
     finished = _finished(prepared, run, draw, fitted, float(losses.mean()))
     history = fitted.history.copy()
     history.insert(0, "run_id", run.run_id if len(history) else [])
@@ -40,6 +43,13 @@ def make_run(prepared: Prepared, run: Run, draw: Draw | None = None) -> Outcome:
         weights=weights,
         probes=fitted.probes,
     )
+
+
+def _without_epochs(prepared: Prepared, draw: Draw, probabilities: np.ndarray) -> np.ndarray:
+    """The losses to compare by of what has no epochs, (validation images,)."""
+    logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    labels, groups = (of[draw.validation] for of in (prepared.labels, prepared.groups))
+    return cross_fitted_losses(logs[np.newaxis], labels, groups)
 
 
 def _finished(

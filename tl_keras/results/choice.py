@@ -4,23 +4,32 @@ The lowest of several validation losses is a bad guide with few validation photo
 often luck, the more was tried, and early stopping flatters what fits most freely. The advice rests
 on all labelled photos, cross-validated, so it stands until another strategy has a loss lower by
 more than chance explains, and no lower accuracy (measured in results/reference/advice.csv, rules
-"an experiment's choice" and "the lowest validation loss").
+"an experiment's choice" and "the lowest validation loss"). Photos of a group count as one.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student_t
 
-from tl_keras.evaluation.dependence import standard_error
+from tl_keras.evaluation.dependence import effective_groups, standard_error
 from tl_keras.results.summary_tables import largest_size
 from tl_keras.results.test_results import by_strategy, strategy_name
 from tl_keras.strategy_table import STRATEGIES, names_where
 
-# By how many standard errors another strategy must be better.
-CLEARLY = 2.0
+# A difference is clear where a 95% interval does not contain zero. With few groups their spread is
+# known badly, and the quantile of Student's t says how badly: 2.4 standard errors with eight.
+CLEAR = 0.975
+# That holds for differences that are about normal. One that gains a little on most groups may lose
+# much on few: a group of ten is missing from eight in four cases of ten, from four in two of three.
+LEAST_GROUPS = 8
+# Of sums of shares.
+_ROUNDING = 1e-9
+_PHOTOS = "photos"
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,21 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class OnValidation:
+    """What a run says of its validation photos.
+
+    Attributes:
+        losses: (images,), of which `selection_loss` is the mean.
+        right: (images,), whether each is answered correctly, 0..1.
+        groups: (images,), the group of each.
+    """
+
+    losses: np.ndarray
+    right: np.ndarray
+    groups: np.ndarray
+
+
+@dataclass(frozen=True)
 class _Strategy:
     name: str
     runs: pd.DataFrame
@@ -55,13 +79,83 @@ class _Strategy:
         return float(self.runs["selection_loss"].mean())
 
     @property
-    def accuracy(self) -> float:
-        return float(self.runs["validation_accuracy"].mean())
-
-    @property
     def middle_run(self) -> str:
         ordered = self.runs.sort_values(["selection_loss", "seed"])["run_id"]
         return str(ordered.iloc[(len(ordered) - 1) // 2])
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """Between two strategies on the same photos; both of a seed have the same.
+
+    Attributes:
+        lower: (n,), by how much the loss of the first is lower.
+        righter: (n,), by how much it is more often right, -1..1.
+        groups: int (n,), number of the group; an image in several seeds has one, too.
+        unit: what a group is.
+    """
+
+    lower: np.ndarray
+    righter: np.ndarray
+    groups: np.ndarray
+    unit: str
+
+    @classmethod
+    def between(
+        cls, one: pd.DataFrame, other: pd.DataFrame, validation: Mapping[str, OnValidation]
+    ) -> "_Difference":
+        """Of the runs of two strategies, by seed; what only one of them has does not count."""
+        pairs = one[["seed", "run_id"]].merge(other[["seed", "run_id"]], on="seed")
+        both = [
+            (validation[a], validation[b])
+            for a, b in zip(pairs["run_id_x"], pairs["run_id_y"], strict=True)
+        ]
+        alone = all(len(np.unique(a.groups)) == len(a.groups) for a, _ in both)
+        return cls(
+            np.concatenate([b.losses - a.losses for a, b in both]),
+            np.concatenate([a.right.astype(float) - b.right for a, b in both]),
+            pd.factorize(np.concatenate([a.groups for a, _ in both]))[0],
+            _PHOTOS if alone else "groups of photos",
+        )
+
+    @property
+    def count(self) -> int:
+        """Groups."""
+        return len(np.unique(self.groups))
+
+    @cached_property
+    def evenly_grouped(self) -> float:
+        """How many groups of one size would weigh as evenly."""
+        return effective_groups(np.bincount(self.groups).astype(np.float64))
+
+    @cached_property
+    def error(self) -> float:
+        """Standard error of the mean loss difference, the cluster-robust one."""
+        return standard_error(self.lower, self.groups)
+
+    def objections(self) -> list[str]:
+        """What keeps the first, whose loss is lower, from taking the place of the other."""
+        if self.evenly_grouped < LEAST_GROUPS:
+            uneven = f", which weigh as {self.evenly_grouped:.1f} of one size,"
+            which = f"{self.count} {self.unit}{uneven * (self.evenly_grouped < self.count)}"
+            return [f"{which} are too few to tell: it takes {LEAST_GROUPS}"]
+        quantile = student_t.ppf(CLEAR, self.evenly_grouped - 1)
+        by_group = np.bincount(self.groups, self.righter) / np.bincount(self.groups)
+        found = {
+            "by no more than chance explains": self.lower.mean() <= quantile * self.error,
+            # surer answers that are no better lower a loss, too
+            "it answers fewer of them correctly": self.righter.mean() < -_ROUNDING,
+            # one large group may hold all that it answers better
+            "it is less often right in the mean over groups": self.unit != _PHOTOS
+            and by_group.mean() < -_ROUNDING,
+        }
+        return [words for words, holds in found.items() if holds]
+
+    @property
+    def numbers(self) -> str:
+        """For a sentence."""
+        error = "unknown" if np.isnan(self.error) else f"{self.error:.3f}"
+        return f"standard error of the difference {error}, {self.count} {self.unit}"
 
 
 def follows(advice: Mapping[str, Any], run: Mapping[Any, Any], last_block: str) -> bool:
@@ -79,8 +173,7 @@ def follows(advice: Mapping[str, Any], run: Mapping[Any, Any], last_block: str) 
 
 def choose_run(
     runs: pd.DataFrame,
-    losses: Mapping[str, np.ndarray],
-    groups: Mapping[str, np.ndarray],
+    validation: Mapping[str, OnValidation],
     advised: Callable[[Mapping[Any, Any]], bool],
 ) -> Choice:
     """Choose on validation photos alone, among the runs of the largest training size.
@@ -89,8 +182,7 @@ def choose_run(
 
     Args:
         runs: as `runs.csv`.
-        losses: by run_id, float (validation images,), of which `selection_loss` is the mean.
-        groups: by run_id, (validation images,), the group of each of them.
+        validation: by run_id.
         advised: whether a row of `runs` is what was advised.
     """
     learned = runs[~runs["strategy"].isin(names_where(lambda spec: spec.trivial))]
@@ -108,42 +200,24 @@ def choose_run(
             f"photos ({kept.loss:.3f})"
         )
         return Choice(kept.middle_run, kept.name, False, _sentence(words))
-    gain, error = _gain(best.runs, kept.runs, losses, groups)
-    numbers = f"{best.loss:.3f} for {kept.loss:.3f}, standard error of the difference {error:.3f}"
-    clearly = gain > CLEARLY * error
-    # Probes are cautious: a lower loss may be surer answers and no better ones.
-    if clearly and best.accuracy >= kept.accuracy:
+    instead = f"{best.name} takes the place of {kept.name}, which was advised"
+    if np.isinf(kept.loss):
+        words = f"{instead}: that was trained to no loss that is a number"
+        return Choice(best.middle_run, kept.name, True, _sentence(words))
+    difference = _Difference.between(best.runs, kept.runs, validation)
+    numbers = f"({best.loss:.3f} for {kept.loss:.3f}, {difference.numbers})"
+    objections = difference.objections()
+    if not objections:
         words = (
-            f"{best.name} takes the place of {kept.name}, which was advised: its loss on "
-            f"validation photos is lower by more than two standard errors ({numbers})"
+            f"{instead}: its loss on validation photos is lower by more than chance explains, and "
+            f"it answers no fewer of them correctly {numbers}"
         )
         return Choice(best.middle_run, kept.name, True, _sentence(words))
-    but = "answers fewer of them correctly" if clearly else "by less than two standard errors"
     words = (
         f"{kept.name} is what was advised; {best.name} has a lower loss on validation photos, but "
-        f"{but} ({numbers})"
+        f"{' and '.join(objections)} {numbers}"
     )
     return Choice(kept.middle_run, kept.name, False, _sentence(words))
-
-
-def _gain(
-    better: pd.DataFrame,
-    other: pd.DataFrame,
-    losses: Mapping[str, np.ndarray],
-    groups: Mapping[str, np.ndarray],
-) -> tuple[float, float]:
-    """How much lower a loss is in the mean over images, and the standard error of that.
-
-    Both strategies of a seed have the same validation images. The images of one group, and one
-    image in several seeds, count as one observation (the cluster-robust standard error); one
-    observation alone has an infinite one.
-    """
-    pairs = other[["seed", "run_id"]].merge(better[["seed", "run_id"]], on="seed")
-    ids = list(zip(pairs["run_id_x"], pairs["run_id_y"], strict=True))
-    differences = np.concatenate([losses[a] - losses[b] for a, b in ids])
-    group = pd.factorize(np.concatenate([groups[a] for a, _ in ids]))[0]
-    error = standard_error(differences, group)
-    return float(differences.mean()), float("inf") if np.isnan(error) else error
 
 
 def _sentence(words: str) -> str:

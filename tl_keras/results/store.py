@@ -200,12 +200,12 @@ class Store:
             ResultsError: an earlier version made the run, which did not keep them.
         """
         stored = self._probabilities(run_id)
-        if "selection" not in stored:
+        if "tempered" not in stored:
             raise ResultsError(
                 f"{self.folder} must hold runs of this version, with losses to choose among "
                 f"them; got {run_id} of an earlier one. Use --fresh to move the folder aside."
             )
-        return stored["selection"]
+        return stored["tempered"]
 
     def _probabilities(self, run_id: str) -> dict[str, np.ndarray]:
         path = self._run(run_id) / "probabilities.npz"
@@ -397,7 +397,7 @@ def _write_outcome(folder: Path, outcome: Outcome) -> None:
     np.savez(
         folder / "probabilities.npz",
         validation=outcome.validation_probabilities,
-        selection=outcome.selection_losses,
+        tempered=outcome.selection_losses,
         test=outcome.test_probabilities,
     )
     np.savez(folder / "weights.npz", allow_pickle=False, **outcome.weights)

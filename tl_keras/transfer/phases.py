@@ -18,10 +18,26 @@ from tl_keras.models.backbone import seed_random_layers
 from tl_keras.transfer.batch_norm import BatchNormStatistics
 from tl_keras.transfer.early_stopping import EarlyStopping
 from tl_keras.transfer.optimizers import make_optimizer
+from tl_keras.transfer.selection_losses import CrossFit
 
 # A traced training function of a whole backbone holds some 100 MB.
 MAX_GRAPHS = 8
 _SIZE = tf.TensorSpec((), tf.int32)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network says of images, and how right that is.
+
+    Attributes:
+        losses: float32 (n,), cross-entropy of each image.
+        accuracy: 0..1.
+        log_probabilities: float32 (n, classes).
+    """
+
+    losses: np.ndarray
+    accuracy: float
+    log_probabilities: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -99,15 +115,15 @@ class TrainingGraph:
         loss, accuracy = (sums / len(batches)).numpy()
         return {"loss": float(loss), "accuracy": float(accuracy)}
 
-    def evaluate(self, batches: Batches) -> tuple[np.ndarray, float]:
-        """Cross-entropy of each image, float32 (n,), and accuracy; weights are ignored.
+    def evaluate(self, batches: Batches) -> Evaluation:
+        """Ask the network; weights are ignored.
 
         The loss is worked out from the logits, so that tracing them serves every forward pass.
         """
         logits = self._logits_of(batches.inputs, batches.batch_size)
         losses = tf.nn.softmax_cross_entropy_with_logits(batches.targets, logits).numpy()
         right = logits.argmax(axis=1) == batches.targets.argmax(axis=1)
-        return losses, float(right.mean())
+        return Evaluation(losses, float(right.mean()), tf.nn.log_softmax(logits).numpy())
 
     def probabilities(self, inputs: Rows, batch_size: int) -> np.ndarray:
         """Softmax of the logits, float32 (n, classes)."""
@@ -234,13 +250,13 @@ class PhaseResult:
 
     Attributes:
         validation_losses: float32 (validation images,), cross-entropy of the weights kept.
-        epoch_losses: float32 (epochs, validation images), the same after each epoch.
+        seen: what the epochs say of the validation images.
         history: a row per epoch: phase, epoch, loss, accuracy, validation_loss,
             validation_accuracy, seconds.
     """
 
     validation_losses: np.ndarray
-    epoch_losses: np.ndarray
+    seen: CrossFit
     history: pd.DataFrame
 
 
@@ -252,6 +268,7 @@ def train_phase(
     *,
     name: str,
     seed: int,
+    seen: CrossFit | None = None,
     losses_so_far: np.ndarray | None = None,
     watch: Watch | None = None,
 ) -> PhaseResult:
@@ -266,35 +283,39 @@ def train_phase(
         phase: at most how many epochs, rate and patience.
         name: for the history's column `phase`.
         seed: of dropout and augmentation.
-        losses_so_far: of the validation images, with the weights at the start.
+        seen: what earlier phases say of the validation images; None is nothing, and of groups of
+            one image.
+        losses_so_far: of these images, with the weights at the start.
         watch: sees the epochs, and may end the phase.
     """
     graph.start_again(phase.learning_rate, seed)
     watch = watch or Watch()
     watch.phase(graph.optimizer)
     stopping = EarlyStopping(graph.changing, phase.patience, losses_so_far)
-    rows, epochs = [], []
+    seen = seen or CrossFit.of(validation.targets.argmax(axis=1))
+    rows = []
     for epoch in range(1, phase.epochs + 1):
         watch.epoch_begins()
-        row, losses = _epoch(graph, train, validation)
+        row, held_out = _epoch(graph, train, validation)
         rows.append({"phase": name, "epoch": epoch, **row})
-        epochs.append(losses)
+        seen = seen.after(held_out.log_probabilities)
         watch.epoch_ends(rows[-1])
-        if stopping.after(losses) or watch.ended:
+        if stopping.after(held_out.losses) or watch.ended:
             break
     stopping.restore_best()
-    kept = np.full(len(losses), np.inf) if stopping.best is None else stopping.best
-    return PhaseResult(kept, np.stack(epochs), pd.DataFrame(rows))
+    kept = np.full(len(validation), np.inf) if stopping.best is None else stopping.best
+    return PhaseResult(kept, seen, pd.DataFrame(rows))
 
 
 def _epoch(
     graph: TrainingGraph, train: Batches, validation: Batches
-) -> tuple[dict[str, float], np.ndarray]:
-    """Train for an epoch: its columns of the history, and the loss of each validation image."""
+) -> tuple[dict[str, float], Evaluation]:
+    """Train for an epoch: its columns of the history, and what comes of the validation images."""
     started = time.perf_counter()
     scores = graph.train(train)
     if graph.statistics is not None:
         graph.statistics.estimate(train.inputs)
-    losses, accuracy = graph.evaluate(validation)
-    held_out = {"validation_loss": float(losses.mean()), "validation_accuracy": accuracy}
-    return {**scores, **held_out, "seconds": time.perf_counter() - started}, losses
+    held_out = graph.evaluate(validation)
+    scores["validation_loss"] = float(held_out.losses.mean())
+    scores["validation_accuracy"] = held_out.accuracy
+    return {**scores, "seconds": time.perf_counter() - started}, held_out

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,6 @@ import pandas as pd
 from tl_keras.config.schema import PhaseConfig
 from tl_keras.evaluation.dependence import standard_error
 from tl_keras.models.backbone import Depth
-from tl_keras.transfer.selection_losses import cross_fitted_losses
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Trained:
             whole backbone.
         history: one row per epoch of all phases (see `PhaseResult`).
         validation_losses: float32 (validation images,), cross-entropy of the weights kept.
-        epoch_losses: float32 (epochs, validation images), the same after each epoch of all phases.
+        selection_losses: (validation images,), what it is compared with others by: see `CrossFit`.
         phase_1_seconds, phase_2_seconds: wall time; features and tracing count where they
             happened first, and phase 1 is the time it took when it was first trained.
         unfrozen_layers: backbone layers with weights that the last phase trained.
@@ -67,7 +65,7 @@ class Trained:
     backbone_weights: Mapping[int, np.ndarray]
     history: pd.DataFrame
     validation_losses: np.ndarray
-    epoch_losses: np.ndarray
+    selection_losses: np.ndarray
     phase_1_seconds: float
     phase_2_seconds: float
     unfrozen_layers: int
@@ -83,11 +81,6 @@ class Trained:
     def validation_loss_se(self) -> float:
         """Its `standard_error`; not a number with one image or group."""
         return standard_error(self.validation_losses, self.validation_groups)
-
-    @cached_property
-    def selection_losses(self) -> np.ndarray:
-        """What it is compared with others by: see `cross_fitted_losses`."""
-        return cross_fitted_losses(self.epoch_losses, self.validation_groups)
 
     @property
     def validation_accuracy(self) -> float:

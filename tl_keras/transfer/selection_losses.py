@@ -1,54 +1,165 @@
-"""What early stopping owes to chance: the loss of validation images that did not choose the epoch.
+"""What strategies are compared by: losses of validation images that chose nothing themselves.
 
 The best of many epochs looks better on the images that chose it than on any others, and the more
-so the more freely a strategy fits; a linear probe, which has no epochs, gains nothing that way.
-Strategies can be compared on validation images only after that is taken out.
+so the more freely a strategy fits; a linear probe, which has no epochs, gains nothing that way. And
+a strategy that is too sure of right answers loses to one that is not, although a temperature mends
+that before anything is handed over. Strategies can be compared on validation images only after
+both are taken out.
 """
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
+from tl_keras.evaluation.temperature import BOUNDS, lowest, objective, tempered_losses
+
 HALVINGS = 20
+# Logarithms of the temperatures that are tried.
+_GRID = np.linspace(*BOUNDS, 61)
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """What each half of the validation images chooses for the other half, epoch after epoch.
+
+    The groups of images are halved at random, `HALVINGS` times. The half that chooses the epoch,
+    the one with its least mean loss, also fits the temperature at that epoch, and the other half is
+    read (cross-fitting, as in Chernozhukov et al. 2018, "Double/debiased machine learning"). A half
+    chooses with more noise than all images do, so the losses are, if anything, a little high.
+
+    Of the epochs gone by only the predictions that some half would choose are kept.
+
+    Attributes:
+        labels: int (images,), true class indices.
+        choosing, reading: bool (halves, images), each half and its other one; a single group, which
+            has no other, chooses the epoch for itself.
+        least: (halves,), mean loss of the epoch that each half would choose.
+        chosen: int (halves,), its number; -1 before there is any.
+        kept: by number, log-probabilities (repeats, images, classes).
+        epochs: gone by.
+    """
+
+    labels: np.ndarray
+    choosing: np.ndarray
+    reading: np.ndarray
+    least: np.ndarray
+    chosen: np.ndarray
+    kept: Mapping[int, np.ndarray] = field(default_factory=dict)
+    epochs: int = 0
+
+    @classmethod
+    def of(cls, labels: np.ndarray, groups: np.ndarray | None = None, seed: int = 0) -> "CrossFit":
+        """Before the first epoch.
+
+        Args:
+            labels: int (images,), true class indices.
+            groups: (images,), the group of each (crops of one picture), which lies in one half
+                whole; None where each is its own.
+            seed: of the halvings.
+        """
+        numbers = pd.factorize(np.arange(len(labels)) if groups is None else groups)[0]
+        choosing, reading = _halves(numbers, seed)
+        least, chosen = np.full(len(choosing), np.inf), np.full(len(choosing), -1)
+        return cls(labels, choosing, reading, least, chosen)
+
+    def after(self, log_probabilities: np.ndarray) -> "CrossFit":
+        """With one more epoch; one with a prediction that is no number is never chosen.
+
+        Args:
+            log_probabilities: (images, classes); or (repeats, images, classes), where each image
+                was predicted several times by equals, such as folds of several divisions.
+        """
+        counted = replace(self, epochs=self.epochs + 1)
+        if not np.isfinite(log_probabilities).all():
+            return counted
+        predicted = log_probabilities.reshape(-1, len(self.labels), log_probabilities.shape[-1])
+        losses = -predicted[:, np.arange(len(self.labels)), self.labels].mean(axis=0, dtype=float)
+        means = (self.choosing @ losses) / self.choosing.sum(axis=1)
+        better = means < self.least
+        chosen = np.where(better, self.epochs, self.chosen)
+        known = {**self.kept, self.epochs: predicted}
+        return replace(
+            counted,
+            least=np.where(better, means, self.least),
+            chosen=chosen,
+            kept={number: known[number] for number in np.unique(chosen[chosen >= 0]).tolist()},
+        )
+
+    def losses(self) -> np.ndarray:
+        """The loss of each image, float64 (images,), mean over the halvings and the repeats.
+
+        It is infinite where no epoch could be chosen.
+        """
+        if not self.kept:
+            return np.full(len(self.labels), np.inf)
+        total = np.zeros(len(self.labels))
+        chosen = zip(self.chosen.tolist(), self._temperatures(), self.reading, strict=True)
+        for epoch, temperature, reading in chosen:
+            total[reading] += _tempered(self.kept[epoch], self.labels, temperature)[reading]
+        return total / self.reading.sum(axis=0)
+
+    def _temperatures(self) -> np.ndarray:
+        """Logarithms of those that the halves fit, (halves,).
+
+        Every image counts as one, though images of a group tell less than as many others: else the
+        prior would favour what is timid by itself, and what a half knows badly the other shows.
+        """
+        found = np.zeros(len(self.chosen))
+        # a group cannot fit its own
+        fitting = self.choosing & ~self.reading
+        for number, predicted in self.kept.items():
+            halves = self.chosen == number
+            counted = np.tile(fitting[halves] / len(predicted), len(predicted))
+            rows, labels = _rows(predicted, self.labels)
+            found[halves] = lowest(objective(rows, labels, counted, _GRID), _GRID)
+        return found
 
 
 def cross_fitted_losses(
-    epoch_losses: np.ndarray, groups: np.ndarray | None = None, seed: int = 0
+    predicted: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
 ) -> np.ndarray:
-    """The loss of each image at the epoch that images of other groups would choose.
+    """The loss of each image at the epoch and the temperature that images of other groups choose.
 
-    The groups are halved at random, each half is read at the epoch with the least mean loss on the
-    other half, and that is averaged over `HALVINGS` halvings (cross-fitting, as in Chernozhukov et
-    al. 2018, "Double/debiased machine learning"). A half chooses with more noise than all images
-    do, so the losses are, if anything, a little high.
+    See `CrossFit`.
 
     Args:
-        epoch_losses: (epochs, images), the loss of every validation image after every epoch.
-        groups: (images,), the group of each (crops of one picture), which lies in one half whole;
-            None where each is its own.
+        predicted: (epochs, images, classes) log-probabilities after every epoch; or (epochs,
+            repeats, images, classes), such as `out_of_fold(...)[np.newaxis]`, one epoch.
+        labels: int (images,).
+        groups: (images,), the group of each; None where each is its own.
         seed: of the halvings.
 
     Returns:
-        float64 (images,). With a single group, which has no others, the losses at its best epoch.
+        float64 (images,).
     """
-    losses = np.nan_to_num(epoch_losses.astype(np.float64), nan=np.inf)
-    members = _members(np.arange(losses.shape[1]) if groups is None else groups)
-    if len(members) == 1:
-        return np.asarray(losses[losses.mean(axis=1).argmin()])
-    rng, total = np.random.default_rng(seed), np.zeros(losses.shape[1])
-    middle = len(members) // 2
-    for _ in range(HALVINGS):
-        order = rng.permutation(len(members))
-        halves = [
-            np.concatenate([members[group] for group in half])
-            for half in (order[:middle], order[middle:])
-        ]
-        for read, choosing in (halves, halves[::-1]):
-            total[read] += losses[losses[:, choosing].mean(axis=1).argmin(), read]
-    return total / HALVINGS
+    fit = CrossFit.of(labels, groups, seed)
+    for epoch in predicted:
+        fit = fit.after(epoch)
+    return fit.losses()
 
 
-def _members(groups: np.ndarray) -> list[np.ndarray]:
-    """Positions of the images of each group, the groups in the order of their first images."""
-    number = pd.factorize(groups)[0]
-    by_group = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
-    return list(by_group)
+def _tempered(predicted: np.ndarray, labels: np.ndarray, log_temperature: float) -> np.ndarray:
+    """The loss of each image, (images,), mean over (repeats, images, classes)."""
+    losses = tempered_losses(*_rows(predicted, labels), log_temperature)
+    return np.asarray(losses.reshape(len(predicted), -1).mean(axis=0))
+
+
+def _rows(predicted: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each repeat's prediction of an image as a row of its own, and their labels."""
+    return predicted.reshape(-1, predicted.shape[2]), np.tile(labels, len(predicted))
+
+
+def _halves(groups: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Halves of the images and their other halves, with whole groups, bool (halves, images)."""
+    count = int(groups.max()) + 1
+    if count == 1:
+        return np.ones((1, len(groups)), bool), np.ones((1, len(groups)), bool)
+    rng, first = np.random.default_rng(seed), np.zeros((HALVINGS, len(groups)), bool)
+    for half in first:
+        half[:] = np.isin(groups, rng.permutation(count)[: count // 2])
+    return np.concatenate([first, ~first]), np.concatenate([~first, first])

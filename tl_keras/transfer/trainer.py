@@ -24,6 +24,7 @@ from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import GraphPool, PhaseResult, TrainingGraph, Watch, train_phase
 from tl_keras.transfer.recipe import Recipe, Trained
 from tl_keras.transfer.seeds import seed_initialisers
+from tl_keras.transfer.selection_losses import CrossFit
 
 PREDICTION_BATCH = 64
 
@@ -135,7 +136,7 @@ class Trainer:
             backbone_weights={},
             history=phase_1.history,
             validation_losses=phase_1.validation_losses,
-            epoch_losses=phase_1.epoch_losses,
+            selection_losses=phase_1.seen.losses(),
             phase_1_seconds=seconds,
             phase_2_seconds=0.0,
             unfrozen_layers=0,
@@ -144,7 +145,7 @@ class Trainer:
         )
         if recipe.unfrozen_blocks == 0 or self.watch.ended:
             return frozen
-        return self._fine_tune(frozen, draw, seed)
+        return self._fine_tune(frozen, phase_1, draw, seed)
 
     def probabilities(self, trained: Trained, positions: np.ndarray) -> np.ndarray:
         """Class probabilities of the images at `positions`, float32 (k, classes)."""
@@ -179,12 +180,11 @@ class Trainer:
             self._phase_1[key] = result, weights, time.perf_counter() - started
         return self._phase_1[key]
 
-    def _fine_tune(self, frozen: Trained, draw: Draw, seed: int) -> Trained:
+    def _fine_tune(self, frozen: Trained, phase_1: PhaseResult, draw: Draw, seed: int) -> Trained:
         started = time.perf_counter()
         recipe = frozen.recipe
-        losses = frozen.validation_losses
-        result = self._fit(recipe, draw, seed, recipe.last_phase, "fine_tuning", losses)
-        improved = result.validation_losses is not losses
+        result = self._fit(recipe, draw, seed, recipe.last_phase, "fine_tuning", phase_1)
+        improved = result.validation_losses is not phase_1.validation_losses
         graph = self._graph(recipe)
         return replace(
             frozen,
@@ -192,7 +192,7 @@ class Trainer:
             backbone_weights=self._borrowed.weights_of(graph.changing) if improved else {},
             history=pd.concat([frozen.history, result.history], ignore_index=True),
             validation_losses=result.validation_losses,
-            epoch_losses=np.concatenate([frozen.epoch_losses, result.epoch_losses]),
+            selection_losses=result.seen.losses(),
             phase_2_seconds=time.perf_counter() - started,
             unfrozen_layers=_trained_layers(self._borrowed.up_to(recipe.cut)),
             trainable_parameters=graph.trainable_parameters,
@@ -211,7 +211,7 @@ class Trainer:
             backbone_weights=dict(enumerate(backbone.model.get_weights())),
             history=result.history,
             validation_losses=result.validation_losses,
-            epoch_losses=result.epoch_losses,
+            selection_losses=result.seen.losses(),
             phase_1_seconds=0.0,
             phase_2_seconds=time.perf_counter() - started,
             unfrozen_layers=_trained_layers(backbone),
@@ -226,7 +226,7 @@ class Trainer:
         seed: int,
         phase: PhaseConfig,
         name: str,
-        losses_so_far: np.ndarray | None = None,
+        before: PhaseResult | None = None,
     ) -> PhaseResult:
         train, validation = self._batches(recipe, draw, seed)
         graph = self._graph(recipe)
@@ -238,9 +238,14 @@ class Trainer:
             phase,
             name=name,
             seed=seed,
-            losses_so_far=losses_so_far,
+            seen=self._unseen(draw.validation) if before is None else before.seen,
+            losses_so_far=None if before is None else before.validation_losses,
             watch=self.watch,
         )
+
+    def _unseen(self, validation: np.ndarray) -> CrossFit:
+        labels = self.images.class_indices[validation]
+        return CrossFit.of(labels, self.images.groups_of(validation))
 
     def _batches(self, recipe: Recipe, draw: Draw, seed: int) -> tuple[Batches, Batches]:
         smoothing = self.training.label_smoothing

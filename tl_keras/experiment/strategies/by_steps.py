@@ -113,7 +113,7 @@ def unpack(stored: Mapping[str, np.ndarray], run: FinishedRun, config: Experimen
         backbone_weights=backbone,
         history=pd.DataFrame(),
         validation_losses=np.array([run.validation_loss]),
-        epoch_losses=np.array([[run.validation_loss]]),
+        selection_losses=np.array([run.selection_loss]),
         phase_1_seconds=run.phase_1_seconds,
         phase_2_seconds=run.phase_2_seconds,
         unfrozen_layers=run.unfrozen_layers,

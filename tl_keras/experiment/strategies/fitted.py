@@ -21,8 +21,8 @@ class Fitted:
         test: float32 (test images, classes).
         weights: what `model` needs to rebuild it, by name; empty where there is none.
         columns: fields of `FinishedRun` that the strategy knows, such as `epochs`.
-        selection_losses: (validation images,), what strategies are compared by, in nats; None is
-            the cross-entropy of `validation`, right for what has no epochs to choose among.
+        selection_losses: (validation images,), what strategies are compared by, in nats (see
+            `CrossFit`); None is what follows from `validation`, right for what has no epochs.
         history: a row per epoch, in the order of training; empty without any. The columns are
             phase (a name), epoch (from 1 in each phase), seconds (of the epoch), loss and accuracy
             on the training images, validation_loss and validation_accuracy; others are kept.
