@@ -1,4 +1,4 @@
-"""The size of the input: the smallest that tells as much, measured on photos that are not tested."""
+"""The size of the input: the smallest that tells as much, measured on photos that train."""
 
 import json
 from collections.abc import Callable

@@ -18,6 +18,7 @@ from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.probes import ChosenProbe, probe_classifier
 from tl_keras.transfer.probing import FOLDS, MOST_IMAGES, usual_repeats
 from tl_keras.transfer.run_plan import Run
+from tl_keras.transfer.selection_losses import cross_fitted_losses
 
 _KERNEL, _BIAS = "head_0000", "head_0001"
 # Seconds of one fold with 100 images.
@@ -63,10 +64,10 @@ def _fitted(
         rows = np.concatenate([draw.train, draw.validation])
         fitted = probes.fit(rows, run.seed, prepared.cut)
         if fitted.held_out is not None:
-            said, labels = fitted.held_out[:, count:], prepared.labels[draw.validation]
-            losses = -said[:, np.arange(len(labels)), labels].mean(axis=0, dtype=np.float64)
+            labels, groups = prepared.labels[rows], prepared.groups[rows]
+            losses = cross_fitted_losses(fitted.held_out[np.newaxis], labels, groups)
             # of one division: the mean of several would be surer than the probe is
-            return fitted, np.exp(said[0]), losses
+            return fitted, np.exp(fitted.held_out[0, count:]), losses[count:]
     fitted = probes.fit(draw.train, run.seed, prepared.cut)
     return fitted, probes.probabilities(fitted, draw.validation), None
 
