@@ -20,12 +20,18 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.source_models import BACKBONE, SETS, PhotoSet, draws, interval, load_photos
+from tl_keras.experiment.sizes import WITHIN
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.pooling import Pooling
 from tl_keras.models.source_models import load_source
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes
-from tl_keras.transfer.representation import Candidates, Representation, cheapest_within
+from tl_keras.transfer.representation import (
+    PLAINEST,
+    Candidates,
+    Representation,
+    cheapest_within,
+)
 from tl_keras.transfer.trainer import LabelledImages
 
 SIZES = (96, 160, 224)
@@ -75,7 +81,7 @@ def _at_size(options: argparse.Namespace, photos: PhotoSet, side: int) -> pd.Dat
     everything = np.arange(len(pixels))
     lines = []
     for draw, (train, test) in enumerate(draws(labels, groups, photos.per_class, options.draws)):
-        for name, candidates in _candidates():
+        for name, candidates in _candidates(options.chosen):
             probes = LinearProbes(bank, images, groups, everything, candidates)
             fitted, chosen = probes.fit(train, draw), probes.choose(train, draw)
             said = probes.probabilities(fitted, test)[np.arange(len(test)), labels[test]]
@@ -99,8 +105,12 @@ def _at_size(options: argparse.Namespace, photos: PhotoSet, side: int) -> pd.Dat
     return table.assign(taken=_taken(table))
 
 
-def _candidates() -> Iterator[tuple[str, Candidates]]:
+def _candidates(chosen: bool) -> Iterator[tuple[str, Candidates]]:
     everything = Candidates()
+    if chosen:
+        yield "", PLAINEST
+        yield CHOSEN, everything
+        return
     kinds = (everything.kinds, everything.mirrored, everything.penalties)
     for kind, mirrored, penalty in product(*kinds):
         yield "", Candidates((kind,), (penalty,), (mirrored,))
@@ -132,7 +142,7 @@ def _taken(table: pd.DataFrame) -> pd.Series:
 def _over_sizes(by_draw: pd.DataFrame) -> Iterator[dict[str, object]]:
     """Of each draw the row of the size that is chosen."""
     for _, rows in by_draw[by_draw["pooling"] == CHOSEN].groupby("draw"):
-        place, _, _ = cheapest_within(list(rows["losses"]), rows["groups"].iloc[0])
+        place, _, _ = cheapest_within(list(rows["losses"]), rows["groups"].iloc[0], WITHIN)
         yield {**rows.iloc[place], "image_size": CHOSEN, "taken": True}
 
 
@@ -141,6 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=Path, required=True, help="folder with the sets' folders")
     parser.add_argument("--weights", required=True, help="of MobileNetV2: a file or bundled")
     parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument(
+        "--chosen", action="store_true", help="only what is chosen, beside means and penalty 1"
+    )
     parser.add_argument("--only", default="", metavar="TEXT", help="sets whose name has this")
     parser.add_argument(
         "--output", type=Path, default=Path("results/reference/representation.csv"), help="a CSV"

@@ -1050,16 +1050,19 @@ def test_a_linear_probe_looks_at_every_block_and_averages_some(probed: Experimen
     assert sharing.last().to_dict() == runs["cut"].to_dict()
     written = pd.read_csv(probed.folder / "probes.csv")
     assert written["block"].tolist() == ["stem", "block1", "top", "all blocks", "average"] * 4
-    assert written["images"].tolist() == [9] * 10 + [15] * 10
+    # training and validation images
+    assert written["images"].tolist() == [18] * 10 + [24] * 10
     assert (probed.folder / "probes.png").stat().st_size > 10_000
 
 
 def test_a_linear_probe_learns_and_trains_the_head_alone(probed: ExperimentResult) -> None:
     assert (probed.runs["test_accuracy"] > 0.5).all()
     assert (probed.runs["unfrozen_blocks"] == "0").all()
-    # six channels after every block, three classes
+    # six channels after every block, perhaps with their deviations, three classes
     blocks = probed.runs["head_blocks"].str.count(" ") + 1
-    assert (probed.runs["trainable_parameters"] == blocks * 6 * 3 + 3).all()
+    features = blocks * 6 * probed.runs["pooling"].map({"mean": 1, "mean_std": 2})
+    assert (probed.runs["trainable_parameters"] == features * 3 + 3).all()
+    assert (probed.runs["train_on"] == "all").all()
 
 
 def test_an_exported_linear_probe_answers_as_measured(probed: ExperimentResult) -> None:

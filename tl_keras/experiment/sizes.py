@@ -1,8 +1,8 @@
 """The stage that chooses the size of the network's input, where an experiment leaves it open.
 
 Linear probes read the same training and validation photos at every size. A larger one, whose photos
-take longer to answer, is taken only where the loss of held-out photos falls by more than one
-standard error.
+take longer to answer, is taken only where the loss of held-out photos falls by more than half a
+standard error: with few photos a whole one hides what a size is worth, and none lets chance decide.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,8 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.transfer.probing import AVERAGE, average_weights
 from tl_keras.transfer.representation import cheapest_within
 
+# Standard errors.
+WITHIN = 0.5
 _READ = ["accuracy", "accuracy_low", "accuracy_high", "cross_entropy"]
 COLUMNS = ["image_size", *_READ, "excess", "excess_se", "milliseconds_per_image", "chosen"]
 
@@ -64,7 +66,7 @@ def choose_size(
     if not losses:
         smallest = {"image_size": list(config.backbone.asked_sizes[:1]), "chosen": [True]}
         return pd.DataFrame(smallest).reindex(columns=COLUMNS)
-    place, excess, error = cheapest_within(losses, groups)
+    place, excess, error = cheapest_within(losses, groups, WITHIN)
     found = pd.DataFrame(measured).reindex(columns=COLUMNS)
     return found.assign(excess=excess, excess_se=error, chosen=np.arange(len(found)) == place)
 

@@ -172,7 +172,7 @@ def _about_sizes(sizes: pd.DataFrame | None) -> Iterator[str]:
         f"at {row['image_size']} px {row['accuracy']:.0%} in {row['milliseconds_per_image']:.1f} ms"
         for row in rows
     )
-    why = "the smallest whose loss on held-out photos is within a standard error of the lowest"
+    why = "the smallest whose loss on held-out photos is within half a standard error of the lowest"
     yield f"Probes read {reads} a photo; taken: {chosen['image_size']} px, {why}."
 
 

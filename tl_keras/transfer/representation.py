@@ -140,13 +140,14 @@ def choose_representation(
 
 
 def cheapest_within(
-    losses: Sequence[np.ndarray], groups: np.ndarray | None
+    losses: Sequence[np.ndarray], groups: np.ndarray | None, errors: float = 1.0
 ) -> tuple[int, np.ndarray, np.ndarray]:
-    """The first whose mean loss is within one standard error of the lowest.
+    """The first whose mean loss is within some standard errors of the lowest.
 
     Args:
         losses: (images,) of each candidate, the cheapest first.
         groups: (images,); None where each image is its own.
+        errors: how many.
 
     Returns:
         Its place; by how much each mean exceeds the lowest, and the standard error of that, over
@@ -156,7 +157,7 @@ def cheapest_within(
     differences = stacked - stacked[stacked.mean(axis=1).argmin()]
     excess = differences.mean(axis=1)
     error = np.array([standard_error(values, groups) for values in differences])
-    within = excess <= np.nan_to_num(error, nan=np.inf)
+    within = excess <= errors * np.nan_to_num(error, nan=np.inf)
     return int(within.argmax()), excess, error
 
 
