@@ -17,6 +17,8 @@ from tl_keras.transfer.probing import PENALTY, CrossValidated, Folds
 
 # Divisions into folds that say which blocks are good, and those that candidates are compared by.
 GLANCES, LAPS = 1, 2
+# Nats that are worth no pass through a network, however sure they are.
+NOTHING = 1e-3
 # Features (n, features) by block, from input to output, as a pooling gives them.
 Read = Callable[[Pooling], dict[str, np.ndarray]]
 
@@ -157,7 +159,7 @@ def cheapest_within(
     differences = stacked - stacked[stacked.mean(axis=1).argmin()]
     excess = differences.mean(axis=1)
     error = np.array([standard_error(values, groups) for values in differences])
-    within = excess <= errors * np.nan_to_num(error, nan=np.inf)
+    within = excess <= np.maximum(errors * np.nan_to_num(error, nan=np.inf), NOTHING)
     return int(within.argmax()), excess, error
 
 
