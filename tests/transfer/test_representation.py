@@ -73,7 +73,7 @@ def test_groups_are_never_on_both_sides() -> None:
     # the class of an image of a group is told by the group alone
     groups = np.arange(60) // 2
     rng = np.random.default_rng(1)
-    own = {"low": np.repeat(rng.normal(size=(30, 8)), 2, axis=0)}
+    own = {"low": np.repeat(rng.normal(size=(30, 200)), 2, axis=0)}
     apart = choose_representation(lambda _: own, LABELS, groups, PLAINEST)
     together = choose_representation(lambda _: own, LABELS, GROUPS, PLAINEST)
     assert apart is not None and together is not None
