@@ -7,6 +7,7 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.models.cost import Costs
 from tl_keras.models.heads import build_head
 from tl_keras.models.networks import build_backbone
+from tl_keras.models.pooling import Pooling
 
 pytestmark = pytest.mark.usefixtures("tiny_backbone")
 
@@ -45,3 +46,10 @@ def test_the_time_of_a_cut_is_measured_once(
     assert times == [costs.milliseconds("top")] * 2 == [1.0] * 2
     assert costs.milliseconds("block1") == 2.0
     assert measured[0] == costs.of(["top"]).parameters
+
+
+def test_mirrored_images_pass_twice_and_deviations_have_weights(backbone: Backbone) -> None:
+    costs = Costs(backbone, classes=2)
+    plain, both = costs.of(["top"]), costs.of(["top"], (), Pooling("mean_std", mirrored=True))
+    assert both.milliseconds_per_image == 2 * plain.milliseconds_per_image
+    assert both.parameters == plain.parameters + 6 * 2
