@@ -32,6 +32,7 @@ def facts(**changed: Any) -> dict[str, Any]:
         "trained_on": {
             "training_images": 15,
             "validation_images": 6,
+            "learned_from": "all",
             "per_class": {"training": counts, "validation": counts, "test": counts},
             "manifest_sha256": "ab" * 32,
             "division": "The test photos are fold 2 of 5.",
