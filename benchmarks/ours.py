@@ -135,7 +135,10 @@ def _training(task: Task) -> TrainingConfig:
             patience=most or task.head_epochs,
         ),
         phase_2=FineTuningPhaseConfig(
-            epochs=task.epochs, learning_rate=task.rate, patience=most or task.epochs
+            epochs=task.epochs,
+            learning_rate=task.rate,
+            patience=most or task.epochs,
+            keep="best",
         ),
     )
 

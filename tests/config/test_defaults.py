@@ -46,9 +46,9 @@ DEFAULTS: dict[str, Any] = {
         "augmentation": "none",
         "layer_decay": 1.0,
         "threads": "auto",
-        "phase_1": {"epochs": 200, "learning_rate": 1e-3, "patience": 20},
-        "phase_2": {"epochs": 40, "learning_rate": 1e-4, "patience": 8},
-        "from_scratch": {"epochs": 100, "learning_rate": 1e-3, "patience": 15},
+        "phase_1": {"epochs": 200, "learning_rate": 1e-3, "patience": 20, "keep": "best"},
+        "phase_2": {"epochs": 40, "learning_rate": 1e-4, "patience": 20, "keep": "last"},
+        "from_scratch": {"epochs": 100, "learning_rate": 1e-3, "patience": 15, "keep": "best"},
     },
     "strategies": [
         "majority_class",

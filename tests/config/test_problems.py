@@ -75,7 +75,7 @@ def test_every_problem_is_listed() -> None:
         'configuration: training.batch_size must be a whole number from 1 to 4096; got "32"',
         "configuration: training.phase_1.epochs must be a whole number from 1 to 100000; got 0",
         "configuration: unknown key training.phase_1.lr; the keys of training.phase_1 are epochs, "
-        "learning_rate, patience",
+        "learning_rate, patience, keep",
     ]
 
 

@@ -87,6 +87,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
             "epochs": (7, 0, EPOCHS),
             "learning_rate": (0.5, 0, RATE),
             "patience": (3, 2.5, EPOCHS),
+            "keep": ("best" if phase == "phase_2" else "last", "first", 'one of "best", "last"'),
         }.items()
     },
     "strategies": (["searched"], [], f"{SOME} one of {STRATEGIES}"),
@@ -383,7 +384,7 @@ def test_folds_without_k_fold_are_refused() -> None:
 def test_part_of_a_phase_keeps_the_other_defaults() -> None:
     raw = experiment("training.phase_2.epochs", 5)
     phase = parse_config(raw).training.phase_2
-    assert (phase.epochs, phase.learning_rate, phase.patience) == (5, 1e-4, 8)
+    assert (phase.epochs, phase.learning_rate, phase.patience) == (5, 1e-4, 20)
 
 
 def test_as_dict_is_read_back_as_the_same_configuration() -> None:

@@ -83,10 +83,11 @@ def test_a_key_that_is_no_choice_is_passed_over() -> None:
 def test_what_was_done_is_filled_in_where_a_key_is_absent() -> None:
     found = completed({"data": {"folder": "x", "range_16_bit": "12_bit"}})["data"]
     assert (found["exif_rotation"], found["range_16_bit"]) == ("ignore", "12_bit")
+    phases = {name: {"keep": "best"} for name in ("phase_1", "phase_2", "from_scratch")}
     assert completed({"data": 3, "seeds": 1}) == {
         "data": 3,
         "seeds": 1,
-        "training": {"threads": None},
+        "training": {"threads": None, **phases},
         "probe": {"pooling": "mean", "views": "none", "penalty": 1.0, "train_on": "training"},
         "head": {"pooling": "mean"},
     }

@@ -100,13 +100,16 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "training.phase_1.epochs": (7, {}),
     "training.phase_1.learning_rate": (0.5, {}),
     "training.phase_1.patience": (3, {}),
+    "training.phase_1.keep": ("last", {}),
     "training.phase_2.epochs": (7, FINE_TUNING),
     "training.phase_2.learning_rate": (0.5, FINE_TUNING),
     "training.threads": (1, {}),
     "training.phase_2.patience": (3, FINE_TUNING),
+    "training.phase_2.keep": ("best", FINE_TUNING),
     "training.from_scratch.epochs": (7, FROM_SCRATCH),
     "training.from_scratch.learning_rate": (0.5, FROM_SCRATCH),
     "training.from_scratch.patience": (3, FROM_SCRATCH),
+    "training.from_scratch.keep": ("last", FROM_SCRATCH),
     "strategies": (["feature_extraction", "majority_class"], {}),
     "fine_tuning.unfrozen_blocks": ([2], FINE_TUNING),
     "search.oracle": ("grid", SEARCHED | {"search.max_trials": 4}),
@@ -296,7 +299,7 @@ class Notes:
             if type(layer).__name__.startswith(("Dense", "Dropout", "Random")):
                 self.note("layer", type(layer).__name__, without_name(layer))
         scores = dict.fromkeys(("loss", "accuracy", "validation_loss", "validation_accuracy"), 0.5)
-        row = {"phase": "noted", "epoch": 1, "seconds": 0.0, **scores}
+        row = {"phase": "noted", "epoch": 1, "seconds": 0.0, "kept": True, **scores}
         losses = np.full(len(validation.targets), 0.5)
         even = np.log(np.full(validation.targets.shape, 1 / validation.targets.shape[1]))
         return PhaseResult(losses, seen.after(even), pd.DataFrame([row]))

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from tl_keras.config.schema import PhaseConfig, TrainingConfig
+from tl_keras.config.schema import Keep, PhaseConfig, TrainingConfig
 from tl_keras.data.batches import Batches
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.blocks import set_trainable
@@ -26,6 +26,7 @@ KERNEL = RNG.normal(size=(4, 3)).astype("float32")
 BIAS = np.array([0.5, -0.5, 0.0], "float32")
 # What no training can be better than.
 PERFECT = np.zeros(10, "float32")
+KEPT: tuple[Keep, Keep] = ("best", "last")
 OPTIMIZERS = get_args(TrainingConfig.model_fields["optimizer"].annotation)
 
 
@@ -46,8 +47,8 @@ def restart(graph: TrainingGraph) -> TrainingGraph:
     return graph
 
 
-def phase(epochs: int, rate: float = 0.05, patience: int = 100) -> PhaseConfig:
-    return PhaseConfig(epochs=epochs, learning_rate=rate, patience=patience)
+def phase(epochs: int, rate: float = 0.05, patience: int = 100, keep: Keep = "best") -> PhaseConfig:
+    return PhaseConfig(epochs=epochs, learning_rate=rate, patience=patience, keep=keep)
 
 
 def softmax(kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -207,6 +208,7 @@ def test_history_has_a_row_per_epoch() -> None:
         "validation_loss",
         "validation_accuracy",
         "seconds",
+        "kept",
     ]
     assert list(result.history["epoch"]) == [1, 2, 3]
     assert set(result.history["phase"]) == {"head"}
@@ -223,6 +225,30 @@ def test_weights_of_the_best_epoch_are_kept() -> None:
     assert losses.argmin() < len(losses) - 1
     assert result.validation_losses.mean() == losses.min()
     np.testing.assert_array_equal(graph.evaluate(batches(10)).losses, result.validation_losses)
+    assert list(np.flatnonzero(result.history["kept"])) == [losses.argmin()]
+
+
+def test_the_last_weights_are_kept_where_the_best_are_not_surely_better(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spread = np.linspace(-1, 1, 10, dtype=np.float32)
+    # the second epoch is worse by 0.05, an eighth of a standard error
+    scripts = [2.5 + 0 * spread, 2.55 + 2 * spread]
+    waiting: list[np.ndarray] = []
+
+    def scripted(self: TrainingGraph, data: Batches) -> Evaluation:
+        own = waiting.pop(0)
+        return Evaluation(own, 0.5, np.stack([-own, -own, -own], axis=1))
+
+    monkeypatch.setattr(TrainingGraph, "evaluate", scripted)
+    found = {}
+    for epoch, keep in enumerate(KEPT):
+        waiting += scripts
+        settings = phase(2, keep=keep)
+        found[keep] = train_phase(compiled(), batches(4), batches(10), settings, name="x", seed=0)
+        assert list(np.flatnonzero(found[keep].history["kept"])) == [epoch]
+        np.testing.assert_array_equal(found[keep].validation_losses, scripts[epoch])
+    assert found["last"].seen.chosen.sum() > found["best"].seen.chosen.sum()
 
 
 def test_training_stops_when_patience_is_at_its_end() -> None:

@@ -71,6 +71,51 @@ def test_the_gain_from_choosing_among_noise_is_taken_out() -> None:
     assert np.mean(read) == pytest.approx(1.0, abs=0.05)
 
 
+def preferring_the_last(losses: np.ndarray, groups: np.ndarray | None = None) -> CrossFit:
+    given = predictions(losses)
+    fit = CrossFit.of(np.zeros(given.shape[1], int), groups)
+    for epoch in given:
+        fit = fit.after(epoch)
+    return fit.preferring(given[-1])
+
+
+@pytest.mark.usefixtures("untempered")
+def test_halves_that_find_the_last_epoch_as_good_read_it() -> None:
+    rng = np.random.default_rng(0)
+    first = rng.uniform(0.5, 1.5, 40)
+    # worse by 0.01 in the mean, and by anything from -0.3 to 0.3
+    losses = np.stack([first, first + 0.01 + rng.permutation(np.linspace(-0.3, 0.3, 40))])
+    fit = preferring_the_last(losses)
+    assert np.mean(fit.chosen == 1) > 0.7
+    surely = np.stack([first, first + 0.2 + rng.permutation(np.linspace(-0.3, 0.3, 40))])
+    assert set(preferring_the_last(surely).chosen) == {0}
+
+
+@pytest.mark.usefixtures("untempered")
+def test_the_loss_where_all_halves_prefer_the_last_epoch_is_its_own() -> None:
+    losses = np.array([[0.5, 0.6, 0.7, 0.8], [0.4, 0.9, 0.3, 1.2], [0.6, 0.5, 0.8, 0.7]])
+    fit = preferring_the_last(losses)
+    last = fit.chosen == 2
+    assert last.any()
+    np.testing.assert_allclose(fit.least[last], (fit.choosing @ losses[2])[last] / 2)
+
+
+@pytest.mark.usefixtures("untempered")
+def test_groups_that_agree_prefer_nothing_that_is_worse() -> None:
+    first = np.full(8, 0.5)
+    last = first + np.tile([0.0, 0.2], 4)
+    # alone, half of the images are no worse; each group as a whole is worse by 0.1
+    assert (preferring_the_last(np.stack([first, last])).chosen == 1).any()
+    grouped = preferring_the_last(np.stack([first, last]), np.arange(8) // 2)
+    assert set(grouped.chosen) == {0}
+
+
+def test_a_last_epoch_that_is_no_number_is_not_preferred() -> None:
+    given = predictions(np.array([[0.1, 0.2, 0.3], [np.nan, 0.2, 0.3]]))
+    fit = CrossFit.of(np.zeros(3, int)).after(given[0]).after(given[1])
+    assert set(fit.preferring(given[1]).chosen) == {0}
+
+
 @pytest.mark.usefixtures("untempered")
 @pytest.mark.parametrize("images", [2, 5, 8])
 def test_it_is_never_less_than_the_loss_of_the_best_epoch(images: int) -> None:

@@ -373,6 +373,29 @@ def test_weights_kept_are_those_of_the_best_epoch_of_all_phases(
     assert found == pytest.approx(trained.validation_loss, rel=1e-4)
 
 
+def test_history_says_which_weights_were_kept(trainer: Trainer, draw: Draw) -> None:
+    for depth, rate, phase in ((0, 0.1, "head"), (2, 0.1, "fine_tuning"), (2, 1.0, "head")):
+        trained = trainer.train(recipe(depth, epochs=6, rate=rate), draw, 0)
+        (kept,) = trained.history[trained.history["kept"]].to_dict("records")
+        assert kept["phase"] == phase
+        assert kept["validation_loss"] == pytest.approx(trained.validation_loss)
+        assert kept["validation_accuracy"] == trained.validation_accuracy
+
+
+def test_the_last_weights_are_those_of_the_end_where_they_are_as_good(
+    trainer: Trainer, draw: Draw
+) -> None:
+    best = recipe(2, epochs=6, rate=0.1)
+    last = replace(best, last_phase=best.last_phase.model_copy(update={"keep": "last"}))
+    trained = trainer.train(last, draw, 0)
+    assert trained.history["kept"].to_numpy()[-1]
+    assert trained.validation_loss == pytest.approx(losses(trained, "fine_tuning")[-1])
+    found = cross_entropy(trainer, trained, draw.validation)
+    assert found == pytest.approx(trained.validation_loss, rel=1e-4)
+    absurd = PhaseConfig(epochs=3, learning_rate=1.0, patience=3, keep="last")
+    assert trainer.train(replace(last, last_phase=absurd), draw, 0).backbone_weights == {}
+
+
 def test_history_joins_the_phases(trainer: Trainer, draw: Draw) -> None:
     history = trainer.train(recipe(1, epochs=3), draw, 0).history
     assert list(history["phase"]) == ["head"] * 2 + ["fine_tuning"] * 3

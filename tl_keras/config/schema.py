@@ -377,6 +377,14 @@ class HeadConfig(_Section):
     )
 
 
+Keep = Annotated[
+    Literal["best", "last"],
+    Field(
+        description="Weights that the phase ends with: best is those of the epoch with the least "
+        "validation cross-entropy; last is the last ones, unless the best are better by more than "
+        "a standard error."
+    ),
+]
 MOST_EPOCHS = 100_000
 Epochs = Annotated[int, Field(ge=1, le=MOST_EPOCHS, description="At most this many epochs.")]
 LearningRate = Annotated[Rate, Field(description="Learning rate of the optimizer.")]
@@ -396,6 +404,7 @@ class PhaseConfig(_Section):
     epochs: Epochs
     learning_rate: LearningRate
     patience: Patience
+    keep: Keep = "best"
 
 
 class HeadPhaseConfig(PhaseConfig):
@@ -411,7 +420,8 @@ class FineTuningPhaseConfig(PhaseConfig):
 
     epochs: Epochs = 40
     learning_rate: LearningRate = 1e-4
-    patience: Patience = 8
+    patience: Patience = 20
+    keep: Keep = "last"
 
 
 class FromScratchPhaseConfig(PhaseConfig):

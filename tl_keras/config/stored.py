@@ -29,6 +29,7 @@ _BEFORE: tuple[Mapping[str, Any], ...] = (
         "probe.train_on": "training",
         "head.pooling": "mean",
     },
+    {f"training.{phase}.keep": "best" for phase in ("phase_1", "phase_2", "from_scratch")},
 )
 
 

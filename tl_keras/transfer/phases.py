@@ -252,7 +252,7 @@ class PhaseResult:
         validation_losses: float32 (validation images,), cross-entropy of the weights kept.
         seen: what the epochs say of the validation images.
         history: a row per epoch: phase, epoch, loss, accuracy, validation_loss,
-            validation_accuracy, seconds.
+            validation_accuracy, seconds, kept (whether its weights are those kept).
     """
 
     validation_losses: np.ndarray
@@ -280,7 +280,7 @@ def train_phase(
         graph: its optimizer and random layers start anew.
         train: batches in training order.
         validation: batches that choose the epoch.
-        phase: at most how many epochs, rate and patience.
+        phase: at most how many epochs, rate, patience and which weights to keep.
         name: for the history's column `phase`.
         seed: of dropout and augmentation.
         seen: what earlier phases say of the validation images; None is nothing, and of groups of
@@ -302,9 +302,12 @@ def train_phase(
         watch.epoch_ends(rows[-1])
         if stopping.after(held_out.losses) or watch.ended:
             break
-    stopping.restore_best()
-    kept = np.full(len(validation), np.inf) if stopping.best is None else stopping.best
-    return PhaseResult(kept, seen, pd.DataFrame(rows))
+    stopping.settle(phase.keep, seen.groups)
+    if phase.keep == "last":
+        seen = seen.preferring(held_out.log_probabilities)
+    losses = np.full(len(validation), np.inf) if stopping.best is None else stopping.best
+    history = pd.DataFrame(rows)
+    return PhaseResult(losses, seen, history.assign(kept=history["epoch"] == stopping.kept))
 
 
 def _epoch(

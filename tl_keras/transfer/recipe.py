@@ -84,9 +84,8 @@ class Trained:
 
     @property
     def validation_accuracy(self) -> float:
-        """Of the weights kept: those of the first epoch with the least loss."""
-        best = self.history["validation_loss"].to_numpy().argmin()
-        return float(self.history["validation_accuracy"].to_numpy()[best])
+        """Of the weights kept; not a number where no epoch's were."""
+        return float(self.history.loc[self.history["kept"], "validation_accuracy"].mean())
 
     @property
     def weight_bytes(self) -> int:

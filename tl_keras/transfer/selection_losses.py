@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.evaluation.temperature import BOUNDS, lowest, objective, tempered_losses
+from tl_keras.transfer.early_stopping import as_good
 
 HALVINGS = 20
 # Logarithms of the temperatures that are tried.
@@ -25,14 +26,16 @@ class CrossFit:
     """What each half of the validation images chooses for the other half, epoch after epoch.
 
     The groups of images are halved at random, `HALVINGS` times. The half that chooses the epoch,
-    the one with its least mean loss, also fits the temperature at that epoch, and the other half is
-    read (cross-fitting, as in Chernozhukov et al. 2018, "Double/debiased machine learning"). A half
-    chooses with more noise than all images do, so the losses are, if anything, a little high.
+    the one with its least mean loss or the last where it finds that `as_good`, also fits the
+    temperature at that epoch, and the other half is read (cross-fitting, as in Chernozhukov et al.
+    2018, "Double/debiased machine learning"). A half chooses with more noise than all images do, so
+    the losses are, if anything, a little high.
 
     Of the epochs gone by only the predictions that some half would choose are kept.
 
     Attributes:
         labels: int (images,), true class indices.
+        groups: int (images,), the group of each.
         choosing, reading: bool (halves, images), each half and its other one; a single group, which
             has no other, chooses the epoch for itself.
         least: (halves,), mean loss of the epoch that each half would choose.
@@ -42,6 +45,7 @@ class CrossFit:
     """
 
     labels: np.ndarray
+    groups: np.ndarray
     choosing: np.ndarray
     reading: np.ndarray
     least: np.ndarray
@@ -62,7 +66,7 @@ class CrossFit:
         numbers = pd.factorize(np.arange(len(labels)) if groups is None else groups)[0]
         choosing, reading = _halves(numbers, seed)
         least, chosen = np.full(len(choosing), np.inf), np.full(len(choosing), -1)
-        return cls(labels, choosing, reading, least, chosen)
+        return cls(labels, numbers, choosing, reading, least, chosen)
 
     def after(self, log_probabilities: np.ndarray) -> "CrossFit":
         """With one more epoch; one with a prediction that is no number is never chosen.
@@ -75,17 +79,48 @@ class CrossFit:
         if not np.isfinite(log_probabilities).all():
             return counted
         predicted = log_probabilities.reshape(-1, len(self.labels), log_probabilities.shape[-1])
-        losses = -predicted[:, np.arange(len(self.labels)), self.labels].mean(axis=0, dtype=float)
+        losses = self._untempered(predicted)
         means = (self.choosing @ losses) / self.choosing.sum(axis=1)
         better = means < self.least
         chosen = np.where(better, self.epochs, self.chosen)
-        known = {**self.kept, self.epochs: predicted}
-        return replace(
-            counted,
-            least=np.where(better, means, self.least),
-            chosen=chosen,
-            kept={number: known[number] for number in np.unique(chosen[chosen >= 0]).tolist()},
+        least = np.where(better, means, self.least)
+        return counted._choosing(least, chosen, {**self.kept, self.epochs: predicted})
+
+    def preferring(self, log_probabilities: np.ndarray) -> "CrossFit":
+        """With the last epoch chosen by each half to which it is `as_good` as the best.
+
+        Args:
+            log_probabilities: (images, classes), of the last epoch once more.
+        """
+        if not np.isfinite(log_probabilities).all():
+            return self
+        number, predicted = self.epochs - 1, log_probabilities[np.newaxis]
+        last = self._untempered(predicted)
+        best = {epoch: self._untempered(values) for epoch, values in self.kept.items()}
+        prefer = np.array(
+            [
+                as_good(last[half], best[epoch][half], self.groups[half])
+                for half, epoch in zip(self.choosing, self.chosen.tolist(), strict=True)
+            ]
         )
+        means = (self.choosing @ last) / self.choosing.sum(axis=1)
+        return self._choosing(
+            np.where(prefer, means, self.least),
+            np.where(prefer, number, self.chosen),
+            {**self.kept, number: predicted},
+        )
+
+    def _choosing(
+        self, least: np.ndarray, chosen: np.ndarray, known: Mapping[int, np.ndarray]
+    ) -> "CrossFit":
+        """With these epochs chosen, whose predictions are among those known."""
+        kept = {number: known[number] for number in np.unique(chosen[chosen >= 0]).tolist()}
+        return replace(self, least=least, chosen=chosen, kept=kept)
+
+    def _untempered(self, predicted: np.ndarray) -> np.ndarray:
+        """The loss of each image, (images,), mean over (repeats, images, classes)."""
+        own = predicted[:, np.arange(len(self.labels)), self.labels]
+        return -np.asarray(own.mean(axis=0, dtype=float))
 
     def losses(self) -> np.ndarray:
         """The loss of each image, float64 (images,), mean over the halvings and the repeats.

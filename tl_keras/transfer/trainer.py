@@ -186,11 +186,12 @@ class Trainer:
         result = self._fit(recipe, draw, seed, recipe.last_phase, "fine_tuning", phase_1)
         improved = result.validation_losses is not phase_1.validation_losses
         graph = self._graph(recipe)
+        head_history = frozen.history.assign(kept=frozen.history["kept"] & (not improved))
         return replace(
             frozen,
             head_weights=self._head(recipe).get_weights(),
             backbone_weights=self._borrowed.weights_of(graph.changing) if improved else {},
-            history=pd.concat([frozen.history, result.history], ignore_index=True),
+            history=pd.concat([head_history, result.history], ignore_index=True),
             validation_losses=result.validation_losses,
             selection_losses=result.seen.losses(),
             phase_2_seconds=time.perf_counter() - started,

@@ -174,7 +174,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         if strategy == HEAD_ONLY:
             depths = [0]
         trained = [self._trained(backbone, pictures, depth, seed) for depth in depths]
-        model, history = min(trained, key=lambda found: found[1]["validation_loss"].min())
+        model, history = min(trained, key=lambda found: _loss_kept(found[1]))
         return strategy, model, history
 
     def _source(self, seed: int) -> tuple[Backbone, SourceCard | None]:
@@ -199,6 +199,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
             seed=seed,
             **(self.training or {}),
         )
+
+
+def _loss_kept(history: pd.DataFrame) -> float:
+    return float(history.loc[history["kept"], "validation_loss"].mean())
 
 
 def _probed(

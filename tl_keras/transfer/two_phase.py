@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.config.files import parse_config
-from tl_keras.config.schema import ExperimentConfig, ResizeMode, TrainingConfig
+from tl_keras.config.schema import ExperimentConfig, Keep, ResizeMode, TrainingConfig
 from tl_keras.data.folds import stratified_folds
 from tl_keras.data.splits import Draw
 from tl_keras.errors import ConfigError, PicturesError
@@ -36,7 +36,8 @@ def fit_two_phase(
     unfrozen_blocks: Depth = 2,
     epochs: tuple[int, int] = (200, 40),
     learning_rates: tuple[float, float] = (1e-3, 1e-4),
-    patience: tuple[int, int] = (20, 8),
+    patience: tuple[int, int] = (20, 20),
+    keep: tuple[Keep, Keep] = ("best", "last"),
     hidden_units: Sequence[int] = (),
     dropout: float = 0.2,
     resize: ResizeMode = "stretch",
@@ -46,11 +47,13 @@ def fit_two_phase(
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train a new head on the frozen backbone, then the unfrozen blocks with it.
 
-    Both phases keep the weights of the epoch with the least validation cross-entropy. For the
-    callbacks they are one `fit`: the epochs count through, `logs` has loss, accuracy, val_loss and
-    val_accuracy, and `model` is the classifier from images to probabilities as it stands; the hooks
-    of batches are not called. A callback that sets `model.stop_training` ends the training: in
-    phase 1, there is no phase 2. What a callback does to the weights in `on_train_end` counts.
+    Phase 1 keeps the weights of the epoch with the least validation cross-entropy, phase 2 the last
+    ones unless those of an earlier epoch, of either phase, are better by more than a standard
+    error. For the callbacks they are one `fit`: the epochs count through, `logs` has loss,
+    accuracy, val_loss and val_accuracy, and `model` is the classifier from images to probabilities
+    as it stands; the hooks of batches are not called. A callback that sets `model.stop_training`
+    ends the training: in phase 1, there is no phase 2. What a callback does to the weights in
+    `on_train_end` counts.
 
     Args:
         backbone: as `load_backbone` gives it, or a part of it; it is left as it was.
@@ -66,6 +69,7 @@ def fit_two_phase(
         epochs: of each phase, at most.
         learning_rates: of each phase.
         patience: of each phase, epochs without a better validation cross-entropy.
+        keep: which weights each phase ends with, "best" or "last" in the sense above.
         hidden_units: of hidden layers in the head.
         dropout: before each layer of the head, 0..1.
         resize: how pictures that are not square reach the input: "stretch", "pad" or "crop".
@@ -78,13 +82,18 @@ def fit_two_phase(
         A model of its own (see `plain_classifier`) from images, 0..255 (batch, size, size, 3), to
         probabilities, in the order of the labels that occur: numbers by size, names alphabetically.
         And a row per epoch: phase, epoch, loss, accuracy, validation_loss, validation_accuracy,
-        seconds.
+        seconds, kept (whether the model has its weights).
 
     Raises:
         PicturesError: the pictures are not as they must be, or too few to set any aside.
         ConfigError: a setting is not valid.
     """
-    phases = {"epochs": epochs, "learning_rate": learning_rates, "patience": patience}
+    phases = {
+        "epochs": epochs,
+        "learning_rate": learning_rates,
+        "patience": patience,
+        "keep": keep,
+    }
     config = _checked(
         training={**_by_phase(phases), **training},
         head={"hidden_units": list(hidden_units), "dropout": dropout},
