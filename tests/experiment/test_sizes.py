@@ -94,9 +94,8 @@ def test_an_experiment_goes_on_with_the_size_that_it_has(
 
 
 def test_advice_measures_sizes_without_an_experiment(weaves: Path) -> None:
-    keys = {"data": {"train_per_class": 5}, "backbone": {"name": "Tiny", "weights": None}}
-    keys["backbone"]["image_size"] = SIZES
-    advice = advise(images=weaves, **keys)
+    backbone = {"name": "Tiny", "weights": None, "image_size": SIZES}
+    advice = advise(images=weaves, data={"train_per_class": 5}, backbone=backbone)
     assert advice.image_size == 64 and advice.sizes["chosen"].tolist() == [False, True]
     assert "backbone.image_size=64" in advice.settings()
 
