@@ -31,6 +31,7 @@ FIRST = (
     "shared_block",
     "keras_settings",
     "atomic_files",
+    "child_processes",
     "digests",
     "file_locks",
     "path_kinds",

@@ -77,7 +77,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written, with `path` as its file name; what was there stays.
     """
-    with _named(path), _scratch(path.parent) as scratch:
+    with named(path), _scratch(path.parent) as scratch:
         unfinished = scratch / path.name
         yield unfinished
         unfinished.replace(path)
@@ -92,7 +92,7 @@ def scratch_folder(directory: Path) -> Iterator[Path]:
     Raises:
         OSError: `directory` is missing or cannot be written.
     """
-    with _named(directory), _scratch(directory) as scratch:
+    with named(directory), _scratch(directory) as scratch:
         yield scratch
 
 
@@ -106,7 +106,7 @@ def reserve(path: Path) -> None:
     """
     if not hasattr(os, "posix_fallocate"):
         return
-    with _named(path), path.open("r+b") as file:
+    with named(path), path.open("r+b") as file:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
@@ -125,8 +125,12 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Let an error of writing name the file that was meant, whatever the library knows of it."""
+def named(path: Path) -> Iterator[None]:
+    """Let an error of writing name the file that was meant, whatever the library knows of it.
+
+    Raises:
+        OSError: the block raised one, with `path` as its file name where it had none.
+    """
     try:
         yield
     except Exception as error:

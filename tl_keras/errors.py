@@ -8,6 +8,11 @@ import shlex
 from pathlib import Path
 
 
+def installing(extra: str) -> str:
+    """What installs an extra of this package, as a command and where it is given."""
+    return f'pip install ".[{extra}]" in the folder of the source of tl_keras'
+
+
 class TlKerasError(Exception):
     """Base of every error that is shown to the user as a message."""
 

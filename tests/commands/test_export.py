@@ -37,4 +37,4 @@ def test_a_target_without_its_extra_is_refused_first(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert export.main([str(tmp_path), "--targets", "onnx"]) != 0
-    assert 'pip install "tl_keras[onnx]"' in capsys.readouterr().err
+    assert 'pip install ".[onnx]"' in capsys.readouterr().err

@@ -194,7 +194,7 @@ def test_without_its_libraries_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main([str(tmp_path)]) == 2
-    assert "without uvicorn: pip install 'tl_keras[serve]'" in capsys.readouterr().err
+    assert 'without uvicorn: pip install ".[serve]"' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ DEFAULTS: dict[str, Any] = {
     "cache": {"memory_megabytes": 1024, "folder": None},
     "engine": {
         "workers": "auto",
-        "backend": "processes",
+        "backend": None,
         "address": None,
         "processors": 1.0,
         "accelerators": 0.0,

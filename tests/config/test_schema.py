@@ -117,7 +117,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "cache.memory_megabytes": (0, -1, "a whole number from 0 to 10000000"),
     "cache.folder": ("features", "", f"{PLACE}, or null"),
     "engine.workers": (8, 0, "a whole number from 1 to 1024"),
-    "engine.backend": ("ray", "dask", 'one of "processes", "ray"'),
+    "engine.backend": ("ray", "dask", 'one of "processes", "ray", or null'),
     "engine.address": ("auto", "", f"{TEXT}, or null"),
     "engine.processors": (0.5, 0, "a number from 0.0001 to 256"),
     "engine.accelerators": (1, -1, "a number from 0 to 64"),
@@ -144,7 +144,12 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "deterministic": (False, None, "true or false"),
 }
 # keys that are valid beside others only
-FOLDS = {"estimate.folds": "k_fold", "estimate.repeats": "k_fold"}
+BESIDE: dict[str, dict[str, Any]] = {
+    "estimate.folds": {"method": "k_fold"},
+    "estimate.repeats": {"method": "k_fold"},
+    "engine.processors": {"backend": "ray"},
+    "engine.accelerators": {"backend": "ray"},
+}
 SOURCES: dict[str, dict[str, Any]] = {
     "data.table": {"table": "t.csv"},
     "data.tfds": {"tfds": "surface_defects"},
@@ -170,8 +175,7 @@ def experiment(key: str, value: Any) -> dict[str, Any]:
     for part in sections:
         section = section.setdefault(part, {})
     section[last] = value
-    if key in FOLDS:
-        section["method"] = FOLDS[key]
+    section.update(BESIDE.get(key, {}))
     return raw
 
 
@@ -243,6 +247,38 @@ def test_gpus_of_a_worker_are_whole_or_a_share_of_one(gpus: float) -> None:
         f"got {json.dumps(gpus)}"
     )
     assert parse_config(experiment("engine.accelerators", 0.5)).engine.accelerators == 0.5
+
+
+@pytest.mark.parametrize(("key", "value"), [("processors", 8), ("accelerators", 1)])
+@pytest.mark.parametrize("beside", [{}, {"backend": "processes"}, {"workers": 2}])
+def test_what_a_worker_of_ray_reserves_is_refused_without_ray(
+    key: str, value: float, beside: dict[str, Any]
+) -> None:
+    raw = {"name": "parts", "data": {"folder": "a"}, "engine": {key: value} | beside}
+    assert refusal(raw) == (
+        f"configuration: engine.{key} goes with engine.backend ray or engine.address only; got "
+        f"{value}; remove it"
+    )
+
+
+@pytest.mark.parametrize("beside", [{"backend": "ray"}, {"address": "auto"}])
+def test_what_a_worker_of_ray_reserves_is_accepted_with_it_and_as_it_is_stored(
+    beside: dict[str, Any],
+) -> None:
+    reserved = {"processors": 8.0, "accelerators": 1.0}
+    raw = {"name": "parts", "data": {"folder": "a"}, "engine": reserved | beside}
+    config = parse_config(raw)
+    assert config.engine.on_ray
+    assert parse_config(config.as_dict()) == config
+    default = parse_config({"name": "parts", "data": {"folder": "a"}})
+    assert not default.engine.on_ray
+    assert parse_config(default.as_dict()) == default
+
+
+def test_an_address_is_no_processes_of_this_machine() -> None:
+    engine = {"backend": "processes", "address": "auto"}
+    message = refusal({"name": "parts", "data": {"folder": "a"}, "engine": engine})
+    assert message.startswith("configuration: engine.address must be left out beside")
 
 
 @pytest.mark.parametrize("sizes", [[10, 5], [5, 5], []])

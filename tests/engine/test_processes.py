@@ -1,13 +1,17 @@
 """Worker processes: what they share, how they die, and with whom."""
 
+import errno
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -15,6 +19,7 @@ from tests.engine.calls import Load, die, fail, note_gpu, own_gpu, own_process, 
 from tests.hostile.experiments import children_of
 from tl_keras.engine.processes import WorkerProcess
 from tl_keras.engine.tasks import Answer
+from tl_keras.errors import WorkerError
 
 
 @pytest.fixture
@@ -68,6 +73,87 @@ def test_a_worker_has_its_gpu_before_tensorflow_and_after_a_death(tmp_path: Path
     for process in (first, second):
         assert (tmp_path / str(process)).read_text() == "GPU-8932f937 False"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+FAILURES = [
+    RuntimeError("can't start new thread"),
+    BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    MemoryError(),
+]
+
+
+def fail_after(function: Callable[..., Any], error: Exception) -> Callable[..., NoReturn]:
+    """The function, which does what it does and then fails."""
+
+    def failing(*arguments: Any) -> NoReturn:
+        function(*arguments)
+        raise error
+
+    return failing
+
+
+def fail_at_the(place: str, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the start of a worker fail: at its executor's thread, at its process, or after both."""
+    manager = "_start_executor_manager_thread"
+
+    def no_process(process: Any) -> NoReturn:
+        raise error
+
+    if place == "thread":
+        start = threading.Thread.start
+
+        def no_manager(thread: threading.Thread) -> None:
+            if "ExecutorManager" in type(thread).__name__:
+                raise error
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", no_manager)
+    elif place == "process":
+        monkeypatch.setattr("joblib.externals.loky.backend.process.LokyProcess.start", no_process)
+    else:
+        submit = getattr(ProcessPoolExecutor, manager)
+        monkeypatch.setattr(ProcessPoolExecutor, manager, fail_after(submit, error))
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("place", ["thread", "answer"])
+def test_a_worker_that_cannot_be_started_leaves_no_process(
+    monkeypatch: pytest.MonkeyPatch, place: str, error: Exception
+) -> None:
+    before = set(active_children())
+    fail_at_the(place, error, monkeypatch)
+    with pytest.raises(WorkerError, match=r"could not be started .*engine\.workers=1") as told:
+        WorkerProcess()
+    assert (str(error) or "MemoryError") in str(told.value)
+    assert set(active_children()) <= before
+
+
+def test_nothing_is_started_where_no_thread_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(active_children())
+
+    def none(thread: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none)
+    with pytest.raises(WorkerError, match="can't start new thread"):
+        WorkerProcess()
+    assert set(active_children()) <= before
+
+
+@pytest.mark.parametrize("place", ["thread", "process"])
+def test_one_that_cannot_take_the_place_of_another_leaves_no_process(
+    worker: WorkerProcess, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    with pytest.raises(BrokenExecutor):
+        worker.submit(die).result()
+    before = set(active_children())
+    with monkeypatch.context() as patch:
+        fail_at_the(place, FAILURES[1], patch)
+        with pytest.raises(WorkerError, match="could not be started"):
+            worker.restart()
+    assert set(active_children()) <= before
+    worker.close()
 
 
 def test_closing_ends_what_is_being_made(worker: WorkerProcess, tmp_path: Path) -> None:

@@ -162,5 +162,5 @@ def test_ray_that_is_not_installed_is_said_with_what_to_do(
     configure: Configure, monkeypatch: pytest.MonkeyPatch, engine: dict[str, str]
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'tl_keras\[ray\]'"):
+    with pytest.raises(ConfigError, match=r'pip install "\.\[ray\]"'):
         look_before(configure(engine=engine))

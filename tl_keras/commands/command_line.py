@@ -1,12 +1,14 @@
 """What all command lines share: errors as sentences and exit codes, and the option --set."""
 
 import argparse
+import errno
 import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, NoReturn, TextIO
 
 from tl_keras.commands.stop_signals import exit_code, stopping
@@ -25,11 +27,17 @@ EXIT_CODES = {
     143: "terminated by another process; what is finished is kept",
 }
 _FAILED, _MISTAKE = 1, 2
-_FULL_MEMORY = (
-    "the memory of this machine, or of its GPU, is full. What is finished is kept. End other "
-    "programs, or use less of it: --set engine.workers=1, --set training.batch_size=8, or a "
-    "smaller backbone.image_size."
+_USED_UP = (
+    "the memory of this machine, or of its GPU, is full, or the threads and processes that it "
+    "allows are used up. What is finished is kept. End other programs, raise a limit (ulimit -v, "
+    "ulimit -u, a container), or use less: --set engine.workers=1, --set training.batch_size=8, "
+    "or a smaller backbone.image_size."
 )
+# What loading a library says that finds no memory.
+_UNMAPPED = ("failed to map segment", "annot allocate memory")
+# Of errors of a disk that has no room.
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+_OF_TEMPORARY = "Temporary files are in {}, TMPDIR=FOLDER before the command takes another folder"
 
 
 def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
@@ -53,6 +61,9 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
         _leave_output()
         return 0
     except OSError as error:
+        if _is_used_up(error):
+            say(f"error: {_USED_UP}", sys.stderr)
+            return _FAILED
         try:
             sys.stdout.flush()
         except OSError:
@@ -63,15 +74,25 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
         print(stopped, file=sys.stderr)
         return exit_code(stop)
     except Exception as error:
-        if not _is_full_memory(error):
+        if not _is_used_up(error):
             raise
-        say(f"error: {_FULL_MEMORY}", sys.stderr)
+        say(f"error: {_USED_UP}", sys.stderr)
         return _FAILED
 
 
-def _is_full_memory(error: Exception) -> bool:
-    """Whether Python or TensorFlow, which is not loaded for this question, found no more of it."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+def _is_used_up(error: Exception) -> bool:
+    """Whether the system gave Python or TensorFlow, which is not loaded for this, no more of it.
+
+    Of memory, threads and processes, that is; disks are another matter.
+    """
+    if isinstance(error, OSError):
+        return error.filename is None and error.errno in (errno.ENOMEM, errno.EAGAIN)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "ResourceExhaustedError"
+        or (isinstance(error, RuntimeError) and "can't start new thread" in str(error))
+        or (isinstance(error, ImportError) and any(why in str(error) for why in _UNMAPPED))
+    )
 
 
 def _leave_output() -> None:
@@ -83,7 +104,19 @@ def _leave_output() -> None:
 def _in_words(error: OSError) -> str:
     """The file, where it is known, and what is wrong with it."""
     why = error.strerror or str(error) or type(error).__name__
-    return brief(why if error.filename is None else f"{error.filename}: {why}", 500)
+    told = brief(why if error.filename is None else f"{error.filename}: {why}", 500)
+    return f"{told}. {_OF_TEMPORARY.format(folder)}" if (folder := _temporary(error)) else told
+
+
+def _temporary(error: OSError) -> str | None:
+    """The folder of temporary files, where it is that which has no room, or may be."""
+    if error.errno not in _FULL_DISK:
+        return None
+    with suppress(OSError):
+        folder = gettempdir()
+        if error.filename is None or Path(str(error.filename)).is_relative_to(folder):
+            return folder
+    return None
 
 
 def _kept(stopped: str) -> str:

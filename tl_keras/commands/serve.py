@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tl_keras.commands.command_line import Parser, carry_out, say
-from tl_keras.errors import ConfigError
+from tl_keras.errors import ConfigError, installing
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.serving.versions import Version, find_version
 
@@ -102,7 +102,7 @@ def _check_extra() -> None:
     if absent:
         raise ConfigError(
             f"tl-keras serve needs starlette and uvicorn, got an installation without "
-            f"{' and '.join(absent)}: pip install 'tl_keras[serve]'"
+            f"{' and '.join(absent)}: {installing('serve')}"
         )
 
 

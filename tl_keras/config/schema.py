@@ -636,10 +636,11 @@ class EngineConfig(_Section):
         "is one after the other in one process. auto is as many as processors (GPUs, where there "
         "are any), free memory and the experiment have work for.",
     )
-    backend: Literal["processes", "ray"] = Field(
-        default="processes",
+    backend: Literal["processes", "ray"] | None = Field(
+        default=None,
         description="processes: on this machine. ray: tasks of Ray, which needs the extra ray; on "
-        "this machine too unless there is an address.",
+        "this machine too unless there is an address. null: ray where there is one, else "
+        "processes.",
     )
     address: Text | None = Field(
         default=None,
@@ -660,6 +661,26 @@ class EngineConfig(_Section):
         if 0 < gpus < LEAST_RESERVED or (gpus > 1 and not gpus.is_integer()):
             raise ValueError(f"must be a whole number, or a share from {LEAST_RESERVED} to 1")
         return gpus
+
+    @model_validator(mode="after")
+    def _of_ray(self) -> Self:
+        """Keys of Ray beside others; compared by value, for a stored file names them all."""
+        problems = []
+        if self.backend == "processes" and self.address is not None:
+            problems.append(
+                "address must be left out beside engine.backend processes, which is this machine "
+                f'alone; got "{self.address}"; remove one of the two'
+            )
+        elif not self.on_ray:
+            keys = ("processors", "accelerators")
+            problems = [
+                f"{key} goes with engine.backend ray or engine.address only; got "
+                f"{getattr(self, key):g}; remove it"
+                for key in keys
+                if getattr(self, key) != type(self).model_fields[key].default
+            ]
+        _refuse(problems)
+        return self
 
     @property
     def on_ray(self) -> bool:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from tl_keras.atomic_files import reserve
+from tl_keras.child_processes import starting
 from tl_keras.drawn.procedural_fields import SMOOTH, Texture, random_field, random_texture
 from tl_keras.drawn.procedural_shapes import (
     Gray,
@@ -140,8 +141,10 @@ def generate(
     pool = ProcessPoolExecutor(
         processes, mp_context=get_context("spawn"), initializer=_stop_with_the_parent
     )
+    with starting("Then run the command again."):
+        rows = pool.map(_draw_class, tasks, chunksize=2)
     try:
-        for index, drawn in enumerate(pool.map(_draw_class, tasks, chunksize=2)):
+        for index, drawn in enumerate(rows):
             images[index * per_class : (index + 1) * per_class] = drawn
             yield (index + 1) * per_class
     finally:

@@ -211,15 +211,16 @@ class Pool:
         if isinstance(error, IdleDeathError):
             desk.idle_deaths += 1
             deaths, most = desk.idle_deaths, _MOST_IDLE_DEATHS
-            when = f"before it began with {task.name}"
+            when, which = f"before it began with {task.name}", f"the {most}th in a row"
         else:
             self._deaths[task] = deaths = self._deaths.get(task, 0) + 1
-            most, when = _MOST_DEATHS, f"while it made {task.name}"
+            most = _MOST_DEATHS
+            when, which = f"while it made {task.name}", "the second over it"
         why = "it was killed, or the memory was full"
         if deaths == most:
             raise WorkerError(
-                f"A worker process ended {when}, number {most} in a row: {why}. {_KEPT} With fewer "
-                "at a time they need less memory: --set engine.workers=1."
+                f"A worker process ended {when}, {which}: {why}. {_KEPT} With fewer at a time they "
+                "need less memory: --set engine.workers=1."
             ) from error
         self._warn(f"A worker process ended {when}: {why}. Another one makes it.")
         desk.kinds.clear()

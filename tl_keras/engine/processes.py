@@ -8,8 +8,9 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
-from multiprocessing import active_children, resource_tracker
+from multiprocessing import resource_tracker
 from typing import Any
 
 # Processes that it starts need no guard in the script of the user, as those of Python do. Its own
@@ -17,12 +18,17 @@ from typing import Any
 from joblib.externals.loky.backend import get_context
 from joblib.externals.loky.backend import resource_tracker as loky_tracker
 
+from tl_keras.child_processes import starting
 from tl_keras.engine.carrying_out import carry_out
 from tl_keras.engine.tasks import Answer, Load
 from tl_keras.quiet import no_standard_error
 
 # How often a process looks whether the one that started it is still there.
 _WATCH_SECONDS = 1.0
+_REMEDY = (
+    "One run at a time, in one process, needs the least: --set engine.workers=1. What is finished "
+    "is kept: the same command goes on."
+)
 
 
 class WorkerProcess:
@@ -42,6 +48,9 @@ class WorkerProcess:
                 anything else.
             scratch: a folder that it removes where the process that started it was killed, and
                 could not.
+
+        Raises:
+            WorkerError: it cannot be started.
         """
         self._warm_up = warm_up or _nothing
         self._begins = dict(environment or {}), scratch
@@ -62,7 +71,11 @@ class WorkerProcess:
         return future
 
     def restart(self) -> None:
-        """Start another process in its place."""
+        """Start another process in its place.
+
+        Raises:
+            WorkerError: none can be started.
+        """
         self.close()
         self._start()
 
@@ -70,16 +83,15 @@ class WorkerProcess:
         """End it, whatever it is making."""
         for process in self._started:
             process.terminate()
-        _see_to_the_trackers()
+        with suppress(OSError, RuntimeError):
+            _see_to_the_trackers()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
-        _see_to_the_trackers()
-        before = set(active_children())
-        self._executor = ProcessPoolExecutor(1, get_context("loky"), _begin, self._begins)
-        self._executor.submit(self._warm_up)
-        # none, if it is dead already
-        self._started = set(active_children()) - before
+        with starting(_REMEDY) as self._started:
+            _see_to_the_trackers()
+            self._executor = ProcessPoolExecutor(1, get_context("loky"), _begin, self._begins)
+            self._executor.submit(self._warm_up)
 
 
 def _see_to_the_trackers() -> None:

@@ -16,9 +16,19 @@ from typing import Any
 
 from tl_keras.engine.carrying_out import carry_out
 from tl_keras.engine.tasks import Answer, IdleDeathError, Load
-from tl_keras.errors import ConfigError, WorkerError
+from tl_keras.errors import ConfigError, WorkerError, installing
 from tl_keras.safe_text import brief
 
+_ADDRESS = (
+    'engine.address must be that of a running Ray cluster, such as "auto" on one of its machines '
+    "or ray://head:10001 from elsewhere;"
+)
+_START = (
+    "Start one with `ray start --head`, or leave engine.address out (--set engine.address=null) to "
+    "use this machine alone."
+)
+# An address that Ray takes where it is given none.
+_FROM_ELSEWHERE = "RAY_ADDRESS"
 # For a machine to answer.
 _PATIENCE_SECONDS = 10.0
 # Letters of what Ray has to say.
@@ -34,17 +44,20 @@ def check_ray() -> None:
     if importlib.util.find_spec("ray") is None:
         raise ConfigError(
             "engine.backend ray, and engine.address, need the package ray, which is not installed: "
-            "pip install 'tl_keras[ray]', or leave them out to use the processors of this machine."
+            f"{installing('ray')}, or leave them out to use the processors of this machine."
         )
 
 
 @contextmanager
-def ray_cluster(address: str | None) -> Iterator[None]:
+def ray_cluster(address: str | None) -> Iterator[bool]:
     """A connection to a cluster; one that the process has already is used and left as it is.
 
     Args:
         address: of a cluster that exists; None starts one on this machine, which ends with the
             block.
+
+    Yields:
+        Whether it is this machine alone, which nobody adds others to.
 
     Raises:
         ConfigError: no cluster answers there.
@@ -54,14 +67,15 @@ def ray_cluster(address: str | None) -> Iterator[None]:
     import ray
 
     found = ray.is_initialized()
+    alone = not found and address is None and _FROM_ELSEWHERE not in os.environ
     if not found:
         _connect(address)
     try:
-        yield
+        yield alone and len(ray.nodes()) == 1
     except ray.exceptions.RayError as error:
         raise WorkerError(
-            f"The cluster failed: {brief(str(error), _BRIEF)}. What is finished is kept: the same "
-            "command goes on."
+            f"Ray ended, or cannot go on ({brief(str(error), _BRIEF)}). What is finished is kept: "
+            "the same command goes on."
         ) from error
     finally:
         if not found:
@@ -75,11 +89,13 @@ def _connect(address: str | None) -> None:
         _reach(address)
         with termination_kept():
             ray.init(address=address, logging_level="ERROR", log_to_driver=False)
+    except ConnectionError as error:
+        raise ConfigError(f"{_ADDRESS} got {address}, where none answers. {_START}") from error
     except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f'engine.address must be that of a running Ray cluster, such as "auto" on one of its '
-            f"machines or ray://head:10001 from elsewhere; got {address}: {error}"
-        ) from error
+        why = brief(str(error), _BRIEF)
+        if address is None:
+            raise WorkerError(f"Ray could not be started on this machine: {why}") from error
+        raise ConfigError(f"{_ADDRESS} got {address}: {why}. {_START}") from error
 
 
 @contextmanager
@@ -120,6 +136,35 @@ def places(processors: float, accelerators: float) -> int:
 
     # a worker is on one machine: what several have left over is no room
     return sum(room(node["Resources"]) for node in ray.nodes() if node["Alive"])
+
+
+def check_room(processors: float, accelerators: float) -> None:
+    """Nothing, if this machine, which Ray has alone, can have a worker at all.
+
+    Args:
+        processors: that each reserves.
+        accelerators: GPUs that each reserves.
+
+    Raises:
+        ConfigError: it can have none.
+    """
+    import ray
+
+    there = ray.cluster_resources()
+    rows = (
+        ("engine.processors", processors, there.get("CPU", 0), "processors"),
+        ("engine.accelerators", accelerators, there.get("GPU", 0), "GPUs"),
+    )
+    problems = [
+        f"{key} must be at most {most:g}, as this machine has {most:g} {what} and each worker "
+        f"reserves so many; got {asked:g}"
+        for key, asked, most, what in rows
+        if asked > most
+    ]
+    if problems:
+        raise ConfigError(
+            f"{'. '.join(problems)}. Lower it, or name a cluster that has more: engine.address."
+        )
 
 
 class RayWorker:
@@ -220,5 +265,5 @@ def _not_begun(error: BaseException) -> WorkerError:
     why = str(error).strip().rsplit("\n", maxsplit=1)[-1]
     return WorkerError(
         f"A worker could not begin on its machine: {brief(why, _BRIEF)}. Every machine of the "
-        "cluster must have the same versions of Python and of tl_keras[ray] as this one."
+        "cluster must have the same versions of Python, Ray and tl_keras as this one."
     )

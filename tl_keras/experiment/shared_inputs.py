@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import tensorflow as tf
 
+from tl_keras.atomic_files import named
 from tl_keras.config.schema import CacheConfig, ExperimentConfig
 from tl_keras.data.rows import ChosenRows, MappedRows, Rows
 from tl_keras.experiment.monitor import Notes
@@ -100,12 +101,18 @@ class InFolder:
     folder: str
 
     def write(self, prepared: Prepared) -> "InFolder":
-        """Put an experiment there, and give this back."""
+        """Put an experiment there, and give this back.
+
+        Raises:
+            OSError: there is no room, with the name of the file.
+        """
         bench = prepared.bench
         # one that reads all from the folder of the cache, which this process fills
         cache = CacheConfig(memory_megabytes=0, folder=str(bench.cache.folder))
-        _copy(bench.images.pixels, bench.rows, self._path(_PIXELS))
-        joblib.dump(Inputs.of(prepared, cache), self._path(_INPUTS))
+        with named(self._path(_PIXELS)):
+            _copy(bench.images.pixels, bench.rows, self._path(_PIXELS))
+        with named(self._path(_INPUTS)):
+            joblib.dump(Inputs.of(prepared, cache), self._path(_INPUTS))
         return self
 
     def __call__(self) -> Prepared:

@@ -12,7 +12,7 @@ from tl_keras.engine.accelerators import accelerators, one_each, share_memory
 from tl_keras.engine.here import Here
 from tl_keras.engine.pool import Pool
 from tl_keras.engine.processes import WorkerProcess
-from tl_keras.engine.ray_workers import RayWorker, places, ray_cluster
+from tl_keras.engine.ray_workers import RayWorker, check_room, places, ray_cluster
 from tl_keras.engine.tasks import Load, Worker
 from tl_keras.experiment.expected_time import search_trainings
 from tl_keras.experiment.first_look import FirstLook
@@ -71,7 +71,11 @@ def _in_processes(
         return [Here()], lambda prepared: lambda: prepared
     folder = stack.enter_context(TemporaryDirectory(prefix="tl_keras-"))
     warm_up = partial(load_all, training_threads(config))
-    workers = [WorkerProcess(warm_up, gpu, folder) for gpu in one_each(count, gpus)]
+    workers = []
+    for gpu in one_each(count, gpus):
+        workers.append(worker := WorkerProcess(warm_up, gpu, folder))
+        # should the next one fail to start
+        stack.callback(worker.close)
     return workers, InFolder(folder).write
 
 
@@ -80,14 +84,19 @@ def _on_ray(
 ) -> _Workers:
     """Actors of a cluster, at least one."""
     engine, asked = config.engine, config.engine.workers
-    stack.enter_context(ray_cluster(engine.address))
+    alone = stack.enter_context(ray_cluster(engine.address))
     reserved = {"processors": engine.processors, "accelerators": engine.accelerators}
+    if alone:
+        check_room(**reserved)
     room = places(**reserved)
     count = max(1, min(room if asked == "auto" else asked, len(trainings)))
-    monitor.stage(
-        f"Training in {count} workers of Ray ({len(trainings)} trainings, room for {room})"
-    )
-    if not room:
+    workers = f"{count} workers of Ray" if count > 1 else "a worker of Ray"
+    if room:
+        monitor.stage(f"Training in {workers} ({len(trainings)} trainings, room for {room})")
+    else:
+        monitor.stage(
+            f"Training in {workers} as soon as there is room ({len(trainings)} trainings)"
+        )
         monitor.warn(
             "No machine of the cluster has what a worker reserves: engine.processors="
             f"{engine.processors:g} and engine.accelerators={engine.accelerators:g}. The "
@@ -117,7 +126,7 @@ def worker_count(
     if count > 1 and not share_memory():
         monitor.warn(_TAKEN.format("runs are made one after the other"))
         return 1
-    if count > 1 and asked == "auto":
+    if count > 1:
         monitor.stage(
             f"Training in {count} processes ({len(trainings)} trainings, {places} "
             f"{'GPUs' if gpus else 'processors'}, memory for {room})"

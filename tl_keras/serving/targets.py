@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tl_keras.atomic_files import write_bytes
-from tl_keras.errors import ExportError, NoExportError
+from tl_keras.errors import ExportError, NoExportError, installing
 from tl_keras.target_table import TARGETS, TargetSpec
 
 # Names and checks of targets load no TensorFlow: they come before everything else.
@@ -35,8 +35,7 @@ def check_targets(names: Iterable[str]) -> None:
         if absent:
             raise NoExportError(
                 f"The target {name!r} needs {', '.join(target.modules)}, got an installation "
-                f'without {", ".join(absent)}: pip install "tl_keras[{target.extra}]", or leave '
-                "the target out."
+                f"without {', '.join(absent)}: {installing(target.extra)}, or leave the target out."
             )
 
 
