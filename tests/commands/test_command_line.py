@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,38 @@ def test_a_full_disk_is_told_with_the_file_and_what_is_kept(
     assert line.startswith("error: results/parts/runs.csv: No space left on device.")
     assert "finished is kept" in line
     assert "the same command goes on" in line
+
+
+@pytest.mark.parametrize(
+    "name", [None, os.path.join(tempfile.gettempdir(), "tl_keras-x", "pixels")]
+)
+def test_a_full_temporary_folder_is_told_with_what_moves_it(
+    name: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", name)
+    assert carry_out(raising(error), HINT) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert tempfile.gettempdir() in line
+    assert "TMPDIR" in line
+    assert name is None or name in line
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("can't start new thread"),
+        BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ImportError("x.so: failed to map segment from shared object"),
+    ],
+)
+def test_threads_and_processes_that_are_used_up_are_told(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert carry_out(raising(error)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "ulimit" in line
+    assert "engine.workers=1" in line
 
 
 @pytest.mark.parametrize("error", [OSError("odd"), PermissionError(13, "Permission denied", "x")])

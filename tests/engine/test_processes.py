@@ -156,6 +156,14 @@ def test_one_that_cannot_take_the_place_of_another_leaves_no_process(
     worker.close()
 
 
+def test_one_whose_starter_died_before_it_began_ends(worker: WorkerProcess, tmp_path: Path) -> None:
+    # a process that is nobody's parent
+    worker._begins = (2**30, {}, None)
+    worker.restart()
+    with pytest.raises(BrokenExecutor):
+        worker.submit(partial(wait, tmp_path / "mark")).result(50)
+
+
 def test_closing_ends_what_is_being_made(worker: WorkerProcess, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     worker.submit(partial(wait, mark))

@@ -23,6 +23,7 @@ from tests.hostile.experiments import (
 from tl_keras.config.files import parse_config
 from tl_keras.engine.here import Here
 from tl_keras.engine.tasks import Task
+from tl_keras.errors import ConfigError
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.workers import starting_workers, trainings_left, worker_count
@@ -62,6 +63,13 @@ def test_as_many_workers_as_asked_and_no_more_than_trainings(tmp_path: Path) -> 
     assert count(tmp_path, engine={"workers": 3}) == 3
     assert count(tmp_path, engine={"workers": 3}, **two) == 2
     assert count(tmp_path, engine={"workers": 3}, strategies=["linear_probe"]) == 1
+
+
+def test_a_number_of_workers_is_said_too(tmp_path: Path) -> None:
+    listener = Listener()
+    two: dict[str, Any] = {"strategies": ["from_scratch"], "seeds": 2}
+    assert count(tmp_path, listener, engine={"workers": 3}, **two) == 2
+    assert [text.partition(" (")[0] for text in listener.stages] == ["Training in 2 processes"]
 
 
 def test_a_search_has_work_for_several(tmp_path: Path) -> None:
@@ -180,6 +188,38 @@ def test_workers_of_ray_that_need_gpus_are_left_memory_of_them(
     looked = look(tmp_path, engine={"backend": "ray", "accelerators": reserved}, **EIGHT)
     with starting_workers(looked, listener):
         assert len(listener.warnings) == (reserved > 0 and not shared)
+
+
+@pytest.mark.parametrize(
+    ("reserved", "named"),
+    [
+        ({"accelerators": 1}, ["engine.accelerators"]),
+        ({"processors": 8}, ["engine.processors"]),
+        ({"processors": 2.5, "accelerators": 0.5}, ["engine.processors", "engine.accelerators"]),
+        ({"processors": 2}, []),
+    ],
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_this_machine_alone_cannot_be_waited_for_to_grow(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    alone: bool,
+    reserved: dict[str, float],
+    named: list[str],
+) -> None:
+    ray = pytest.importorskip("ray", reason="the extra ray is not installed")
+    module, listener = "tl_keras.experiment.workers", Listener()
+    monkeypatch.setattr(f"{module}.ray_cluster", lambda address: nullcontext(alone))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    monkeypatch.setattr(f"{module}.places", lambda **reserved: int(not named))
+    monkeypatch.setattr(f"{module}.RayWorker", lambda warm_up, **reserved: Here())
+    looked = look(tmp_path, engine={"backend": "ray"} | reserved, **EIGHT)
+    refused = alone and bool(named)
+    told = pytest.raises(ConfigError) if refused else nullcontext()
+    with told as error, starting_workers(looked, listener):
+        assert len(listener.stages) == 1
+        assert len(listener.warnings) == bool(named)
+    assert not refused or all(f"{key} must be" in str(error.value) for key in named)
 
 
 def test_auto_starts_none_for_what_is_done_sooner(

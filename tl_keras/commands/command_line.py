@@ -37,7 +37,7 @@ _USED_UP = (
 _UNMAPPED = ("failed to map segment", "annot allocate memory")
 # Of errors of a disk that has no room.
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-_OF_TEMPORARY = "Temporary files are in {}, TMPDIR=FOLDER before the command takes another folder"
+_OF_TEMPORARY = "Temporary files are in {}: make room there, or set TMPDIR to another folder"
 
 
 def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:

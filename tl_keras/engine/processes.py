@@ -53,7 +53,7 @@ class WorkerProcess:
             WorkerError: it cannot be started.
         """
         self._warm_up = warm_up or _nothing
-        self._begins = dict(environment or {}), scratch
+        self._begins = os.getpid(), dict(environment or {}), scratch
         self._load: Load = _nothing
         self._start()
 
@@ -106,11 +106,11 @@ def _see_to_the_trackers() -> None:
         loky_tracker.ensure_running()
 
 
-def _begin(environment: Mapping[str, str], scratch: str | None) -> None:
+def _begin(parent: int, environment: Mapping[str, str], scratch: str | None) -> None:
     """Leave Ctrl-C to the process that started this one, and end with it; say nothing of itself."""
     os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", **environment})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    watch = partial(_end_with, os.getppid(), scratch)
+    watch = partial(_end_with, parent, scratch)
     threading.Thread(target=watch, daemon=True).start()
 
 

@@ -156,8 +156,8 @@ def check_room(processors: float, accelerators: float) -> None:
         ("engine.accelerators", accelerators, there.get("GPU", 0), "GPUs"),
     )
     problems = [
-        f"{key} must be at most {most:g}, as this machine has {most:g} {what} and each worker "
-        f"reserves so many; got {asked:g}"
+        f"{key} must be at most {most:g}: each worker reserves so many {what}, and this machine "
+        f"has {most:g}; got {asked:g}"
         for key, asked, most, what in rows
         if asked > most
     ]
