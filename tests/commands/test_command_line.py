@@ -37,9 +37,7 @@ def test_a_full_disk_is_told_with_the_file_and_what_is_kept(
     assert "the same command goes on" in line
 
 
-@pytest.mark.parametrize(
-    "name", [None, os.path.join(tempfile.gettempdir(), "tl_keras-x", "pixels")]
-)
+@pytest.mark.parametrize("name", [None, str(Path(tempfile.gettempdir(), "tl_keras-x", "pixels"))])
 def test_a_full_temporary_folder_is_told_with_what_moves_it(
     name: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
