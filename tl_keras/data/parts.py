@@ -49,6 +49,8 @@ def _by_class(
     rows: Positions, labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int
 ) -> list[Positions]:
     """Positions of each class, groups together, in a random order."""
+    if not len(rows):
+        return []
     _, number = np.unique(groups[rows], return_inverse=True)
     rank = np.argsort(random_order(number.max() + 1, _PARTS, seed))
     ordered = rows[np.argsort(rank[number], kind="stable")]
@@ -57,7 +59,7 @@ def _by_class(
 
 def _part(classes: Sequence[Positions], share: float) -> Positions:
     chosen = [rows[: max(1, _count(rows, share))] for rows in classes]
-    return np.sort(np.concatenate(chosen))
+    return np.sort(np.concatenate([np.array([], np.intp), *chosen]))
 
 
 def _count(rows: Positions, share: float) -> int:
