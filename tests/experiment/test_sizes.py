@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tl_keras.digests import keep_json
 from tl_keras.errors import ConfigError
 from tl_keras.experiment import prepare
 from tl_keras.experiment.advise import advise
@@ -35,7 +36,7 @@ def weaves(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., ExperimentResult]:
-    def started(folder: Path, **keys: Any) -> ExperimentResult:
+    def started(folder: Path, fresh: bool = False, **keys: Any) -> ExperimentResult:
         config = {
             "name": "sizes",
             "data": {"folder": str(folder), "train_per_class": 5},
@@ -48,7 +49,7 @@ def run(tmp_path: Path) -> Callable[..., ExperimentResult]:
             "cache": {"folder": str(tmp_path / "features")},
             "results_dir": str(tmp_path / "results"),
         }
-        return run_experiment(config | keys)
+        return run_experiment(config | keys, fresh=fresh)
 
     return started
 
@@ -91,6 +92,12 @@ def test_an_experiment_goes_on_with_the_size_that_it_has(
     # without a record it is measured again, to the same end
     (first.folder / "advice.json").unlink()
     assert run(weaves).runs["image_size"].tolist() == [64, 64]
+
+
+def test_what_is_moved_aside_chooses_no_size(run: Callable[..., Any], weaves: Path) -> None:
+    record = run(weaves).folder / "advice.json"
+    keep_json(record, json.loads(record.read_text()) | {"image_size": 32})
+    assert set(run(weaves, fresh=True).runs["image_size"]) == {64}
 
 
 def test_advice_measures_sizes_without_an_experiment(weaves: Path) -> None:

@@ -134,7 +134,7 @@ def prepare(looked: FirstLook, monitor: Monitor, *, mend: bool = False) -> Prepa
     images = prepare_images(looked, monitor)
     if is_exported(config):
         check_names(images.table.classes)
-    side, sizes = _chosen_side(config, images, monitor)
+    side, sizes = _chosen_side(looked, images, monitor)
     if side != backbone.image_size:
         backbone, card = load_backbone(config, side)
     bench = Workbench(config, backbone, images.table, images.used_rows(), monitor)
@@ -211,12 +211,14 @@ def load_backbone(
 
 
 def _chosen_side(
-    config: ExperimentConfig, images: Images, monitor: Monitor
+    looked: FirstLook, images: Images, monitor: Monitor
 ) -> tuple[int, pd.DataFrame | None]:
     """The size that `backbone.image_size` stands for, as an earlier start chose or measured now."""
+    config = looked.config
     if len(config.backbone.asked_sizes) == 1:
         return config.backbone.side, None
-    known = size_in(Path(config.results_folder) / ADVICE)
+    # results that will be moved aside say nothing
+    known = None if looked.fresh else size_in(Path(config.results_folder) / ADVICE)
     if known in config.backbone.asked_sizes:
         return known, None
     sizes = measured_sizes(config, images, images.splits.labelled(seed=0), monitor)
