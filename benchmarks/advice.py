@@ -22,6 +22,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.rows import keep_in_table
 from benchmarks.source_models import BACKBONE, SETS, SIDE, PhotoSet
 from tl_keras.config.files import parse_config
 from tl_keras.errors import TooFewImagesError
@@ -58,7 +59,7 @@ def main() -> None:
                 except TooFewImagesError as error:
                     print(f"{name}: {error}", flush=True)
                     continue
-                _keep(options.output, regrets)
+                keep_in_table(options.output, regrets, "case")
 
 
 def _grouped(photos: PhotoSet, size: int | None) -> Iterator[tuple[PhotoSet, str]]:
@@ -67,16 +68,6 @@ def _grouped(photos: PhotoSet, size: int | None) -> Iterator[tuple[PhotoSet, str
     if photos.group_pattern is not None:
         alone = replace(photos, group_pattern=None)
         yield alone, f"{photos.name} without groups, {size} per class"
-
-
-def _keep(path: Path, rows: pd.DataFrame) -> None:
-    """Put the rows of a case into the table, in place of older ones."""
-    table = rows
-    if path.exists():
-        old = pd.read_csv(path)
-        table = pd.concat([old[~old["case"].isin(rows["case"])], rows])
-    table.to_csv(path, index=False)
-    print(rows.to_string(index=False, float_format="%.3f"), flush=True)
 
 
 class Case:

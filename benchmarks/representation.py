@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.rows import keep_in_table
 from benchmarks.source_models import BACKBONE, SETS, PhotoSet, draws, interval, load_photos
 from tl_keras.experiment.sizes import WITHIN
 from tl_keras.models.backbone import Backbone
@@ -45,17 +46,7 @@ def main() -> None:
     options = _parser().parse_args()
     for photos in (*SETS, BRICKS):
         if options.only in photos.name:
-            _keep(options.output, _measured(options, photos))
-
-
-def _keep(path: Path, rows: pd.DataFrame) -> None:
-    """Put the rows of a set into the table, in place of older ones."""
-    table = rows
-    if path.exists():
-        old = pd.read_csv(path)
-        table = pd.concat([old[~old["set"].isin(rows["set"])], rows])
-    table.to_csv(path, index=False)
-    print(rows.to_string(index=False, float_format="%.4f"), flush=True)
+            keep_in_table(options.output, _measured(options, photos), "set")
 
 
 def _measured(options: argparse.Namespace, photos: PhotoSet) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Rows for the table of figures, from what was measured in turn."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -34,3 +36,19 @@ def unit_of(variable: str) -> str:
     """The unit of what was measured, by its name."""
     units = {"epochs": "epochs", "trials": "trials", "loss": "nats", "peak_megabytes": "MB"}
     return "fraction" if "accuracy" in variable else units.get(variable, "s")
+
+
+def keep_in_table(path: Path, rows: pd.DataFrame, key: str) -> None:
+    """Put rows into a CSV file, in place of older ones of the same things, and print them.
+
+    Args:
+        path: of the file, which need not exist.
+        rows: to keep.
+        key: the column that says what a row is about.
+    """
+    table = rows
+    if path.exists():
+        old = pd.read_csv(path)
+        table = pd.concat([old[~old[key].isin(rows[key])], rows])
+    table.to_csv(path, index=False)
+    print(rows.to_string(index=False, float_format="%.4f"), flush=True)

@@ -187,14 +187,14 @@ class Backbone:
             outputs = layer(outputs)
         return keras.Model(images, outputs)
 
-    def live_model(self, head: keras.Model, pooling: Pooling = PLAIN) -> keras.Model:
+    def live_model(self, head: keras.Model) -> keras.Model:
         """From images, 0..255 (batch, size, size, 3), to probabilities, in a graph of plain layers.
 
         It shares its layers, so it changes with them; unlike `inference_model` it can be saved.
         """
         images = keras.Input(self.model.input.shape[1:])
         outputs = self.model(scaling_layer(self.spec)(images))
-        outputs = pooling.layer(self.channels)(outputs)
+        outputs = PLAIN.layer(self.channels)(outputs)
         return keras.Model(images, keras.layers.Softmax(name="probabilities")(head(outputs)))
 
     def reading(
