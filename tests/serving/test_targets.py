@@ -172,7 +172,7 @@ def test_missing_library_is_named_with_its_extra(
     monkeypatch: pytest.MonkeyPatch, name: str, module: str, extra: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ExportError, match=rf"without .*{module}.*\"tl_keras\[{extra}\]\""):
+    with pytest.raises(ExportError, match=rf"without .*{module}.*\[{extra}\]"):
         check_targets([name])
 
 
