@@ -12,7 +12,7 @@ from tl_keras.models.pooling import Pooling
 from tl_keras.models.source_card import SourceCard
 from tl_keras.transfer.advice import ENOUGH_IF_ALIKE, ENOUGH_IMAGES, Advice, advise
 from tl_keras.transfer.measurements import Measurements
-from tl_keras.transfer.probing import ALL_BLOCKS, AVERAGE
+from tl_keras.transfer.probing import AVERAGE
 from tl_keras.transfer.representation import Representation
 
 CARD = SourceCard("photos", 100_000, 100, 96, 3, "tf", "unknown", "Photos.", generated=False)
@@ -20,16 +20,15 @@ NEAR, FAR = {"stem": 0.02, "middle": 0.04, "top": 0.3}, {"stem": 0.5, "middle": 
 
 
 def probes(excess: list[float], weight: list[float], accuracy: float = 0.9) -> pd.DataFrame:
-    nothing = [None, None]
     return pd.DataFrame(
         {
-            "block": ["stem", "middle", "top", ALL_BLOCKS, AVERAGE],
-            "depth": pd.array([1, 2, 3, None, None], "Int64"),
+            "block": ["stem", "middle", "top", AVERAGE],
+            "depth": pd.array([1, 2, 3, None], "Int64"),
             "images": 60,
-            "accuracy": [0.5, 0.91, 0.8, accuracy, accuracy],
-            "excess": [*excess, *nothing],
-            "excess_se": [0.1, 0.1, 0.1, *nothing],
-            "weight": [*weight, *nothing],
+            "accuracy": [0.5, 0.91, 0.8, accuracy],
+            "excess": [*excess, None],
+            "excess_se": [0.1, 0.1, 0.1, None],
+            "weight": [*weight, None],
         }
     )
 

@@ -16,6 +16,7 @@ from tl_keras.atomic_files import replacing
 from tl_keras.evaluation.intervals import Interval
 from tl_keras.results.summary_tables import mean_probes
 from tl_keras.results.test_results import rows_like, seed_name, strategy_name
+from tl_keras.transfer.probing import AVERAGE
 
 INCHES = (7.0, 3.8)
 DOTS_PER_INCH = 150
@@ -41,13 +42,13 @@ def probes_figure(probes: pd.DataFrame) -> Figure:
     """Accuracy of a linear probe against the block that it reads.
 
     Bars are 95% intervals for the number of training images; filled points share in the average
-    of probes, and two lines show the average and the probe on all blocks at once.
+    of probes, and a line shows that average.
 
     Args:
         probes: as `probes.csv`.
     """
     shown = mean_probes(probes)
-    blocks, joined = shown[shown["depth"].notna()], shown[shown["depth"].isna()]
+    blocks, average = shown[shown["depth"].notna()], shown[shown["block"] == AVERAGE]
     figure, axes = single_panel()
     axes.errorbar(
         *(blocks["depth"], blocks["accuracy"], around(blocks)),
@@ -64,8 +65,8 @@ def probes_figure(probes: pd.DataFrame) -> Figure:
             markerfacecolor=fill,
             label=label,
         )
-    for row, style in zip(joined.to_dict("records"), (":", "--"), strict=True):
-        axes.axhline(row["accuracy"], color=ORANGE, linestyle=style, label=row["block"])
+    for row in average.to_dict("records"):
+        axes.axhline(row["accuracy"], color=ORANGE, linestyle="--", label=row["block"])
     axes.set_xticks(blocks["depth"], blocks["block"], rotation=60, ha="right")
     axes.set_xlabel("block, from the input to the head")
     axes.set_ylabel(f"accuracy, cross-validated\non {blocks['images'].iloc[0]:.0f} images")

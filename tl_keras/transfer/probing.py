@@ -31,8 +31,8 @@ MOST_REPEATS, REPEATED_IMAGES, MOST_IMAGES = 4, 800, 1000
 # block may be within because its errors are few and large; so many nats above the best divide its
 # weight by e, and what has less than a tenth of the largest weight is not worth its layers.
 AVERAGED_WITHIN, NATS, SMALLEST_SHARE = 2.0, 0.2, 0.1
-# The rows of a table that stand for several blocks at once.
-ALL_BLOCKS, AVERAGE = "all blocks", "average"
+# The row of a table that stands for several blocks at once.
+AVERAGE = "average"
 # The training and the held-out positions of every fold.
 Division = Sequence[tuple[np.ndarray, np.ndarray]]
 COLUMNS = [
@@ -208,10 +208,9 @@ def cross_validate(
         fewer where groups of them are alike (accuracy_low, accuracy_high), cross_entropy (nats),
         by how much it exceeds that of the best block (excess) with the standard error over images
         or groups of them (excess_se), and the block's
-        weight in the average of probes (see `average_weights`). Two rows more, without a depth:
-        `ALL_BLOCKS`, one probe on the features of all blocks side by side (Evci et al. 2022,
-        Head2Toe, without its choice among features), and `AVERAGE`, a little optimistic because
-        the same folds chose its blocks. Empty where a class lies in fewer than two groups.
+        weight in the average of probes (see `average_weights`). One row more, without a depth:
+        `AVERAGE`, a little optimistic because the same folds chose its blocks. Empty where a class
+        lies in fewer than two groups.
     """
     divided = Folds.of(labels, groups, folds=folds, repeats=repeats, seed=seed)
     return pd.DataFrame() if divided is None else divided.cross_validated(blocks).table
@@ -307,14 +306,9 @@ class Folds:
             for depth, (name, predicted) in enumerate(held_out.items(), 1)
         ]
         table = self.with_weights(pd.DataFrame(rows), held_out)
-        side_by_side = np.concatenate([features[self.rows] for _, features in blocks], axis=1)
-        together = _held_out(side_by_side, self.labels, self.divisions, self.classes, penalty)
         average = _averaged(average_weights(table), held_out)
         good = table.loc[table["weight"] > 0, "features"].sum()
-        more = [
-            self._row(ALL_BLOCKS, together) | {"features": table["features"].sum()},
-            self._row(AVERAGE, average) | {"features": good},
-        ]
+        more = [self._row(AVERAGE, average) | {"features": good}]
         facts = {
             "images": len(self.labels),
             "folds": len(self.divisions[0]),

@@ -5,6 +5,7 @@ on the length of the coefficients. The plainest is cross-validated at every bloc
 tried beside it on the blocks that were good, in the same folds, one property after the other.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,8 +16,9 @@ from tl_keras.evaluation.dependence import standard_error
 from tl_keras.models.pooling import FLIP, MEAN, PLAIN, SPREAD, Pooling
 from tl_keras.transfer.probing import PENALTY, CrossValidated, Folds
 
-# Divisions into folds that say which blocks are good, and those that candidates are compared by.
-GLANCES, LAPS = 1, 2
+# Divisions into folds that say which blocks are good, and those that candidates are compared by, on
+# so many of these blocks at most.
+GLANCES, LAPS, RACED = 1, 2, 4
 # Nats that are worth no pass through a network, however sure they are.
 NOTHING = 1e-3
 # Features (n, features) by block, from input to output, as a pooling gives them.
@@ -130,6 +132,7 @@ def choose_representation(
     folds = Folds.of(labels, groups, seed=seed, classes=classes)
     if folds is None:
         return None
+    read = functools.cache(read)
     chosen = candidates.plainest
     if candidates.several:
         race = _Race.of(folds, read, chosen)
@@ -182,8 +185,9 @@ class _Race:
     @classmethod
     def of(cls, folds: Folds, read: Read, plainest: Representation) -> "_Race":
         blocks = list(read(plainest.pooling).items())
-        good = folds.first(GLANCES).average_weights(blocks, plainest.penalty)
-        return cls(folds.first(LAPS), read, tuple(good))
+        weights = folds.first(GLANCES).average_weights(blocks, plainest.penalty)
+        heaviest = sorted(weights, key=lambda name: weights[name])[-RACED:]
+        return cls(folds.first(LAPS), read, tuple(name for name in weights if name in heaviest))
 
     def lowest(self, options: Sequence[Representation]) -> Representation:
         """The one with the lowest loss."""
