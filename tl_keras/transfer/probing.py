@@ -360,24 +360,14 @@ class Folds:
         """The same images, divided so many times at most."""
         return replace(self, divisions=self.divisions[:count])
 
-    def average_weights(
-        self, blocks: Sequence[tuple[str, np.ndarray]], penalty: float = PENALTY
-    ) -> dict[str, float]:
-        """`average_weights` of these blocks alone."""
-        return self._good(blocks, penalty)[0]
-
-    def average(
-        self, blocks: Sequence[tuple[str, np.ndarray]], penalty: float = PENALTY
-    ) -> np.ndarray:
-        """What the average of those of some blocks that are good says, as of `held_out`."""
-        return _averaged(*self._good(blocks, penalty))
-
-    def _good(
-        self, blocks: Sequence[tuple[str, np.ndarray]], penalty: float
-    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        held_out = {name: self.held_out(features, penalty) for name, features in blocks}
+    def average_weights(self, held_out: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """`average_weights` of blocks, from input to output, by what is said of held-out images."""
         table = pd.DataFrame({"block": list(held_out), "depth": np.arange(1, len(held_out) + 1)})
-        return average_weights(self.with_weights(table, held_out)), held_out
+        return average_weights(self.with_weights(table, held_out))
+
+    def average(self, held_out: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What the average of those of these blocks that are good says, as of `held_out`."""
+        return _averaged(self.average_weights(held_out), held_out)
 
     def with_weights(self, table: pd.DataFrame, held_out: Mapping[str, np.ndarray]) -> pd.DataFrame:
         """A table of blocks with each one's excess over the best, and its weight in the average.

@@ -7,7 +7,7 @@ tried beside it on the blocks that were good, in the same folds, one property af
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,9 +16,8 @@ from tl_keras.evaluation.dependence import standard_error
 from tl_keras.models.pooling import FLIP, MEAN, PLAIN, SPREAD, Pooling
 from tl_keras.transfer.probing import PENALTY, CrossValidated, Folds
 
-# Divisions into folds that say which blocks are good, and those that candidates are compared by, on
-# so many of these blocks at most.
-GLANCES, LAPS, RACED = 1, 2, 4
+# Divisions into folds that candidates are compared by, and good blocks at most that they run on.
+LAPS, RACED = 1, 4
 # Nats that are worth no pass through a network, however sure they are.
 NOTHING = 1e-3
 # Features (n, features) by block, from input to output, as a pooling gives them.
@@ -168,26 +167,31 @@ def cheapest_within(
 
 @dataclass(frozen=True)
 class _Race:
-    """Candidates on the blocks that are good in the plainest representation.
+    """Candidates on the heaviest of the blocks that are good in the plainest representation.
 
     Attributes:
         folds: some of those that the chosen one is measured by.
         read: the features.
-        blocks: names of the good ones.
+        blocks: names of these.
         known: losses of candidates that have run.
     """
 
     folds: Folds
     read: Read
     blocks: tuple[str, ...]
-    known: dict[Representation, np.ndarray] = field(default_factory=dict)
+    known: dict[Representation, np.ndarray]
 
     @classmethod
     def of(cls, folds: Folds, read: Read, plainest: Representation) -> "_Race":
-        blocks = list(read(plainest.pooling).items())
-        weights = folds.first(GLANCES).average_weights(blocks, plainest.penalty)
+        laps = folds.first(LAPS)
+        held_out = {
+            name: laps.held_out(features, plainest.penalty)
+            for name, features in read(plainest.pooling).items()
+        }
+        weights = laps.average_weights(held_out)
         heaviest = sorted(weights, key=lambda name: weights[name])[-RACED:]
-        return cls(folds.first(LAPS), read, tuple(name for name in weights if name in heaviest))
+        raced = {name: held_out[name] for name in weights if name in heaviest}
+        return cls(laps, read, tuple(raced), {plainest: laps.losses(laps.average(raced))})
 
     def lowest(self, options: Sequence[Representation]) -> Representation:
         """The one with the lowest loss."""
@@ -206,7 +210,8 @@ class _Race:
     def _losses_of(self, option: Representation) -> np.ndarray:
         if option not in self.known:
             features = self.read(option.pooling)
-            blocks = [(name, features[name]) for name in self.blocks]
-            average = self.folds.average(blocks, option.penalty)
-            self.known[option] = self.folds.losses(average)
+            held_out = {
+                name: self.folds.held_out(features[name], option.penalty) for name in self.blocks
+            }
+            self.known[option] = self.folds.losses(self.folds.average(held_out))
         return self.known[option]
