@@ -22,6 +22,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.representation import BRICKS
 from benchmarks.rows import keep_in_table
 from benchmarks.source_models import BACKBONE, SETS, SIDE, PhotoSet
 from tl_keras.config.files import parse_config
@@ -48,7 +49,7 @@ RULES = {
 def main() -> None:
     """Measure the cases asked for; rows of others stay as they are."""
     options = _parser().parse_args()
-    for photos in SETS:
+    for photos in (*SETS, BRICKS):
         for size in options.sizes or (photos.per_class, LARGER.get(photos.name)):
             for grouped, name in _grouped(photos, size):
                 if size is None or options.only not in name:
