@@ -212,7 +212,7 @@ def first_step(
     graph = trainer._graph(recipe(depth, cut=cut, decay=decay))
     weights = {variable.path: variable.numpy() for variable in graph.model.trainable_weights}
     graph.start_again(0.05 if trainer.training.optimizer == "adam" else 5.0, 0)
-    train, _ = trainer._batches(recipe(depth, cut=cut), draw, 0)
+    train = trainer._training_batches(recipe(depth, cut=cut), draw.train, 0)
     graph.train(train)
     after = {variable.path: variable.numpy() for variable in graph.model.trainable_weights}
     # Keras numbers the layers of heads through.

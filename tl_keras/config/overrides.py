@@ -66,7 +66,9 @@ def with_overrides(raw: Mapping[str, Any], overrides: Sequence[Override]) -> dic
     for override in overrides:
         section = changed
         for part in override.path[:-1]:
-            section = section.setdefault(part, {})
+            inner = section.get(part, {})
+            # true and false are short for a section, and to set one of its keys asks for it
+            section[part] = section = {} if isinstance(inner, bool) else inner
             if not isinstance(section, dict):
                 break
         else:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -688,8 +689,24 @@ class EngineConfig(_Section):
         return self.backend == "ray" or self.address is not None
 
 
+def _export_section(value: Any) -> Any:
+    """True is short for a section of defaults."""
+    return {} if value is True else value
+
+
 Cost = Annotated[float, Field(ge=1e-9, le=1e9)]
 Share = Annotated[float, Field(ge=1e-9, lt=1)]
+
+
+class ExportConfig(_Section):
+    """The model that is handed over. Nothing here changes what is measured."""
+
+    train_on: Literal["all", "training"] = Field(
+        default="all",
+        description="all: what was chosen is fitted anew on all labelled photos that the "
+        "experiment uses, those of validation and test too, once it is measured; training: the "
+        "measured run itself.",
+    )
 
 
 class DecisionConfig(_Section):
@@ -777,8 +794,9 @@ class ExperimentConfig(_Section):
     results_dir: Place = Field(
         default="results", description="Folder that holds the experiments' folders."
     )
-    export: bool = Field(
-        default=True, description="Whether to export the best strategy as a SavedModel."
+    export: Annotated[ExportConfig | Literal[False], BeforeValidator(_export_section)] = Field(
+        default=ExportConfig(),
+        description="The SavedModel of the chosen strategy; false makes none.",
     )
     export_targets: tuple[ExportTarget, ...] = Field(
         default=(),

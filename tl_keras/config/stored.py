@@ -29,6 +29,7 @@ _BEFORE: tuple[Mapping[str, Any], ...] = (
         "probe.train_on": "training",
         "head.pooling": "mean",
     },
+    {"export.train_on": "training"},
     {f"training.{phase}.keep": "best" for phase in ("phase_1", "phase_2", "from_scratch")},
 )
 
@@ -36,6 +37,9 @@ _BEFORE: tuple[Mapping[str, Any], ...] = (
 def completed(stored: Mapping[str, Any]) -> dict[str, Any]:
     """A stored configuration, or sections of one, with what was done where it lacks such a key."""
     whole = dict(stored)
+    if whole.get("export") is True:
+        # short for a section of defaults, and all that there was once
+        whole["export"] = {}
     for key, value in _younger().items():
         whole = with_default(whole, key, value)
     return whole
@@ -79,7 +83,10 @@ def continued(
     asked, had = leaves(config.as_dict()), leaves(completed(stored))
     notes = []
     for key, before in _younger().items():
-        if asked[key] == before or key not in had or had[key] == asked[key] or _says(config, key):
+        # a key of a section that is left out is in neither
+        if key not in asked or key not in had or asked[key] in (before, had[key]):
+            continue
+        if _says(config, key):
             continue
         if (kept := _with(config, key, had[key])) is not None:
             config = kept

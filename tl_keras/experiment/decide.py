@@ -1,7 +1,9 @@
 """From the probabilities of finished runs to decisions: the rule, and what it gives on test.
 
-Temperature, threshold and band come from validation photos of all seeds of the chosen strategy;
-the test photos of the one run that is exported only say what that gives.
+Measured is a rule whose temperature, threshold and band come from validation photos of all seeds of
+the chosen strategy; the test photos of the chosen run only say what that gives. A model that has
+learned every photo is handed over with a rule that is fitted in the same way, to what is said of
+every photo by a model that did not learn it.
 """
 
 from dataclasses import asdict
@@ -16,6 +18,7 @@ from tl_keras.digests import forget, keep_json, whole_json
 from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 from tl_keras.evaluation.rule_figures import RuleFigures
 from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
+from tl_keras.experiment.hand_over import HandedOver, learned_rows
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.reporting.decision_words import how_to_apply, in_words
 from tl_keras.results.runs_table import FinishedRun, run_of
@@ -24,13 +27,16 @@ from tl_keras.results.test_results import method_of
 from tl_keras.serving.decision_record import RECORD
 
 
-def decide(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> dict[str, Any] | None:
+def decide(
+    prepared: Prepared, runs: pd.DataFrame, run_id: str, handed: HandedOver | None = None
+) -> dict[str, Any] | None:
     """Write `decision.json`, `calibration.csv` and `thresholds.csv` for a run.
 
     Args:
         prepared: The experiment.
         runs: All finished ones, as `runs.csv`.
         run_id: Of the run that is exported, or would be.
+        handed: What is exported of it; None is the run itself.
 
     Returns:
         What `decision.json` holds; None of a run that is no model, which decides nothing.
@@ -44,20 +50,28 @@ def decide(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> dict[str, Any
     labelled = _count(prepared, np.delete(prepared.labels, test))
     shares = labelled / labelled.sum()
     validation = HeldOut.pooled([_validation(prepared, run, test) for run in pool], shares)
+    learned = learned_rows(prepared, chosen)
+    factors = shares / _expected_shares(prepared, chosen, learned)
     fitted = fit_rule(
-        config,
-        validation,
-        shares / _expected_shares(prepared, chosen),
-        dict(zip(classes, labelled.tolist(), strict=True)),
+        config, validation, factors, dict(zip(classes, labelled.tolist(), strict=True))
     )
     tested = _predictions(prepared, test, store.test_probabilities(run_id))
     figures = RuleFigures(fitted.rule, config, tested)
     _write_tables(store, figures, validation)
+    measured_with = None
+    if handed is not None and handed.learned_all:
+        measured_with = {
+            **_figures_of(fitted),
+            "images": validation.n_images,
+            "groups": validation.n_groups,
+        }
+        fitted, validation = _of_all(prepared, handed)
     facts = {
         "run_id": run_id,
         "pooled_runs": [run.run_id for run in pool],
         "validation_images": validation.n_images,
         "validation_groups": validation.n_groups,
+        "measured_with": measured_with,
         "asked": config.model_dump(mode="json"),
         **_facts(fitted, figures),
     }
@@ -80,6 +94,27 @@ def _write_tables(store: Store, figures: RuleFigures, validation: HeldOut) -> No
         forget(store.folder / "thresholds.csv")
     else:
         store.write("thresholds", figures.curve(validation))
+
+
+def _of_all(prepared: Prepared, handed: HandedOver) -> tuple[FittedRule, HeldOut]:
+    """The rule for a model that learned every photo, and what it is fitted to."""
+    rows = np.sort(prepared.bench.rows)
+    labelled = _count(prepared, prepared.labels[rows])
+    shares = labelled / labelled.sum()
+    held_out = HeldOut.pooled(handed.held_out, shares)
+    factors = shares / _expected_shares(prepared, handed.run, rows)
+    names = dict(zip(prepared.classes, labelled.tolist(), strict=True))
+    return fit_rule(prepared.config.decision, held_out, factors, names), held_out
+
+
+def _figures_of(fitted: FittedRule) -> dict[str, Any]:
+    """What a rule decides by, for comparison."""
+    rule = fitted.rule
+    return {
+        "temperature": rule.temperature,
+        "threshold": rule.threshold,
+        "review_limit": rule.review_limit,
+    }
 
 
 def _facts(fitted: FittedRule, figures: RuleFigures) -> dict[str, Any]:
@@ -118,11 +153,13 @@ def _predictions(
     return Predictions(rows, prepared.labels[rows], probabilities, groups[rows])
 
 
-def _expected_shares(prepared: Prepared, run: FinishedRun) -> NDArray[np.float64]:
-    """The class shares that a run was trained to expect."""
+def _expected_shares(
+    prepared: Prepared, run: FinishedRun, learned: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """The class shares that a run was trained to expect, by the photos that it learned from."""
     if prepared.config.training.class_weights == "balanced" and run.spec.by_steps:
         return np.full(len(prepared.classes), 1 / len(prepared.classes))
-    counts = _count(prepared, prepared.labels[prepared.draw_of(run).train])
+    counts = _count(prepared, prepared.labels[learned])
     return np.asarray(counts / counts.sum())
 
 

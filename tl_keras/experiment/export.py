@@ -1,8 +1,8 @@
 """The stage that hands over the chosen run: a SavedModel, checked and with its card."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,18 @@ from tl_keras.digests import keep_json, known_json, whole_json
 from tl_keras.errors import DamagedError, ExportError, NoExportError
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
+from tl_keras.experiment.hand_over import HandedOver, handed_before, learned_rows
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.strategies.making import making
+from tl_keras.experiment.strategies.making import making, model_making
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.quiet import quiet_tensorflow
+from tl_keras.reporting.handed_over_words import learned_in_words
 from tl_keras.results.environment import environment
+from tl_keras.results.learning_curves import expected_accuracy
 from tl_keras.results.repair import ASIDE, set_aside
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
+from tl_keras.results.test_results import rows_like
 from tl_keras.serving.checksums import damaged_files
 from tl_keras.serving.decision_record import RECORD
 from tl_keras.serving.fresh import Ask, fresh_process
@@ -53,14 +57,22 @@ from tl_keras.serving.versions import (
 
 # What the newest version is of.
 EXPORT_RECORD = "export.json"
+_ACCURACY = ("test_accuracy", "test_accuracy_low", "test_accuracy_high")
+_LEARNED = {
+    True: "fitted anew on all photos",
+    False: "the measured model, which learned from the training photos",
+}
 
 
-def export(prepared: Prepared, chosen: FinishedRun) -> Path | None:
+def export(
+    prepared: Prepared, handed: HandedOver | None, curves: Callable[[], None] = lambda: None
+) -> Path | None:
     """Export a run, once; the folder of its newest version, or None where there is none.
 
     Args:
         prepared: the experiment.
-        chosen: a finished run, whose weights must still be there.
+        handed: a finished run and what is handed over of it; None of what is no model.
+        curves: has learning curves written, which the card quotes.
 
     Raises:
         ExportError: the exported model does not answer as the trained one.
@@ -68,19 +80,29 @@ def export(prepared: Prepared, chosen: FinishedRun) -> Path | None:
     if not prepared.config.export:
         return None
     if _is_on_record(prepared):
-        return _exported_before(prepared)
-    if chosen.spec.trivial:
+        before = _handed_before(prepared, handed)
+        if before.facts["train_on"] == _record(prepared.store.folder).get("train_on", "training"):
+            return _exported_before(prepared, before)
         prepared.monitor.warn(
-            f"Nothing was exported: the {chosen.spec.label} is no model to serve."
+            f"{before.run.run_id} is exported again: it is now {_LEARNED[before.learned_all]}."
         )
+        return publish(prepared, before, prepared.config.export_targets, curves)
+    if handed is None:
+        prepared.monitor.warn("Nothing was exported: a majority class is no model to serve.")
         return None
-    return publish(prepared, chosen, prepared.config.export_targets)
+    return publish(prepared, handed, prepared.config.export_targets, curves)
 
 
-def _exported_before(prepared: Prepared) -> Path:
+def _handed_before(prepared: Prepared, handed: HandedOver | None) -> HandedOver:
+    """What is handed over of the run on record, which need not be the one that is chosen now."""
+    run_id = exported_run(prepared.store.folder)
+    same = handed is not None and handed.run.run_id == run_id
+    return handed if handed is not None and same else handed_before(prepared, run_id)
+
+
+def _exported_before(prepared: Prepared, handed: HandedOver) -> Path:
     """The version on record, made again where a kill or somebody has left it out."""
-    store = prepared.store
-    run = store.run(exported_run(store.folder))
+    store, run = prepared.store, handed.run
     place = store.folder / EXPORT_FOLDER / _record(store.folder)["version"]
     if damaged := _damage(place):
         if place.is_dir():
@@ -89,14 +111,14 @@ def _exported_before(prepared: Prepared) -> Path:
                 f"Not as exported: {some_of(damaged)} of {place}, now in {ASIDE}. The model is "
                 "exported again."
             )
-        return publish(prepared, run, prepared.config.export_targets)
+        return publish(prepared, handed, prepared.config.export_targets)
     record_latest(place.parent)
     store.keep_weights_of(run.run_id)
     if not (store.folder / "exports.csv").exists():
         _write_targets_table(store, place.name, _card_of(place)["targets"])
     # an earlier version of this package wrote neither
     if not all((store.folder / name).exists() for name in (MODEL_FILE, LABELS_FILE)):
-        model = making(run.strategy).model(prepared, run, store.weights(run.run_id))
+        model = making(run.strategy).model(prepared, run, handed.weights(store))
         write_model(store.folder, plain_classifier(model), prepared.classes)
     return place
 
@@ -115,7 +137,8 @@ def _is_on_record(prepared: Prepared) -> bool:
         run = store.run(card["run"]["run_id"])
         if card["configuration_hash"] != run.as_row()["configuration_hash"]:
             return False
-        _keep_record(prepared, run.run_id, str(version.number), card["verification"])
+        train_on = card.get("handed_over", {}).get("train_on", "training")
+        _keep_record(prepared, run.run_id, train_on, str(version.number), card["verification"])
     # of another experiment, or damaged as well
     except (DamagedError, KeyError, TypeError, ValueError):
         return False
@@ -155,12 +178,18 @@ def _record(folder: Path) -> dict[str, str]:
     return whole_json(folder / EXPORT_RECORD, ("run_id", "version"))
 
 
-def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> Path:
+def publish(
+    prepared: Prepared,
+    handed: HandedOver,
+    targets: Sequence[str],
+    curves: Callable[[], None] = lambda: None,
+) -> Path:
     """Write the next version of a run, with its record, and its backbone as a source model.
 
     Args:
         prepared: the experiment.
-        chosen: a finished run, whose weights must still be there.
+        handed: a finished run, whose weights must still be there, and what is handed over of it.
+        curves: as of `export`.
         targets: formats to write beside the SavedModel. One that cannot be written or answers
             otherwise is left out with a warning.
 
@@ -168,22 +197,29 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
         ExportError: the exported model does not answer as the trained one; nothing is published
             then.
     """
-    prepared.monitor.stage(f"Exporting {chosen.run_id}")
-    _warn_of_guessing(prepared, chosen)
+    prepared.monitor.stage(f"Exporting {handed.run.run_id}")
+    _warn_of_guessing(prepared, handed.run)
     if others := _other_formats(prepared):
         prepared.monitor.warn(served_formats_only(others))
     # it loads TensorFlow while the model is written
     with fresh_process() as ask:
-        path = _export(prepared, chosen, targets, ask)
-    prepared.store.keep_weights_of(chosen.run_id)
+        path = _export(prepared, handed, targets, curves, ask)
+    prepared.store.keep_weights_of(handed.run.run_id)
     return path
 
 
-def _export(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], ask: Ask) -> Path:
+def _export(
+    prepared: Prepared,
+    handed: HandedOver,
+    targets: Sequence[str],
+    curves: Callable[[], None],
+    ask: Ask,
+) -> Path:
     """Write the next version, checked by what a process answers that is asked once."""
-    store, evidence = prepared.store, _evidence(prepared, chosen)
-    weights = store.weights(chosen.run_id)
+    store, chosen = prepared.store, handed.run
+    evidence, weights = _evidence(prepared, chosen), handed.weights(store)
     model = making(chosen.strategy).model(prepared, chosen, weights)
+    answers = _answers(prepared, handed, evidence)
     checks: list[Verification] = []
     rows: list[dict[str, object]] = []
 
@@ -191,20 +227,22 @@ def _export(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], ask
         """Check and describe a version before it is published."""
         files = prepared.images.table.frame["path"].iloc[prepared.test_of(chosen)]
         paths = [Path(name) for name in files]
-        found = verify_export(version, paths, evidence.probabilities, evidence.classes, ask)
+        found = verify_export(version, paths, answers, evidence.classes, ask)
         checks.append(found)
         if targets:
-            rows.extend(_write_targets(prepared, chosen, targets, model, version, evidence))
-        facts = _facts(prepared, chosen)
+            measured = replace(evidence, probabilities=answers)
+            rows.extend(_write_targets(prepared, handed, targets, model, version, measured))
+        curves()
+        facts = _facts(prepared, handed)
         card = model_card(facts, evidence, checks[0], rows, _megabytes(version))
         write_card(version / EXTRA, card)
         if card["decision"] is not None:
             write_json(version / EXTRA / RECORD, card["decision"])
         write_model(store.folder, plain_classifier(model), prepared.classes)
-        export_source_model(prepared, chosen, weights)
+        export_source_model(prepared, chosen, store.weights(chosen.run_id))
         # Before the version is there: a kill between them leaves a record of what is still to
         # publish, and no version that nothing tells of.
-        _write_record(prepared, chosen, checks[0], rows)
+        _write_record(prepared, handed, checks[0], rows)
 
     return export_classifier(
         model,
@@ -217,12 +255,13 @@ def _export(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], ask
 
 
 def _write_record(
-    prepared: Prepared, chosen: FinishedRun, check: Verification, rows: list[dict[str, object]]
+    prepared: Prepared, handed: HandedOver, check: Verification, rows: list[dict[str, object]]
 ) -> None:
     """Write how the targets of the next version compare, and at last whose it is."""
     version = str(next_number(prepared.store.folder / EXPORT_FOLDER))
     _write_targets_table(prepared.store, version, rows)
-    _keep_record(prepared, chosen.run_id, version, check.as_dict())
+    train_on = handed.facts["train_on"]
+    _keep_record(prepared, handed.run.run_id, train_on, version, check.as_dict())
 
 
 def _write_targets_table(store: Store, version: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -233,12 +272,13 @@ def _write_targets_table(store: Store, version: str, rows: Sequence[Mapping[str,
 
 
 def _keep_record(
-    prepared: Prepared, run_id: str, version: str, verification: Mapping[str, Any]
+    prepared: Prepared, run_id: str, train_on: str, version: str, verification: Mapping[str, Any]
 ) -> None:
     keep_json(
         prepared.store.folder / EXPORT_RECORD,
         {
             "run_id": run_id,
+            "train_on": train_on,
             "version": version,
             "verified_images": verification["images"],
             "largest_probability_difference": verification["largest_difference"],
@@ -249,7 +289,7 @@ def _keep_record(
 
 def _write_targets(
     prepared: Prepared,
-    chosen: FinishedRun,
+    handed: HandedOver,
     targets: Sequence[str],
     model: keras.Model,
     version: Path,
@@ -257,15 +297,15 @@ def _write_targets(
 ) -> Iterator[dict[str, object]]:
     """Rows of `exports.csv`: the SavedModel, and each target, written beside it."""
     pixels = prepared.bench.images.pixels
-    training = spread(prepared.draw_of(chosen).train, CALIBRATION_IMAGES)
+    training = spread(prepared.draw_of(handed.run).train, CALIBRATION_IMAGES)
     test = (
-        pixels[prepared.test_of(chosen)],
+        pixels[prepared.test_of(handed.run)],
         evidence.labels,
         evidence.probabilities,
         evidence.groups,
     )
     # its folder is named by the version only once it is published
-    yield measure_saved_model(version, *test) | {"file": ""}
+    yield _unlearned(measure_saved_model(version, *test) | {"file": ""}, handed)
     for name in targets:
         prepared.monitor.stage(f"Writing {name}")
         try:
@@ -274,13 +314,28 @@ def _write_targets(
                 path = write_target(
                     name, model, version / EXTRA, pixels[training], evidence.classes
                 )
-            row = measure_target(name, path, *test)
+            row = _unlearned(measure_target(name, path, *test), handed)
             if text := caution(row):
                 prepared.monitor.warn(text)
             yield row
         except ExportError as error:
             (version / EXTRA / file_of(name)).unlink(missing_ok=True)
             prepared.monitor.warn(f"{name} is left out: {error}")
+
+
+def _unlearned(row: dict[str, object], handed: HandedOver) -> dict[str, object]:
+    """A row of `exports.csv` without an accuracy on photos that the model has learned."""
+    if not handed.learned_all:
+        return row
+    return row | dict.fromkeys(_ACCURACY, float("nan")) | {"interval_method": "learned"}
+
+
+def _answers(prepared: Prepared, handed: HandedOver, evidence: Evidence) -> np.ndarray:
+    """What the classifier that is handed over says of the test photos."""
+    if not handed.learned_all:
+        return evidence.probabilities
+    rows, weights = prepared.test_of(handed.run), handed.weights(prepared.store)
+    return model_making(handed.run.strategy).probabilities(prepared, handed.run, weights, rows)
 
 
 def _warn_of_guessing(prepared: Prepared, chosen: FinishedRun) -> None:
@@ -300,8 +355,9 @@ def _evidence(prepared: Prepared, chosen: FinishedRun) -> Evidence:
     return Evidence(prepared.classes, prepared.labels[rows], probabilities, groups)
 
 
-def _facts(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:
+def _facts(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:
     """What is known without asking the export."""
+    chosen = handed.run
     config, row = prepared.config, chosen.as_row()
     keys = ("run_id", "strategy", "seed", "learning_rate", "epochs", "validation_accuracy")
     model = (
@@ -315,6 +371,7 @@ def _facts(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:
         "notice": prepared.images.table.notice,
         "run": {key: row[key] for key in keys},
         "trained_on": _trained_on(prepared, chosen),
+        "handed_over": _handed_over(prepared, handed),
         "source": None if borrowed is None else asdict(borrowed),
         "model": {key: row[key] for key in model},
         "other_formats": _other_formats(prepared),
@@ -328,6 +385,28 @@ def _facts(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:
             if key not in ("processors", "accelerators")
         },
     }
+
+
+def _handed_over(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:
+    """What it learned from, what was measured, and what it is worth by the learning curve."""
+    store, run = prepared.store, handed.run
+    measured = learned_rows(prepared, run)
+    row = rows_like(store.read("summary"), run.as_row()).iloc[0]
+    curve = store.folder / "learning_curve.csv"
+    more = handed.facts["images"] / len(measured)
+    facts = {
+        **{key: value for key, value in handed.facts.items() if key not in ("run_id", "asked")},
+        "measured": {"images": len(measured), "per_class": _counts(prepared, measured)},
+        "measured_accuracy": {
+            "estimate": float(row["test_accuracy_mean"]),
+            "low": float(row["test_accuracy_low"]),
+            "high": float(row["test_accuracy_high"]),
+        },
+        "expected": expected_accuracy(store.read("learning_curve"), run.as_row(), more)
+        if curve.exists()
+        else None,
+    }
+    return facts | {"text": learned_in_words(facts)}
 
 
 def _trained_on(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:

@@ -107,4 +107,4 @@ def check_names(classes: tuple[str, ...]) -> None:
 
 def is_exported(config: ExperimentConfig) -> bool:
     """Whether an experiment ends with an export: of a majority class there is none."""
-    return config.export and not all(STRATEGIES[name].trivial for name in config.strategies)
+    return bool(config.export) and not all(STRATEGIES[name].trivial for name in config.strategies)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from tl_keras.config.files import load_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.digests import whole_json
-from tl_keras.errors import ResultsError
+from tl_keras.errors import NoExportError, ResultsError
 from tl_keras.experiment.advise import write_advice
 from tl_keras.experiment.audit import report_audit
 from tl_keras.experiment.choose import choose
@@ -22,6 +23,7 @@ from tl_keras.experiment.expected_time import CURVE, ERRORS, EXPORT, REPORT, exp
 from tl_keras.experiment.explain import explain
 from tl_keras.experiment.export import export, exported_run, publish
 from tl_keras.experiment.first_look import FirstLook, look_at_results, look_before
+from tl_keras.experiment.hand_over import hand_over
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, prepare
@@ -33,7 +35,6 @@ from tl_keras.results.choice import Choice
 from tl_keras.results.environment import environment
 from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.folder_lock import alone_in
-from tl_keras.results.runs_table import run_of
 from tl_keras.serving.keras_file import read_model
 from tl_keras.serving.targets import check_targets
 from tl_keras.transfer.determinism import deterministic_ops
@@ -162,12 +163,14 @@ def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
                 pool.close()
             tables = compare(prepared, runs)
             choice = choose(prepared, runs)
-            decision = decide(prepared, runs, choice.run_id)
+            handed = hand_over(prepared, runs, choice.run_id)
+            decision = decide(prepared, runs, choice.run_id, handed)
             explain(prepared, runs, choice.run_id)
             monitor.progress(seconds[ERRORS])
-            exported = export(prepared, run_of(runs, choice.run_id))
+            curves = partial(write_learning_curves, prepared, runs, small)
+            exported = export(prepared, handed, curves)
             monitor.progress(seconds.get(EXPORT, 0.0))
-            write_learning_curves(prepared, runs, small)
+            curves()
             monitor.progress(seconds.get(CURVE, 0.0))
         write_report(prepared.store.folder)
         monitor.progress(seconds[REPORT])
@@ -234,8 +237,11 @@ def export_experiment(
         prepared = prepare(look_at_results(moved), monitor)
         write_inputs(prepared)
         runs = write_runs(prepared)
-        decide(prepared, runs, run_id)
-        return publish(prepared, run_of(runs, run_id), targets)
+        handed = hand_over(prepared, runs, run_id)
+        if handed is None:
+            raise NoExportError(f"{run_id} of {folder} must be a model; got the majority class.")
+        decide(prepared, runs, run_id, handed)
+        return publish(prepared, handed, targets)
 
 
 def write_inputs(prepared: Prepared) -> None:

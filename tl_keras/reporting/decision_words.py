@@ -77,15 +77,21 @@ def figures(facts: Facts) -> list[list[str]]:
 
 
 def _rule(facts: Facts) -> str:
-    review = facts["test"]["review"]
-    told = f"No threshold: {facts['positive_reason']}."
+    review, told = facts["test"]["review"], f"No threshold: {facts['positive_reason']}."
+    measured = facts.get("measured_with")
     if facts["threshold"] is not None:
         test = facts["test"]
         told = (
             f"A photo counts as {_meant(facts)} from a calibrated score of "
             f"{facts['rule']['threshold']:.3g} on, {_reason(facts)} ({facts['positive_reason']}). "
-            f"On test this finds {_share(test['recall'])} of {test['positives']} and flags "
-            f"{_share(test['false_alarm_rate'])} of the others."
+            f"On test {_with_what(measured)} finds {_share(test['recall'])} of "
+            f"{test['positives']} and flags {_share(test['false_alarm_rate'])} of the others."
+        )
+    if measured is not None:
+        told += (
+            f" The rule that is handed over is fitted to what is said of {_fitted_to(facts)} by "
+            "models that did not learn them; the figures on test are those of one that is fitted "
+            f"to {_counted(measured['images'], ' validation photos', measured['groups'])} alone."
         )
     if facts["asked"]["review_share"] == 0:
         return f"{told} No photo is for a person; {_share(review['accuracy_of_all'])} are right."
@@ -94,6 +100,15 @@ def _rule(facts: Facts) -> str:
         f"({facts['asked']['review_share']:.0%} asked); of the rest "
         f"{_share(review['accuracy_of_rest'])} are right."
     )
+
+
+def _with_what(measured: Facts | None) -> str:
+    """Which rule was measured, as the subject of a sentence."""
+    return "this" if measured is None else f"one of {measured['threshold']:.3g}"
+
+
+def _fitted_to(facts: Facts) -> str:
+    return _counted(facts["validation_images"], " photos", facts.get("validation_groups"))
 
 
 def _meant(facts: Facts) -> str:
@@ -224,7 +239,8 @@ def _share_row(what: str, figure: Facts | None) -> list[str]:
 
 
 def _validation(facts: Facts) -> str:
-    return _counted(facts["validation_images"], " val. photos", facts.get("validation_groups"))
+    kind = " val. photos" if facts.get("measured_with") is None else " photos, held out"
+    return _counted(facts["validation_images"], kind, facts.get("validation_groups"))
 
 
 def _counted(photos: int, kind: str, groups: int | None) -> str:

@@ -117,6 +117,40 @@ def curve_table(curves: Sequence[Curve]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def expected_accuracy(
+    table: pd.DataFrame, run: Mapping[str, Any], more: float
+) -> dict[str, float] | None:
+    """What a strategy's learning curve says of more photos than it was measured with.
+
+    Args:
+        table: as `curve_table` gives it.
+        run: a row of `runs.csv`, of the largest size.
+        more: how many times the photos that the run learned from.
+
+    Returns:
+        estimate, low and high (95% interval), and by how many times the photos they are for: more
+        than `FARTHEST` are as good as these. None where the strategy has no curve.
+    """
+    own = table["strategy"] == run["strategy"]
+    depth = table["unfrozen_blocks"].astype("string")
+    own &= depth.isna() | (depth == str(run["unfrozen_blocks"]))
+    fitted = table[own & (table["kind"] == "fitted")].sort_values("train_per_class")
+    if not len(fitted):
+        return None
+    largest = float(table.loc[own & (table["kind"] == "measured"), "train_per_class"].max())
+    times = min(more, FARTHEST)
+    sizes = np.log(fitted["train_per_class"].astype(float))
+    found = {
+        name: float(np.interp(np.log(times * largest), sizes, fitted[column]))
+        for name, column in (
+            ("estimate", "accuracy"),
+            ("low", "accuracy_low"),
+            ("high", "accuracy_high"),
+        )
+    }
+    return {**found, "times": times}
+
+
 def curve_facts(curves: Sequence[Curve], results: TestResults) -> dict[str, Any]:
     """What the curves say, as JSON types.
 

@@ -26,6 +26,7 @@ _MADE_WITH = {
     "errors.csv": "errors.json",
     "errors": "errors.json",
     "model.labels.json": "model.keras",
+    "refitted.npz": "handed_over.json",
 }
 _READERS: Mapping[str, Callable[[Path], object]] = {
     ".csv": read_csv,

@@ -9,6 +9,7 @@
     *.csv, runs.parquet   tables over all finished runs; `runs_table` says what a run's row holds
     digests.json          what each of these files must be, here, in every run and every search
     tensorboard/<run_id>/ the course of a run, for TensorBoard
+    refitted.npz          the chosen run's classifier, fitted anew on all photos
     export/<version>/     the chosen run as a SavedModel
     model.keras           the same as a plain model of Keras
 
@@ -39,6 +40,7 @@ from tl_keras.digests import (
     expects,
     forget,
     keep_json,
+    keeping,
     known_json,
     listed,
     seal,
@@ -53,6 +55,7 @@ from tl_keras.safe_text import one_line
 
 # Of `environment.json`.
 _WEIGHTS = "source_weights_sha256"
+REFITTED, _WEIGHT, _HELD_OUT = "refitted.npz", "weight_", "held_out"
 
 
 @dataclass(frozen=True)
@@ -221,6 +224,37 @@ class Store:
             DamagedError: they are not as they were written.
         """
         return read_arrays(self._run(run_id) / "weights.npz")
+
+    def has_weights(self, run_id: str) -> bool:
+        """Whether what a finished run trained is still there."""
+        return (self._run(run_id) / "weights.npz").exists()
+
+    def keep_refitted(self, weights: Mapping[str, np.ndarray], held_out: np.ndarray | None) -> None:
+        """Keep what the chosen classifier became when it was fitted anew on all photos.
+
+        Args:
+            weights: as those of the run.
+            held_out: (repeats, images, classes), or None.
+        """
+        arrays = {_WEIGHT + name: values for name, values in weights.items()}
+        if held_out is not None:
+            arrays[_HELD_OUT] = held_out
+        with keeping(self.folder / REFITTED) as unfinished:
+            np.savez(unfinished, allow_pickle=False, **arrays)
+
+    def refitted(self) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        """The weights and the held-out probabilities that `keep_refitted` kept.
+
+        Raises:
+            DamagedError: they are not as they were written.
+        """
+        stored = read_arrays(self.folder / REFITTED)
+        weights = {
+            name.removeprefix(_WEIGHT): values
+            for name, values in stored.items()
+            if name.startswith(_WEIGHT)
+        }
+        return weights, stored.get(_HELD_OUT)
 
     def keep_weights_of(self, run_id: str) -> None:
         """Remove the weights of every other run: they were kept for the export's choice alone."""

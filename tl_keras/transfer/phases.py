@@ -310,6 +310,35 @@ def train_phase(
     return PhaseResult(losses, seen, history.assign(kept=history["epoch"] == stopping.kept))
 
 
+def train_epochs(
+    graph: TrainingGraph,
+    train: Batches,
+    learning_rate: float,
+    epochs: int,
+    *,
+    name: str,
+    seed: int,
+) -> pd.DataFrame:
+    """Train from the weights in the graph for so many epochs, with no images held out.
+
+    Args:
+        graph: as of `train_phase`.
+        train: as there.
+        learning_rate: of the optimizer.
+        epochs: how many.
+        name: as there.
+        seed: as there.
+
+    Returns:
+        A row per epoch: phase, epoch, loss, accuracy.
+    """
+    graph.start_again(learning_rate, seed)
+    rows = [{"phase": name, "epoch": epoch, **graph.train(train)} for epoch in range(1, epochs + 1)]
+    if graph.statistics is not None:
+        graph.statistics.estimate(train.inputs)
+    return pd.DataFrame(rows)
+
+
 def _epoch(
     graph: TrainingGraph, train: Batches, validation: Batches
 ) -> tuple[dict[str, float], Evaluation]:

@@ -1,6 +1,6 @@
 """The strategy linear_probe: logistic regressions on the blocks that cross-validation chooses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -12,6 +12,7 @@ from tl_keras.models.heads import build_head
 from tl_keras.models.pooling import PLAIN, Pooling
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probing import (
+    Folds,
     LinearProbe,
     average_weights,
     choose_block,
@@ -168,6 +169,37 @@ class LinearProbes:
                 chosen.found, own, labels, groups, penalty=taken.penalty, seed=seed
             ),
         )
+
+    def refit(
+        self,
+        rows: np.ndarray,
+        seed: int,
+        weights: Mapping[str, float],
+        representation: Representation,
+    ) -> tuple[LinearProbe, np.ndarray | None]:
+        """Fit an average of blocks that was chosen before on other images.
+
+        Args:
+            rows: positions of the images.
+            seed: of the folds.
+            weights: of the average, by block from input to output.
+            representation: what is read of each, and how hard the probes are held.
+
+        Returns:
+            The probe; and log-probabilities of every image by a probe that was fitted without it,
+            float32 (repeats, images, classes), None where the images are too few for folds.
+        """
+        labels, groups = self._images.class_indices[rows], self._groups[rows]
+        classes, penalty = self._images.classes, representation.penalty
+        features = self.features(rows, list(weights)[-1], representation.pooling)
+        probes = [fit_probe(features[block], labels, classes, penalty) for block in weights]
+        folds = Folds.of(labels, groups, seed=seed, classes=classes)
+        held_out = None
+        if folds is not None:
+            held_out = folds.average_of_all(
+                weights, features, labels, groups, penalty=penalty, seed=seed
+            )
+        return LinearProbe.average(probes, list(weights.values())), held_out
 
     def probabilities(self, fitted: ChosenProbe, rows: np.ndarray) -> np.ndarray:
         """Class probabilities of the images at these positions, float32 (k, classes)."""

@@ -343,7 +343,24 @@ class Folds:
         """
         if len(self.rows) == len(labels):
             return found.average()
-        weights, repeats = average_weights(found.table), len(self.divisions)
+        weights = average_weights(found.table)
+        return self.average_of_all(weights, features, labels, groups, penalty=penalty, seed=seed)
+
+    def average_of_all(
+        self,
+        weights: Mapping[str, float],
+        features: Mapping[str, np.ndarray],
+        labels: np.ndarray,
+        groups: np.ndarray,
+        *,
+        penalty: float = PENALTY,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """As `of_all`, of an average whose weights, by block, are given."""
+        if len(self.rows) == len(labels):
+            held_out = {name: self.held_out(features[name], penalty) for name in weights}
+            return _averaged(weights, held_out)
+        repeats = len(self.divisions)
         predicted = np.empty((repeats, len(labels), self.classes), np.float32)
         folds = len(self.divisions[0])
         for rows, divisions in _divided_parts(labels, groups, folds, repeats, seed):

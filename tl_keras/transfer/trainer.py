@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import keras
@@ -21,7 +22,14 @@ from tl_keras.models.pooling import Pooling
 from tl_keras.transfer.batch_norm import BatchNormStatistics
 from tl_keras.transfer.borrowed import BorrowedBackbone
 from tl_keras.transfer.features import FeatureBank
-from tl_keras.transfer.phases import GraphPool, PhaseResult, TrainingGraph, Watch, train_phase
+from tl_keras.transfer.phases import (
+    GraphPool,
+    PhaseResult,
+    TrainingGraph,
+    Watch,
+    train_epochs,
+    train_phase,
+)
 from tl_keras.transfer.recipe import Recipe, Trained
 from tl_keras.transfer.seeds import seed_initialisers
 from tl_keras.transfer.selection_losses import CrossFit
@@ -147,6 +155,50 @@ class Trainer:
             return frozen
         return self._fine_tune(frozen, phase_1, draw, seed)
 
+    def train_on_all(
+        self, recipe: Recipe, positions: np.ndarray, epochs: Mapping[str, int], seed: int
+    ) -> tuple[list[np.ndarray], dict[int, np.ndarray], pd.DataFrame]:
+        """Train `recipe` for so many epochs on images, of which none is held out.
+
+        Args:
+            recipe: what to train.
+            positions: of the images.
+            epochs: by phase ("head" and "fine_tuning", or "from_scratch"); 0 leaves it out.
+            seed: as of `train`.
+
+        Returns:
+            The weights of the head, those of the backbone that are not the source's (as of
+            `Trained`), and a row per epoch.
+        """
+        head_only = replace(recipe, unfrozen_blocks=0, layer_decay=1.0)
+        if recipe.from_scratch:
+            self._start_from_scratch(recipe, seed)
+            stages = {"from_scratch": (recipe, recipe.last_phase)}
+        else:
+            self._borrowed.load({})
+            self._initialise_head(recipe, seed)
+            stages = {"head": (head_only, self.training.phase_1)}
+            if epochs.get("fine_tuning"):
+                stages["fine_tuning"] = (recipe, recipe.last_phase)
+        rows = []
+        for name, (part, phase) in stages.items():
+            train, graph = self._training_batches(part, positions, seed), self._graph(part)
+            self._borrowed.expect_changes(graph.changing)
+            count = epochs[name]
+            rows.append(
+                train_epochs(graph, train, phase.learning_rate, count, name=name, seed=seed)
+            )
+        history = pd.concat(rows, ignore_index=True)
+        return self._head(recipe).get_weights(), self._changed(recipe, stages), history
+
+    def _changed(self, recipe: Recipe, stages: Collection[str]) -> dict[int, np.ndarray]:
+        """The weights of the backbone that some phases have changed, by position."""
+        if recipe.from_scratch:
+            return dict(enumerate(self._scratch_backbone().model.get_weights()))
+        if "fine_tuning" not in stages:
+            return {}
+        return dict(self._borrowed.weights_of(self._graph(recipe).changing))
+
     def probabilities(self, trained: Trained, positions: np.ndarray) -> np.ndarray:
         """Class probabilities of the images at `positions`, float32 (k, classes)."""
         self._load(trained)
@@ -201,10 +253,7 @@ class Trainer:
 
     def _train_from_scratch(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
         started = time.perf_counter()
-        backbone = self._scratch_backbone()
-        seed_initialisers(seed)
-        backbone.model.set_weights(self._random_network().get_weights())
-        self._initialise_head(recipe, seed)
+        backbone = self._start_from_scratch(recipe, seed)
         result = self._fit(recipe, draw, seed, recipe.last_phase, "from_scratch")
         return Trained(
             recipe=recipe,
@@ -220,6 +269,14 @@ class Trainer:
             validation_groups=self.images.groups_of(draw.validation),
         )
 
+    def _start_from_scratch(self, recipe: Recipe, seed: int) -> Backbone:
+        """A network with random weights, and a head with others."""
+        backbone = self._scratch_backbone()
+        seed_initialisers(seed)
+        backbone.model.set_weights(self._random_network().get_weights())
+        self._initialise_head(recipe, seed)
+        return backbone
+
     def _fit(
         self,
         recipe: Recipe,
@@ -229,7 +286,13 @@ class Trainer:
         name: str,
         before: PhaseResult | None = None,
     ) -> PhaseResult:
-        train, validation = self._batches(recipe, draw, seed)
+        train = self._training_batches(recipe, draw.train, seed)
+        validation = Batches(
+            self._inputs(recipe, draw.validation),
+            self.images.one_hot(draw.validation),
+            batch_size=PREDICTION_BATCH,
+            sample_weights=np.ones(len(draw.validation), np.float32),
+        )
         graph = self._graph(recipe)
         self._borrowed.expect_changes(graph.changing)
         return train_phase(
@@ -248,25 +311,18 @@ class Trainer:
         labels = self.images.class_indices[validation]
         return CrossFit.of(labels, self.images.groups_of(validation))
 
-    def _batches(self, recipe: Recipe, draw: Draw, seed: int) -> tuple[Batches, Batches]:
+    def _training_batches(self, recipe: Recipe, positions: np.ndarray, seed: int) -> Batches:
         smoothing = self.training.label_smoothing
         balanced = self.training.class_weights == "balanced"
-        train = Batches(
-            self._training_inputs(recipe, draw.train),
-            self.images.one_hot(draw.train) * (1 - smoothing) + smoothing / self.images.classes,
+        return Batches(
+            self._training_inputs(recipe, positions),
+            self.images.one_hot(positions) * (1 - smoothing) + smoothing / self.images.classes,
             batch_size=self.training.batch_size,
-            sample_weights=self.images.balancing_weights(draw.train)
+            sample_weights=self.images.balancing_weights(positions)
             if balanced
-            else np.ones(len(draw.train), np.float32),
+            else np.ones(len(positions), np.float32),
             shuffle_seed=seed,
         )
-        validation = Batches(
-            self._inputs(recipe, draw.validation),
-            self.images.one_hot(draw.validation),
-            batch_size=PREDICTION_BATCH,
-            sample_weights=np.ones(len(draw.validation), np.float32),
-        )
-        return train, validation
 
     def _training_inputs(self, recipe: Recipe, positions: np.ndarray) -> Rows:
         """What the recipe's graph is trained on: images that change in every batch need all of it.

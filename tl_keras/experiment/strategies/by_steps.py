@@ -1,6 +1,6 @@
 """The strategies that are trained by gradient steps: head, blocks or everything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.duration import training_seconds
-from tl_keras.experiment.strategies.fitted import Fitted
+from tl_keras.experiment.strategies.fitted import Fitted, Refitted
 from tl_keras.models.backbone import Backbone
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.strategy_table import STRATEGIES
@@ -61,6 +61,48 @@ def model(prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray
     return prepared.bench.trainer.inference_model(unpack(weights, run, prepared.config))
 
 
+def refit(prepared: Prepared, runs: Sequence[FinishedRun], rows: np.ndarray) -> Refitted:
+    """Train the recipe for the epochs that validation chose, the median of the runs."""
+    run, trainer = runs[0], prepared.bench.trainer
+    epochs = kept_epochs(prepared.store.histories([one.run_id for one in runs]))
+    head, backbone, _ = trainer.train_on_all(_recipe(run, prepared.config), rows, epochs, run.seed)
+    return Refitted(_packed(head, backbone), epochs)
+
+
+def kept_epochs(histories: pd.DataFrame) -> dict[str, int]:
+    """Epochs of each phase whose weights went on, the median of some runs.
+
+    A phase 2 that was worse than its start counts as none; the head that it started from is that of
+    phase 1's lowest loss on validation images.
+
+    Args:
+        histories: a row per epoch of the runs, with run_id.
+    """
+    epochs: dict[str, list[int]] = {}
+    for (_, phase), rows in histories.groupby(["run_id", "phase"], sort=False):
+        epochs.setdefault(str(phase), []).append(_kept_epoch(str(phase), rows))
+    return {phase: round(float(np.median(counts))) for phase, counts in epochs.items()}
+
+
+def _kept_epoch(phase: str, rows: pd.DataFrame) -> int:
+    # an earlier version kept the best epoch, without a word
+    kept = rows[rows["kept"]] if "kept" in rows else rows.iloc[:0]
+    if len(kept):
+        return int(kept["epoch"].iloc[0])
+    if phase == "fine_tuning":
+        return 0
+    losses = rows["validation_loss"].fillna(np.inf).to_numpy()
+    return int(rows["epoch"].iloc[int(losses.argmin())])
+
+
+def probabilities(
+    prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray], rows: np.ndarray
+) -> np.ndarray:
+    """Of the trained network."""
+    trained = unpack(weights, run, prepared.config)
+    return prepared.bench.trainer.probabilities(trained, rows)
+
+
 def trained_backbone(
     prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray]
 ) -> Backbone | None:
@@ -84,7 +126,13 @@ def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> 
 
 def pack(trained: Trained) -> dict[str, np.ndarray]:
     """The weights of a trained classifier by name."""
-    parts = {_HEAD: dict(enumerate(trained.head_weights)), _BACKBONE: trained.backbone_weights}
+    return _packed(trained.head_weights, trained.backbone_weights)
+
+
+def _packed(
+    head: Sequence[np.ndarray], backbone: Mapping[int, np.ndarray]
+) -> dict[str, np.ndarray]:
+    parts = {_HEAD: dict(enumerate(head)), _BACKBONE: backbone}
     return {
         f"{part}{position:04d}": weight
         for part, weights in parts.items()
@@ -98,17 +146,8 @@ def unpack(stored: Mapping[str, np.ndarray], run: FinishedRun, config: Experimen
         {int(name[len(part) :]): stored[name] for name in sorted(stored) if name.startswith(part)}
         for part in (_HEAD, _BACKBONE)
     )
-    from_scratch = not run.spec.borrows
-    recipe = Recipe(
-        unfrozen_blocks=depth_of(str(run.unfrozen_blocks)),
-        augmentation=str(run.augmentation),
-        hidden_units=tuple(int(units) for units in str(run.hidden_units or "").split()),
-        last_phase=config.training.phase_2,
-        from_scratch=from_scratch,
-        cut=None if from_scratch else run.cut,
-    )
     return Trained(
-        recipe=recipe,
+        recipe=_recipe(run, config),
         head_weights=list(head.values()),
         backbone_weights=backbone,
         history=pd.DataFrame(),
@@ -118,6 +157,24 @@ def unpack(stored: Mapping[str, np.ndarray], run: FinishedRun, config: Experimen
         phase_2_seconds=run.phase_2_seconds,
         unfrozen_layers=run.unfrozen_layers,
         trainable_parameters=run.trainable_parameters,
+    )
+
+
+def _recipe(run: FinishedRun, config: ExperimentConfig) -> Recipe:
+    """What a finished run trained; `Recipe.last_phase` has its rate."""
+    from_scratch, training = not run.spec.borrows, config.training
+    depth = depth_of(str(run.unfrozen_blocks))
+    phase = training.from_scratch if from_scratch else training.phase_2
+    if depth != 0 and run.learning_rate is not None:
+        phase = phase.model_copy(update={"learning_rate": run.learning_rate})
+    return Recipe(
+        unfrozen_blocks=depth,
+        augmentation=str(run.augmentation),
+        hidden_units=tuple(int(units) for units in str(run.hidden_units or "").split()),
+        last_phase=phase,
+        from_scratch=from_scratch,
+        cut=None if from_scratch else run.cut,
+        layer_decay=1.0 if run.layer_decay is None else run.layer_decay,
     )
 
 

@@ -13,6 +13,22 @@ HISTORY_COLUMNS = ("phase", "epoch", "seconds", *TAGS)
 
 
 @dataclass(frozen=True)
+class Refitted:
+    """A finished run's classifier, fitted anew on other images.
+
+    Attributes:
+        weights: as of `Fitted`.
+        epochs: by phase; empty of what has none.
+        held_out: (repeats, images, classes), the probabilities of each image by a classifier that
+            was fitted without it; None where no such were made.
+    """
+
+    weights: Mapping[str, np.ndarray]
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    held_out: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
 class Fitted:
     """A run, made and asked.
 

@@ -1,7 +1,7 @@
 """The strategy linear_probe: logistic regressions on the blocks that cross-validation chooses."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -12,11 +12,19 @@ from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.duration import HEAD_SECONDS, forward_seconds
-from tl_keras.experiment.strategies.fitted import Fitted
+from tl_keras.experiment.strategies.fitted import Fitted, Refitted
 from tl_keras.models.pooling import Pooling
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.probes import ChosenProbe, probe_classifier
-from tl_keras.transfer.probing import FOLDS, MOST_IMAGES, usual_repeats
+from tl_keras.transfer.probing import (
+    FOLDS,
+    MOST_IMAGES,
+    PENALTY,
+    LinearProbe,
+    average_weights,
+    usual_repeats,
+)
+from tl_keras.transfer.representation import Representation
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.selection_losses import cross_fitted_losses
 
@@ -80,12 +88,41 @@ def model(prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray
     return probe_classifier(prepared.backbone, blocks, len(prepared.classes), head, pooling)
 
 
+def refit(prepared: Prepared, runs: Sequence[FinishedRun], rows: np.ndarray) -> Refitted:
+    """Fit the probes on the same blocks, with the same shares in the average."""
+    run = runs[0]
+    table = prepared.store.probes([run.run_id])
+    weights = {str(run.head_blocks): 1.0} if table is None else average_weights(table)
+    probe, held_out = prepared.bench.probes.refit(rows, run.seed, weights, _representation(run))
+    answers = None if held_out is None else np.exp(held_out)
+    return Refitted({_KERNEL: probe.kernel, _BIAS: probe.bias}, held_out=answers)
+
+
+def probabilities(
+    prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray], rows: np.ndarray
+) -> np.ndarray:
+    """Of the probe, from the features of the images."""
+    fitted = ChosenProbe(
+        tuple(str(run.head_blocks).split()),
+        LinearProbe(weights[_KERNEL], weights[_BIAS]),
+        run.training_images,
+        _representation(run),
+    )
+    return prepared.bench.probes.probabilities(fitted, rows)
+
+
 def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
     """One pass of the network, and a regression for every block and fold."""
     blocks = len(BACKBONES[config.backbone.name].blocks)
     images = min(train, MOST_IMAGES)
     folds = blocks * FOLDS * usual_repeats(images) * _FOLD_SECONDS * (images / 100) ** 1.5
     return HEAD_SECONDS + forward_seconds(config) * (train + validation) + folds
+
+
+def _representation(run: FinishedRun) -> Representation:
+    """What the probe of a run reads; an earlier version left the penalty out, which was one."""
+    pooling = Pooling.of(run.pooling, run.views)
+    return Representation(pooling, PENALTY if run.penalty is None else run.penalty)
 
 
 def _of_run(probes: pd.DataFrame, run: Run) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What the module of a strategy offers, and where it is found."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.strategies.fitted import Fitted
+from tl_keras.experiment.strategies.fitted import Fitted, Refitted
 from tl_keras.models.backbone import Backbone
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.strategy_table import STRATEGIES
@@ -36,7 +36,31 @@ class Making(Protocol):
         """Guess roughly how long a run takes with so many images."""
 
 
-class BackboneMaking(Making, Protocol):
+class ModelMaking(Making, Protocol):
+    """The functions of the module of a strategy that gives a model to serve."""
+
+    def refit(self, prepared: Prepared, runs: Sequence[FinishedRun], rows: np.ndarray) -> Refitted:
+        """Fit the classifier of the first of some runs anew, with all that was chosen for it.
+
+        How long it trains is what validation chose in the middle of these runs of one strategy.
+
+        Args:
+            prepared: the experiment.
+            runs: finished ones.
+            rows: positions of the images to learn from.
+        """
+
+    def probabilities(
+        self,
+        prepared: Prepared,
+        run: FinishedRun,
+        weights: Mapping[str, np.ndarray],
+        rows: np.ndarray,
+    ) -> np.ndarray:
+        """What the classifier of a run says of images, float32 (images, classes)."""
+
+
+class BackboneMaking(ModelMaking, Protocol):
     """The functions of the module of a strategy that changes the backbone."""
 
     def trained_backbone(
@@ -48,6 +72,11 @@ class BackboneMaking(Making, Protocol):
 def making(strategy: str) -> Making:
     """The module that makes the runs of a strategy."""
     return cast(Making, importlib.import_module(STRATEGIES[strategy].module))
+
+
+def model_making(strategy: str) -> ModelMaking:
+    """The module of a strategy whose row does not say `trivial`."""
+    return cast(ModelMaking, making(strategy))
 
 
 def backbone_making(strategy: str) -> BackboneMaking:

@@ -1,0 +1,43 @@
+"""What the model that is handed over learned from, beside what was measured, in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Facts = Mapping[str, Any]
+
+
+def learned_in_words(facts: Facts) -> str:
+    """What was measured, what is handed over, and what that is worth by the learning curve.
+
+    Args:
+        facts: `handed_over` of a model card.
+    """
+    measured = facts["measured"]
+    told = (
+        f"Measured with models that learned from {_photos(measured)}: "
+        f"{_share(facts['measured_accuracy'])}."
+    )
+    if facts["train_on"] != "all":
+        reason = facts.get("reason")
+        why = "" if reason is None else f" A new fit to all photos is not to be trusted: {reason}."
+        return f"{told} The model that is handed over is one of these.{why}"
+    told += f" The model that is handed over was fitted anew to all {_photos(facts)}"
+    expected = facts["expected"]
+    if expected is None:
+        return f"{told}, those of the test too: how good it is nobody has measured."
+    return (
+        f"{told}, those of the test too; by the learning curve it answers about "
+        f"{_share(expected)} of new photos rightly."
+    )
+
+
+def _photos(learned: Facts) -> str:
+    """How many, and how many of each class."""
+    counts = set(learned["per_class"].values())
+    low, high = min(counts), max(counts)
+    each = f"{low}" if low == high else f"{low} to {high}"
+    return f"{learned['images']} photos ({each} per class)"
+
+
+def _share(figure: Facts) -> str:
+    return f"{figure['estimate']:.1%} [{figure['low']:.1%}, {figure['high']:.1%}]"
