@@ -85,6 +85,8 @@ def _run(looked: "FirstLook") -> int:
     show_summary(console, result.summary, result.notice)
     finished = result.finished
     console.print(choice_in_words(finished))
+    if told := (finished.facts("handed_over") or {}).get("text"):
+        console.print(told)
     if result.decision is not None:
         show_decision(console, result.decision)
     for sentence in (finished.facts("learning_curve") or {}).get("sentences", ()):

@@ -19,12 +19,12 @@ from tl_keras.digests import keep_json, known_json, whole_json
 from tl_keras.errors import DamagedError, ExportError, NoExportError
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
-from tl_keras.experiment.hand_over import HandedOver, handed_before, learned_rows
+from tl_keras.experiment.hand_over import HANDED_OVER, HandedOver, handed_before, learned_rows
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.making import making, model_making
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.quiet import quiet_tensorflow
-from tl_keras.reporting.handed_over_words import learned_in_words
+from tl_keras.reporting.handed_over_words import handed_in_words, measured_in_words
 from tl_keras.results.environment import environment
 from tl_keras.results.learning_curves import expected_accuracy
 from tl_keras.results.repair import ASIDE, set_aside
@@ -395,7 +395,7 @@ def _handed_over(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:
     curve = store.folder / "learning_curve.csv"
     more = handed.facts["images"] / len(measured)
     facts = {
-        **{key: value for key, value in handed.facts.items() if key not in ("run_id", "asked")},
+        **handed.facts,
         "measured": {"images": len(measured), "per_class": _counts(prepared, measured)},
         "measured_accuracy": {
             "estimate": float(row["test_accuracy_mean"]),
@@ -406,7 +406,9 @@ def _handed_over(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:
         if curve.exists()
         else None,
     }
-    return facts | {"text": learned_in_words(facts)}
+    facts |= {"text": f"{measured_in_words(facts)} {handed_in_words(facts)}"}
+    keep_json(store.folder / HANDED_OVER, facts)
+    return facts
 
 
 def _trained_on(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tl_keras.results.runs_table import FinishedRun, run_of
 from tl_keras.results.store import Store
 from tl_keras.results.test_results import method_of
 
-RECORD = "handed_over.json"
+HANDED_OVER = "handed_over.json"
 # Of the photos that all measured runs answer alike, the share to which the new fit may give an
 # answer that is neither theirs nor the label; one photo is always within chance.
 MOST_CONTRADICTED = 0.05
@@ -81,8 +81,7 @@ def hand_over(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> HandedOver
     # another run was exported before, and the weights of this one are gone
     if config and config.train_on == "all" and prepared.store.has_weights(run_id):
         return _refit(prepared, chosen, alike, measured)
-    facts = _facts(prepared, "training", learned_rows(prepared, chosen))
-    return HandedOver(chosen, measured, facts)
+    return HandedOver(chosen, measured, _as_measured(prepared, chosen))
 
 
 def handed_before(prepared: Prepared, run_id: str) -> HandedOver:
@@ -96,10 +95,10 @@ def handed_before(prepared: Prepared, run_id: str) -> HandedOver:
         DamagedError: its row, or what it became, is not as it was written.
     """
     store, run = prepared.store, prepared.store.run(run_id)
-    record = known_json(store.folder / RECORD)
+    record = known_json(store.folder / HANDED_OVER)
     if record.get("run_id") == run_id and record.get("sound"):
         return HandedOver(run, [], record, store.refitted()[0])
-    return HandedOver(run, [], _facts(prepared, "training", learned_rows(prepared, run)))
+    return HandedOver(run, [], _as_measured(prepared, run))
 
 
 def _refit(
@@ -109,38 +108,44 @@ def _refit(
     measured: Sequence[Predictions],
 ) -> HandedOver:
     store, rows = prepared.store, np.sort(prepared.bench.rows)
-    record = known_json(store.folder / RECORD)
-    if record.get("run_id") == chosen.run_id and record.get("asked") == "all":
-        weights, held_out = store.refitted()
-    else:
-        forget(store.folder / RECORD)
-        prepared.monitor.stage(f"Fitting {chosen.run_id} anew on all {len(rows)} photos")
-        others = [run for run in alike if run.run_id != chosen.run_id]
-        making = model_making(chosen.strategy)
-        refitted = making.refit(prepared, [chosen, *others], rows)
-        weights, held_out = dict(refitted.weights), refitted.held_out
-        store.keep_refitted(weights, held_out)
-        record = {
-            "run_id": chosen.run_id,
-            "asked": "all",
-            "epochs": dict(refitted.epochs),
-            **_check(prepared, chosen, weights, rows, measured),
-        }
-        train_on = "all" if record["sound"] else "training"
-        learned = rows if record["sound"] else learned_rows(prepared, chosen)
-        record |= _facts(prepared, train_on, learned)
-        keep_json(store.folder / RECORD, record)
-        if not record["sound"]:
-            prepared.monitor.warn(
-                f"{chosen.run_id} was fitted anew on all {len(rows)} photos, and the result is "
-                f"not to be trusted: {record['reason']}. The measured model is handed over."
-            )
+    record = known_json(store.folder / HANDED_OVER)
+    # that of a measured model says nothing of a fit
+    if record.get("run_id") != chosen.run_id or "sound" not in record:
+        record = _make_refit(prepared, chosen, alike, measured)
     if not record["sound"]:
         return HandedOver(chosen, measured, record)
+    weights, held_out = store.refitted()
     answers = measured
     if held_out is not None:
         answers = [_predictions(prepared, rows, division) for division in held_out]
     return HandedOver(chosen, answers, record, weights)
+
+
+def _make_refit(
+    prepared: Prepared,
+    chosen: FinishedRun,
+    alike: Sequence[FinishedRun],
+    measured: Sequence[Predictions],
+) -> dict[str, Any]:
+    """Fit and check it; what the record says then."""
+    store, rows = prepared.store, np.sort(prepared.bench.rows)
+    forget(store.folder / HANDED_OVER)
+    prepared.monitor.stage(f"Fitting {chosen.run_id} anew on all {len(rows)} photos")
+    others = [run for run in alike if run.run_id != chosen.run_id]
+    refitted = model_making(chosen.strategy).refit(prepared, [chosen, *others], rows)
+    store.keep_refitted(refitted.weights, refitted.held_out)
+    check = _check(prepared, chosen, refitted.weights, rows, measured)
+    sound = check["sound"]
+    learned = rows if sound else learned_rows(prepared, chosen)
+    facts = _facts(prepared, chosen, "all" if sound else "training", learned)
+    record = {**facts, "epochs": dict(refitted.epochs), **check}
+    keep_json(store.folder / HANDED_OVER, record)
+    if not sound:
+        prepared.monitor.warn(
+            f"{chosen.run_id} was fitted anew on all {len(rows)} photos, and the result is not to "
+            f"be trusted: {check['reason']}. The measured model is handed over."
+        )
+    return record
 
 
 def _check(
@@ -215,9 +220,16 @@ def learned_rows(prepared: Prepared, run: FinishedRun) -> NDArray[np.integer]:
     return np.concatenate([draw.train, draw.validation]) if run.train_on == "all" else draw.train
 
 
-def _facts(prepared: Prepared, train_on: str, rows: NDArray[np.integer]) -> dict[str, Any]:
+def _as_measured(prepared: Prepared, run: FinishedRun) -> dict[str, Any]:
+    return _facts(prepared, run, "training", learned_rows(prepared, run))
+
+
+def _facts(
+    prepared: Prepared, run: FinishedRun, train_on: str, rows: NDArray[np.integer]
+) -> dict[str, Any]:
     counts = np.bincount(prepared.labels[rows], minlength=len(prepared.classes))
     return {
+        "run_id": run.run_id,
         "train_on": train_on,
         "images": len(rows),
         "per_class": dict(zip(prepared.classes, counts.tolist(), strict=True)),

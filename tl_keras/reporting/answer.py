@@ -1,4 +1,4 @@
-"""The question of an experiment and its answer in three sentences."""
+"""The question of an experiment and its answer in a few sentences."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,6 +8,7 @@ import pandas as pd
 
 from tl_keras.evaluation.comparison import points
 from tl_keras.reporting.decision_words import found_and_flagged
+from tl_keras.reporting.handed_over_words import handed_in_words
 from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.learning_curves import FARTHEST
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
@@ -34,8 +35,10 @@ def question(results: FinishedExperiment) -> str:
 
 
 def answer(results: FinishedExperiment) -> list[str]:
-    """What was chosen and how good it is; how it compares; what to know before using it."""
-    return [_chosen(results), _compared(results), _caution(results)]
+    """What was chosen and how good; what is handed over; how it compares; what to know first."""
+    handed = results.facts("handed_over")
+    over = [] if handed is None or "measured" not in handed else [handed_in_words(handed)]
+    return [_chosen(results), *over, _compared(results), _caution(results)]
 
 
 def choice_in_words(results: FinishedExperiment) -> str:

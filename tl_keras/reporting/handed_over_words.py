@@ -6,22 +6,29 @@ from typing import Any
 Facts = Mapping[str, Any]
 
 
-def learned_in_words(facts: Facts) -> str:
-    """What was measured, what is handed over, and what that is worth by the learning curve.
+def measured_in_words(facts: Facts) -> str:
+    """What was measured.
 
     Args:
-        facts: `handed_over` of a model card.
+        facts: as in `handed_over.json`.
     """
-    measured = facts["measured"]
-    told = (
-        f"Measured with models that learned from {_photos(measured)}: "
+    return (
+        f"Measured with models that learned from {_photos(facts['measured'])}: "
         f"{_share(facts['measured_accuracy'])}."
     )
+
+
+def handed_in_words(facts: Facts) -> str:
+    """What is handed over, and what that is worth by the learning curve.
+
+    Args:
+        facts: as in `handed_over.json`.
+    """
     if facts["train_on"] != "all":
         reason = facts.get("reason")
         why = "" if reason is None else f" A new fit to all photos is not to be trusted: {reason}."
-        return f"{told} The model that is handed over is one of these.{why}"
-    told += f" The model that is handed over was fitted anew to all {_photos(facts)}"
+        return f"The model that is handed over is one of those that were measured.{why}"
+    told = f"The model that is handed over was fitted anew to all {_photos(facts)}"
     expected = facts["expected"]
     if expected is None:
         return f"{told}, those of the test too: how good it is nobody has measured."
