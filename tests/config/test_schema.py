@@ -65,7 +65,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "probe.views": ("flip", True, 'one of "none", "flip", "search"'),
     "probe.penalty": (0.5, 0, 'a number above 0 and at most 1000000, or "search"'),
     "probe.train_on": ("training", "validation", 'one of "all", "training"'),
-    "head.pooling": ("mean_std", "search", 'one of "mean", "mean_std"'),
+    "head.pooling": ("search", "max", 'one of "mean", "mean_std", or "search"'),
     "head.hidden_units": (
         [64],
         64,

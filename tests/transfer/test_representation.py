@@ -10,6 +10,7 @@ from tl_keras.transfer.representation import (
     Candidates,
     Representation,
     cheapest_within,
+    choose_kind,
     choose_representation,
 )
 
@@ -49,6 +50,18 @@ def test_what_tells_the_classes_is_read() -> None:
     assert chosen("mean").pooling == Pooling(MEAN, mirrored=False)
     assert chosen("spread").pooling == Pooling(SPREAD, mirrored=False)
     assert chosen("view").pooling == Pooling(MEAN, mirrored=True)
+
+
+def test_a_head_has_the_kind_that_probes_of_everything_take() -> None:
+    for telling in ("mean", "spread", "nothing"):
+
+        def read(pooling: Pooling, telling: str = telling) -> dict[str, np.ndarray]:
+            assert not pooling.mirrored
+            return features(pooling, telling=telling)
+
+        assert choose_kind(read, LABELS, GROUPS) == chosen(telling).pooling.kind
+    few = np.array([0, 0, 1])
+    assert choose_kind(lambda _: {}, few, np.arange(3)) == MEAN
 
 
 def test_a_stronger_penalty_is_taken_where_the_classes_are_hardly_told() -> None:

@@ -361,12 +361,12 @@ class ProbeConfig(_Section):
 class HeadConfig(_Section):
     """The new layers on top of the backbone: global pooling, then Dense layers."""
 
-    pooling: Pooling = Field(
+    pooling: Pooling | Literal["search"] = Field(
         default="mean",
         description="What is read of the last feature map: its means over all positions, or the "
-        "standard deviations beside them.",
+        "standard deviations beside them; search: what linear probes of the blocks up to it take "
+        "on the same labelled images (from_scratch: the means).",
     )
-
     hidden_units: tuple[Units, ...] = Field(
         default=(),
         max_length=10,

@@ -143,6 +143,30 @@ def choose_representation(
     return Chosen(chosen, folds.cross_validated(blocks, chosen.penalty), folds)
 
 
+def choose_kind(
+    read: Read, labels: np.ndarray, groups: np.ndarray, *, seed: int = 0, classes: int | None = None
+) -> str:
+    """The kind of pooling that linear probes of everything would take, for what is no such probe.
+
+    Args:
+        read: the features of some labelled images.
+        labels: int (n,), 0..classes-1.
+        groups: (n,); images of one group are never on both sides of a division.
+        seed: of the division.
+        classes: how many there are in all; None is those of the labels.
+
+    Returns:
+        The plainest where a class lies in fewer than two groups.
+    """
+    everything = Candidates()
+    chosen = everything.plainest
+    folds = Folds.of(labels, groups, seed=seed, classes=classes)
+    if folds is not None:
+        race = _Race.of(folds, functools.cache(read), chosen)
+        chosen = race.lowest(everything.of_kinds(chosen))
+    return chosen.pooling.kind
+
+
 def cheapest_within(
     losses: Sequence[np.ndarray], groups: np.ndarray | None, errors: float = 1.0
 ) -> tuple[int, np.ndarray, np.ndarray]:
