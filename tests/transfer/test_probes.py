@@ -7,7 +7,7 @@ import pytest
 
 from tl_keras.data.splits import Draw
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.pooling import Pooling
+from tl_keras.models.pooling import VIEWS, Pooling
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.representation import Candidates
@@ -22,10 +22,11 @@ def probes_of(backbone: Backbone, images: LabelledImages) -> LinearProbes:
 
 
 @pytest.mark.parametrize("kind", ["mean", "mean_std"])
+@pytest.mark.parametrize("views", VIEWS)
 def test_what_is_read_is_the_source_whatever_was_trained_meanwhile(
-    make_backbone: Callable[..., Backbone], images: LabelledImages, kind: str
+    make_backbone: Callable[..., Backbone], images: LabelledImages, kind: str, views: str
 ) -> None:
-    pooling, backbone = Pooling(kind), make_backbone()
+    pooling, backbone = Pooling(kind, views), make_backbone()
     wanted = probes_of(make_backbone(), images).features(EVERY, pooling=pooling)
     probes = probes_of(backbone, images)
     backbone.model.get_layer("block1_conv").kernel.assign_add(np.full((3, 3, 4, 4), 0.5))

@@ -16,6 +16,7 @@ from tl_keras.models.pooling import Pooling
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.probes import ChosenProbe, probe_classifier
 from tl_keras.transfer.probing import MOST_IMAGES, usual_repeats
+from tl_keras.transfer.representation import Candidates
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.selection_losses import cross_fitted_losses
 
@@ -78,9 +79,11 @@ def model(prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray
 
 
 def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
-    """One pass of the network, and a regression for every block and fold."""
+    """Passes of the network for all views, and a regression for every block and fold."""
     folds = probing_seconds(config, train, usual_repeats(min(train, MOST_IMAGES)))
-    return HEAD_SECONDS + forward_seconds(config) * (train + validation) + folds
+    views = Candidates.of(config.probe).views
+    passes = max(Pooling(views=name).passes for name in views)
+    return HEAD_SECONDS + passes * forward_seconds(config) * (train + validation) + folds
 
 
 def _of_run(probes: pd.DataFrame, run: Run) -> pd.DataFrame:
