@@ -102,9 +102,9 @@ def _candidates(chosen: bool) -> Iterator[tuple[str, Candidates]]:
         yield "", PLAINEST
         yield CHOSEN, everything
         return
-    kinds = (everything.kinds, everything.mirrored, everything.penalties)
-    for kind, mirrored, penalty in product(*kinds):
-        yield "", Candidates((kind,), (penalty,), (mirrored,))
+    kinds = (everything.kinds, everything.views, everything.penalties)
+    for kind, views, penalty in product(*kinds):
+        yield "", Candidates((kind,), (penalty,), (views,))
     yield CHOSEN, everything
 
 

@@ -61,11 +61,19 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
         "each a whole number from 32 to 1024",
     ),
     "backbone.cut": ("block_7", "", TEXT),
-    "probe.pooling": ("mean_std", "max", 'one of "mean", "mean_std", or "search"'),
-    "probe.views": ("flip", True, 'one of "none", "flip", "search"'),
-    "probe.penalty": (0.5, 0, 'a number above 0 and at most 1000000, or "search"'),
+    "probe.pooling": (["mean"], "max", f'one of "mean", "mean_std", or "search", or {SOME} one of'),
+    "probe.views": (
+        ["turns", "none"],
+        True,
+        f'one of "none", "flip", "turns", or "search", or {SOME} one of',
+    ),
+    "probe.penalty": (
+        [0.5, 2],
+        0,
+        f'a number above 0 and at most 1000000, or "search", or {SOME} a number above 0',
+    ),
     "probe.train_on": ("training", "validation", 'one of "all", "training"'),
-    "head.pooling": ("mean_std", "search", 'one of "mean", "mean_std"'),
+    "head.pooling": ("search", "max", 'one of "mean", "mean_std", or "search"'),
     "head.hidden_units": (
         [64],
         64,

@@ -56,6 +56,14 @@ def test_what_there_will_not_be_is_not(expected: Expected) -> None:
     assert SEARCH not in expected()
 
 
+def test_a_choice_of_pooling_takes_its_time_where_something_is_borrowed(expected: Expected) -> None:
+    keys: dict[str, Any] = {"strategies": ["from_scratch", "feature_extraction", "searched"]}
+    fixed, open_ = expected(**keys), expected(**keys, head={"pooling": "search"})
+    longer = {name for name in fixed if open_[name] > fixed[name]}
+    assert longer == {"feature_extraction-n5-s0", SEARCH}
+    assert sum(open_.values()) < 2 * sum(fixed.values())
+
+
 def test_a_search_takes_as_long_as_its_trials(expected: Expected) -> None:
     keys: dict[str, Any] = {"strategies": ["searched"]}
     few, many = (expected(**keys, search={"max_trials": n, "folds": 1})[SEARCH] for n in (4, 8))

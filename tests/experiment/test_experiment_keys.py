@@ -84,7 +84,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "backbone.cut": ("block1", {}),
     "backbone.image_size": (40, {}),
     "probe.pooling": ("mean", PROBE),
-    "probe.views": ("none", PROBE),
+    "probe.views": ("turns", PROBE),
     "probe.penalty": (1000, PROBE),
     "probe.train_on": ("training", PROBE),
     "head.pooling": ("mean_std", {}),

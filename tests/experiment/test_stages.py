@@ -1043,7 +1043,7 @@ def probed(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> Ex
 
 def test_a_linear_probe_looks_at_every_block_and_averages_some(probed: ExperimentResult) -> None:
     assert probed.probes is not None
-    assert len(probed.probes) == 2 * 2 * 5, "seeds, sizes, blocks and two ways to join them"
+    assert len(probed.probes) == 2 * 2 * 4, "seeds, sizes, blocks and their average"
     sharing = probed.probes[probed.probes["weight"] > 0].groupby("run_id")["block"]
     runs = probed.runs.set_index("run_id")
     assert sharing.agg(" ".join).to_dict() == runs["head_blocks"].to_dict()

@@ -239,7 +239,7 @@ def test_auto_starts_none_for_what_is_done_sooner(
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> TinyExperiment:
     folder = tmp_path_factory.mktemp("workers") / "experiment"
-    return TinyExperiment.make(folder, strategies=STRATEGIES)
+    return TinyExperiment.make(folder, strategies=STRATEGIES, head={"pooling": "search"})
 
 
 @pytest.fixture(scope="module")

@@ -48,8 +48,11 @@ def test_the_time_of_a_cut_is_measured_once(
     assert measured[0] == costs.of(["top"]).parameters
 
 
-def test_mirrored_images_pass_twice_and_deviations_have_weights(backbone: Backbone) -> None:
+@pytest.mark.parametrize(("views", "passes"), [("none", 1), ("flip", 2), ("turns", 8)])
+def test_every_view_passes_and_deviations_have_weights(
+    backbone: Backbone, views: str, passes: int
+) -> None:
     costs = Costs(backbone, classes=2)
-    plain, both = costs.of(["top"]), costs.of(["top"], (), Pooling("mean_std", mirrored=True))
-    assert both.milliseconds_per_image == 2 * plain.milliseconds_per_image
-    assert both.parameters == plain.parameters + 6 * 2
+    plain, all_of_it = costs.of(["top"]), costs.of(["top"], (), Pooling("mean_std", views))
+    assert all_of_it.milliseconds_per_image == passes * plain.milliseconds_per_image
+    assert all_of_it.parameters == plain.parameters + 6 * 2

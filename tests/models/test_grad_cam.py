@@ -14,7 +14,7 @@ from tl_keras.models.grad_cam import GradCam
 from tl_keras.models.heads import build_head
 from tl_keras.models.map_check import randomisation_check
 from tl_keras.models.networks import build_backbone
-from tl_keras.models.pooling import Pooling
+from tl_keras.models.pooling import VIEWS, Pooling
 from tl_keras.transfer.probes import probe_classifier
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -302,7 +302,7 @@ def test_every_backbone(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pooling", [Pooling("mean_std"), Pooling("mean", True), Pooling("mean_std", True)]
+    "pooling", [Pooling(kind, views) for kind in ("mean", "mean_std") for views in VIEWS]
 )
 def test_evidence_of_other_poolings_sums_to_the_logit(backbone: Backbone, pooling: Pooling) -> None:
     blocks = ("stem", "block1", "top")
@@ -315,10 +315,14 @@ def test_evidence_of_other_poolings_sums_to_the_logit(backbone: Backbone, poolin
     np.testing.assert_allclose(evidence.mean(axis=(1, 2)), wanted, rtol=0.02, atol=0.02)
 
 
-def test_evidence_of_mirrored_views_lies_where_the_image_has_it(backbone: Backbone) -> None:
-    pooling = Pooling("mean_std", mirrored=True)
+@pytest.mark.parametrize("views", ["flip", "turns"])
+def test_evidence_of_views_lies_where_the_image_has_it(backbone: Backbone, views: str) -> None:
+    pooling = Pooling("mean_std", views)
     channels = pooling.width(backbone.channels)
     kernel = np.random.default_rng(1).normal(size=(channels, 3)).astype(np.float32)
     cam = GradCam(probe_classifier(backbone, ("top",), 3, [kernel, np.zeros(3)], pooling))
-    evidence, turned = cam.evidence(IMAGES, CLASSES), cam.evidence(IMAGES[:, :, ::-1], CLASSES)
-    np.testing.assert_allclose(evidence[:, :, ::-1], turned, atol=1e-3 * np.abs(evidence).max())
+    evidence = cam.evidence(IMAGES, CLASSES)
+    for view in VIEWS[views]:
+        turned = cam.evidence(np.asarray(view.of(IMAGES)), CLASSES)[..., np.newaxis]
+        found = np.asarray(view.back(turned))[..., 0]
+        np.testing.assert_allclose(found, evidence, atol=1e-3 * np.abs(evidence).max())

@@ -17,6 +17,7 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.models.heads import build_head
 from tl_keras.models.networks import build_backbone
 from tl_keras.models.plain_classifier import plain_classifier
+from tl_keras.models.pooling import PLAIN, Pooling
 from tl_keras.transfer.probes import probe_classifier
 
 TINY = BackboneSpec(
@@ -66,10 +67,11 @@ def classifier(
     return backbone.inference_model(with_random_weights(head))
 
 
-def probe(backbone: Backbone, *blocks: str) -> keras.Model:
+def probe(backbone: Backbone, *blocks: str, pooling: Pooling = PLAIN) -> keras.Model:
     channels = sum(b.output.shape[-1] for b in backbone.blocks if b.name in blocks)
-    kernel = np.random.default_rng(1).normal(size=(channels, 3)).astype(np.float32)
-    return probe_classifier(backbone, blocks, 3, [kernel, np.zeros(3)])
+    width = pooling.width(channels)
+    kernel = np.random.default_rng(1).normal(size=(width, 3)).astype(np.float32)
+    return probe_classifier(backbone, blocks, 3, [kernel, np.zeros(3)], pooling)
 
 
 KINDS: dict[str, Callable[[], keras.Model]] = {
@@ -78,6 +80,7 @@ KINDS: dict[str, Callable[[], keras.Model]] = {
     "cut": lambda: classifier(tiny().cut_after("block1")),
     "probe": lambda: probe(tiny(), "block1"),
     "probe_of_two_blocks": lambda: probe(tiny(), "stem", "top"),
+    "probe_of_eight_views": lambda: probe(tiny(), "top", pooling=Pooling("mean_std", "turns")),
     "caffe": lambda: classifier(tiny("caffe")),
     "torch": lambda: classifier(tiny("torch")),
     "scaled_inside": lambda: classifier(tiny("none")),

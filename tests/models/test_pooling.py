@@ -6,17 +6,18 @@ import keras
 import numpy as np
 import pytest
 
-from tl_keras.models.pooling import MEAN, SPREAD, Pooling, deviation
+from tl_keras.config.schema import ProbeConfig
+from tl_keras.models.pooling import FLIP, MEAN, SPREAD, TURNS, VIEWS, Pooling, View, deviation
 
 RNG = np.random.default_rng(0)
-IMAGES = RNG.normal(size=(4, 6, 8, 3)).astype(np.float32)
-POOLINGS = [Pooling(kind, turned) for kind in (MEAN, SPREAD) for turned in (False, True)]
+IMAGES = RNG.normal(size=(4, 8, 8, 3)).astype(np.float32)
+POOLINGS = [Pooling(kind, views) for kind in (MEAN, SPREAD) for views in VIEWS]
 
 
 def network() -> tuple[keras.Model, list[keras.KerasTensor]]:
-    """Two maps of a small network, which sees left and right with different eyes."""
+    """Two maps of a small network, which sees every side with different eyes."""
     keras.utils.set_random_seed(1)
-    images = keras.Input((6, 8, 3))
+    images = keras.Input((8, 8, 3))
     first = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(images)
     second = keras.layers.Conv2D(5, 3, 2, padding="same")(first)
     return keras.Model(images, second), [first, second]
@@ -50,26 +51,62 @@ def test_a_deviation_is_that_of_numpy_and_has_a_slope_everywhere() -> None:
     assert (np.asarray(deviation(constant, constant**2)) < 0.01 * 7 + 1e-3).all()
 
 
+def clockwise(images: np.ndarray, quarters: int) -> np.ndarray:
+    return np.rot90(images, -quarters, axes=(1, 2))
+
+
+def test_turns_are_the_eight_symmetries_of_the_square_by_their_names() -> None:
+    other_axis = IMAGES.transpose(0, 2, 1, 3)
+    wanted = {
+        "": IMAGES,
+        "mirrored": IMAGES[:, :, ::-1],
+        "upside down": IMAGES[:, ::-1],
+        "turned by 90 degrees": clockwise(IMAGES, 1),
+        "turned by 180 degrees": clockwise(IMAGES, 2),
+        "turned by 270 degrees": clockwise(IMAGES, 3),
+        "transposed": other_axis,
+        "transposed and turned by 180 degrees": clockwise(other_axis, 2),
+    }
+    assert {view.words for view in VIEWS[TURNS]} == set(wanted)
+    for view in VIEWS[TURNS]:
+        np.testing.assert_array_equal(view.of(IMAGES), wanted[view.words])
+
+
+@pytest.mark.parametrize("view", VIEWS[TURNS])
+def test_maps_of_a_view_are_put_back(view: View) -> None:
+    np.testing.assert_array_equal(view.back(view.of(IMAGES)), IMAGES)
+    np.testing.assert_array_equal(view.of(view.back(IMAGES)), IMAGES)
+
+
+def test_sets_of_views_begin_with_the_image_itself_and_need_ever_more_passes() -> None:
+    assert {views[0] for views in VIEWS.values()} == {View()}
+    assert [Pooling(MEAN, name).passes for name in VIEWS] == [1, 2, 8]
+    for name in VIEWS:
+        assert ProbeConfig.model_validate({"views": name}).views == name
+
+
 @pytest.mark.parametrize("kind", [MEAN, SPREAD])
-def test_of_a_mirrored_image_mirrored_pooling_says_the_same(kind: str) -> None:
-    turned, plain = Pooling(kind, mirrored=True), Pooling(kind)
-    np.testing.assert_allclose(
-        features(turned, IMAGES), features(turned, IMAGES[:, :, ::-1]), atol=1e-5
-    )
-    assert np.abs(features(plain, IMAGES) - features(plain, IMAGES[:, :, ::-1])).max() > 0.01
+@pytest.mark.parametrize("views", [FLIP, TURNS])
+def test_an_image_in_one_of_its_views_says_the_same(kind: str, views: str) -> None:
+    averaged, plain = Pooling(kind, views), Pooling(kind)
+    for view in VIEWS[views][1:]:
+        seen = np.asarray(view.of(IMAGES))
+        np.testing.assert_allclose(features(averaged, IMAGES), features(averaged, seen), atol=2e-5)
+        assert np.abs(features(plain, IMAGES) - features(plain, seen)).max() > 0.01
     if kind == MEAN:
-        both = (features(plain, IMAGES) + features(plain, IMAGES[:, :, ::-1])) / 2
-        np.testing.assert_allclose(features(turned, IMAGES), both, atol=1e-6)
+        all_views = [features(plain, np.asarray(view.of(IMAGES))) for view in VIEWS[views]]
+        np.testing.assert_allclose(
+            features(averaged, IMAGES), np.mean(all_views, axis=0), atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_what_is_kept_of_images_gives_what_the_network_gives(pooling: Pooling) -> None:
     model, outputs = network()
     maps = keras.Model(model.input, outputs[0])
-    views = [IMAGES, IMAGES[:, :, ::-1]][: pooling.passes]
     kept = []
-    for view in views:
-        values = np.asarray(maps(view))
+    for view in VIEWS[pooling.views]:
+        values = np.asarray(maps(np.asarray(view.of(IMAGES))))
         moments = [values.mean(axis=(1, 2)), (values**2).mean(axis=(1, 2))]
         kept.append(np.concatenate(moments, axis=1).astype(np.float32))
     found = pooling.of_moments(kept)

@@ -163,7 +163,7 @@ def test_a_finished_run_is_one_line() -> None:
 
 def test_a_finished_trial_is_one_line() -> None:
     screen = console()
-    trial = Trial("top", "2", 1e-4, 1.0, 0, "none", 5, 1, 9, 0.25, 0.1, 0.9, 99, 1.5)
+    trial = Trial("top", "2", 1e-4, 1.0, 0, "none", 5, "mean", 1, 9, 0.25, 0.1, 0.9, 99, 1.5)
     TerminalMonitor(screen).trial(trial)
     assert shown(screen) == (
         "  trial: up to top, 2 unfrozen blocks at 0.0001, augmentation none: "
@@ -177,7 +177,7 @@ def test_a_finished_trial_is_one_line() -> None:
 )
 def test_a_trial_names_its_depth(depth: str, words: str) -> None:
     screen = console()
-    trial = Trial("top", depth, 1e-4, 1.0, 0, "none", 5, 1, 9, 0.25, 0.1, 0.9, 99, 1.5)
+    trial = Trial("top", depth, 1e-4, 1.0, 0, "none", 5, "mean", 1, 9, 0.25, 0.1, 0.9, 99, 1.5)
     TerminalMonitor(screen).trial(trial)
     assert f"up to top, {words} 0.0001" in shown(screen)
 
@@ -185,7 +185,7 @@ def test_a_trial_names_its_depth(depth: str, words: str) -> None:
 def test_a_trial_without_a_second_phase_has_no_rate() -> None:
     screen = console()
     TerminalMonitor(screen).trial(
-        Trial("top", "0", None, None, 0, "none", None, 3, 9, 0.25, 0.1, 0.9, 21, 1.5)
+        Trial("top", "0", None, None, 0, "none", None, "mean", 3, 9, 0.25, 0.1, 0.9, 21, 1.5)
     )
     assert " at " not in shown(screen)
 

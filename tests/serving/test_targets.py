@@ -14,6 +14,7 @@ import pytest
 
 from tl_keras.config.files import parse_config
 from tl_keras.errors import ConfigError, ExportError
+from tl_keras.models.pooling import VIEWS, Pooling
 from tl_keras.serving import targets
 from tl_keras.serving.targets import caution, check_targets, is_exact, load_target, write_target
 from tl_keras.target_table import TARGETS, TargetSpec
@@ -63,6 +64,26 @@ def test_file_answers_as_the_model(tmp_path: Path, name: str) -> None:
     answers = load_target(name, write(name, tmp_path, model)).probabilities(PIXELS)
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers, expected, atol=1e-6 if is_exact(name) else 0.03)
+
+
+def classifier_of(views: str) -> keras.Model:
+    """One that sees every side with different eyes, and reads means and deviations of views."""
+    keras.utils.set_random_seed(0)
+    images = keras.Input((SIZE, SIZE, 3))
+    maps = keras.layers.Conv2D(8, 3, 2, padding="same", activation="relu")(images / 127.5 - 1)
+    features = Pooling("mean_std", views).network(keras.Model(images, maps), [maps])
+    logits = keras.layers.Dense(3, kernel_initializer="random_normal")(features.output)
+    return keras.Model(features.input, keras.layers.Softmax()(logits * 40))
+
+
+@pytest.mark.parametrize("views", [name for name in VIEWS if Pooling(views=name).passes > 1])
+@pytest.mark.parametrize("name", INSTALLED)
+def test_file_answers_as_the_model_of_views(tmp_path: Path, name: str, views: str) -> None:
+    model = classifier_of(views)
+    expected = model.predict(PIXELS.astype(np.float32), verbose=0)
+    assert np.ptp(expected, axis=0).min() > 0.02
+    answers = load_target(name, write(name, tmp_path, model)).probabilities(PIXELS)
+    np.testing.assert_allclose(answers, expected, atol=1e-5 if is_exact(name) else 0.03)
 
 
 @pytest.mark.parametrize("name", INSTALLED)

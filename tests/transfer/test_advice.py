@@ -46,7 +46,7 @@ def advice(table: pd.DataFrame = MIDDLE, per_class: int = 10, **changed: Any) ->
         "pixels": np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3)).astype(np.uint8),
         "card": CARD,
         "image_size": 96,
-        "representation": Representation(Pooling("mean_std", True), 0.1),
+        "representation": Representation(Pooling("mean_std", "flip"), 0.1),
     }
     return advise(Measurements(**(facts | changed)))
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from tl_keras.config.schema import ProbeConfig
-from tl_keras.models.pooling import MEAN, SPREAD, Pooling
+from tl_keras.models.pooling import FLIP, MEAN, SPREAD, TURNS, Pooling
 from tl_keras.transfer.representation import (
     PLAINEST,
     Candidates,
     Representation,
     cheapest_within,
+    choose_kind,
     choose_representation,
 )
 
@@ -31,7 +32,7 @@ def features(pooling: Pooling, *, telling: str) -> dict[str, np.ndarray]:
             mean += told / 3
             # an independent look at the same thing
             view += told / 3
-        if pooling.mirrored:
+        if pooling.views != "none":
             mean = (mean + view) / 2
         blocks[name] = mean if pooling.kind == MEAN else np.concatenate([mean, spread], axis=1)
     return blocks
@@ -46,13 +47,33 @@ def chosen(telling: str, candidates: Candidates = EVERYTHING) -> Representation:
 
 
 def test_what_tells_the_classes_is_read() -> None:
-    assert chosen("mean").pooling == Pooling(MEAN, mirrored=False)
-    assert chosen("spread").pooling == Pooling(SPREAD, mirrored=False)
-    assert chosen("view").pooling == Pooling(MEAN, mirrored=True)
+    assert chosen("mean").pooling == Pooling(MEAN)
+    assert chosen("spread").pooling == Pooling(SPREAD)
+    assert chosen("view").pooling == Pooling(MEAN, FLIP)
+
+
+def test_eight_passes_have_to_earn_their_time() -> None:
+    every = Candidates(views=("none", FLIP, TURNS))
+    # here the other seven say no more than the mirror image
+    assert chosen("view", every).pooling == Pooling(MEAN, FLIP)
+    assert chosen("mean", every).pooling == Pooling(MEAN)
+    assert chosen("view", Candidates(views=("none", TURNS))).pooling == Pooling(MEAN, TURNS)
+
+
+def test_a_head_has_the_kind_that_probes_of_everything_take() -> None:
+    for telling in ("mean", "spread", "nothing"):
+
+        def read(pooling: Pooling, telling: str = telling) -> dict[str, np.ndarray]:
+            assert pooling.passes == 1
+            return features(pooling, telling=telling)
+
+        assert choose_kind(read, LABELS, GROUPS) == chosen(telling).pooling.kind
+    few = np.array([0, 0, 1])
+    assert choose_kind(lambda _: {}, few, np.arange(3)) == MEAN
 
 
 def test_a_stronger_penalty_is_taken_where_the_classes_are_hardly_told() -> None:
-    penalties = Candidates((MEAN,), (1e-3, 100.0), (False,))
+    penalties = Candidates((MEAN,), (1e-3, 100.0), ("none",))
     assert chosen("nothing", penalties).penalty == 100
     assert chosen("mean", penalties).penalty == 1e-3
 
@@ -100,18 +121,27 @@ def test_the_first_within_a_standard_error_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "kinds", "penalties", "mirrored"),
+    ("asked", "kinds", "penalties", "views"),
     [
-        ({}, (MEAN, SPREAD), (0.1, 1.0), (False, True)),
-        ({"pooling": "mean_std", "penalty": 3.0}, (SPREAD,), (3.0,), (False, True)),
-        ({"views": "flip"}, (MEAN, SPREAD), (0.1, 1.0), (True,)),
-        ({"views": "none"}, (MEAN, SPREAD), (0.1, 1.0), (False,)),
+        ({}, (MEAN, SPREAD), (0.1, 1.0), ("none", FLIP)),
+        ({"pooling": "mean_std", "penalty": 3.0}, (SPREAD,), (3.0,), ("none", FLIP)),
+        ({"views": "flip"}, (MEAN, SPREAD), (0.1, 1.0), (FLIP,)),
+        ({"views": "none"}, (MEAN, SPREAD), (0.1, 1.0), ("none",)),
+        ({"views": "turns"}, (MEAN, SPREAD), (0.1, 1.0), (TURNS,)),
+        # cheapest first, whatever their order
+        ({"views": ("turns", "none")}, (MEAN, SPREAD), (0.1, 1.0), ("none", TURNS)),
+        (
+            {"pooling": ("mean_std", "mean"), "penalty": (3.0, 0.5, 1.0), "views": ("flip",)},
+            (MEAN, SPREAD),
+            (0.5, 1.0, 3.0),
+            (FLIP,),
+        ),
     ],
 )
 def test_candidates_are_what_is_asked_for(
     asked: dict[str, object],
     kinds: tuple[str, ...],
     penalties: tuple[float, ...],
-    mirrored: tuple[bool, ...],
+    views: tuple[str, ...],
 ) -> None:
-    assert Candidates.of(ProbeConfig(**asked)) == Candidates(kinds, penalties, mirrored)  # type: ignore[arg-type]
+    assert Candidates.of(ProbeConfig(**asked)) == Candidates(kinds, penalties, views)  # type: ignore[arg-type]

@@ -134,8 +134,9 @@ def test_each_strategy_has_its_recipe(
         from_scratch=from_scratch,
         cut=None if from_scratch else "block_9",
         layer_decay=1.0 if from_scratch else 0.5,
+        pooling="mean_std",
     )
-    assert recipes_for(asked, settings, "block_9") == (expected,)
+    assert recipes_for(asked, settings, "block_9", "mean_std") == (expected,)
 
 
 @pytest.mark.parametrize("strategy", ["feature_extraction", "fine_tuning", "from_scratch"])

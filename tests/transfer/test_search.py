@@ -87,6 +87,7 @@ def study(
     trainer: Scripted,
     on_trial: Callable[[Trial], None] = lambda trial: None,
     draws: Sequence[Draw] = (DRAW,),
+    pooling: Callable[[str], str] = lambda cut: "mean",
     **keys: Any,
 ) -> Study:
     return search(
@@ -98,6 +99,7 @@ def study(
         folder,
         MILLISECONDS.__getitem__,
         on_trial,
+        pooling,
     )
 
 
@@ -118,6 +120,7 @@ def test_every_oracle_fills_the_table_with_raw_scores(tmp_path: Path, oracle: st
         "hidden_units",
         "augmentation",
         "epochs_allowed",
+        "pooling",
         "folds",
         "epochs",
         "validation_loss",
@@ -137,6 +140,22 @@ def test_every_oracle_fills_the_table_with_raw_scores(tmp_path: Path, oracle: st
     assert set(trials["validation_accuracy"]) == {0.75}
     assert set(trials["epochs"]) == {1}
     assert (trials["seconds"] >= 0).all()
+
+
+def test_every_cut_has_its_kind_of_pooling(tmp_path: Path) -> None:
+    trainer, kinds = Scripted(), {"b": "mean_std", "d": "mean"}
+    asked: list[str] = []
+
+    def kind_of(cut: str) -> str:
+        asked.append(cut)
+        return kinds[cut]
+
+    result = study(tmp_path, trainer, pooling=kind_of, cuts=("b", "d"), unfrozen_blocks=(0, 2))
+    assert {(recipe.cut, recipe.pooling) for recipe in trainer.recipes} == set(kinds.items())
+    assert result.trials["pooling"].equals(result.trials["cut"].map(kinds))
+    assert result.winner.pooling == kinds[str(result.winner.cut)]
+    # each once, for it takes probes to tell
+    assert sorted(asked) == ["b", "d"]
 
 
 @ORACLES

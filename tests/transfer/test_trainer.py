@@ -19,6 +19,7 @@ from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.blocks import set_trainable
 from tl_keras.models.heads import build_head
 from tl_keras.models.plain_classifier import plain_classifier
+from tl_keras.models.pooling import MEAN, SPREAD
 from tl_keras.transfer import phases
 from tl_keras.transfer import trainer as trainer_module
 from tl_keras.transfer.passes import Pass
@@ -45,9 +46,10 @@ def recipe(
     from_scratch: bool = False,
     cut: str | None = None,
     decay: float = 1.0,
+    pooling: str = MEAN,
 ) -> Recipe:
     phase = PhaseConfig(epochs=epochs, learning_rate=rate, patience=epochs)
-    return Recipe(depth, augmentation, units, phase, from_scratch, cut, decay)
+    return Recipe(depth, augmentation, units, phase, from_scratch, cut, decay, pooling)
 
 
 SCRATCH = recipe("all", from_scratch=True)
@@ -57,12 +59,15 @@ EVERY_KIND = [
     recipe("all", "strong"),
     recipe("block1:block2"),
     recipe(1, cut="block2", decay=0.5),
+    recipe(2, pooling=SPREAD),
     SCRATCH,
 ]
 KINDS = pytest.mark.parametrize(
     "kind",
     EVERY_KIND,
-    ids=lambda kind: f"{kind.unfrozen_blocks}-{kind.augmentation}-{kind.cut}-{kind.from_scratch}",
+    ids=lambda kind: (
+        f"{kind.unfrozen_blocks}-{kind.augmentation}-{kind.cut}-{kind.pooling}-{kind.from_scratch}"
+    ),
 )
 
 

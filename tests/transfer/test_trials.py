@@ -8,7 +8,7 @@ from tl_keras.transfer.fold_score import FoldScore
 from tl_keras.transfer.trials import Trial, choose, summed_up, within_one_se
 
 BLOCKS = ("a", "b", "c")
-BEST = Trial("c", "all", 1e-3, 1.0, 0, "none", 9, 3, 30, 0.5, 0.1, 0.9, 400, 1.0)
+BEST = Trial("c", "all", 1e-3, 1.0, 0, "none", 9, "mean", 3, 30, 0.5, 0.1, 0.9, 400, 1.0)
 OUTSIDE = replace(BEST, cut="a", validation_loss=0.601)
 
 

@@ -232,6 +232,9 @@ class DataConfig(_Section):
 
 
 Pooling = Literal["mean", "mean_std"]
+Views = Literal["none", "flip", "turns"]
+Penalty = Annotated[float, Field(gt=0, le=1e6)]
+_SEVERAL = Field(min_length=1, max_length=MOST_CHOICES)
 # Sizes among which "search" chooses, pixels.
 SEARCHED_SIZES = (96, 160, 224)
 _SIZES = f"{', '.join(map(str, SEARCHED_SIZES[:-1]))} and {SEARCHED_SIZES[-1]}"
@@ -335,21 +338,23 @@ class BackboneConfig(_Section):
 class ProbeConfig(_Section):
     """Linear probes: what they read of every block, and what they are fitted on."""
 
-    pooling: Pooling | Literal["search"] = Field(
+    pooling: Pooling | Literal["search"] | Annotated[tuple[Pooling, ...], _SEVERAL] = Field(
         default="search",
         description="What is read of a feature map: its means over all positions, or the standard "
-        "deviations beside them; search: what has the lower loss on held-out images.",
+        "deviations beside them; search, or a list: what has the lower loss on held-out images.",
     )
-    views: Literal["none", "flip", "search"] = Field(
+    views: Views | Literal["search"] | Annotated[tuple[Views, ...], _SEVERAL] = Field(
         default="search",
         description="flip averages each image with its mirror image, which takes twice the time, "
-        "in the exported model too; search: where that lowers the loss on held-out images.",
+        "in the exported model too; turns averages all eight ways to turn and mirror it, which "
+        "takes eight times as long. search chooses among none and flip, a list among its own: "
+        "what takes longer has to lower the loss on held-out images.",
     )
-    penalty: Annotated[float, Field(gt=0, le=1e6)] | Literal["search"] = Field(
+    penalty: Penalty | Literal["search"] | Annotated[tuple[Penalty, ...], _SEVERAL] = Field(
         default="search",
         description="On the squared length of the coefficients of standardised features, the "
-        "inverse of scikit-learn's C; search: that of 0.1 and 1 with the lower loss on "
-        "held-out images.",
+        "inverse of scikit-learn's C; search, or a list: that of 0.1 and 1, or of the list, with "
+        "the lower loss on held-out images.",
     )
     train_on: Literal["all", "training"] = Field(
         default="all",
@@ -358,16 +363,23 @@ class ProbeConfig(_Section):
         "choose by the validation images: all have the same labels.",
     )
 
+    @field_validator("pooling", "views", "penalty")
+    @classmethod
+    def _once(cls, asked: Any) -> Any:
+        if isinstance(asked, tuple) and len(set(asked)) != len(asked):
+            raise ValueError("must name each choice once")
+        return asked
+
 
 class HeadConfig(_Section):
     """The new layers on top of the backbone: global pooling, then Dense layers."""
 
-    pooling: Pooling = Field(
+    pooling: Pooling | Literal["search"] = Field(
         default="mean",
         description="What is read of the last feature map: its means over all positions, or the "
-        "standard deviations beside them.",
+        "standard deviations beside them; search: what linear probes of the blocks up to it take "
+        "on the same labelled images (from_scratch: the means).",
     )
-
     hidden_units: tuple[Units, ...] = Field(
         default=(),
         max_length=10,

@@ -9,6 +9,7 @@ from tl_keras.experiment.first_look import is_exported
 from tl_keras.experiment.strategies.duration import (
     HEAD_SECONDS,
     TRACE_SECONDS,
+    pooling_seconds,
     training_seconds,
     unfrozen_share,
 )
@@ -60,7 +61,8 @@ def _of_searches(config: ExperimentConfig, splits: Splits) -> float:
     traces = sum(
         TRACE_SECONDS * unfrozen_share(config, depth) for depth in config.search.unfrozen_blocks
     )
-    return sum(search_trainings(config, train, validation)) + traces
+    choices = _searches(config) * pooling_seconds(config, train + validation)
+    return sum(search_trainings(config, train, validation)) + traces + choices
 
 
 def search_trainings(config: ExperimentConfig, train: int, validation: int) -> list[float]:
@@ -73,5 +75,11 @@ def search_trainings(config: ExperimentConfig, train: int, validation: int) -> l
     """
     depths, epochs = config.search.unfrozen_blocks, config.training.phase_2.epochs
     each = [training_seconds(config, depth, epochs, train, validation) for depth in depths]
-    searches = len(config.data.training_sizes) * (config.estimate.runs or 1)
-    return [sum(each) / len(each)] * (searches * config.search.max_trials * config.search.folds)
+    return [sum(each) / len(each)] * (
+        _searches(config) * config.search.max_trials * config.search.folds
+    )
+
+
+def _searches(config: ExperimentConfig) -> int:
+    """How many there are: one for each training size, and for each fold."""
+    return len(config.data.training_sizes) * (config.estimate.runs or 1)

@@ -26,7 +26,8 @@ from tl_keras.models.source_models import load_source
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
 from tl_keras.strategy_table import STRATEGIES, borrowing
-from tl_keras.transfer.run_plan import Run, fitting_depths, plan_runs
+from tl_keras.transfer.recipe import Recipe
+from tl_keras.transfer.run_plan import Run, fitting_depths, plan_runs, recipes_for
 from tl_keras.transfer.similarity import input_moments
 
 # Where the folder of an experiment keeps what was advised.
@@ -109,6 +110,20 @@ class Prepared:
     def draw_of(self, run: Run | FinishedRun) -> Draw:
         """The images that a run was trained on and that chose its epoch."""
         return self.images.splits.draws[run.seed, run.train_per_class]
+
+    def recipes_of(self, run: Run, draw: Draw) -> tuple[Recipe, ...]:
+        """What is trained by steps for a run; of several recipes, validation chooses one.
+
+        Args:
+            run: one whose search, where its strategy has one, is finished.
+            draw: its images.
+        """
+        spec, bench = STRATEGIES[run.strategy], self.bench
+        if spec.searches:
+            return (bench.winners[run],)
+        read = self.cut if spec.borrows else None
+        pooling = bench.head_pooling(draw, run.seed, read)
+        return recipes_for(run, self.config, self.cut, pooling)
 
     def test_of(self, run: Run | FinishedRun) -> np.ndarray:
         """Positions of the images that a run was tested on."""

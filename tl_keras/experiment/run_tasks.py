@@ -15,7 +15,7 @@ from tl_keras.results.store import Outcome
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.fold_score import FoldScore
 from tl_keras.transfer.recipe import Recipe
-from tl_keras.transfer.run_plan import Run, recipes_for
+from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.search import Training
 
 
@@ -102,7 +102,7 @@ def run_task(
     config, sizes = prepared.config, (len(draw.train), len(draw.validation))
     recipes: tuple[Recipe, ...] = () if winner is None else (winner,)
     if spec.by_steps and not spec.searches:
-        recipes = recipes_for(run, config, prepared.cut)
+        recipes = prepared.recipes_of(run, draw)
     return Task(
         name=f"the run {run.run_id}",
         call=MakeRun(run, winner),

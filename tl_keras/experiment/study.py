@@ -58,6 +58,10 @@ def _begin(
     folder = prepared.store.open_search(size, _facts(prepared), seed if folded else None)
     draw = prepared.images.splits.draws[seed, size]
     space = _space(prepared, draw)
+
+    def pooling(cut: str) -> str:
+        return prepared.bench.head_pooling(draw, space.seed, cut)
+
     tuner = TwoPhaseTuner(
         PoolTrainings(prepared, pool),
         prepared.backbone.block_names,
@@ -66,6 +70,7 @@ def _begin(
         config.training.phase_2,
         folder,
         on_trial,
+        pooling,
     )
     tuner.begin_foreseeable()
     return tuner, folder

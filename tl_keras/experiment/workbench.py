@@ -12,9 +12,11 @@ from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.row_cache import RowCache
 from tl_keras.data.rows import Rows
 from tl_keras.data.sources import ImageTable
+from tl_keras.data.splits import Draw
 from tl_keras.experiment.monitor import Monitor
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.cost import Costs
+from tl_keras.models.pooling import MEAN
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.recipe import Recipe
@@ -111,6 +113,22 @@ class Workbench:
         self.monitor.stage("Probing every block")
         candidates = Candidates.of(self.config.probe)
         return LinearProbes(bank, self.images, self.groups, self.rows, candidates)
+
+    def head_pooling(self, draw: Draw, seed: int, cut: str | None) -> str:
+        """The kind of pooling of a head.
+
+        Args:
+            draw: the images that it learns from.
+            seed: of the folds that choose where the experiment leaves it open.
+            cut: the source's block that it reads; None is one of a network from scratch, of which
+                nothing is known: means.
+        """
+        asked = self.config.head.pooling
+        if asked != "search":
+            return asked
+        if cut is None:
+            return MEAN
+        return self.probes.choose_kind(np.concatenate([draw.train, draw.validation]), seed, cut)
 
     def pooled_blocks(self) -> list[tuple[str, np.ndarray]]:
         """Name and pooled features of every block, of the images at `rows`."""

@@ -65,7 +65,7 @@ class Costs:
     def milliseconds(self, cut: str, pooling: Pooling = PLAIN) -> float:
         """Time per image up to a cut, with a head without hidden layers.
 
-        That of one pass is measured; a mirrored image takes another. Deviations beside means cost
+        That of one pass is measured; every view takes one. Deviations beside means cost
         next to nothing.
         """
         if cut not in self._times:

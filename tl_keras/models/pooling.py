@@ -2,11 +2,11 @@
 
 The mean over height and width tells how much of a feature an image has; the standard deviation
 beside it, how unevenly it is spread: a small defect moves it and hardly moves the mean (statistics
-pooling, Snyder et al. 2018, "X-vectors", who do so over time). A view is the image as it is or
-mirrored; the moments of several are averaged.
+pooling, Snyder et al. 2018, "X-vectors", who do so over time). A view is the image as it is, turned
+or mirrored; the moments of several are averaged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,59 @@ import keras
 import numpy as np
 
 MEAN, SPREAD = "mean", "mean_std"
-AS_IT_IS, FLIP = "none", "flip"
+AS_IT_IS, FLIP, TURNS = "none", "flip", "turns"
 # Beside the mean square a variance of less is rounding, and the slope of a root at 0 has no end.
 LEAST_SHARE, LEAST = 1e-4, 1e-12
+
+
+@dataclass(frozen=True)
+class View:
+    """What is done to square images, or to maps of them, (batch, side, side, channels).
+
+    Attributes:
+        words: for people; empty where nothing is done.
+        transposed: whether rows become columns, before all else.
+        upside_down: whether the first row becomes the last.
+        mirrored: whether left becomes right.
+    """
+
+    words: str = ""
+    transposed: bool = False
+    upside_down: bool = False
+    mirrored: bool = False
+
+    def of(self, images: Any) -> Any:
+        """Images in this view; tensors or arrays."""
+        return self._flipped(_transposed(images) if self.transposed else images)
+
+    def back(self, maps: Any) -> Any:
+        """Maps of such images, as the image itself lies."""
+        flipped = self._flipped(maps)
+        return _transposed(flipped) if self.transposed else flipped
+
+    def _flipped(self, images: Any) -> Any:
+        axes = ((1, self.upside_down), (2, self.mirrored))
+        for axis in (axis for axis, asked in axes if asked):
+            images = keras.ops.flip(images, axis=axis)
+        return images
+
+
+STRAIGHT, MIRRORED = View(), View("mirrored", mirrored=True)
+# The views that are averaged, by what stands for them in configurations and tables.
+VIEWS: Mapping[str, tuple[View, ...]] = {
+    AS_IT_IS: (STRAIGHT,),
+    FLIP: (STRAIGHT, MIRRORED),
+    TURNS: (
+        STRAIGHT,
+        MIRRORED,
+        View("upside down", upside_down=True),
+        View("turned by 180 degrees", upside_down=True, mirrored=True),
+        View("transposed", transposed=True),
+        View("turned by 90 degrees", transposed=True, mirrored=True),
+        View("turned by 270 degrees", transposed=True, upside_down=True),
+        View("transposed and turned by 180 degrees", True, True, True),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -25,21 +75,16 @@ class Pooling:
 
     Attributes:
         kind: `MEAN`, or `SPREAD` for the standard deviation beside it.
-        mirrored: whether the image mirrored left to right is averaged in.
+        views: that are averaged, a key of `VIEWS`.
     """
 
     kind: str = MEAN
-    mirrored: bool = False
+    views: str = AS_IT_IS
 
     @classmethod
     def of(cls, kind: str | None, views: str | None) -> "Pooling":
         """As a run's row names it; a run of an earlier version names nothing."""
-        return cls(kind or MEAN, views == FLIP)
-
-    @property
-    def views(self) -> str:
-        """In a run's row."""
-        return FLIP if self.mirrored else AS_IT_IS
+        return cls(kind or MEAN, views or AS_IT_IS)
 
     def width(self, channels: int) -> int:
         """Features of a map with so many channels."""
@@ -56,7 +101,7 @@ class Pooling:
     @property
     def passes(self) -> int:
         """How often an image goes through the network."""
-        return 2 if self.mirrored else 1
+        return len(VIEWS[self.views])
 
     def layer(self, channels: int, name: str | None = None) -> keras.Layer:
         """From a map (batch, height, width, channels) to features (batch, width)."""
@@ -78,12 +123,13 @@ class Pooling:
         """From what a network takes to the features of several of its outputs, side by side."""
         images = model.input
         views = [list(outputs)]
-        if self.mirrored:
+        if self.passes > 1:
             whole = keras.Model(images, list(outputs))
             images = keras.Input(images.shape[1:])
-            seen = (whole(images), whole(mirrored(images)))
-            straight, turned = map(keras.tree.flatten, seen)
-            views = [straight, [mirrored(maps) for maps in turned]]
+            views = [
+                [view.back(maps) for maps in keras.tree.flatten(whole(view.of(images)))]
+                for view in VIEWS[self.views]
+            ]
         pooled = [self.features(maps) for maps in zip(*views, strict=True)]
         features = keras.layers.Concatenate()(pooled) if len(pooled) > 1 else pooled[0]
         return keras.Model(images, features)
@@ -97,9 +143,8 @@ def deviation(mean: Any, square: Any) -> Any:
     return keras.ops.sqrt((1 + LEAST_SHARE) * square - mean * mean + LEAST)
 
 
-def mirrored(images: Any) -> Any:
-    """Images or maps (batch, height, width, channels), left for right."""
-    return keras.ops.flip(images, axis=2)
+def _transposed(images: Any) -> Any:
+    return keras.ops.transpose(images, (0, 2, 1, 3))
 
 
 def _average(tensors: Sequence[Any]) -> Any:

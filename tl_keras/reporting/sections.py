@@ -29,6 +29,11 @@ from tl_keras.strategy_table import STRATEGIES, names_where
 
 # Of classes, in a confusion matrix that can still be read on a page.
 MOST_CLASSES = 40
+# What a probe reads beside the photo itself.
+_VIEWS = {
+    "flip": ", of each photo and its mirror image",
+    "turns": ", of each photo turned and mirrored in all eight ways",
+}
 _FIGURES = ("figure", "estimate", "95% interval", "of")
 
 
@@ -125,9 +130,9 @@ def _probe_in_words(run: Mapping[Any, Any]) -> str | None:
     several = f"averages {len(names)} blocks, {names[0]} to {names[-1]}"
     reads = several if names[1:] else f"reads {names[0]}"
     spread = ", means and standard deviations" if run.get("pooling") == "mean_std" else ""
-    flip = ", of each photo and its mirror image" if run.get("views") == "flip" else ""
+    seen = _VIEWS.get(str(run.get("views")), "")
     return (
-        f"The chosen probe, {run['run_id']}, {reads}{spread}{flip}: each run cross-validates on "
+        f"The chosen probe, {run['run_id']}, {reads}{spread}{seen}: each run cross-validates on "
         "its own labelled images."
     )
 

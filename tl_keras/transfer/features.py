@@ -12,7 +12,7 @@ from tl_keras.data.row_cache import BATCH, RowCache, StoredRows
 from tl_keras.data.rows import ChosenRows, Rows
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.blocks import unfrozen_range
-from tl_keras.models.pooling import PLAIN, Pooling
+from tl_keras.models.pooling import PLAIN, STRAIGHT, VIEWS, Pooling, View
 from tl_keras.transfer.passes import (
     Pass,
     batch_norms,
@@ -66,8 +66,8 @@ class PooledBlocks:
     """What heads read of the blocks of a network, of the same images.
 
     Attributes:
-        views: the moments of each block's output, by view (as it is, mirrored): means over height
-            and width, then means of squares.
+        views: the moments of each block's output, by view of the images: means over height and
+            width, then means of squares.
         pooling: how features are made of them.
     """
 
@@ -132,7 +132,7 @@ class FeatureBank:
     backbone: Backbone
     pixels: Rows
     cache: RowCache = field(default_factory=RowCache)
-    _ways: dict[str, Pass] = field(default_factory=dict, init=False, repr=False)
+    _ways: dict[str | View, Pass] = field(default_factory=dict, init=False, repr=False)
     _digests: "_Digests" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -195,7 +195,7 @@ class FeatureBank:
 
         Args:
             positions: k rows of `pixels`.
-            pooling: how; mirrored images go through the network a second time.
+            pooling: how; every view goes through the network.
 
         Returns:
             By block float32 (k, features).
@@ -204,7 +204,7 @@ class FeatureBank:
             CacheError: there is room neither in memory nor on the disk.
         """
         places = {block.name: 2 * channels(block.output) for block in self.backbone.blocks}
-        ways = [self._to_pooled, *([self._to_mirrored] if pooling.mirrored else [])]
+        ways = map(self._to_pooled, VIEWS[pooling.views])
         views = (SideBySide.of(self._rows(way, positions), places) for way in ways)
         return PooledBlocks(tuple(views), pooling)
 
@@ -225,23 +225,21 @@ class FeatureBank:
         """
         layers = [layer for found in batch_norms(self.backbone).values() for layer in found]
         places = {layer.name: 2 * channels(layer.input) for layer in layers}
-        way, images = self._to_batch_norms, self._digests.of(positions)
+        way, on_the_way = self._to_batch_norms, self._to_pooled(STRAIGHT)
+        images = self._digests.of(positions)
 
         def compute(wanted: np.ndarray, values: np.ndarray) -> None:
-            pooled = np.empty((len(wanted), *self._to_pooled.shape), np.float32)
+            pooled = np.empty((len(wanted), *on_the_way.shape), np.float32)
             for batch in _batches(len(wanted), way.batch):
                 pooled[batch], values[batch] = way(self.pixels[positions[wanted[batch]]])
-            self._keep(self._to_pooled, images[wanted], pooled)
+            self._keep(on_the_way, images[wanted], pooled)
 
         return SideBySide.of(self.cache.rows(way.facts(), way.shape, images, compute), places)
 
-    @cached_property
-    def _to_pooled(self) -> Pass:
-        return to_pooled_blocks(self.backbone)
-
-    @cached_property
-    def _to_mirrored(self) -> Pass:
-        return to_pooled_blocks(self.backbone, turned=True)
+    def _to_pooled(self, view: View) -> Pass:
+        if view not in self._ways:
+            self._ways[view] = to_pooled_blocks(self.backbone, view)
+        return self._ways[view]
 
     @cached_property
     def _to_batch_norms(self) -> Pass:

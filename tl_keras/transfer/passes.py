@@ -16,7 +16,7 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.models.fused import fused
 from tl_keras.models.keras_internals import ops_are_deterministic
 from tl_keras.models.networks import scaling_layer
-from tl_keras.models.pooling import mirrored
+from tl_keras.models.pooling import STRAIGHT, View
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Pass:
         reduce: from the values of the tensors to what comes out.
         shape: of what comes out and is kept of an image.
         batch: images that go through at a time.
-        turned: whether images are mirrored on their way in.
+        view: of the images.
     """
 
     backbone: Backbone
@@ -39,7 +39,7 @@ class Pass:
     reduce: Callable[[list[Any]], Any]
     shape: tuple[int, ...]
     batch: int = BATCH
-    turned: bool = False
+    view: View = STRAIGHT
 
     def __call__(self, pixels: np.ndarray) -> Any:
         """What images, 0..255 (n, size, size, 3), become: arrays as `reduce` gives tensors."""
@@ -78,8 +78,7 @@ class Pass:
         scaling = scaling_layer(self.backbone.spec)
 
         def forward(images: Any) -> Any:
-            seen = mirrored(images) if self.turned else images
-            values = self._network(scaling(seen), training=False)
+            values = self._network(scaling(self.view.of(images)), training=False)
             # A single output may come without its list.
             return self.reduce(keras.tree.flatten(values))
 
@@ -101,20 +100,22 @@ def to_block(backbone: Backbone, name: str) -> Pass:
     return Pass(backbone, what, [output], lambda values: values[0], tuple(output.shape[1:]))
 
 
-def to_pooled_blocks(backbone: Backbone, *, turned: bool = False) -> Pass:
+def to_pooled_blocks(backbone: Backbone, view: View = STRAIGHT) -> Pass:
     """To the moments of every block's output, side by side.
 
     They are the means over height and width, and behind those of a block the means of the squares.
 
     Args:
         backbone: with all blocks that are wanted.
-        turned: whether images are mirrored on their way in.
+        view: of the images.
     """
     outputs = [block.output for block in backbone.blocks]
-    gives = "moments of the outputs of all blocks" + (", images mirrored" if turned else "")
+    gives = "moments of the outputs of all blocks" + (
+        f", images {view.words}" if view.words else ""
+    )
     what = {**_blocks(backbone), "gives": gives}
     shape = (2 * sum(map(channels, outputs)),)
-    return Pass(backbone, what, outputs, _pooled, shape, turned=turned)
+    return Pass(backbone, what, outputs, _pooled, shape, view=view)
 
 
 def to_batch_norms(backbone: Backbone) -> Pass:

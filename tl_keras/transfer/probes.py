@@ -10,7 +10,7 @@ import pandas as pd
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.heads import build_head
 from tl_keras.models.pooling import PLAIN, Pooling
-from tl_keras.transfer.features import FeatureBank
+from tl_keras.transfer.features import FeatureBank, PooledBlocks
 from tl_keras.transfer.probing import (
     Folds,
     LinearProbe,
@@ -23,6 +23,7 @@ from tl_keras.transfer.representation import (
     Candidates,
     Chosen,
     Representation,
+    choose_kind,
     choose_representation,
 )
 from tl_keras.transfer.trainer import LabelledImages
@@ -65,19 +66,21 @@ class LinearProbes:
         """Have the features computed, as far as the cache lacks them.
 
         Args:
-            bank: of the images; the source weights are put back into its backbone.
+            bank: of the images; the source weights are put back into its backbone, now and
+                whenever features are read that were not before.
             images: that draws refer to by position.
             groups: (n,) of the images.
             rows: positions of the images that are used at all.
             candidates: representations to choose among.
         """
-        bank.backbone.restore_source()
         self._images, self._groups, self._candidates = images, groups, candidates
         self._place = np.full(len(images.pixels), -1)
         self._place[rows] = np.arange(len(rows))
         self._bank, self._rows = bank, rows
-        self._pooled = {PLAIN: bank.pooled(rows)}
+        self._pooled: dict[Pooling, PooledBlocks] = {}
         self._chosen: dict[tuple[object, ...], Chosen | None] = {}
+        self._kinds: dict[tuple[object, ...], str] = {}
+        self._of(PLAIN)
 
     def features(
         self, rows: np.ndarray, cut: str | None = None, pooling: Pooling = PLAIN
@@ -92,9 +95,7 @@ class LinearProbes:
         Returns:
             By block (k, features).
         """
-        if pooling not in self._pooled:
-            self._pooled[pooling] = self._bank.pooled(self._rows, pooling)
-        return self._pooled[pooling].read(self._place[rows], cut)
+        return self._of(pooling).read(self._place[rows], cut)
 
     def cross_validate(self, train: np.ndarray, seed: int, cut: str | None = None) -> pd.DataFrame:
         """Every block up to `cut`, inside the images at positions `train`.
@@ -116,7 +117,7 @@ class LinearProbes:
         Returns:
             With what cross-validation says of it; None where the images are too few for folds.
         """
-        key = (train.tobytes(), seed, cut or self._pooled[PLAIN].blocks[-1])
+        key = self._key(train, seed, cut)
         if key not in self._chosen:
             self._chosen[key] = choose_representation(
                 lambda pooling: self.features(train, cut, pooling),
@@ -127,6 +128,25 @@ class LinearProbes:
                 classes=self._images.classes,
             )
         return self._chosen[key]
+
+    def choose_kind(self, train: np.ndarray, seed: int, cut: str | None = None) -> str:
+        """The kind of pooling for a head that is no linear probe; see `representation`.
+
+        Args:
+            train: positions of the images to choose by.
+            seed: of the folds.
+            cut: the block that the head reads; None is the last of all.
+        """
+        key = self._key(train, seed, cut)
+        if key not in self._kinds:
+            self._kinds[key] = choose_kind(
+                lambda pooling: self.features(train, cut, pooling),
+                self._images.class_indices[train],
+                self._groups[train],
+                seed=seed,
+                classes=self._images.classes,
+            )
+        return self._kinds[key]
 
     def choose_cut(self, train: np.ndarray, seed: int = 0, cut: str | None = None) -> str:
         """The single block that cross-validation chooses; the last one with too few images.
@@ -200,6 +220,16 @@ class LinearProbes:
                 weights, features, labels, groups, penalty=penalty, seed=seed
             )
         return LinearProbe.average(probes, list(weights.values())), held_out
+
+    def _of(self, pooling: Pooling) -> PooledBlocks:
+        if pooling not in self._pooled:
+            # a training may have changed the weights since the last one was read
+            self._bank.backbone.restore_source()
+            self._pooled[pooling] = self._bank.pooled(self._rows, pooling)
+        return self._pooled[pooling]
+
+    def _key(self, train: np.ndarray, seed: int, cut: str | None) -> tuple[object, ...]:
+        return train.tobytes(), seed, cut or self._pooled[PLAIN].blocks[-1]
 
     def probabilities(self, fitted: ChosenProbe, rows: np.ndarray) -> np.ndarray:
         """Class probabilities of the images at these positions, float32 (k, classes)."""

@@ -9,6 +9,7 @@ import pandas as pd
 from tl_keras.config.schema import PhaseConfig
 from tl_keras.evaluation.dependence import standard_error
 from tl_keras.models.backbone import Depth
+from tl_keras.models.pooling import MEAN
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Recipe:
         cut: the block whose pooled output feeds the head; None is the last one.
         layer_decay: factor of the learning rate in phase 2 from each block to the one below it,
             0..1 (ELECTRA, Clark et al. 2020, arXiv:2003.10555); 1 is the same rate everywhere.
+        pooling: the kind, of what the head reads.
     """
 
     unfrozen_blocks: Depth
@@ -34,6 +36,7 @@ class Recipe:
     from_scratch: bool = False
     cut: str | None = None
     layer_decay: float = 1.0
+    pooling: str = MEAN
 
 
 def depth_of(text: str) -> Depth:

@@ -8,12 +8,13 @@ tried beside it on the blocks that were good, in the same folds, one property af
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from tl_keras.config.schema import ProbeConfig
 from tl_keras.evaluation.dependence import standard_error
-from tl_keras.models.pooling import FLIP, MEAN, PLAIN, SPREAD, Pooling
+from tl_keras.models.pooling import AS_IT_IS, FLIP, MEAN, PLAIN, SPREAD, VIEWS, Pooling
 from tl_keras.transfer.probing import PENALTY, CrossValidated, Folds
 
 # Divisions into folds that candidates are compared by, and good blocks at most that they run on.
@@ -44,31 +45,34 @@ class Candidates:
     Attributes:
         kinds: of pooling.
         penalties: on the coefficients.
-        mirrored: whether mirrored images are averaged in.
+        views: of the images, keys of `VIEWS`.
     """
 
     kinds: tuple[str, ...] = (MEAN, SPREAD)
     penalties: tuple[float, ...] = (0.1, 1.0)
-    mirrored: tuple[bool, ...] = (False, True)
+    views: tuple[str, ...] = (AS_IT_IS, FLIP)
 
     @classmethod
     def of(cls, config: ProbeConfig) -> "Candidates":
-        """As an experiment asks."""
+        """As an experiment asks, in whatever order it names them."""
         everything = cls()
+        kinds = _asked(config.pooling, everything.kinds)
+        penalties = _asked(config.penalty, everything.penalties)
+        views = _asked(config.views, everything.views)
         return cls(
-            everything.kinds if config.pooling == "search" else (config.pooling,),
-            everything.penalties if config.penalty == "search" else (config.penalty,),
-            everything.mirrored if config.views == "search" else (config.views == FLIP,),
+            tuple(kind for kind in (MEAN, SPREAD) if kind in kinds),
+            tuple(sorted(penalties)),
+            tuple(name for name in VIEWS if name in views),
         )
 
     @property
     def plainest(self) -> Representation:
-        return Representation(Pooling(self.kinds[0], self.mirrored[0]), self.penalties[0])
+        return Representation(Pooling(self.kinds[0], self.views[0]), self.penalties[0])
 
     @property
     def several(self) -> bool:
         """Whether there is a choice."""
-        return any(len(options) > 1 for options in (self.kinds, self.penalties, self.mirrored))
+        return any(len(options) > 1 for options in (self.kinds, self.penalties, self.views))
 
     def of_kinds(self, chosen: Representation) -> list[Representation]:
         """What was chosen so far, with every kind of pooling."""
@@ -80,15 +84,12 @@ class Candidates:
         return [replace(chosen, penalty=penalty) for penalty in self.penalties]
 
     def of_views(self, chosen: Representation) -> list[Representation]:
-        """What was chosen so far, without and with mirrored images."""
+        """What was chosen so far, with every set of views, those of fewest passes first."""
         pooling = chosen.pooling
-        return [
-            replace(chosen, pooling=replace(pooling, mirrored=mirrored))
-            for mirrored in self.mirrored
-        ]
+        return [replace(chosen, pooling=replace(pooling, views=views)) for views in self.views]
 
 
-PLAINEST = Candidates((MEAN,), (PENALTY,), (False,))
+PLAINEST = Candidates((MEAN,), (PENALTY,), (AS_IT_IS,))
 
 
 @dataclass(frozen=True)
@@ -135,12 +136,36 @@ def choose_representation(
     chosen = candidates.plainest
     if candidates.several:
         race = _Race.of(folds, read, chosen)
-        # What costs the same is chosen by the loss alone; a second pass has to earn its time.
+        # What costs the same is chosen by the loss alone; further passes have to earn their time.
         chosen = race.lowest(candidates.of_kinds(chosen))
         chosen = race.lowest(candidates.of_penalties(chosen))
         chosen = race.cheapest(candidates.of_views(chosen))
     blocks = list(read(chosen.pooling).items())
     return Chosen(chosen, folds.cross_validated(blocks, chosen.penalty), folds)
+
+
+def choose_kind(
+    read: Read, labels: np.ndarray, groups: np.ndarray, *, seed: int = 0, classes: int | None = None
+) -> str:
+    """The kind of pooling that linear probes of everything would take, for what is no such probe.
+
+    Args:
+        read: the features of some labelled images.
+        labels: int (n,), 0..classes-1.
+        groups: (n,); images of one group are never on both sides of a division.
+        seed: of the division.
+        classes: how many there are in all; None is those of the labels.
+
+    Returns:
+        The plainest where a class lies in fewer than two groups.
+    """
+    everything = Candidates()
+    chosen = everything.plainest
+    folds = Folds.of(labels, groups, seed=seed, classes=classes)
+    if folds is not None:
+        race = _Race.of(folds, functools.cache(read), chosen)
+        chosen = race.lowest(everything.of_kinds(chosen))
+    return chosen.pooling.kind
 
 
 def cheapest_within(
@@ -215,3 +240,10 @@ class _Race:
             }
             self.known[option] = self.folds.losses(self.folds.average(held_out))
         return self.known[option]
+
+
+def _asked(asked: Any, known: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The options that a key names: one, several, or those that are known."""
+    if asked == "search":
+        return known
+    return asked if isinstance(asked, tuple) else (asked,)

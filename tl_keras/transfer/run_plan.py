@@ -7,6 +7,7 @@ from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
 from tl_keras.models.backbone import Depth
+from tl_keras.models.pooling import MEAN
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.recipe import Recipe
 
@@ -83,7 +84,9 @@ def fitting_depths(depths: Sequence[Depth], blocks: Sequence[str]) -> tuple[Dept
     return tuple(dict.fromkeys(fitted))
 
 
-def recipes_for(run: Run, config: ExperimentConfig, cut: str | None = None) -> tuple[Recipe, ...]:
+def recipes_for(
+    run: Run, config: ExperimentConfig, cut: str | None = None, pooling: str = MEAN
+) -> tuple[Recipe, ...]:
     """What to train for a run; of several recipes, validation chooses one.
 
     Args:
@@ -91,6 +94,7 @@ def recipes_for(run: Run, config: ExperimentConfig, cut: str | None = None) -> t
         config: of the experiment.
         cut: the block whose output feeds the head; None is the last one. From scratch the whole
             network is trained all the same.
+        pooling: the kind, of what the head reads.
     """
     training, from_scratch = config.training, not STRATEGIES[run.strategy].borrows
     chosen = training.augmentation
@@ -102,6 +106,7 @@ def recipes_for(run: Run, config: ExperimentConfig, cut: str | None = None) -> t
         from_scratch=from_scratch,
         cut=None if from_scratch else cut,
         layer_decay=1.0 if from_scratch else training.layer_decay,
+        pooling=pooling,
     )
     levels = tuple(AUGMENTATIONS) if chosen == "search" else (chosen,)
     return tuple(replace(recipe, augmentation=level) for level in levels)

@@ -1,5 +1,6 @@
 """A KerasTuner search over cut, depth, rates and head, with two phases in each trial."""
 
+import functools
 import hashlib
 import json
 import time
@@ -16,6 +17,7 @@ import pandas as pd
 from tl_keras.config.schema import PhaseConfig, SearchConfig
 from tl_keras.data.splits import Draw
 from tl_keras.digests import keep_json, whole_json
+from tl_keras.models.pooling import MEAN
 from tl_keras.oracle_table import FORESEEABLE
 from tl_keras.transfer.fold_score import FoldScore
 from tl_keras.transfer.oracles import make_oracle
@@ -99,6 +101,7 @@ def search(
     folder: Path,
     milliseconds: Callable[[str], float],
     on_trial: Callable[[Trial], None] = lambda trial: None,
+    pooling: Callable[[str], str] = lambda cut: MEAN,
 ) -> Study:
     """Search the configured space, scored on validation images only.
 
@@ -118,12 +121,13 @@ def search(
         folder: of this search alone.
         milliseconds: from a cut to the time per image of a classifier that ends there.
         on_trial: called after each trial.
+        pooling: from a cut to the kind that a head there has.
 
     Raises:
         ConfigError: no depth lies within a cut.
         Exception: whatever a trial or `on_trial` raised; it ends the search.
     """
-    tuner = TwoPhaseTuner(trainings, blocks, draws, config, phase_2, folder, on_trial)
+    tuner = TwoPhaseTuner(trainings, blocks, draws, config, phase_2, folder, on_trial, pooling)
     tuner.begin_foreseeable()
     return tuner.finish(milliseconds)
 
@@ -143,9 +147,11 @@ class TwoPhaseTuner(keras_tuner.Tuner):
         phase_2: PhaseConfig,
         folder: Path,
         on_trial: Callable[[Trial], None],
+        pooling: Callable[[str], str] = lambda cut: MEAN,
     ) -> None:
         self._trainings, self._draws, self._config = trainings, draws, config
         self._phase_2, self._folder, self._on_trial = phase_2, folder, on_trial
+        self._pooling = functools.cache(pooling)
         self._blocks, self._places = blocks, places(config, blocks)
         self._begun: set[Path] = set()
         self.trials: dict[str, Trial] = {}
@@ -191,7 +197,8 @@ class TwoPhaseTuner(keras_tuner.Tuner):
             name = _name(values)
             # Some oracles ask for a configuration again.
             if name not in self.trials:
-                self.trials[name] = Trial(**values, **summed_up(self._scores(values)))
+                kind, scores = self._pooling(values["cut"]), self._scores(values)
+                self.trials[name] = Trial(**values, pooling=kind, **summed_up(scores))
                 self._on_trial(self.trials[name])
         except Exception as error:
             # KerasTuner would count it as a bad configuration and go on.
@@ -259,6 +266,7 @@ class TwoPhaseTuner(keras_tuner.Tuner):
             last_phase=self._phase_2.model_copy(update=changes),
             cut=values["cut"],
             layer_decay=values["layer_decay"] or 1.0,
+            pooling=self._pooling(values["cut"]),
         )
 
 

@@ -79,7 +79,7 @@ class Trainer:
     Attributes:
         backbone: the whole one, with the source weights; recipes cut it.
         images: that draws refer to by position.
-        head: what new heads read, and their dropout.
+        head: the dropout of new heads.
         training: batch size, optimizer, phase 1 and so on.
         remembered_bytes: weights of finished trainings to keep, newest first, so that the same
             recipe, draw and seed (a trial, then a run) is trained once.
@@ -110,10 +110,6 @@ class Trainer:
     def __post_init__(self) -> None:
         self._borrowed = BorrowedBackbone(self.backbone)
         self.bank = FeatureBank(self.backbone, self.images.pixels, self.cache)
-
-    @property
-    def _pooling(self) -> Pooling:
-        return Pooling(self.head.pooling)
 
     def train(self, recipe: Recipe, draw: Draw, seed: int) -> Trained:
         """Train `recipe` on the draw's training images, choosing epochs on its validation images.
@@ -216,13 +212,14 @@ class Trainer:
     def inference_model(self, trained: Trained) -> keras.Model:
         """Images, 0..255 (batch, size, size, 3), to probabilities, with the trained weights."""
         backbone, head = self._load(trained)
-        return backbone.inference_model(head, self._pooling)
+        return backbone.inference_model(head, _pooling(trained.recipe))
 
     def _train_head(
         self, recipe: Recipe, draw: Draw, seed: int
     ) -> tuple[PhaseResult, list[np.ndarray], float]:
         images = (draw.train.tobytes(), draw.validation.tobytes())
-        key = (seed, *images, recipe.cut, recipe.hidden_units, recipe.augmentation)
+        reads = recipe.cut, recipe.pooling
+        key = (seed, *images, *reads, recipe.hidden_units, recipe.augmentation)
         if key not in self._phase_1:
             started = time.perf_counter()
             self._initialise_head(recipe, seed)
@@ -338,10 +335,10 @@ class Trainer:
         if recipe.from_scratch:
             return ChosenRows(self.images.pixels, positions)
         depth, cut = recipe.unfrozen_blocks, recipe.cut
-        return self.bank.features(positions, depth, cut, self._pooling)
+        return self.bank.features(positions, depth, cut, _pooling(recipe))
 
     def _graph(self, recipe: Recipe) -> TrainingGraph:
-        shape: tuple[object, ...] = recipe.augmentation, recipe.hidden_units
+        shape: tuple[object, ...] = recipe.augmentation, recipe.hidden_units, recipe.pooling
         if not recipe.from_scratch:
             backbone = self._borrowed.up_to(recipe.cut)
             # The graphs share their layers, and a graph trains what is trainable when it is built
@@ -352,21 +349,21 @@ class Trainer:
         return self._graphs.get(shape, lambda: self._build_graph(recipe))
 
     def _build_graph(self, recipe: Recipe) -> TrainingGraph:
-        head = self._head(recipe)
+        head, pooling = self._head(recipe), _pooling(recipe)
         if recipe.from_scratch:
             backbone = self._scratch_backbone()
-            model = backbone.augmented("all", head, recipe.augmentation, self._pooling)
+            model = backbone.augmented("all", head, recipe.augmentation, pooling)
             return TrainingGraph.of(model, self.training, BatchNormStatistics(backbone))
         depth, backbone = recipe.unfrozen_blocks, self._borrowed.up_to(recipe.cut)
-        part = backbone.trained_part(depth, head, self._pooling)
+        part = backbone.trained_part(depth, head, pooling)
         factors = _rate_factors(backbone, recipe.layer_decay)
         if recipe.augmentation == "none":
             return TrainingGraph.of(part, self.training, rate_factors=factors)
-        model = backbone.augmented(depth, head, recipe.augmentation, self._pooling)
+        model = backbone.augmented(depth, head, recipe.augmentation, pooling)
         return TrainingGraph.of(model, self.training, evaluated=part, rate_factors=factors)
 
     def _head(self, recipe: Recipe) -> keras.Model:
-        key = recipe.from_scratch, recipe.cut, recipe.hidden_units
+        key = recipe.from_scratch, recipe.cut, recipe.hidden_units, recipe.pooling
         if key not in self._heads:
             self._heads[key] = self._new_head(recipe)
         return self._heads[key]
@@ -378,7 +375,7 @@ class Trainer:
 
     def _new_head(self, recipe: Recipe) -> keras.Model:
         return build_head(
-            self._pooling.width(self._backbone_of(recipe).channels),
+            _pooling(recipe).width(self._backbone_of(recipe).channels),
             self.images.classes,
             hidden_units=recipe.hidden_units,
             dropout=self.head.dropout,
@@ -412,6 +409,10 @@ class Trainer:
             self._borrowed.load(trained.backbone_weights)
         head.set_weights(trained.head_weights)
         return backbone, head
+
+
+def _pooling(recipe: Recipe) -> Pooling:
+    return Pooling(recipe.pooling)
 
 
 def _trained_layers(backbone: Backbone) -> int:

@@ -21,6 +21,7 @@ class Trial:
         learning_rate, layer_decay: of phase 2; None where nothing is unfrozen.
         hidden_units: of one hidden layer in the head; 0 is none.
         epochs_allowed: of phase 2; None where nothing is unfrozen.
+        pooling: the kind, of what the head reads.
         folds: that it was trained on.
         epochs: trained, both phases and all folds together.
         validation_loss: mean over folds of the cross-entropy of the weights kept; what the search
@@ -39,6 +40,7 @@ class Trial:
     hidden_units: int
     augmentation: str
     epochs_allowed: int | None
+    pooling: str
     folds: int
     epochs: int
     validation_loss: float

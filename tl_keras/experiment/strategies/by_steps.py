@@ -10,23 +10,21 @@ from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.strategies.duration import training_seconds
+from tl_keras.experiment.strategies.duration import pooling_seconds, training_seconds
 from tl_keras.experiment.strategies.fitted import Fitted, Refitted
 from tl_keras.models.backbone import Backbone
+from tl_keras.models.pooling import MEAN
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.recipe import Recipe, Trained, depth_of
-from tl_keras.transfer.run_plan import Run, recipes_for
+from tl_keras.transfer.run_plan import Run
 
 _HEAD, _BACKBONE = "head_", "backbone_"
 
 
 def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
     """Train the recipes of a run; of several, validation chooses one."""
-    trainer, config, spec = prepared.bench.trainer, prepared.config, STRATEGIES[run.strategy]
-    recipes = (
-        (prepared.bench.winners[run],) if spec.searches else recipes_for(run, config, prepared.cut)
-    )
+    trainer, recipes = prepared.bench.trainer, prepared.recipes_of(run, draw)
     candidates = [trainer.train(recipe, draw, run.seed) for recipe in recipes]
     trained = min(candidates, key=lambda candidate: candidate.selection_losses.mean())
     validation, test = (
@@ -42,10 +40,10 @@ def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
         "trainable_parameters": trained.trainable_parameters,
         "augmentation": recipe.augmentation,
         "hidden_units": " ".join(map(str, recipe.hidden_units)),
-        "pooling": config.head.pooling,
+        "pooling": recipe.pooling,
         "views": "none",
         "train_on": "training",
-        "learning_rate": _last_rate(recipe, config),
+        "learning_rate": _last_rate(recipe, prepared.config),
         "layer_decay": recipe.layer_decay,
         "epochs": len(trained.history),
         "validation_loss": trained.validation_loss,
@@ -121,7 +119,9 @@ def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> 
     # the search has chosen it for its winner
     compared = training.augmentation == "search" and not spec.searches
     candidates = len(AUGMENTATIONS) if compared else 1
-    return candidates * training_seconds(config, depth, phase.epochs, train, validation)
+    chooses = spec.borrows and not spec.searches
+    choice = pooling_seconds(config, train + validation) if chooses else 0.0
+    return choice + candidates * training_seconds(config, depth, phase.epochs, train, validation)
 
 
 def pack(trained: Trained) -> dict[str, np.ndarray]:
@@ -175,6 +175,7 @@ def _recipe(run: FinishedRun, config: ExperimentConfig) -> Recipe:
         from_scratch=from_scratch,
         cut=None if from_scratch else run.cut,
         layer_decay=1.0 if run.layer_decay is None else run.layer_decay,
+        pooling=run.pooling or MEAN,
     )
 
 

@@ -2,12 +2,15 @@
 
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.transfer.probing import FOLDS, MOST_IMAGES
 
 # Measured with MobileNetV2 (0.3 G multiply-adds at 224 px) at 96 px on one thread, while training:
 # 800 images a second forwards, three times that work for a training step (results/stages.csv).
 _GFLOPS_PER_SECOND = 800 * 0.3 * (96 / 224) ** 2
 TRACE_SECONDS = 3.0
 HEAD_SECONDS = 1.5
+# Seconds of a linear probe of one block, on one fold with 100 images.
+_FOLD_SECONDS = 0.001
 # Early stopping ends most trainings before the last epoch allowed.
 _SHARE_OF_EPOCHS = 0.4
 
@@ -18,6 +21,19 @@ def forward_seconds(config: ExperimentConfig) -> float:
     # the width of a network is in its large convolutions twice, in the others once
     scale = (backbone.side / 224) ** 2 * (backbone.alpha or 1.0) ** 1.5
     return BACKBONES[backbone.name].gflops * scale / _GFLOPS_PER_SECOND
+
+
+def probing_seconds(config: ExperimentConfig, images: int, divisions: int) -> float:
+    """Of linear probes of all blocks, in every fold of some divisions of the images."""
+    blocks, few = len(BACKBONES[config.backbone.name].blocks), min(images, MOST_IMAGES)
+    return blocks * FOLDS * divisions * _FOLD_SECONDS * (few / 100) ** 1.5
+
+
+def pooling_seconds(config: ExperimentConfig, images: int) -> float:
+    """Of choosing what a head reads, where the experiment leaves that open."""
+    if config.head.pooling != "search":
+        return 0.0
+    return forward_seconds(config) * images + probing_seconds(config, images, divisions=1)
 
 
 def training_seconds(

@@ -7,30 +7,26 @@ import keras
 import numpy as np
 import pandas as pd
 
-from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.splits import Draw
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.strategies.duration import HEAD_SECONDS, forward_seconds
+from tl_keras.experiment.strategies.duration import HEAD_SECONDS, forward_seconds, probing_seconds
 from tl_keras.experiment.strategies.fitted import Fitted, Refitted
 from tl_keras.models.pooling import Pooling
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.probes import ChosenProbe, probe_classifier
 from tl_keras.transfer.probing import (
-    FOLDS,
     MOST_IMAGES,
     PENALTY,
     LinearProbe,
     average_weights,
     usual_repeats,
 )
-from tl_keras.transfer.representation import Representation
+from tl_keras.transfer.representation import Candidates, Representation
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.selection_losses import cross_fitted_losses
 
 _KERNEL, _BIAS = "head_0000", "head_0001"
-# Seconds of one fold with 100 images.
-_FOLD_SECONDS = 0.001
 
 
 def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
@@ -112,11 +108,11 @@ def probabilities(
 
 
 def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
-    """One pass of the network, and a regression for every block and fold."""
-    blocks = len(BACKBONES[config.backbone.name].blocks)
-    images = min(train, MOST_IMAGES)
-    folds = blocks * FOLDS * usual_repeats(images) * _FOLD_SECONDS * (images / 100) ** 1.5
-    return HEAD_SECONDS + forward_seconds(config) * (train + validation) + folds
+    """Passes of the network for all views, and a regression for every block and fold."""
+    folds = probing_seconds(config, train, usual_repeats(min(train, MOST_IMAGES)))
+    views = Candidates.of(config.probe).views
+    passes = max(Pooling(views=name).passes for name in views)
+    return HEAD_SECONDS + passes * forward_seconds(config) * (train + validation) + folds
 
 
 def _representation(run: FinishedRun) -> Representation:
