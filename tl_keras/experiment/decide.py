@@ -20,7 +20,7 @@ from tl_keras.evaluation.rule_figures import RuleFigures
 from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
 from tl_keras.experiment.hand_over import HandedOver, learned_rows
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.reporting.decision_words import how_to_apply, in_words
+from tl_keras.reporting.decision_words import in_words
 from tl_keras.results.runs_table import FinishedRun, run_of
 from tl_keras.results.store import Store
 from tl_keras.results.test_results import method_of
@@ -75,7 +75,7 @@ def decide(
         "asked": config.model_dump(mode="json"),
         **_facts(fitted, figures),
     }
-    record = {**facts, "text": in_words(facts), "how_to_apply": how_to_apply(facts)}
+    record = {**facts, "text": in_words(facts)}
     keep_json(store.folder / RECORD, record)
     return record
 
@@ -132,6 +132,7 @@ def _facts(fitted: FittedRule, figures: RuleFigures) -> dict[str, Any]:
             "confidence_below": 1 - (rule.review_limit or 0.0) if unsure else None,
         },
         "words": dict(zip(("positive", "negative"), rule.words(), strict=True)),
+        "decisions": list(rule.names),
         "rule": {name: _listed(value) for name, value in asdict(rule).items()},
         "calibration": figures.calibration(),
         "test": figures.tested(),

@@ -1,6 +1,7 @@
 """The stage that hands over the chosen run: a SavedModel, checked and with its card."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import spread
 from tl_keras.digests import keep_json, known_json, whole_json
 from tl_keras.errors import DamagedError, ExportError, NoExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.hand_over import HANDED_OVER, HandedOver, handed_before, learned_rows
@@ -32,7 +34,7 @@ from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
 from tl_keras.results.test_results import rows_like
 from tl_keras.serving.checksums import damaged_files
-from tl_keras.serving.decision_record import RECORD
+from tl_keras.serving.decision_record import RECORD, changed_decision
 from tl_keras.serving.fresh import Ask, fresh_process
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE, write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
@@ -45,7 +47,7 @@ from tl_keras.serving.model_card import (
     write_card,
 )
 from tl_keras.serving.saved_model import export_classifier
-from tl_keras.serving.targets import caution, file_of, write_target
+from tl_keras.serving.targets import caution, file_of, is_exact, write_target
 from tl_keras.serving.verify import Verification, verify_export
 from tl_keras.serving.versions import (
     EXPORT_FOLDER,
@@ -54,6 +56,7 @@ from tl_keras.serving.versions import (
     next_number,
     record_latest,
 )
+from tl_keras.target_table import TARGETS
 
 # What the newest version is of.
 EXPORT_RECORD = "export.json"
@@ -86,11 +89,11 @@ def export(
         prepared.monitor.warn(
             f"{before.run.run_id} is exported again: it is now {_LEARNED[before.learned_all]}."
         )
-        return publish(prepared, before, prepared.config.export_targets, curves)
+        return publish(prepared, before, prepared.config.export_targets, curves=curves)
     if handed is None:
         prepared.monitor.warn("Nothing was exported: a majority class is no model to serve.")
         return None
-    return publish(prepared, handed, prepared.config.export_targets, curves)
+    return publish(prepared, handed, prepared.config.export_targets, curves=curves)
 
 
 def _handed_before(prepared: Prepared, handed: HandedOver | None) -> HandedOver:
@@ -112,6 +115,12 @@ def _exported_before(prepared: Prepared, handed: HandedOver) -> Path:
                 "exported again."
             )
         return publish(prepared, handed, prepared.config.export_targets)
+    if changes := _changed_decision(store, run, place):
+        prepared.monitor.warn(
+            f"The decision is another one than that of {place} ({'; '.join(changes)}): the model "
+            "is exported again with it."
+        )
+        return publish(prepared, handed, _targets_again(prepared, place), former=place)
     record_latest(place.parent)
     store.keep_weights_of(run.run_id)
     if not (store.folder / "exports.csv").exists():
@@ -121,6 +130,21 @@ def _exported_before(prepared: Prepared, handed: HandedOver) -> Path:
         model = making(run.strategy).model(prepared, run, handed.weights(store))
         write_model(store.folder, plain_classifier(model), prepared.classes)
     return place
+
+
+def _changed_decision(store: Store, run: FinishedRun, version: Path) -> list[str]:
+    """What the decision of a run tells from that of its exported version; nothing without one."""
+    decision = read_decision(store.folder, run.run_id)
+    if decision is None:
+        return []
+    return changed_decision(known_json(version / EXTRA / RECORD), decision)
+
+
+def _targets_again(prepared: Prepared, version: Path) -> list[str]:
+    """The formats asked for, and those that a version was also written in."""
+    written = [row["target"] for row in _card_of(version)["targets"]]
+    asked = [*prepared.config.export_targets, *written]
+    return [name for name in dict.fromkeys(asked) if name in TARGETS]
 
 
 def _is_on_record(prepared: Prepared) -> bool:
@@ -182,7 +206,9 @@ def publish(
     prepared: Prepared,
     handed: HandedOver,
     targets: Sequence[str],
+    *,
     curves: Callable[[], None] = lambda: None,
+    former: Path | None = None,
 ) -> Path:
     """Write the next version of a run, with its record, and its backbone as a source model.
 
@@ -192,6 +218,7 @@ def publish(
         curves: as of `export`.
         targets: formats to write beside the SavedModel. One that cannot be written or answers
             otherwise is left out with a warning.
+        former: a version of the same run, whose files that hold no decision are taken over.
 
     Raises:
         ExportError: the exported model does not answer as the trained one; nothing is published
@@ -203,7 +230,7 @@ def publish(
         prepared.monitor.warn(served_formats_only(others))
     # it loads TensorFlow while the model is written
     with fresh_process() as ask:
-        path = _export(prepared, handed, targets, curves, ask)
+        path = _export(prepared, handed, targets, curves, ask, former)
     prepared.store.keep_weights_of(handed.run.run_id)
     return path
 
@@ -214,10 +241,13 @@ def _export(
     targets: Sequence[str],
     curves: Callable[[], None],
     ask: Ask,
+    former: Path | None,
 ) -> Path:
     """Write the next version, checked by what a process answers that is asked once."""
     store, chosen = prepared.store, handed.run
     evidence, weights = _evidence(prepared, chosen), handed.weights(store)
+    decision = read_decision(store.folder, chosen.run_id)
+    rule = None if decision is None else DecisionRule.from_json(decision)
     model = making(chosen.strategy).model(prepared, chosen, weights)
     answers = _answers(prepared, handed, evidence)
     checks: list[Verification] = []
@@ -227,17 +257,18 @@ def _export(
         """Check and describe a version before it is published."""
         files = prepared.images.table.frame["path"].iloc[prepared.test_of(chosen)]
         paths = [Path(name) for name in files]
-        found = verify_export(version, paths, answers, evidence.classes, ask)
+        found = verify_export(version, paths, answers, evidence.classes, ask, rule)
         checks.append(found)
         if targets:
+            kept = {name: _kept(name, former) for name in targets}
             measured = replace(evidence, probabilities=answers)
-            rows.extend(_write_targets(prepared, handed, targets, model, version, measured))
+            rows.extend(_write_targets(prepared, handed, kept, model, version, measured, rule))
         curves()
         facts = _facts(prepared, handed)
         card = model_card(facts, evidence, checks[0], rows, _megabytes(version))
         write_card(version / EXTRA, card)
-        if card["decision"] is not None:
-            write_json(version / EXTRA / RECORD, card["decision"])
+        if decision is not None:
+            write_json(version / EXTRA / RECORD, decision)
         write_model(store.folder, plain_classifier(model), prepared.classes)
         export_source_model(prepared, chosen, store.weights(chosen.run_id))
         # Before the version is there: a kill between them leaves a record of what is still to
@@ -250,6 +281,7 @@ def _export(
         image_size=prepared.backbone.image_size,
         reading=PictureReading.of(prepared.config.data),
         directory=store.folder / EXPORT_FOLDER,
+        rule=rule,
         complete=complete,
     )
 
@@ -290,12 +322,13 @@ def _keep_record(
 def _write_targets(
     prepared: Prepared,
     handed: HandedOver,
-    targets: Sequence[str],
+    targets: Mapping[str, Path | None],
     model: keras.Model,
     version: Path,
     evidence: Evidence,
+    rule: DecisionRule | None,
 ) -> Iterator[dict[str, object]]:
-    """Rows of `exports.csv`: the SavedModel, and each target, written beside it."""
+    """Rows of `exports.csv`: the SavedModel, and each target, written or copied beside it."""
     pixels = prepared.bench.images.pixels
     training = spread(prepared.draw_of(handed.run).train, CALIBRATION_IMAGES)
     test = (
@@ -303,16 +336,21 @@ def _write_targets(
         evidence.labels,
         evidence.probabilities,
         evidence.groups,
+        rule,
     )
     # its folder is named by the version only once it is published
     yield _unlearned(measure_saved_model(version, *test) | {"file": ""}, handed)
-    for name in targets:
+    for name, kept in targets.items():
         prepared.monitor.stage(f"Writing {name}")
         try:
             # Converters report on standard error what they do.
             with quiet_tensorflow():
-                path = write_target(
-                    name, model, version / EXTRA, pixels[training], evidence.classes
+                path = (
+                    Path(shutil.copy(kept, version / EXTRA))
+                    if kept
+                    else write_target(
+                        name, model, version / EXTRA, pixels[training], evidence.classes, rule
+                    )
                 )
             row = _unlearned(measure_target(name, path, *test), handed)
             if text := caution(row):
@@ -336,6 +374,17 @@ def _answers(prepared: Prepared, handed: HandedOver, evidence: Evidence) -> np.n
         return evidence.probabilities
     rows, weights = prepared.test_of(handed.run), handed.weights(prepared.store)
     return model_making(handed.run.strategy).probabilities(prepared, handed.run, weights, rows)
+
+
+def _kept(name: str, former: Path | None) -> Path | None:
+    """The file of a target in an earlier version of the same network, where it holds no decision.
+
+    None where it must be written anew.
+    """
+    if former is None or is_exact(name):
+        return None
+    file = former / EXTRA / file_of(name)
+    return file if file.is_file() else None
 
 
 def _warn_of_guessing(prepared: Prepared, chosen: FinishedRun) -> None:
