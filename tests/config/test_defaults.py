@@ -91,7 +91,7 @@ DEFAULTS: dict[str, Any] = {
     "seeds": 3,
     "learning_curve": True,
     "results_dir": "results",
-    "export": True,
+    "export": {"train_on": "all"},
     "export_targets": [],
     "deterministic": True,
 }

@@ -143,7 +143,8 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "seeds": (100, 101, "a whole number from 1 to 100"),
     "learning_curve": (False, "no", "true or false"),
     "results_dir": ("elsewhere", "", PLACE),
-    "export": (False, 0, "true or false"),
+    "export": (False, 0, "an object {...} with keys among train_on, or false"),
+    "export.train_on": ("training", "test", 'one of "all", "training"'),
     "export_targets": (
         ["onnx"],
         "onnx",

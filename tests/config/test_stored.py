@@ -90,7 +90,11 @@ def test_what_was_done_is_filled_in_where_a_key_is_absent() -> None:
         "training": {"threads": None, **phases},
         "probe": {"pooling": "mean", "views": "none", "penalty": 1.0, "train_on": "training"},
         "head": {"pooling": "mean"},
+        "export": {"train_on": "training"},
     }
+    # true was all that there was
+    assert completed({"export": True})["export"] == {"train_on": "training"}
+    assert completed({"export": False})["export"] is False
 
 
 def read_today(stored: dict[str, Any]) -> ExperimentConfig:

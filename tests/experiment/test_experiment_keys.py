@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,11 @@ from tl_keras.data.pixels import load_pictures
 from tl_keras.data.rows import whole
 from tl_keras.engine.here import Here
 from tl_keras.errors import TlKerasError
+from tl_keras.experiment.hand_over import HandedOver
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.models.pooling import Pooling
 from tl_keras.models.source_models import load_source
-from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import PhaseResult, TrainingGraph
 from tl_keras.transfer.selection_losses import CrossFit
@@ -144,6 +144,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "learning_curve": (True, {}),
     "results_dir": ("elsewhere", {}),
     "export": (True, {}),
+    "export.train_on": ("training", {"export": {}}),
     "export_targets": (["litert"], {"export": True}),
     "deterministic": (False, {}),
 }
@@ -165,10 +166,12 @@ BASE: dict[str, Any] = {
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Every key of the schema that holds no keys itself."""
     for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
+        # a section, or one that may be left out
+        kinds = get_args(field.annotation) or (field.annotation,)
+        models = [each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)]
+        for kind in models:
             yield from leaves(kind, f"{prefix}{name}.")
-        else:
+        if len(models) < len(kinds):
             yield prefix + name
 
 
@@ -314,8 +317,14 @@ class Notes:
         self.note("cache", bank.cache.memory_bytes, bank.cache.folder, pooling)
         return bank.pixels[rows]
 
-    def publish(self, prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> Path:
-        self.note("export", chosen.run_id, targets)
+    def train_epochs(self, *given: Any, **named: Any) -> pd.DataFrame:
+        self.note("epochs", named["name"])
+        return pd.DataFrame()
+
+    def publish(
+        self, prepared: Prepared, handed: HandedOver, targets: Sequence[str], **how: Any
+    ) -> Path:
+        self.note("export", handed.run.run_id, handed.facts["train_on"], targets)
         return Path("1")
 
     def worker(self, warm_up: Any, *_: Any, **reserved: Any) -> Here:
@@ -348,6 +357,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr("tl_keras.experiment.prepare.load_source", notes.load_source)
     patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
     patch.setattr("tl_keras.transfer.trainer.train_phase", notes.train_phase)
+    patch.setattr("tl_keras.transfer.trainer.train_epochs", notes.train_epochs)
     patch.setattr("tl_keras.transfer.optimizers.scale_rates", notes.scale_rates)
     patch.setattr("tl_keras.experiment.export.publish", notes.publish)
     patch.setattr(

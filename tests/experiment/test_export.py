@@ -12,8 +12,8 @@ from tl_keras.atomic_files import write_json
 from tl_keras.digests import keep_json, whole_json
 from tl_keras.experiment import export as stage
 from tl_keras.experiment.export import EXPORT_RECORD, export, exported_run
+from tl_keras.experiment.hand_over import HandedOver
 from tl_keras.experiment.monitor import Silent
-from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
 from tl_keras.serving.checksums import write_checksums
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE
@@ -30,10 +30,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Made:
     """The runs of which versions were published, and their targets."""
     published: Made = []
 
-    def publish(
-        prepared: Any, chosen: FinishedRun, targets: Sequence[str], former: Path | None = None
-    ) -> Path:
-        published.append((chosen.run_id, tuple(targets)))
+    def publish(prepared: Any, handed: HandedOver, targets: Sequence[str], **how: Any) -> Path:
+        published.append((handed.run.run_id, tuple(targets)))
         return Path("made again")
 
     monkeypatch.setattr(stage, "publish", publish)
@@ -54,8 +52,12 @@ def exported(finish: Callable[..., Path]) -> Any:
     return SimpleNamespace(config=config, store=store, monitor=Silent())
 
 
+def measured(prepared: Any, run_id: str) -> HandedOver:
+    return HandedOver(prepared.store.run(run_id), [], {"run_id": run_id, "train_on": "training"})
+
+
 def test_a_version_that_is_there_is_not_made_again(exported: Any, made: Made) -> None:
-    path = export(exported, exported.store.run(OTHER))
+    path = export(exported, measured(exported, OTHER))
     assert path == exported.store.folder / "export" / "3"
     assert made == []
 
@@ -90,7 +92,7 @@ def test_what_was_removed_is_made_again_of_the_same_run(
     exported: Any, made: Made, remove: Callable[[Path], None]
 ) -> None:
     remove(exported.store.folder / "export")
-    assert export(exported, exported.store.run(OTHER)) == Path("made again")
+    assert export(exported, measured(exported, OTHER)) == Path("made again")
     assert made == [(EXPORTED, ("litert",))]
 
 
@@ -132,12 +134,13 @@ ROW = {
 def test_a_record_that_is_gone_comes_back_from_the_card_of_the_version(
     unrecorded: Any, made: Made
 ) -> None:
-    path = export(unrecorded, unrecorded.store.run(OTHER))
+    path = export(unrecorded, measured(unrecorded, OTHER))
     assert path == unrecorded.store.folder / "export" / "3"
     assert made == []
     assert exported_run(unrecorded.store.folder) == EXPORTED
     assert whole_json(unrecorded.store.folder / EXPORT_RECORD) == {
         "run_id": EXPORTED,
+        "train_on": "training",
         "version": "3",
         "verified_images": 40,
         "largest_probability_difference": 1e-6,
@@ -146,7 +149,7 @@ def test_a_record_that_is_gone_comes_back_from_the_card_of_the_version(
 
 
 def test_the_table_of_targets_comes_back_from_the_card(unrecorded: Any, made: Made) -> None:
-    export(unrecorded, unrecorded.store.run(OTHER))
+    export(unrecorded, measured(unrecorded, OTHER))
     table = unrecorded.store.read("exports")
     assert table["target"].tolist() == ["saved_model", "litert"]
     assert table["version"].tolist() == [3, 3]
@@ -169,7 +172,7 @@ def test_a_version_of_something_else_is_not_taken_for_the_export(
     unrecorded: Any, made: Made, content: dict[str, Any]
 ) -> None:
     write_json(card_of(unrecorded), content)
-    assert export(unrecorded, unrecorded.store.run(OTHER)) == Path("made again")
+    assert export(unrecorded, measured(unrecorded, OTHER)) == Path("made again")
     assert made == [(OTHER, ("litert",))]
     assert not (unrecorded.store.folder / EXPORT_RECORD).exists()
 
@@ -177,7 +180,7 @@ def test_a_version_of_something_else_is_not_taken_for_the_export(
 def test_where_no_export_is_asked_for_none_is_made_again(exported: Any, made: Made) -> None:
     remove_all(exported.store.folder / "export")
     exported.config.export = False
-    assert export(exported, exported.store.run(OTHER)) is None
+    assert export(exported, measured(exported, OTHER)) is None
     assert made == []
 
 
@@ -199,7 +202,7 @@ def with_decision(exported: Any) -> Any:
 
 def test_the_same_decision_is_not_exported_again(with_decision: Any, made: Made) -> None:
     decided(with_decision, 0.5 + 1e-9)
-    export(with_decision, with_decision.store.run(OTHER))
+    export(with_decision, measured(with_decision, OTHER))
     assert made == []
 
 
@@ -209,7 +212,7 @@ def test_another_decision_is_exported_in_the_formats_that_were_there(
     told: list[str] = []
     monkeypatch.setattr(with_decision, "monitor", SimpleNamespace(warn=told.append))
     decided(with_decision, 0.25)
-    export(with_decision, with_decision.store.run(OTHER))
+    export(with_decision, measured(with_decision, OTHER))
     assert made == [(EXPORTED, ("litert", "onnx"))]
     assert "threshold: 0.5 -> 0.25" in told[0] and "positive" not in told[0]
 
@@ -218,7 +221,7 @@ def test_the_decision_of_another_run_is_none_of_the_exported_one(
     with_decision: Any, made: Made
 ) -> None:
     keep_json(with_decision.store.folder / "decision.json", {"run_id": OTHER, "rule": {}})
-    export(with_decision, with_decision.store.run(OTHER))
+    export(with_decision, measured(with_decision, OTHER))
     assert made == []
 
 

@@ -37,6 +37,7 @@ def facts(**changed: Any) -> dict[str, Any]:
             "manifest_sha256": "ab" * 32,
             "division": "The test photos are fold 2 of 5.",
         },
+        "handed_over": {"text": "It learned everything."},
         "source": {"name": "textures", "licence": "Apache-2.0", "description": "Drawn."},
         "model": {"backbone": "MobileNetV2", "cut": "top", "parameters": 12, "image_size": 96},
         "decision": None,

@@ -440,11 +440,14 @@ def _handed_over(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:
     """What it learned from, what was measured, and what it is worth by the learning curve."""
     store, run = prepared.store, handed.run
     measured = learned_rows(prepared, run)
+    learned = prepared.bench.rows if handed.learned_all else measured
     row = rows_like(store.read("summary"), run.as_row()).iloc[0]
     curve = store.folder / "learning_curve.csv"
-    more = handed.facts["images"] / len(measured)
+    more = len(learned) / len(measured)
     facts = {
         **handed.facts,
+        "images": len(learned),
+        "per_class": _counts(prepared, learned),
         "measured": {"images": len(measured), "per_class": _counts(prepared, measured)},
         "measured_accuracy": {
             "estimate": float(row["test_accuracy_mean"]),

@@ -39,7 +39,8 @@ class HandedOver:
     Attributes:
         run: the chosen one, which was measured.
         held_out: what it, or runs like it, say of photos that they did not learn from.
-        facts: JSON types: what it learned from, and whether that is more than the run did.
+        facts: JSON types: `run_id`, `train_on` ("all", or "training" of the run itself), and of a
+            new fit how long it trained and what the check of it found.
         refitted: its weights, as the strategy names them; None of the run itself.
     """
 
@@ -81,7 +82,7 @@ def hand_over(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> HandedOver
     # another run was exported before, and the weights of this one are gone
     if config and config.train_on == "all" and prepared.store.has_weights(run_id):
         return _refit(prepared, chosen, alike, measured)
-    return HandedOver(chosen, measured, _as_measured(prepared, chosen))
+    return HandedOver(chosen, measured, _as_measured(run_id))
 
 
 def handed_before(prepared: Prepared, run_id: str) -> HandedOver:
@@ -98,7 +99,7 @@ def handed_before(prepared: Prepared, run_id: str) -> HandedOver:
     record = known_json(store.folder / HANDED_OVER)
     if record.get("run_id") == run_id and record.get("sound"):
         return HandedOver(run, [], record, store.refitted()[0])
-    return HandedOver(run, [], _as_measured(prepared, run))
+    return HandedOver(run, [], _as_measured(run_id))
 
 
 def _refit(
@@ -135,12 +136,14 @@ def _make_refit(
     refitted = model_making(chosen.strategy).refit(prepared, [chosen, *others], rows)
     store.keep_refitted(refitted.weights, refitted.held_out)
     check = _check(prepared, chosen, refitted.weights, rows, measured)
-    sound = check["sound"]
-    learned = rows if sound else learned_rows(prepared, chosen)
-    facts = _facts(prepared, chosen, "all" if sound else "training", learned)
-    record = {**facts, "epochs": dict(refitted.epochs), **check}
+    record = {
+        "run_id": chosen.run_id,
+        "train_on": "all" if check["sound"] else "training",
+        "epochs": dict(refitted.epochs),
+        **check,
+    }
     keep_json(store.folder / HANDED_OVER, record)
-    if not sound:
+    if not check["sound"]:
         prepared.monitor.warn(
             f"{chosen.run_id} was fitted anew on all {len(rows)} photos, and the result is not to "
             f"be trusted: {check['reason']}. The measured model is handed over."
@@ -220,17 +223,5 @@ def learned_rows(prepared: Prepared, run: FinishedRun) -> NDArray[np.integer]:
     return np.concatenate([draw.train, draw.validation]) if run.train_on == "all" else draw.train
 
 
-def _as_measured(prepared: Prepared, run: FinishedRun) -> dict[str, Any]:
-    return _facts(prepared, run, "training", learned_rows(prepared, run))
-
-
-def _facts(
-    prepared: Prepared, run: FinishedRun, train_on: str, rows: NDArray[np.integer]
-) -> dict[str, Any]:
-    counts = np.bincount(prepared.labels[rows], minlength=len(prepared.classes))
-    return {
-        "run_id": run.run_id,
-        "train_on": train_on,
-        "images": len(rows),
-        "per_class": dict(zip(prepared.classes, counts.tolist(), strict=True)),
-    }
+def _as_measured(run_id: str) -> dict[str, Any]:
+    return {"run_id": run_id, "train_on": "training"}
