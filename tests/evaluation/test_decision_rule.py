@@ -1,5 +1,7 @@
 """Rules and bands against numbers worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,39 @@ def test_a_rule_comes_back_from_json() -> None:
     stored = {"rule": {**vars(TWO), "classes": ["bad", "good"], "positive": ["bad"]}}
     stored["rule"]["class_factors"] = [1.0, 1.0]
     assert DecisionRule.from_json(stored) == TWO
+    # as it was written before strangers were known
+    del stored["rule"]["stranger_share"]
+    assert DecisionRule.from_json(stored) == TWO
+
+
+def test_strangers_are_unknown_whatever_else_holds() -> None:
+    rule = replace(TWO, stranger_share=0.05)
+    familiar = np.array([0.04, 0.049, 0.05, 0.9])
+    assert rule.decisions(GIVEN, familiar) == ["unknown", "unknown", "review", "bad"]
+    assert rule.decisions(GIVEN) == TWO.decisions(GIVEN)
+    assert TWO.decisions(GIVEN, np.zeros(4)) == TWO.decisions(GIVEN)
+
+
+def test_a_decision_is_a_place_among_the_names() -> None:
+    assert TWO.names == ("good", "bad", "review", "unknown")
+    given = GIVEN.astype(np.float32)
+    confidence, decision = TWO.judged(given)
+    assert decision.tolist() == [0, 2, 2, 1]
+    assert confidence == pytest.approx([0.95, 0.9, 0.75, 0.8])
+
+
+def test_a_photo_on_the_threshold_is_flagged_and_one_on_the_limit_is_not_reviewed() -> None:
+    rule = DecisionRule(("a", "b", "c"), 0.7, (1.3, 0.2, 2.0), ("a", "c"))
+    given = np.random.default_rng(0).dirichlet(np.ones(3), 50)
+    for border in rule.score(given):
+        flagged = replace(rule, threshold=float(border)).flagged(given)
+        assert flagged.tolist() == (rule.score(given) >= border).tolist()
+        assert flagged.any()
+    for border in rule.doubt(given):
+        reviewed = replace(rule, review_limit=float(border)).reviewed(given)
+        assert reviewed.tolist() == (rule.doubt(given) > border).tolist()
+
+
+def test_a_class_that_is_called_as_a_decision_is_told_from_it() -> None:
+    rule = DecisionRule(("review", "unknown"), 1.0, (1.0, 1.0), ("unknown",), 0.5)
+    assert rule.words() == ("class unknown", "class review")

@@ -1,4 +1,8 @@
-"""From probabilities to decisions: a rule with a threshold and a band of photos for a person."""
+"""From probabilities to decisions: a rule with a threshold, photos for a person, and strangers.
+
+All of it is computed by `tl_keras.evaluation.exact_softmax`, so that an exported graph decides as
+this does, on the border too.
+"""
 
 import math
 from collections.abc import Mapping
@@ -8,9 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tl_keras.evaluation.calibration import calibrate
+from tl_keras.evaluation.exact_softmax import NUMPY, Arithmetic, exact_calibrated, exact_sum
 
-REVIEW, ACCEPT = "review", "accept"
+REVIEW, ACCEPT, UNKNOWN = "review", "accept", "unknown"
+
+# Less than any doubt that is above it: what is smaller some processors take for 0.
+_LEAST_DOUBT = np.float32(1e-30)
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,8 @@ class DecisionRule:
         threshold: The score, 0..1, from which on a photo counts as positive; None: its answer is
             the most probable class.
         review_limit: A photo whose doubt is above it is for a person; None: no photo is.
+        stranger_share: A photo is unknown where the share of photos like the labelled ones that
+            are as unlike them is below this; 0: no photo is.
     """
 
     classes: tuple[str, ...]
@@ -33,6 +42,7 @@ class DecisionRule:
     positive: tuple[str, ...] = ()
     threshold: float | None = None
     review_limit: float | None = None
+    stranger_share: float = 0.0
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "DecisionRule":
@@ -43,16 +53,16 @@ class DecisionRule:
 
     def calibrated(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrated probabilities, (n, classes), of those that the model gives."""
-        return calibrate(probabilities, self.temperature, np.array(self.class_factors))
+        return np.asarray(self._calibrated(_narrow(probabilities)), np.float64)
 
     def confidence(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrated probability of the model's answer, its most probable class, (n,)."""
-        answers = np.asarray(probabilities).argmax(axis=1)
-        return self.calibrated(probabilities)[np.arange(len(answers)), answers]
+        return np.asarray(self.judged(_narrow(probabilities))[0], np.float64)
 
     def score(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
         """Sum of the calibrated probabilities of the positive classes, (n,)."""
-        return np.asarray(self.calibrated(probabilities)[:, self.is_positive].sum(axis=1))
+        calibrated = self._calibrated(_narrow(probabilities))
+        return np.asarray(_sum_of(calibrated, self.is_positive), np.float64)
 
     @property
     def is_positive(self) -> NDArray[np.bool_]:
@@ -61,7 +71,9 @@ class DecisionRule:
 
     def flagged(self, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Whether each photo counts as positive, (n,); needs a threshold."""
-        return self.score(probabilities) >= self._threshold()
+        if self.threshold is None:
+            raise ValueError("a rule without a threshold flags nothing; name positive classes.")
+        return self.score(probabilities) >= self.threshold
 
     def doubt(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
         """What deciding without a look is expected to cost, (n,), up to a factor (Chow 1970).
@@ -70,15 +82,8 @@ class DecisionRule:
         of both decisions, the probability that it is wrong times the cost that the threshold
         implies: of a miss 1 - threshold, of a false alarm the threshold. It is largest at it.
         """
-        calibrated = self.calibrated(probabilities)
-        if self.threshold is None:
-            answers = np.asarray(probabilities).argmax(axis=1)
-            others = np.arange(len(self.classes)) != answers[:, np.newaxis]
-            return np.asarray((calibrated * others).sum(axis=1))
-        score, rest = (
-            calibrated[:, part].sum(axis=1) for part in (self.is_positive, ~self.is_positive)
-        )
-        return np.minimum(score * (1 - self.threshold), rest * self.threshold)
+        given = _narrow(probabilities)
+        return np.asarray(self._doubt(given, self._calibrated(given), NUMPY), np.float64)
 
     def reviewed(self, probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Whether each photo is for a person, (n,)."""
@@ -105,24 +110,88 @@ class DecisionRule:
         rest = [name for name in self.classes if name not in self.positive]
         return _word(found, rest, "positive"), _word(rest, found, "negative")
 
-    def decisions(self, probabilities: NDArray[np.floating]) -> list[str]:
-        """A word for each photo: one of `words`, or "review"."""
+    @property
+    def names(self) -> tuple[str, str, str, str]:
+        """The words of the decisions that `judged` numbers: those of `words`, review, unknown."""
         positive, negative = self.words()
-        flagged = (
-            np.zeros(len(probabilities), bool)
-            if self.threshold is None
-            else self.flagged(probabilities)
-        )
-        plain = np.where(flagged, positive, negative)
-        return [str(word) for word in np.where(self.reviewed(probabilities), REVIEW, plain)]
+        return negative, positive, REVIEW, UNKNOWN
 
-    def _threshold(self) -> float:
+    def decisions(
+        self,
+        probabilities: NDArray[np.floating],
+        familiar: NDArray[np.floating] | None = None,
+    ) -> list[str]:
+        """A word for each photo, one of `names`.
+
+        Args:
+            probabilities: (n, classes).
+            familiar: (n,), 0..1, low for photos unlike the labelled ones; None where the model
+                does not say, which makes none unknown.
+        """
+        unlike = None if familiar is None else _narrow(familiar)
+        return [self.names[each] for each in self.judged(_narrow(probabilities), unlike)[1]]
+
+    def judged(
+        self, probabilities: Any, familiar: Any | None = None, library: Arithmetic = NUMPY
+    ) -> tuple[Any, Any]:
+        """As `confidence` and `decisions` say, by the operations of a library.
+
+        Args:
+            probabilities: float32 (n, classes).
+            familiar: float32 (n,), or None.
+            library: of these.
+
+        Returns:
+            Confidences, float32 (n,), and the places of the decisions in `names`, int32 (n,). A
+            stranger is unknown, whatever else holds; a photo for a person is not flagged.
+        """
+        where, calibrated = library.where, self._calibrated(probabilities, library)
+        confidence = exact_sum(where(self._answered(probabilities, library), calibrated, 0.0))
+        threshold = math.inf if self.threshold is None else self.threshold
+        limit = math.inf if self.review_limit is None else self.review_limit
+        flagged = _sum_of(calibrated, self.is_positive) >= _rounded_up(threshold)
+        reviewed = self._doubt(probabilities, calibrated, library) > -_rounded_up(-limit)
+        decision = where(reviewed, np.int32(2), where(flagged, np.int32(1), np.int32(0)))
+        if familiar is not None and self.stranger_share > 0:
+            known = familiar >= _rounded_up(self.stranger_share)
+            decision = where(known, decision, np.int32(3))
+        return confidence, decision
+
+    def _calibrated(self, probabilities: Any, library: Arithmetic = NUMPY) -> Any:
+        factors = np.array(self.class_factors)
+        return exact_calibrated(probabilities, self.temperature, factors, library)
+
+    def _answered(self, probabilities: Any, library: Arithmetic) -> Any:
+        """Which class is the most probable one, (n, classes)."""
+        places = library.first_largest(probabilities)[:, None]
+        return places == np.arange(len(self.classes), dtype=np.int32)
+
+    def _doubt(self, probabilities: Any, calibrated: Any, library: Arithmetic) -> Any:
         if self.threshold is None:
-            raise ValueError("a rule without a threshold flags nothing; name positive classes.")
-        return self.threshold
+            answered = self._answered(probabilities, library)
+            return exact_sum(library.where(answered, 0.0, calibrated))
+        miss = _sum_of(calibrated, self.is_positive) * np.float32(1 - self.threshold)
+        alarm = _sum_of(calibrated, ~self.is_positive) * np.float32(self.threshold)
+        doubt = library.where(miss < alarm, miss, alarm)
+        return library.where(doubt > _LEAST_DOUBT, doubt, _LEAST_DOUBT)
+
+
+def _narrow(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    return np.asarray(values, np.float32)
+
+
+def _sum_of(calibrated: Any, classes: NDArray[np.bool_]) -> Any:
+    return exact_sum(calibrated * classes.astype(np.float32))
+
+
+def _rounded_up(border: float) -> np.float32:
+    """The least 32-bit number that is no less: what reaches it reaches the border."""
+    nearest = np.float32(border)
+    return nearest if float(nearest) >= border else np.nextafter(nearest, np.float32(np.inf))
 
 
 def _word(own: list[str], others: list[str], otherwise: str) -> str:
     if len(own) == 1:
-        return own[0]
+        # a class of a name that stands for something else here
+        return f"class {own[0]}" if own[0] in (REVIEW, UNKNOWN) else own[0]
     return f"not {others[0]}" if len(others) == 1 else otherwise

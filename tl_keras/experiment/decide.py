@@ -97,6 +97,7 @@ def _facts(fitted: FittedRule, figures: RuleFigures) -> dict[str, Any]:
             "confidence_below": 1 - (rule.review_limit or 0.0) if unsure else None,
         },
         "words": dict(zip(("positive", "negative"), rule.words(), strict=True)),
+        "decisions": list(rule.names),
         "rule": {name: _listed(value) for name, value in asdict(rule).items()},
         "calibration": figures.calibration(),
         "test": figures.tested(),
