@@ -180,22 +180,26 @@ def source_images() -> Callable[[Any], Any]:
 def colour_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The export of a Keras model, version 3.
 
-    The probabilities are the softmax of the mean of each colour channel, 0..1, times 2.
+    The probabilities are the softmax of the mean of each colour channel, 0..1, times 2; calibrated,
+    of the mean. From 0.4 on a picture counts as green, and near that it is for a person.
     """
     import keras
 
+    from tl_keras.evaluation.decision_rule import DecisionRule
     from tl_keras.serving.saved_model import export_classifier
 
     images = keras.Input((4, 4, 3))
     means = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(2 / 255)(images))
     model = keras.Model(images, keras.layers.Softmax()(means))
     directory = tmp_path_factory.mktemp("results") / "colours" / "export"
+    labels = ("red", "grün", "blue")
     version = export_classifier(
         model,
-        labels=["red", "grün", "blue"],
+        labels=labels,
         image_size=4,
         reading=DEFAULTS,
         directory=directory,
+        rule=DecisionRule(labels, 2.0, (1.0, 1.0, 1.0), ("grün",), 0.4, 0.2),
     )
     version.rename(directory / "3")
     return directory

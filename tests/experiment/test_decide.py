@@ -13,8 +13,11 @@ from PIL import Image
 
 from tl_keras.errors import ConfigError
 from tl_keras.evaluation.calibration import calibrate
+from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_experiment
 from tl_keras.serving.decision_record import other_decision, read_rule
+from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
+from tl_keras.serving.versions import EXTRA
 
 pytestmark = pytest.mark.usefixtures("without_report")
 
@@ -100,21 +103,59 @@ def test_the_export_says_how_to_decide(exported: ExperimentResult) -> None:
     assert "not calibrated" not in card
 
 
-def test_another_decision_trains_nothing_and_goes_into_the_next_version(
-    exported: ExperimentResult, configure: Configure
+class Listening(Silent):
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+def test_another_decision_trains_nothing_and_is_exported(
+    configure: Configure, tmp_path: Path
 ) -> None:
-    config = configure(exported.folder.parent, export=True, decision={"target_recall": 0.5})
-    before = (exported.folder / "runs.csv").read_bytes()
-    again = run_experiment(config)
-    assert (exported.folder / "runs.csv").read_bytes() == before
+    first = run_experiment(configure(tmp_path, export=True))
+    before = (first.folder / "runs.csv").read_bytes()
+    monitor = Listening()
     # three classes without a good one, and none named
+    config = configure(tmp_path, export=True, decision={"target_recall": 0.5})
+    again = run_experiment(config, monitor=monitor)
+    assert (again.folder / "runs.csv").read_bytes() == before
     assert record(again)["threshold"] is None
     assert not (again.folder / "thresholds.csv").exists()
-    assert again.export is not None
-    assert "tl-keras export" in str(other_decision(again.export))
-    version = export_experiment(again.folder)
-    assert json.loads((version / "assets.extra" / "decision.json").read_text()) == record(again)
-    assert other_decision(version) is None
+    assert again.export is not None and again.export.name == "2"
+    assert again.export != first.export
+    (told,) = [text for text in monitor.warnings if "decision" in text]
+    assert "threshold: 0.25 -> none" in told and "positive: [blue] -> []" in told
+    assert json.loads((again.export / "assets.extra" / "decision.json").read_text()) == (
+        record(again)
+    )
+    assert other_decision(again.export) is None
+    # what is up to date is not exported once more
+    assert run_experiment(config, monitor=monitor).export == again.export
+    assert export_experiment(again.folder).name == "3"
+
+
+def test_a_version_with_another_decision_than_its_experiment_is_said(
+    configure: Configure, tmp_path: Path
+) -> None:
+    first = run_experiment(configure(tmp_path, export=True))
+    config = configure(tmp_path, export=False, decision={"positive": ["blue"], "miss_cost": 9})
+    again = run_experiment(config)
+    assert again.export is None and first.export is not None
+    assert "tl-keras export" in str(other_decision(first.export))
+
+
+def test_the_export_decides_as_its_rule_does(exported: ExperimentResult, photos: Path) -> None:
+    assert exported.export is not None
+    classifier, rule = ExportedClassifier(exported.export), read_rule(exported.export / EXTRA)
+    files = sorted(photos.rglob("*.png"))
+    answers = Answers.of_batches(list(classifier.classify_paths(files)))
+    assert classifier.decides and rule is not None
+    assert answers.decision == rule.decisions(answers.probabilities)
+    assert answers.confidence is not None
+    np.testing.assert_array_equal(answers.confidence, rule.confidence(answers.probabilities))
+    assert set(answers.decision) >= {"blue", "not blue"}
 
 
 def test_unknown_classes_are_refused_before_anything_is_written(

@@ -4,9 +4,9 @@
 //   classify [--signature=NAME] [--maps=FILE] VERSION_FOLDER PICTURE...
 //
 // All pictures are sent as one batch. Prints one line for each, with tabs between the fields: file,
-// label, probability, all probabilities with spaces between them and, where the signature has that
-// output, whether the picture could be decoded (1 or 0). With --maps, writes to FILE what the
-// process has mapped into memory once all is answered.
+// label, probability, all probabilities with spaces between them and, where the signature has these
+// outputs, whether the picture could be decoded (1 or 0), the decision and the confidence. With
+// --maps, writes to FILE what the process has mapped into memory once all is answered.
 
 #include <cstdint>
 #include <exception>
@@ -122,6 +122,7 @@ void PrintAnswers(const std::vector<std::string>& paths, const Outputs& outputs)
   const auto probability = Output(outputs, "probability").vec<float>();
   const auto probabilities = Output(outputs, "probabilities").matrix<float>();
   const auto decoded = outputs.find("decoded");
+  const auto decision = outputs.find("decision");
   std::cout.precision(std::numeric_limits<float>::max_digits10);
   for (size_t row = 0; row < paths.size(); ++row) {
     std::cout << paths[row] << '\t' << std::string(labels(row)) << '\t' << probability(row);
@@ -129,6 +130,10 @@ void PrintAnswers(const std::vector<std::string>& paths, const Outputs& outputs)
       std::cout << (column == 0 ? '\t' : ' ') << probabilities(row, column);
     }
     if (decoded != outputs.end()) std::cout << '\t' << decoded->second.vec<bool>()(row);
+    if (decision != outputs.end()) {
+      std::cout << '\t' << std::string(decision->second.vec<tensorflow::tstring>()(row)) << '\t'
+                << Output(outputs, "confidence").vec<float>()(row);
+    }
     std::cout << '\n';
   }
 }

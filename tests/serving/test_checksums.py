@@ -11,14 +11,14 @@ from tl_keras.serving.versions import EXTRA
 FILES = (
     "saved_model.pb",
     "variables/variables.index",
-    f"{EXTRA}/labels.txt",
+    f"{EXTRA}/decision.json",
     f"{EXTRA}/classifier.onnx",
 )
 
 
 @pytest.fixture
 def version(tmp_path: Path) -> Path:
-    for name in (*FILES, f"{EXTRA}/decision.json"):
+    for name in FILES:
         path = tmp_path / "1" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
@@ -43,9 +43,8 @@ def test_a_model_that_lacks_a_file_is_damaged(version: Path, name: str) -> None:
     assert damaged_files(version) == [name]
 
 
-def test_other_formats_and_the_decision_are_the_users(version: Path) -> None:
+def test_other_formats_are_the_users(version: Path) -> None:
     (version / EXTRA / "classifier.onnx").unlink()
-    (version / EXTRA / "decision.json").write_text("{}")
     (version / EXTRA / "notes.txt").write_text("mine")
     assert damaged_files(version) == []
 

@@ -5,6 +5,7 @@ The program is compiled against the headers and libraries that come with TensorF
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -15,6 +16,7 @@ from PIL import Image
 
 from tl_keras.data.decoding import load_pixels
 from tl_keras.data.picture_reading import DEFAULTS
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.networks import build_backbone
 from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
@@ -83,8 +85,10 @@ def run(program: Path, *words: object) -> list[list[str]]:
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
-def assert_same(lines: list[list[str]], paths: list[Path], expected: Answers) -> None:
-    files, labels, probability, probabilities, decoded = zip(*lines, strict=True)
+def assert_same(
+    lines: list[list[str]], paths: list[Path], expected: Answers, rule: DecisionRule
+) -> None:
+    files, labels, probability, probabilities, decoded, *verdicts = zip(*lines, strict=True)
     assert list(files) == [str(path) for path in paths]
     assert list(labels) == expected.labels
     assert [text == "1" for text in decoded] == expected.decoded.tolist()
@@ -92,6 +96,12 @@ def assert_same(lines: list[list[str]], paths: list[Path], expected: Answers) ->
     np.testing.assert_allclose(values, expected.probabilities, rtol=0, atol=1e-4)
     largest = np.array(probability, float)
     np.testing.assert_allclose(largest, expected.probability, rtol=0, atol=1e-4)
+    # bit for bit what the rule makes of the same probabilities
+    answers = Answers(list(labels), values.astype(np.float32), expected.decoded).decided(rule)
+    assert answers.decision is not None
+    assert list(zip(*verdicts, strict=True)) == [
+        (word, f"{np.float32(sure):.9g}") for word, sure in answers.verdicts
+    ]
 
 
 def pixels_of(paths: list[Path]) -> np.ndarray:
@@ -115,7 +125,9 @@ def test_answers_are_those_of_python(program: Path, version: Path, pictures: lis
     expected = list(ExportedClassifier(version).classify_paths(pictures))
     assert Answers.of_batches(expected).decoded.tolist() == [True] * 4 + [False] * 2
     lines = run(program, version, *pictures)
-    assert_same(lines, pictures, Answers.of_batches(expected))
+    labels = ("red", "grün", "blue")
+    rule = DecisionRule(labels, 2.0, (1.0, 1.0, 1.0), ("grün",), 0.4, 0.2)
+    assert_same(lines, pictures, Answers.of_batches(expected), rule)
 
 
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not on this machine")
@@ -135,13 +147,18 @@ def test_photos_are_answered_as_by_the_trained_model(
     expected = model.predict(pixels[~train], verbose=0)
 
     names = [folder.name for folder in folders]
+    # some photos lie on its borders
+    rule = DecisionRule(tuple(names), 1.4, tuple(np.linspace(0.5, 1.5, len(names))), (names[0],))
+    rule = replace(rule, threshold=float(np.median(rule.score(expected))))
+    rule = replace(rule, review_limit=float(np.quantile(rule.doubt(expected), 0.8)))
     version = export_classifier(
-        model, labels=names, image_size=SIZE, reading=DEFAULTS, directory=tmp_path
+        model, labels=names, image_size=SIZE, reading=DEFAULTS, directory=tmp_path, rule=rule
     )
     labels = [names[column] for column in expected.argmax(axis=1)]
     tested = [path for path, trained in zip(files, train, strict=True) if not trained]
     lines = run(program, version, *tested)
-    assert_same(lines, tested, Answers(labels, expected, np.ones(len(tested), bool)))
+    assert_same(lines, tested, Answers(labels, expected, np.ones(len(tested), bool)), rule)
+    assert len({line[5] for line in lines}) == 3
     right = [line[1] == path.parent.name for line, path in zip(lines, tested, strict=True)]
     assert np.mean(right) > accuracy
 

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from tests.hostile.borders import rule_on_borders
 from tl_keras.evaluation.decision_rule import UNKNOWN, DecisionRule
-from tl_keras.serving.decided import CONFIDENCE, DECISION, FAMILIAR, PROBABILITIES, decide
+from tl_keras.serving.decided import decide
 from tl_keras.serving.onnx import OPSET
+from tl_keras.serving.signature_names import CONFIDENCE, DECISION, FAMILIAR, PROBABILITIES
 
 Arrays = dict[str, np.ndarray]
 

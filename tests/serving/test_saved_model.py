@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tl_keras.config.schema import ResizeMode
 from tl_keras.data.decoding import load_pixels
 from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 from tl_keras.errors import ExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving.saved_model import export_classifier
 from tl_keras.serving.versions import find_version
 
@@ -104,6 +106,87 @@ def test_images_are_answered_as_their_bytes(tmp_path: Path, resize: ResizeMode) 
     for name, value in from_images.items():
         np.testing.assert_array_equal(value, from_bytes[name])
         np.testing.assert_array_equal(value, from_uint8[name])
+
+
+RULE = DecisionRule(tuple(LABELS), 0.6, (1.5, 0.5, 1.0), (LABELS[0],), 0.3, 0.15, 0.4)
+
+
+def knowing_strangers() -> keras.Model:
+    """The classifier, which also says how bright a picture is, 0..1, as how familiar."""
+    images, inner = keras.Input((SIZE, SIZE, 3)), classifier()
+    brightness = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(images))
+    familiar = keras.ops.mean(brightness, axis=-1)
+    return keras.Model(images, {"probabilities": inner(images), "familiar": familiar})
+
+
+@pytest.mark.parametrize("model", [classifier, knowing_strangers])
+def test_every_signature_decides_as_the_rule_does(
+    tmp_path: Path, model: Callable[[], keras.Model]
+) -> None:
+    path = export_classifier(
+        model(), labels=LABELS, image_size=SIZE, reading=DEFAULTS, directory=tmp_path, rule=RULE
+    )
+    signatures = tf.saved_model.load(str(path)).signatures
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 1, 1, 3)) * rng.uniform(0.5, 1, (60, SIZE, SIZE, 3))
+    pixels = images.astype(np.uint8)
+    files = [tf.io.encode_png(each).numpy() for each in pixels]
+    answers = {
+        "serving_default": signatures["serving_default"](image_bytes=tf.constant([*files, b"?"])),
+        "serving_images": signatures["serving_images"](images=tf.constant(pixels, tf.float32)),
+        "serving_images_uint8": signatures["serving_images_uint8"](images=tf.constant(pixels)),
+    }
+    plain = {"label", "probability", "probabilities", "decision", "confidence"}
+    for name, answer in answers.items():
+        found = {key: values.numpy()[:60] for key, values in answer.items()}
+        assert set(found) - plain == {
+            *(["familiar"] if model is knowing_strangers else []),
+            *(["decoded"] if name == "serving_default" else []),
+        }
+        words = [word.decode() for word in found["decision"]]
+        assert words == RULE.decisions(found["probabilities"], found.get("familiar"))
+        confidence = RULE.confidence(found["probabilities"])
+        np.testing.assert_array_equal(found["confidence"], confidence)
+        assert ("unknown" in words) == (model is knowing_strangers)
+        assert len(set(words)) > 1
+    broken = {key: values.numpy()[60] for key, values in answers["serving_default"].items()}
+    assert (broken["decision"], broken["label"]) == (b"", b"")
+    assert (broken["confidence"], broken.get("familiar", 0), broken["decoded"]) == (0, 0, False)
+    scores = signatures["classify"](inputs=tf.constant([example(image_bytes=files[0])]))["scores"]
+    assert scores.numpy()[0, 0] == answers["serving_images"]["probability"].numpy()[0]
+
+
+def test_a_rule_for_other_classes_is_refused(tmp_path: Path) -> None:
+    rule = DecisionRule(tuple(reversed(LABELS)), 1.0, (1.0, 1.0, 1.0))
+    with pytest.raises(ExportError, match="for the classes of the model"):
+        export_classifier(
+            classifier(),
+            labels=LABELS,
+            image_size=SIZE,
+            reading=DEFAULTS,
+            directory=tmp_path,
+            rule=rule,
+        )
+
+
+def two_outputs(name: str, familiar: Callable[[Any], Any]) -> keras.Model:
+    images, inner = keras.Input((SIZE, SIZE, 3)), classifier()
+    return keras.Model(images, {"probabilities": inner(images), name: familiar(images)})
+
+
+@pytest.mark.parametrize(
+    ("name", "familiar", "message"),
+    [
+        ("stranger", lambda images: keras.ops.mean(images, axis=(1, 2, 3)), "nothing else; got"),
+        ("familiar", lambda images: keras.ops.mean(images, axis=(1, 2)), "nothing else; got"),
+        ("familiar", lambda images: keras.ops.mean(images, axis=(1, 2, 3)), "must lie in 0..1"),
+    ],
+)
+def test_another_second_output_is_refused(
+    tmp_path: Path, name: str, familiar: Callable[[Any], Any], message: str
+) -> None:
+    with pytest.raises(ExportError, match=message):
+        write(tmp_path, two_outputs(name, familiar))
 
 
 def test_signatures_state_types_and_shapes(served: Any) -> None:

@@ -29,11 +29,15 @@ def test_files_are_answered_by_rows(model: ServedModel) -> None:
     assert row["probability"] == max(row["probabilities"])
     # as short as a float32 can be
     assert all(len(str(number)) <= 11 for number in row["probabilities"])
+    assert row["decision"] == "grün"
+    assert row["confidence"] == pytest.approx(float(np.e / (np.e + 2)), rel=1e-6)
     assert broken == {
         "label": "",
         "probability": 0.0,
         "probabilities": [0.0, 0.0, 0.0],
         "decoded": False,
+        "decision": "",
+        "confidence": 0.0,
         "problem": "no JPEG, PNG, BMP or GIF content",
     }
 

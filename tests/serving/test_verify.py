@@ -1,5 +1,6 @@
 """A wrong export is refused; a right one is described."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -11,8 +12,9 @@ from PIL import Image
 from tl_keras.data.decoding import load_pixels
 from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.errors import ExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
-from tl_keras.serving.fresh import answers_of_fresh_process
+from tl_keras.serving.fresh import answers_of_fresh_process, classify_and_time
 from tl_keras.serving.saved_model import export_classifier
 from tl_keras.serving.verify import Verification, compare, verify_export
 
@@ -145,6 +147,63 @@ def test_undecodable_file_is_refused(exported: Path, tmp_path: Path) -> None:
     broken.write_bytes(b"no picture")
     with pytest.raises(ExportError, match=r"cannot decode 1 of 1 files, such as .*broken.png"):
         check(exported, [broken], np.array([[1.0, 0.0, 0.0]]))
+
+
+RULE = DecisionRule(tuple(LABELS), 0.5, (1.0, 2.0, 1.0), ("red",), 0.4, 0.2)
+
+
+@pytest.fixture(scope="module")
+def decided(exported: Path, files: list[Path]) -> Answers:
+    return ExportedClassifier(exported).classify(list(map(Path.read_bytes, files))).decided(RULE)
+
+
+def test_decisions_of_the_rule_are_right(
+    decided: Answers, files: list[Path], expected: np.ndarray
+) -> None:
+    assert compare(decided, files, expected, LABELS, rule=RULE).labels_equal
+
+
+def test_a_decision_of_another_rule_is_refused(
+    decided: Answers, files: list[Path], expected: np.ndarray
+) -> None:
+    other = replace(RULE, threshold=0.999, review_limit=None)
+    with pytest.raises(ExportError, match=r"'not red' at .* for .*red.png, got 'red' at"):
+        compare(decided, files, expected, LABELS, rule=other)
+
+
+def test_another_confidence_is_refused(
+    decided: Answers, files: list[Path], expected: np.ndarray
+) -> None:
+    assert decided.confidence is not None
+    for changed in (decided.confidence - 0.01, np.full(len(files), np.nan)):
+        with pytest.raises(ExportError, match="must decide as its rule does"):
+            compare(replace(decided, confidence=changed), files, expected, LABELS, rule=RULE)
+
+
+def test_an_export_without_its_decisions_is_refused(
+    exported: Path, files: list[Path], expected: np.ndarray
+) -> None:
+    with pytest.raises(ExportError, match="with a decision and a confidence, got neither"):
+        verify_export(exported, files, expected, LABELS, classify_and_time, RULE)
+
+
+def test_what_a_fresh_process_answers_is_kept_whole(
+    tmp_path: Path, files: list[Path], expected: np.ndarray
+) -> None:
+    version = export_classifier(
+        colour_model(),
+        labels=LABELS,
+        image_size=SIZE,
+        reading=DEFAULTS,
+        directory=tmp_path,
+        rule=RULE,
+    )
+    found = verify_export(version, files, expected, LABELS, rule=RULE)
+    assert found.example is not None
+    assert found.example["file"] == files[0].name
+    here = ExportedClassifier(version).classify([files[0].read_bytes()])
+    assert found.example["answer"] == here.rows()[0]
+    assert found.example["answer"]["decision"] == "red"
 
 
 def test_missing_model_is_refused(tmp_path: Path, files: list[Path], expected: np.ndarray) -> None:

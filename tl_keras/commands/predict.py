@@ -18,18 +18,13 @@ from tl_keras.safe_text import guard, json_line, one_line, readable_name
 from tl_keras.serving.versions import EXTRA, find_version
 
 if TYPE_CHECKING:
-    from tl_keras.evaluation.decision_rule import DecisionRule
     from tl_keras.serving.exported_classifier import Answers
 
 DESCRIPTION = """\
-Classify photos with an exported model: a line per file with its class and probability, and where
-the export says how to decide, with the calibrated confidence and the decision: the class or group
-("not good", "positive", "accept"), or "review" for photos that a person should look at. Files that
-cannot be read are listed as such."""
-
-COLUMNS = ("file", "label", "probability", "problem")
-# Of an export that says how to decide.
-COLUMNS_WITH_DECISION = ("file", "label", "probability", "confidence", "decision", "problem")
+Classify photos with an exported model: a line per file with its class and probability, and of an
+export that decides, with the calibrated confidence and the decision: the class or group ("not
+good", "positive", "accept"), "review" for photos that a person should look at, or "unknown" for
+photos unlike those that it learned from. Files that cannot be read are listed as such."""
 
 # Characters of the first column of the table, where the names are longer.
 _WIDEST = 100
@@ -63,20 +58,21 @@ def _predict(options: argparse.Namespace) -> int:
         from tl_keras.serving.decision_record import other_decision, read_rule
         from tl_keras.serving.exported_classifier import ExportedClassifier
 
-        classifier, rule = ExportedClassifier(version), read_rule(version / EXTRA)
+        classifier = ExportedClassifier(version)
+        # an export of an earlier version leaves the decision to its readers
+        rule = None if classifier.decides else read_rule(version / EXTRA)
     left_out = f"left out: {left_out_in_words(ignored)}" if ignored else None
     for note in filter(None, (left_out, other_decision(version))):
         say(note, sys.stderr)
     unread = 0
     with _opened(options.output) as stream, _progress(len(files), options.output) as advance:
-        columns = COLUMNS if rule is None else COLUMNS_WITH_DECISION
+        columns = _columns(classifier.decides or rule is not None, classifier.knows_strangers)
         write = FORMATS[options.format](stream, files, columns)
         start = 0
         for answers in classifier.classify_paths(files):
             lines = lines_of(
                 files[start : start + len(answers.labels)],
-                answers,
-                rule,
+                answers if rule is None else answers.decided(rule),
                 classifier.reading.max_megapixels,
             )
             write(lines)
@@ -89,31 +85,38 @@ def _predict(options: argparse.Namespace) -> int:
     return 1 if unread == len(files) else 0
 
 
+def _columns(decides: bool, knows_strangers: bool) -> list[str]:
+    """Of the output, in their order."""
+    decided = ["confidence", "decision"] if decides else []
+    familiar = ["familiar"] if knows_strangers else []
+    return ["file", "label", "probability", *decided, *familiar, "problem"]
+
+
 def lines_of(
-    files: Sequence[Path],
-    answers: "Answers",
-    rule: "DecisionRule | None" = None,
-    max_megapixels: float = MAX_MEGAPIXELS,
+    files: Sequence[Path], answers: "Answers", max_megapixels: float = MAX_MEGAPIXELS
 ) -> list[dict[str, str | float]]:
-    """The columns of the output, a dict per file; a rule adds confidence and decision."""
-    lines: list[dict[str, str | float]] = [
-        {"file": readable_name(file), "label": label, "probability": float(probability)}
-        for file, label, probability in zip(files, answers.labels, answers.probability, strict=True)
-    ]
-    if rule is not None:
-        confidence = rule.confidence(answers.probabilities) * answers.decoded
-        decisions = rule.decisions(answers.probabilities)
-        for line, sure, decision in zip(lines, confidence, decisions, strict=True):
-            line |= {"confidence": float(sure), "decision": decision if line["label"] else ""}
-    for line, file, decoded in zip(lines, files, answers.decoded, strict=True):
-        line["problem"] = "" if decoded else why_unreadable(file, max_megapixels)
+    """The columns of the output, a dict per file."""
+    lines, probability, verdicts = [], answers.probability, answers.verdicts
+    for place, file in enumerate(files):
+        line: dict[str, str | float] = {
+            "file": readable_name(file),
+            "label": answers.labels[place],
+            "probability": float(probability[place]),
+        }
+        if verdicts:
+            word, sure = verdicts[place]
+            line |= {"confidence": sure, "decision": word}
+        if answers.familiar is not None:
+            line["familiar"] = float(answers.familiar[place])
+        line["problem"] = "" if answers.decoded[place] else why_unreadable(file, max_megapixels)
+        lines.append(line)
     return lines
 
 
 def _table(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:
     # one long name would move the answers of all others out of sight
     width = min(_WIDEST, max(len(one_line(readable_name(file))) for file in files))
-    numbers = [name for name in ("probability", "confidence") if name in columns]
+    numbers = [name for name in ("probability", "confidence", "familiar") if name in columns]
     decided = "decision" in columns
     head = "  ".join(f"{name:>11}" for name in numbers)
     print(f"{'file':<{width}}  {head}  label{'  (decision)' * decided}", file=stream)

@@ -17,6 +17,7 @@ from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import spread
 from tl_keras.digests import keep_json, known_json, whole_json
 from tl_keras.errors import DamagedError, ExportError, NoExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.prepare import Prepared
@@ -28,7 +29,7 @@ from tl_keras.results.repair import ASIDE, set_aside
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
 from tl_keras.serving.checksums import damaged_files
-from tl_keras.serving.decision_record import RECORD
+from tl_keras.serving.decision_record import RECORD, changed_decision
 from tl_keras.serving.fresh import Ask, fresh_process
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE, write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
@@ -50,6 +51,7 @@ from tl_keras.serving.versions import (
     next_number,
     record_latest,
 )
+from tl_keras.target_table import TARGETS
 
 # What the newest version is of.
 EXPORT_RECORD = "export.json"
@@ -90,6 +92,12 @@ def _exported_before(prepared: Prepared) -> Path:
                 "exported again."
             )
         return publish(prepared, run, prepared.config.export_targets)
+    if changes := _changed_decision(store, run, place):
+        prepared.monitor.warn(
+            f"The decision is another one than that of {place} ({'; '.join(changes)}): the model "
+            "is exported again with it."
+        )
+        return publish(prepared, run, _targets_again(prepared, place))
     record_latest(place.parent)
     store.keep_weights_of(run.run_id)
     if not (store.folder / "exports.csv").exists():
@@ -99,6 +107,21 @@ def _exported_before(prepared: Prepared) -> Path:
         model = making(run.strategy).model(prepared, run, store.weights(run.run_id))
         write_model(store.folder, plain_classifier(model), prepared.classes)
     return place
+
+
+def _changed_decision(store: Store, run: FinishedRun, version: Path) -> list[str]:
+    """What the decision of a run tells from that of its exported version; nothing without one."""
+    decision = read_decision(store.folder, run.run_id)
+    if decision is None:
+        return []
+    return changed_decision(known_json(version / EXTRA / RECORD), decision)
+
+
+def _targets_again(prepared: Prepared, version: Path) -> list[str]:
+    """The formats asked for, and those that a version was also written in."""
+    written = [row["target"] for row in _card_of(version)["targets"]]
+    asked = [*prepared.config.export_targets, *written]
+    return [name for name in dict.fromkeys(asked) if name in TARGETS]
 
 
 def _is_on_record(prepared: Prepared) -> bool:
@@ -182,6 +205,8 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
 def _export(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], ask: Ask) -> Path:
     """Write the next version, checked by what a process answers that is asked once."""
     store, evidence = prepared.store, _evidence(prepared, chosen)
+    decision = read_decision(store.folder, chosen.run_id)
+    rule = None if decision is None else DecisionRule.from_json(decision)
     weights = store.weights(chosen.run_id)
     model = making(chosen.strategy).model(prepared, chosen, weights)
     checks: list[Verification] = []
@@ -191,15 +216,15 @@ def _export(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], ask
         """Check and describe a version before it is published."""
         files = prepared.images.table.frame["path"].iloc[prepared.test_of(chosen)]
         paths = [Path(name) for name in files]
-        found = verify_export(version, paths, evidence.probabilities, evidence.classes, ask)
+        found = verify_export(version, paths, evidence.probabilities, evidence.classes, ask, rule)
         checks.append(found)
         if targets:
             rows.extend(_write_targets(prepared, chosen, targets, model, version, evidence))
         facts = _facts(prepared, chosen)
         card = model_card(facts, evidence, checks[0], rows, _megabytes(version))
         write_card(version / EXTRA, card)
-        if card["decision"] is not None:
-            write_json(version / EXTRA / RECORD, card["decision"])
+        if decision is not None:
+            write_json(version / EXTRA / RECORD, decision)
         write_model(store.folder, plain_classifier(model), prepared.classes)
         export_source_model(prepared, chosen, weights)
         # Before the version is there: a kill between them leaves a record of what is still to
@@ -212,6 +237,7 @@ def _export(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], ask
         image_size=prepared.backbone.image_size,
         reading=PictureReading.of(prepared.config.data),
         directory=store.folder / EXPORT_FOLDER,
+        rule=rule,
         complete=complete,
     )
 

@@ -5,13 +5,10 @@ from pathlib import Path
 
 from tl_keras.atomic_files import write_text
 from tl_keras.digests import file_digest
-from tl_keras.serving.decision_record import RECORD
 from tl_keras.serving.versions import EXTRA
 from tl_keras.target_table import TARGETS
 
 SUMS = "SHA256SUMS"
-# How to decide is the user's: whoever wants none removes it.
-_FREE = (SUMS, RECORD)
 _REMOVABLE = {spec.file for spec in TARGETS.values()}
 
 
@@ -25,7 +22,7 @@ def write_checksums(version: Path) -> None:
     lines = [
         f"{file_digest(path)}  {path.relative_to(version).as_posix()}\n"
         for path in files
-        if path.name not in _FREE
+        if path.name != SUMS
     ]
     write_text(version / EXTRA / SUMS, "".join(lines))
 

@@ -1,16 +1,14 @@
 """What a network answers with the decision in it, in a graph: the same for every export target."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.evaluation.exact_softmax import Arithmetic
-
-# Names of the outputs of a graph.
-PROBABILITIES, FAMILIAR = "probabilities", "familiar"
-CONFIDENCE, DECISION = "confidence", "decision"
+from tl_keras.serving.signature_names import CONFIDENCE, DECISION, FAMILIAR, PROBABILITIES
 
 TENSORFLOW = Arithmetic(
     where=tf.where,
@@ -34,11 +32,15 @@ def network(model: keras.Model) -> Callable[[tf.Tensor], Outputs]:
     """
 
     def answer(images: tf.Tensor) -> Outputs:
-        found = model(images, training=False)
-        named = found if isinstance(found, dict) else {PROBABILITIES: found}
-        return {name: tf.cast(values, tf.float32) for name, values in named.items()}
+        found = named(model(images, training=False))
+        return {name: tf.cast(values, tf.float32) for name, values in found.items()}
 
     return answer
+
+
+def named(answer: Any) -> dict[str, Any]:
+    """What a model of `network` answers, by name."""
+    return dict(answer) if isinstance(answer, dict) else {PROBABILITIES: answer}
 
 
 def decide(outputs: Outputs, rule: DecisionRule | None) -> Outputs:
@@ -56,10 +58,3 @@ def decide(outputs: Outputs, rule: DecisionRule | None) -> Outputs:
         return outputs
     confidence, decision = rule.judged(outputs[PROBABILITIES], outputs.get(FAMILIAR), TENSORFLOW)
     return {**outputs, CONFIDENCE: confidence, DECISION: decision}
-
-
-def output_shapes(model: keras.Model) -> dict[str, tuple[int | None, ...]]:
-    """Of a model of `network`, by name."""
-    shapes = model.output_shape
-    named = shapes if isinstance(shapes, dict) else {PROBABILITIES: shapes}
-    return {name: tuple(shape) for name, shape in named.items()}

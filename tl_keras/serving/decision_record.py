@@ -1,11 +1,16 @@
-"""The decisions that an export says how to make: `assets.extra/decision.json`."""
+"""The record beside an export of how it decides: `assets.extra/decision.json`."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from tl_keras.digests import any_json, known_json
 from tl_keras.errors import DamagedError, ExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
-from tl_keras.serving.versions import EXPORT_FOLDER, EXTRA
+from tl_keras.serving.versions import EXPORT_FOLDER, EXTRA, LABELS_FILE
 
 RECORD = "decision.json"
 
@@ -14,14 +19,18 @@ def read_rule(extra: Path) -> DecisionRule | None:
     """The rule in a version's folder of extra files; None where there is none.
 
     Raises:
-        ExportError: it cannot be read.
+        ExportError: it cannot be read, or is for other classes than the export's.
     """
     path = extra / RECORD
     if not path.exists():
         return None
     try:
-        return DecisionRule.from_json(any_json(path))
-    except (DamagedError, ValueError, KeyError, TypeError) as error:
+        rule = DecisionRule.from_json(any_json(path))
+        # what no photo could be decided by is found now, and not at the first one
+        rule.decisions(np.ones((1, len(rule.classes))), np.ones(1))
+        _check_classes(rule, extra / LABELS_FILE)
+        return rule
+    except (DamagedError, ValueError, KeyError, TypeError, ArithmeticError) as error:
         why = error.why if isinstance(error, DamagedError) else error
         raise ExportError(
             f"{path} must be as tl_keras wrote it, got one that cannot be read ({why}). Export "
@@ -32,13 +41,54 @@ def read_rule(extra: Path) -> DecisionRule | None:
 def other_decision(version: Path) -> str | None:
     """A sentence where an experiment's exported version has another decision than it; else None."""
     folder = version.parent.parent
-    own, exported = folder / RECORD, version / EXTRA / RECORD
-    if version.parent.name != EXPORT_FOLDER or not own.exists():
+    if version.parent.name != EXPORT_FOLDER or not (folder / RECORD).exists():
         return None
-    # a damaged one is another one; who applies it says what is wrong with it
-    if exported.exists() and known_json(own).get("rule") == known_json(exported).get("rule"):
+    changes = changed_decision(known_json(version / EXTRA / RECORD), known_json(folder / RECORD))
+    if not changes:
         return None
     return (
         f"{version} has another decision than decision.json of its experiment; tl-keras "
         f"export {folder} writes a version with the present one."
     )
+
+
+def changed_decision(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What tells the rules of two records apart, such as "threshold: 0.5 -> 0.25".
+
+    Args:
+        before: as `decision.json`; of a damaged one nothing is known.
+        after: likewise.
+    """
+    old, new = (_comparable(record) for record in (before, after))
+    return [
+        f"{name}: {_shown(old.get(name))} -> {_shown(new.get(name))}"
+        for name in {**old, **new}
+        if not _same(old.get(name), new.get(name))
+    ]
+
+
+def _comparable(record: Mapping[str, Any]) -> dict[str, Any]:
+    rule = record.get("rule")
+    # a record of an earlier version has no strangers
+    return {"stranger_share": 0.0, **rule} if isinstance(rule, Mapping) else {}
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Whether no photo but one on a border is decided otherwise."""
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_same, old, new))
+    if isinstance(old, float) and isinstance(new, float):
+        return math.isclose(old, new, rel_tol=1e-6)
+    return bool(old == new)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    return f"{value:.4g}" if isinstance(value, float) else str("none" if value is None else value)
+
+
+def _check_classes(rule: DecisionRule, labels: Path) -> None:
+    names = tuple(labels.read_text("utf-8").splitlines()) if labels.exists() else rule.classes
+    if rule.classes != names:
+        raise ValueError(f"it is for the classes {', '.join(rule.classes)}")

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,9 +12,16 @@ import tensorflow as tf
 from tl_keras.data.listing import some_of
 from tl_keras.data.picture_bytes import UnreadableError, readable_bytes
 from tl_keras.errors import ExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving.checksums import damaged_files
 from tl_keras.serving.reading_record import stored_reading
-from tl_keras.serving.signature_names import BYTES
+from tl_keras.serving.signature_names import (
+    BYTES,
+    CONFIDENCE,
+    DECISION,
+    FAMILIAR,
+    PROBABILITIES,
+)
 from tl_keras.serving.versions import EXTRA
 
 # The network's activations of a batch and its decoded files fit in any memory.
@@ -26,30 +34,81 @@ _BATCH_BYTES = 2**28
 class Answers:
     """What an exported model says of some files, in their order.
 
+    Where a file could not be decoded, texts are empty and numbers 0. What an export leaves out is
+    None: one that decides nothing, as those of earlier versions, `decision` and `confidence`; one
+    that knows no strangers `familiar`.
+
     Attributes:
-        labels: most probable classes; empty where a file could not be decoded.
-        probabilities: float32 (files, classes), in the order of the export's labels; 0 where a file
-            could not be decoded.
+        labels: most probable classes.
+        probabilities: float32 (files, classes), in the order of the export's labels.
         decoded: bool (files,).
+        decision: words, of `DecisionRule.names`.
+        confidence: float32 (files,), calibrated probabilities of the labels.
+        familiar: float32 (files,), 0..1, low for photos unlike the labelled ones.
     """
 
     labels: list[str]
     probabilities: np.ndarray
     decoded: np.ndarray
+    decision: list[str] | None = None
+    confidence: np.ndarray | None = None
+    familiar: np.ndarray | None = None
 
     @property
     def probability(self) -> np.ndarray:
         """Of the labels, float32 (files,)."""
         return np.asarray(self.probabilities.max(axis=1))
 
+    @property
+    def verdicts(self) -> list[tuple[str, float]]:
+        """Decision and confidence of each file; none of an export that decides nothing."""
+        if self.decision is None or self.confidence is None:
+            return []
+        return list(zip(self.decision, self.confidence.tolist(), strict=True))
+
     @classmethod
     def of_batches(cls, batches: Sequence["Answers"]) -> "Answers":
         """Those of several batches, at least one, in their order."""
-        return cls(
-            [label for batch in batches for label in batch.labels],
-            np.concatenate([batch.probabilities for batch in batches]),
-            np.concatenate([batch.decoded for batch in batches]),
+        columns = {
+            field.name: [getattr(batch, field.name) for batch in batches] for field in fields(cls)
+        }
+        return cls(**{name: _joined(parts) for name, parts in columns.items()})
+
+    def decided(self, rule: DecisionRule) -> "Answers":
+        """The same with the decisions of a rule, for a model that leaves them out."""
+        decision, known = rule.decisions(self.probabilities, self.familiar), self.decoded
+        return replace(
+            self,
+            decision=[word if there else "" for word, there in zip(decision, known, strict=True)],
+            confidence=(rule.confidence(self.probabilities) * known).astype(np.float32),
         )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict of JSON types per file, as TensorFlow Serving answers."""
+        columns: dict[str, Any] = {
+            "label": self.labels,
+            "probability": map(_decimal, self.probability),
+            "probabilities": [list(map(_decimal, row)) for row in self.probabilities],
+            "decoded": self.decoded.tolist(),
+            DECISION: self.decision,
+        }
+        for name, numbers in ((CONFIDENCE, self.confidence), (FAMILIAR, self.familiar)):
+            columns[name] = None if numbers is None else map(_decimal, numbers)
+        there = {name: values for name, values in columns.items() if values is not None}
+        return [dict(zip(there, row, strict=True)) for row in zip(*there.values(), strict=True)]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if any(part is None for part in parts):
+        return None
+    if isinstance(parts[0], list):
+        return [each for part in parts for each in part]
+    return np.concatenate(parts)
+
+
+def _decimal(number: np.float32) -> float:
+    # the shortest decimal that is this number in its own precision: 0.1, not 0.10000000149
+    return float(str(number))
 
 
 class ExportedClassifier:
@@ -84,11 +143,26 @@ class ExportedClassifier:
     def classify(self, files: Sequence[bytes]) -> Answers:
         """Answer the contents of some files in one batch."""
         answer = self._classify(image_bytes=tf.constant(list(files), tf.string))
+        found = {name: values.numpy() for name, values in answer.items()}
+        decision = found.get(DECISION)
         return Answers(
-            [label.decode() for label in answer["label"].numpy()],
-            answer["probabilities"].numpy(),
-            answer["decoded"].numpy(),
+            labels=[label.decode() for label in found["label"]],
+            probabilities=found[PROBABILITIES],
+            decoded=found["decoded"],
+            decision=None if decision is None else [word.decode() for word in decision],
+            confidence=found.get(CONFIDENCE),
+            familiar=found.get(FAMILIAR),
         )
+
+    @property
+    def decides(self) -> bool:
+        """Whether it answers decisions; an export of an earlier version does not."""
+        return DECISION in self._classify.structured_outputs
+
+    @property
+    def knows_strangers(self) -> bool:
+        """Whether it answers how familiar photos are."""
+        return FAMILIAR in self._classify.structured_outputs
 
     def classify_paths(self, paths: Sequence[Path]) -> Iterator[Answers]:
         """Answer files, up to `BATCH` at a time; one that cannot be read counts as empty."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -90,8 +91,10 @@ def _ask(process: "subprocess.Popen[str]", version: Path, files: Sequence[Path])
                 f"{process.returncode}):\n{said.strip()[-2000:]}"
             )
         with np.load(output) as stored:
-            answers = Answers(stored["labels"].tolist(), stored["probabilities"], stored["decoded"])
-            return Fresh(answers, *stored["milliseconds"].tolist())
+            columns = {name: stored[name] for name in stored.files}
+        times = columns.pop("milliseconds").tolist()
+        texts = {name: columns[name].tolist() for name in ("labels", "decision") if name in columns}
+        return Fresh(Answers(**{**columns, **texts}), *times)
 
 
 def classify_and_time(version: Path, files: Sequence[Path]) -> Fresh:
@@ -128,11 +131,8 @@ def main() -> int:
     except ExportError as error:
         print(error, file=sys.stderr)
         return 1
-    np.savez(
-        output,
-        labels=np.array(found.answers.labels),
-        probabilities=found.answers.probabilities,
-        decoded=found.answers.decoded,
-        milliseconds=np.array([found.milliseconds_batch_1, found.milliseconds_batch_32]),
-    )
+    given = vars(found.answers).items()
+    columns: dict[str, Any] = {name: values for name, values in given if values is not None}
+    times = np.array([found.milliseconds_batch_1, found.milliseconds_batch_32])
+    np.savez(output, **columns, milliseconds=times)
     return 0

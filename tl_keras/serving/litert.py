@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from tl_keras.data.rows import spread
 from tl_keras.serving.runtime import Runtime
+from tl_keras.serving.versions import LABELS_FILE
 
-LABELS_FILE = "labels.txt"
 CALIBRATION_IMAGES = 200
 
 

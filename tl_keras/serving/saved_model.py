@@ -12,7 +12,7 @@
     latest                  the number of the newest version
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -22,12 +22,14 @@ import tensorflow as tf
 from tl_keras.atomic_files import scratch_folder
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.errors import ExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving.checksums import write_checksums
 from tl_keras.serving.class_names import unusable_names
+from tl_keras.serving.decided import named
 from tl_keras.serving.reading_record import write_reading
-from tl_keras.serving.signature_names import CLASSIFY
+from tl_keras.serving.signature_names import CLASSIFY, FAMILIAR, PROBABILITIES
 from tl_keras.serving.signatures import Signatures, signatures
-from tl_keras.serving.versions import EXTRA, publish
+from tl_keras.serving.versions import EXTRA, LABELS_FILE, publish
 from tl_keras.serving.warm_up import write_warm_up
 
 _PROBE_IMAGES = 16
@@ -41,6 +43,7 @@ def export_classifier(
     image_size: int,
     reading: PictureReading,
     directory: Path,
+    rule: DecisionRule | None = None,
     complete: Callable[[Path], None] = lambda version: None,
 ) -> Path:
     """Write the model, with decoding, resizing and class names inside, as the next version.
@@ -55,17 +58,21 @@ def export_classifier(
 
     The first three answer `label`, string (batch,), the most probable class; `probability`, float32
     (batch,), that of the label; `probabilities`, float32 (batch, classes), in the order of
-    `labels`. The first also answers `decoded`, bool (batch,): a file that could not be decoded has
-    an empty label and probabilities of 0, and does not disturb the others. `classify` answers
-    `classes`, string (batch, classes), and their `scores`, float32, from the most probable on.
+    `labels`; with a rule `decision`, string (batch,), one of `DecisionRule.names`, and
+    `confidence`, float32 (batch,), the label's calibrated probability; and `familiar`, float32
+    (batch,), where the network tells strangers. The first also answers `decoded`, bool (batch,): a
+    file that could not be decoded has empty texts and numbers of 0, and does not disturb the
+    others. `classify` answers `classes`, string (batch, classes), and their `scores`, float32, from
+    the most probable on.
 
     Args:
         model: Inference only: float32 (batch, image_size, image_size, 3), 0..255, to probabilities
-            (batch, classes).
+            (batch, classes), or to a dict of these, `probabilities`, and `familiar`, 0..1 (batch,).
         labels: Class names in the order of the model's outputs.
         image_size: Side of the model's input in pixels.
         reading: How files become pixels, as in training.
         directory: Holds the versions; created if absent.
+        rule: How it decides; None leaves decisions and confidences out.
         complete: Called with the folder of the version before it is published, to check it or to
             add to it; what it raises leaves no version behind.
 
@@ -75,12 +82,13 @@ def export_classifier(
 
     Raises:
         ExportError: if the model has another number of classes than `labels`, another input size,
-            answers differently when called twice, or its outputs are no probabilities; or if
-            `labels` cannot be used.
+            answers differently when called twice, or its outputs are no probabilities; if `labels`
+            cannot be used; or if the rule is for others.
     """
     check_labels(labels)
+    check_rule(rule, labels)
     check_model(model, len(labels), image_size)
-    functions = signatures(model, labels, image_size, reading)
+    functions = signatures(model, labels, image_size, reading, rule)
     directory.mkdir(parents=True, exist_ok=True)
     with scratch_folder(directory) as scratch:
         unfinished = scratch / "model"
@@ -97,40 +105,65 @@ def check_labels(labels: Sequence[str]) -> None:
         raise ExportError(f"labels {fault}. Rename the class.")
 
 
+def check_rule(rule: DecisionRule | None, labels: Sequence[str]) -> None:
+    if rule is not None and rule.classes != tuple(labels):
+        raise ExportError(
+            f"The rule must be for the classes of the model, {', '.join(labels)}, in their order; "
+            f"got one for {', '.join(rule.classes)}."
+        )
+
+
 def check_model(model: keras.Model, classes: int, image_size: int) -> None:
-    takes, gives = tuple(model.input_shape), tuple(model.output_shape)
+    takes = tuple(model.input_shape)
     if takes != (None, image_size, image_size, 3):
         raise ExportError(
             f"The model must take images of shape {(None, image_size, image_size, 3)}, got {takes}."
         )
-    if gives != (None, classes):
-        raise ExportError(
-            f"The model must answer with one probability per label, shape {(None, classes)}, "
-            f"got {gives}."
-        )
     first, second = (_answer_probe(model, image_size) for _ in range(2))
-    difference = float(np.max(np.abs(first - second)))
+    _check_shapes(first, classes)
+    difference = float(np.max([np.abs(first[name] - second[name]).max() for name in first]))
     if not difference <= _PROBE_TOLERANCE:
         raise ExportError(
             f"The model must answer the same when called twice, got a difference of "
             f"{difference:.2g}: leave augmentation and other random layers out of the exported "
             "model."
         )
-    if first.min() < 0 or np.max(np.abs(first.sum(axis=1) - 1)) > 1e-3:
+    probabilities, familiar = first[PROBABILITIES], first.get(FAMILIAR, np.zeros(1))
+    if probabilities.min() < 0 or np.max(np.abs(probabilities.sum(axis=1) - 1)) > 1e-3:
         raise ExportError(
             "The model's outputs must be probabilities that sum to 1, got "
-            f"{first[0].tolist()}: end it with a softmax."
+            f"{probabilities[0].tolist()}: end it with a softmax."
+        )
+    if familiar.min() < 0 or familiar.max() > 1:
+        raise ExportError(
+            f"The model's output {FAMILIAR!r} must lie in 0..1, got {familiar.tolist()}."
         )
 
 
-def _answer_probe(model: keras.Model, image_size: int) -> np.ndarray:
+def _check_shapes(answers: Mapping[str, np.ndarray], classes: int) -> None:
+    shapes = {name: (None, *values.shape[1:]) for name, values in answers.items()}
+    given = shapes.pop(PROBABILITIES, None)
+    if given != (None, classes):
+        raise ExportError(
+            f"The model must answer with one probability per label, shape {(None, classes)}, "
+            f"got {given}."
+        )
+    if shapes not in ({}, {FAMILIAR: (None,)}):
+        raise ExportError(
+            f"Beside {PROBABILITIES!r} the model may answer {FAMILIAR!r}, shape (None,), and "
+            f"nothing else; got {shapes}."
+        )
+
+
+def _answer_probe(model: keras.Model, image_size: int) -> dict[str, np.ndarray]:
     """Classify random pictures, the same each time, as a caller would who says nothing of training.
 
     Coarse squares: flips, shifts and changes of brightness alter them more than they alter noise.
     """
     squares = np.random.default_rng(0).uniform(0, 255, size=(_PROBE_IMAGES, 4, 4, 3))
     pictures = tf.image.resize(squares, (image_size, image_size), method="nearest")
-    return np.asarray(model(tf.cast(pictures, tf.float32)), np.float32)
+    answers = named(model(tf.cast(pictures, tf.float32)))
+    return {name: np.asarray(values, np.float32) for name, values in answers.items()}
 
 
 def _write(model: keras.Model, functions: Signatures, folder: Path) -> None:
@@ -146,5 +179,5 @@ def _write(model: keras.Model, functions: Signatures, folder: Path) -> None:
 
 def _add_extra(extra: Path, labels: Sequence[str], image_size: int) -> None:
     extra.mkdir()
-    extra.joinpath("labels.txt").write_text("".join(f"{label}\n" for label in labels), "utf-8")
+    extra.joinpath(LABELS_FILE).write_text("".join(f"{label}\n" for label in labels), "utf-8")
     write_warm_up(extra, image_size)

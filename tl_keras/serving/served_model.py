@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -54,13 +53,7 @@ class ServedModel:
         answers = Answers.of_batches(
             [self.classifier.classify(files[start : start + BATCH]) for start in starts]
         )
-        columns = {
-            "label": answers.labels,
-            "probability": map(_decimal, answers.probability),
-            "probabilities": [list(map(_decimal, row)) for row in answers.probabilities],
-            "decoded": answers.decoded.tolist(),
-        }
-        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        rows = answers.rows()
         for row, file in zip(rows, files, strict=True):
             if not row["decoded"]:
                 row["problem"] = self._problem(file)
@@ -102,8 +95,3 @@ def _tensor(stored: Any) -> dict[str, Any]:
         "tensor_shape": {"dim": sizes, "unknown_rank": shape.unknown_rank},
         "name": stored.name,
     }
-
-
-def _decimal(number: np.float32) -> float:
-    # the shortest decimal that is this number in its own precision: 0.1, not 0.10000000149
-    return float(str(number))

@@ -8,7 +8,17 @@ import tensorflow as tf
 from tl_keras.data.decoding import resize_image
 from tl_keras.data.decoding_graphs import loading
 from tl_keras.data.picture_reading import PictureReading
-from tl_keras.serving.signature_names import BYTES, CLASSIFY, IMAGE_BYTES, IMAGES, IMAGES_UINT8
+from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.serving.decided import Outputs, decide, network
+from tl_keras.serving.signature_names import (
+    BYTES,
+    CLASSIFY,
+    DECISION,
+    IMAGE_BYTES,
+    IMAGES,
+    IMAGES_UINT8,
+    PROBABILITIES,
+)
 
 _PARALLEL_DECODING = 8
 
@@ -16,7 +26,11 @@ Signatures = dict[str, tf.types.experimental.GenericFunction]
 
 
 def signatures(
-    model: keras.Model, labels: Sequence[str], image_size: int, reading: PictureReading
+    model: keras.Model,
+    labels: Sequence[str],
+    image_size: int,
+    reading: PictureReading,
+    rule: DecisionRule | None = None,
 ) -> Signatures:
     """The functions of a classifier by signature; see `export_classifier`.
 
@@ -25,51 +39,53 @@ def signatures(
         labels: in the order of the model's outputs.
         image_size: side of the model's input in pixels.
         reading: how files become pixels.
+        rule: as of `export_classifier`.
     """
-    names = tf.constant(list(labels))
+    classes, ask = tf.constant(list(labels)), network(model)
+    decisions = None if rule is None else tf.constant(rule.names)
 
     # One function in all signatures: the model is traced and stored once.
     @_traced(tf.TensorSpec((None, image_size, image_size, 3), tf.uint8))
-    def classify(pixels: tf.Tensor) -> tf.Tensor:
-        return tf.cast(model(tf.cast(pixels, tf.float32), training=False), tf.float32)
-
-    def answer(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+    def classify(pixels: tf.Tensor) -> Outputs:
+        outputs = decide(ask(tf.cast(pixels, tf.float32)), rule)
+        probabilities = outputs[PROBABILITIES]
+        words = {} if rule is None else {DECISION: tf.gather(decisions, outputs[DECISION])}
         return {
-            "label": tf.gather(names, tf.argmax(probabilities, axis=-1)),
+            "label": tf.gather(classes, tf.argmax(probabilities, axis=-1)),
             "probability": tf.reduce_max(probabilities, axis=-1),
-            "probabilities": probabilities,
+            **outputs,
+            **words,
         }
 
     @_traced(tf.TensorSpec((None,), tf.string))
-    def from_files(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def from_files(encoded: tf.Tensor) -> Outputs:
         pixels, decoded = decode_batch(encoded, image_size, reading)
-        return tf.where(decoded[:, tf.newaxis], classify(pixels), 0.0), decoded
+        answers = {name: _only(decoded, values) for name, values in classify(pixels).items()}
+        return {**answers, "decoded": decoded}
 
     @_traced(tf.TensorSpec((None,), tf.string, name=IMAGE_BYTES))
-    def from_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities, decoded = from_files(image_bytes)
-        answers = answer(probabilities)
-        return answers | {
-            "label": tf.where(decoded, answers["label"], ""),
-            "decoded": decoded,
-        }
+    def from_bytes(image_bytes: tf.Tensor) -> Outputs:
+        answers: Outputs = from_files(image_bytes)
+        return answers
 
     @_traced(tf.TensorSpec((None, None, None, 3), tf.float32, name="images"))
-    def from_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(classify(resize_image(images, image_size, reading.resize)))
+    def from_images(images: tf.Tensor) -> Outputs:
+        answers: Outputs = classify(resize_image(images, image_size, reading.resize))
+        return answers
 
     @_traced(tf.TensorSpec((None, None, None, 3), tf.uint8, name="images"))
-    def from_uint8(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(classify(resize_image(images, image_size, reading.resize)))
+    def from_uint8(images: tf.Tensor) -> Outputs:
+        answers: Outputs = classify(resize_image(images, image_size, reading.resize))
+        return answers
 
     @_traced(tf.TensorSpec((None,), tf.string, name="inputs"))
-    def from_examples(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    def from_examples(inputs: tf.Tensor) -> Outputs:
         feature = tf.io.FixedLenFeature((), tf.string, default_value="")
         encoded = tf.io.parse_example(inputs, {IMAGE_BYTES: feature})[IMAGE_BYTES]
-        scores, _ = from_files(encoded)
+        scores = from_files(encoded)[PROBABILITIES]
         order = tf.argsort(scores, direction="DESCENDING", stable=True)
         return {
-            "classes": tf.gather(names, order),
+            "classes": tf.gather(classes, order),
             "scores": tf.gather(scores, order, batch_dims=1),
         }
 
@@ -79,6 +95,12 @@ def signatures(
         IMAGES_UINT8: from_uint8,
         CLASSIFY: from_examples,
     }
+
+
+def _only(decoded: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Values of the files that could be decoded; of the others 0, or an empty text."""
+    rows = tf.reshape(decoded, [-1] + [1] * (len(values.shape) - 1))
+    return tf.where(rows, values, tf.zeros((), values.dtype))
 
 
 def decode_batch(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.errors import ExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving.exported_classifier import Answers
 from tl_keras.serving.fresh import Ask, answers_of_fresh_process
 
@@ -26,6 +27,8 @@ class Verification:
         milliseconds_batch_1: median per image in that process, one image a call, warm, decoding
             included; NaN where no time was taken.
         milliseconds_batch_32: the same, 32 images a call.
+        example: name of the first `file`, and the `answer` to it as TensorFlow Serving gives it;
+            None where no process was asked.
     """
 
     images: int
@@ -33,6 +36,7 @@ class Verification:
     labels_equal: bool
     milliseconds_batch_1: float = float("nan")
     milliseconds_batch_32: float = float("nan")
+    example: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -45,6 +49,7 @@ def verify_export(
     expected: np.ndarray,
     labels: Sequence[str],
     ask: Ask | None = None,
+    rule: DecisionRule | None = None,
 ) -> Verification:
     """Load a SavedModel in a fresh process, classify files from their bytes and compare.
 
@@ -54,16 +59,18 @@ def verify_export(
         expected: (n, classes), the trained model's probabilities for them.
         labels: class names in the order of the columns of `expected`.
         ask: such a process that has been started before; None starts one.
+        rule: that it was exported with.
 
     Raises:
         ExportError: the model cannot be loaded, or its answers differ, see `compare`.
     """
     fresh = (ask or answers_of_fresh_process)(version, files)
-    found = compare(fresh.answers, files, expected, labels)
+    found = compare(fresh.answers, files, expected, labels, rule=rule)
     return replace(
         found,
         milliseconds_batch_1=fresh.milliseconds_batch_1,
         milliseconds_batch_32=fresh.milliseconds_batch_32,
+        example={"file": files[0].name, "answer": fresh.answers.rows()[0]},
     )
 
 
@@ -74,6 +81,7 @@ def compare(
     labels: Sequence[str],
     *,
     tolerance: float = TOLERANCE,
+    rule: DecisionRule | None = None,
 ) -> Verification:
     """Compare what an exported model answered with what the trained one does.
 
@@ -83,10 +91,12 @@ def compare(
         expected: as of `verify_export`.
         labels: as of `verify_export`.
         tolerance: largest allowed difference of a probability, fraction.
+        rule: as of `verify_export`.
 
     Raises:
-        ExportError: a file was not decoded, a probability is further away than `tolerance`, or a
-            label is another one although the expected one leads by more than twice the tolerance.
+        ExportError: a file was not decoded, a probability is further away than `tolerance`, a
+            label is another one although the expected one leads by more than twice the tolerance,
+            or a decision or a confidence is not what the rule makes of the probabilities.
     """
     expected = np.asarray(expected, np.float64)
     if not files or expected.shape != (len(files), len(labels)):
@@ -97,6 +107,8 @@ def compare(
     _check_decoded(answers, files)
     largest = _check_probabilities(answers, files, expected, tolerance)
     labels_equal = _check_labels(answers, files, expected, labels, tolerance)
+    if rule is not None:
+        _check_decisions(answers, files, rule, tolerance)
     return Verification(len(files), largest, labels_equal)
 
 
@@ -155,3 +167,22 @@ def _check_labels(
                 "Export it with the labels in the order of the model's outputs."
             )
     return not changed
+
+
+def _check_decisions(
+    answers: Answers, files: Sequence[Path], rule: DecisionRule, tolerance: float
+) -> None:
+    """Against NumPy, with what the exported model says of the probabilities and of strangers."""
+    given, wanted = answers.verdicts, answers.decided(rule).verdicts
+    if not given:
+        raise ExportError(
+            "The exported model must answer with a decision and a confidence, got neither. Export "
+            "the model again."
+        )
+    for file, (word, sure), (right, expected) in zip(files, given, wanted, strict=True):
+        if word != right or not abs(sure - expected) <= tolerance:
+            raise ExportError(
+                f"The exported model must decide as its rule does, {right!r} at a confidence of "
+                f"{expected:.6g} for {file}, got {word!r} at {sure:.6g}. Do not deploy it; export "
+                "the model again."
+            )

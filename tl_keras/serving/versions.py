@@ -16,6 +16,8 @@ from tl_keras.errors import NoExportError
 EXPORT_FOLDER, LATEST = "export", "latest"
 # What a version holds beside the model; TensorFlow Serving looks there for warm-up requests.
 EXTRA = "assets.extra"
+# In it: a class name per line, in the order of probabilities.
+LABELS_FILE = "labels.txt"
 
 
 @dataclass(frozen=True)
