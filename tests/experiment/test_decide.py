@@ -158,6 +158,16 @@ def test_the_export_decides_as_its_rule_does(exported: ExperimentResult, photos:
     assert set(answers.decision) >= {"blue", "not blue"}
 
 
+def test_the_card_shows_what_the_export_answers(exported: ExperimentResult) -> None:
+    assert exported.export is not None
+    card = json.loads((exported.export / EXTRA / "model_card.json").read_text())
+    example = card["how_to_call"]["example"]
+    names = ["label", "probability", "probabilities", "decoded", "decision", "confidence"]
+    assert list(example["answer"]) == names
+    assert example["answer"]["decision"] in record(exported)["decisions"]
+    assert "example" not in card["verification"]
+
+
 def test_unknown_classes_are_refused_before_anything_is_written(
     configure: Configure, tmp_path: Path
 ) -> None:

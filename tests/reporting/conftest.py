@@ -36,6 +36,7 @@ def decision_facts() -> dict[str, Any]:
         "served_threshold": {"estimate": 0.11, "low": 0.1, "high": 0.2},
         "review": {"score_low": 0.15, "score_high": 0.4, "confidence_below": None},
         "words": {"positive": "bad", "negative": "good"},
+        "decisions": ["good", "bad", "review", "unknown"],
         "rule": {
             "classes": ["bad", "good"],
             "temperature": 1.5,

@@ -8,7 +8,6 @@ import pytest
 from tl_keras.reporting.decision_words import (
     figures,
     found_and_flagged,
-    how_to_apply,
     in_short,
     in_words,
     remarks,
@@ -37,6 +36,13 @@ def test_the_table_has_every_figure_with_its_interval(decision_facts: dict[str, 
         ["calibration error, calibrated", "0.030", "", "50 test photos"],
         ["calibration error of perfect probabilities", "0.040", "to 0.070", "50 test photos"],
         ["threshold that is cheapest on validation", "0.3", "0.1 to 0.5", "30 val. photos"],
+        [
+            "the same on the probability of bad as the model says",
+            "0.11",
+            "0.1 to 0.2",
+            "30 val. photos",
+        ],
+        ["scores for a person", "0.15 to 0.4", "", "calibrated"],
         ['found, of "bad"', "95.0%", "47.5% to 97.5%", "20 test photos"],
         ["cost per 100 photos, flagging none", "160", "80 to 80.5", "50 test photos"],
         ["errors among the photos for a person", "75.0%", "37.5% to 87.5%", "4 test photos"],
@@ -162,19 +168,4 @@ def test_without_a_threshold_the_reason_is_given(decision_facts: dict[str, Any])
     decision_facts["review"] = {"score_low": None, "score_high": None, "confidence_below": 0.8}
     assert "No threshold: no class is called good." in in_words(decision_facts)
     assert in_short(decision_facts)[1] == "no threshold: no class is called good"
-    assert "below 0.8 let a person look (review), else accept." in how_to_apply(decision_facts)[-1]
-
-
-def test_the_steps_lead_from_probabilities_to_a_decision(decision_facts: dict[str, Any]) -> None:
-    steps = how_to_apply(decision_facts)
-    assert "divide it by the temperature, 1.5" in steps[0]
-    assert steps[2] == "The score is their sum over bad."
-    assert 'From 0.2 on the photo is "bad", below "good".' in steps
-    assert "same as 0.11 on the probability of bad" in steps[-2]
-    assert steps[-1] == "Between 0.15 and 0.4 let a person look (review)."
-
-
-def test_factors_of_classes_are_a_step_where_they_matter(decision_facts: dict[str, Any]) -> None:
-    assert not any("factor" in step for step in how_to_apply(decision_facts))
-    decision_facts["rule"]["class_factors"] = [0.6, 1.4]
-    assert "bad 0.6, good 1.4" in how_to_apply(decision_facts)[1]
+    assert ["confidence for a person", "below 0.8", "", "calibrated"] in figures(decision_facts)

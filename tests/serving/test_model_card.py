@@ -91,7 +91,8 @@ def test_generated_images_are_a_limit() -> None:
 
 def decision() -> dict[str, Any]:
     scores = {"before": {"ece": 0.09}, "after": {"ece": 0.03}}
-    return {"text": "In words.", "how_to_apply": ["First.", "Then."], "calibration": scores}
+    names = ["accept", "accept", "review", "unknown"]
+    return {"text": "In words.", "decisions": names, "calibration": scores}
 
 
 def test_without_a_decision_the_probabilities_are_not_calibrated(tmp_path: Path) -> None:
@@ -104,12 +105,28 @@ def test_the_card_says_how_to_decide(tmp_path: Path) -> None:
     made = card(decision=decision())
     limits = " ".join(made["known_limits"])
     assert "not calibrated" not in limits
-    assert "error of 0.090 on the test photos; calibrated" in limits
+    assert (
+        "error of 0.090 on the test photos; its confidence is calibrated, with one of 0.030"
+        in limits
+    )
     write_card(tmp_path, made)
     text = (tmp_path / "MODEL_CARD.md").read_text()
     assert "## How to decide\n\nIn words." in text
-    assert "1. First.\n2. Then." in text
+    assert "one of accept, review, unknown," in text
+    assert 'answer["decision"]' in text
     assert json.loads((tmp_path / "model_card.json").read_text())["decision"] == decision()
+
+
+def test_the_card_shows_a_request_and_its_answer() -> None:
+    answer = {"label": "dent|small", "probability": 0.75, "decision": "review", "confidence": 0.5}
+    told = Verification(10, 2e-7, True, 5.0, 2.5, {"file": "a_*b*.png", "answer": answer})
+    made = model_card(facts(decision=decision()), EVIDENCE, told, [], 9.3)
+    assert made["how_to_call"]["output"] == "label, probability, decision, confidence"
+    tokens = MarkdownIt("commonmark").parse(markdown(made))
+    (shown,) = [each.content for each in tokens if each.type == "fence" and each.info == "json"]
+    assert json.loads(shown) == {"predictions": [answer]}
+    (named,) = [each for each in tokens if "answer to the test photo" in each.content]
+    assert MarkdownIt("commonmark").renderInline(named.content).endswith("a_*b*.png:")
 
 
 def test_times_and_size_are_there() -> None:

@@ -17,7 +17,7 @@ from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 from tl_keras.evaluation.rule_figures import RuleFigures
 from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.reporting.decision_words import how_to_apply, in_words
+from tl_keras.reporting.decision_words import in_words
 from tl_keras.results.runs_table import FinishedRun, run_of
 from tl_keras.results.store import Store
 from tl_keras.results.test_results import method_of
@@ -61,7 +61,7 @@ def decide(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> dict[str, Any
         "asked": config.model_dump(mode="json"),
         **_facts(fitted, figures),
     }
-    record = {**facts, "text": in_words(facts), "how_to_apply": how_to_apply(facts)}
+    record = {**facts, "text": in_words(facts)}
     keep_json(store.folder / RECORD, record)
     return record
 

@@ -179,6 +179,7 @@ def _figures(facts: Facts) -> Iterator[list[str]]:
     ]
     if facts["threshold"] is not None:
         yield from _threshold_figures(facts)
+    yield from _band_figures(facts["review"])
     yield _share_row("photos for a person", test["review"]["share"])
     yield _share_row("right, of the others", test["review"]["accuracy_of_rest"])
     yield _share_row("right, of all", test["review"]["accuracy_of_all"])
@@ -193,6 +194,9 @@ def _threshold_figures(facts: Facts) -> Iterator[list[str]]:
         threshold["cheapest_on_validation"],
         _validation(facts),
     )
+    if facts["served_threshold"] is not None:
+        served = f"the same on the probability of {facts['rule']['positive'][0]} as the model says"
+        yield _row(served, facts["served_threshold"], _validation(facts))
     if threshold["for_recall"] is not None:
         needed = threshold["for_recall"]
         figure = {**needed, "estimate": needed["threshold"]}
@@ -209,6 +213,14 @@ def _threshold_figures(facts: Facts) -> Iterator[list[str]]:
     ):
         of = _counted(test["images"], " test photos", test.get("groups"))
         yield _row(f"cost per 100 photos, {words}", test["cost_per_100"][key], of)
+
+
+def _band_figures(review: Facts) -> Iterator[list[str]]:
+    low, high, below = (review[name] for name in ("score_low", "score_high", "confidence_below"))
+    if low is not None:
+        yield ["scores for a person", f"{low:.3g} to {high:.3g}", "", "calibrated"]
+    if below is not None:
+        yield ["confidence for a person", f"below {below:.3g}", "", "calibrated"]
 
 
 def _row(what: str, figure: Facts, of: str) -> list[str]:
@@ -231,52 +243,6 @@ def _counted(photos: int, kind: str, groups: int | None) -> str:
     """Photos, and how many groups they come in, where any is shared."""
     where = "" if groups in (None, photos) else f" in {groups} group{'' if groups == 1 else 's'}"
     return f"{photos}{kind}{where}"
-
-
-def how_to_apply(facts: Facts) -> list[str]:
-    """Steps from the probabilities that the model gives to a decision.
-
-    Args:
-        facts: as in `decision.json`.
-    """
-    return list(_steps(facts))
-
-
-def _steps(facts: Facts) -> Iterator[str]:
-    rule, review = facts["rule"], facts["review"]
-    yield (
-        "Take the logarithm of each probability that the model gives (at least 1e-7) and divide "
-        f"it by the temperature, {rule['temperature']:.4g}."
-    )
-    if any(abs(factor - 1) > 1e-9 for factor in rule["class_factors"]):
-        factors = ", ".join(
-            f"{name} {factor:.4g}"
-            for name, factor in zip(rule["classes"], rule["class_factors"], strict=True)
-        )
-        yield f"Add the logarithm of the factor of its class: {factors}."
-    yield "Take the exponentials and divide them by their sum: the calibrated probabilities."
-    if facts["threshold"] is None:
-        if review["confidence_below"] is not None:
-            yield (
-                "The confidence is the calibrated probability of the answer: below "
-                f"{review['confidence_below']:.4g} let a person look (review), else accept."
-            )
-        return
-    yield f"The score is their sum over {', '.join(rule['positive'])}."
-    yield (
-        f'From {rule["threshold"]:.4g} on the photo is "{facts["words"]["positive"]}", below '
-        f'"{facts["words"]["negative"]}".'
-    )
-    if facts["served_threshold"] is not None:
-        yield (
-            f"That is the same as {facts['served_threshold']['estimate']:.4g} on the probability "
-            f"of {rule['positive'][0]} that the model gives."
-        )
-    if review["score_low"] is not None:
-        yield (
-            f"Between {review['score_low']:.4g} and {review['score_high']:.4g} let a person look "
-            "(review)."
-        )
 
 
 def _share(figure: Facts | None) -> str:

@@ -211,7 +211,6 @@ def decision(results: FinishedExperiment) -> dict[str, Any] | None:
         "text": facts["text"],
         "figures": Cells(_FIGURES, figures(facts), _FIGURES[1:3]),
         "about": _about_one_model(int(results.summary_of(results.chosen)["n"])),
-        "steps": facts["how_to_apply"],
         "reliability": data_uri(reliability_figure(calibration)),
         "thresholds": None if thresholds is None else data_uri(thresholds_figure(thresholds)),
     }

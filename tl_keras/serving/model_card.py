@@ -18,7 +18,7 @@ from tl_keras.atomic_files import write_json, write_text
 from tl_keras.data.image_formats import served_in_words
 from tl_keras.evaluation.intervals import Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
-from tl_keras.safe_text import one_line
+from tl_keras.safe_text import json_line, one_line
 from tl_keras.serving.targets import caution
 from tl_keras.serving.verify import Verification
 
@@ -30,6 +30,8 @@ _MARKUP = re.compile(r"[\\`*|$]|&(?=#?\w+;)|~(?=~)|\](?=[(\[:])|(?<![^\W_])_|_(?
 # Headings, lists, quotations and lines.
 _START = re.compile(r"^(\d*)([-+=#>.)])(?!\w)")
 
+# Of every export.
+_OUTPUTS = ("label", "probability", "probabilities", "decoded")
 WEAK_RECALL = 0.8
 FEW_TEST_IMAGES = 100
 _EXIF_ROTATION = {
@@ -132,6 +134,7 @@ def model_card(
     """
     checked = verification.as_dict()
     times = {name: checked.pop(f"milliseconds_{name}") for name in ("batch_1", "batch_32")}
+    example = checked.pop("example")
     return {
         **facts,
         "classes": list(evidence.classes),
@@ -148,7 +151,8 @@ def model_card(
         "how_to_call": {
             "signature": "serving_default",
             "input": f"image_bytes: string (batch,), {served_in_words()} files of any size",
-            "output": "label, probability, probabilities in the order of classes, decoded",
+            "output": ", ".join(_OUTPUTS if example is None else example["answer"]),
+            "example": example,
         },
     }
 
@@ -204,7 +208,7 @@ def _about_probabilities(decision: Mapping[str, Any] | None) -> str:
     before, after = decision["calibration"]["before"], decision["calibration"]["after"]
     return (
         "The probabilities that it serves are those of the network, with a calibration error of "
-        f'{before["ece"]:.3f} on the test photos; calibrated as "How to decide" says, of '
+        f"{before['ece']:.3f} on the test photos; its confidence is calibrated, with one of "
         f"{after['ece']:.3f}. Both hold for photos like these, in shares like these."
     )
 
@@ -225,7 +229,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": _share, "decimal": _number}
+    environment.filters |= {"percent": _share, "decimal": _number, "json": json_line}
     return environment.get_template(MARKDOWN_NAME)
 
 
