@@ -14,10 +14,12 @@ class TargetSpec:
         file: what it is written as.
         extra: of this package, which installs `modules`.
         modules: to convert a model and to run it.
-        convert: "module:function", from (model, labels, calibration images) to the file's bytes.
+        convert: "module:function", from (model, labels, calibration images, decision rule or None)
+            to the file's bytes.
         load: "module:function", from the file to a `tl_keras.serving.runtime.Runtime`.
         about: in a few words, for the schema of configurations.
-        exact: whether it answers as the trained model does; a quantised one does so roughly.
+        exact: whether it answers as the trained model does, and decides; a quantised one answers
+            so roughly, and leaves decisions to its readers.
     """
 
     file: str

@@ -1,5 +1,6 @@
 """Exported classifiers stand in one table, and one that answers otherwise is refused."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.errors import ExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.evaluation.intervals import IN_GROUPS, WILSON
 from tl_keras.serving import measure
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
@@ -51,11 +53,13 @@ def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def constant(answers: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def constant(answers: np.ndarray, monkeypatch: pytest.MonkeyPatch, **others: np.ndarray) -> None:
     """Let every target answer so, without its libraries."""
 
-    def classify(pixels: np.ndarray) -> np.ndarray:
-        return np.asarray(answers[np.arange(len(pixels)) % len(answers)], np.float32)
+    def classify(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        rows = np.arange(len(pixels)) % len(answers)
+        outputs = {"probabilities": np.asarray(answers, np.float32), **others}
+        return {name: values[rows] for name, values in outputs.items()}
 
     monkeypatch.setattr(measure, "load_target", lambda *_: Runtime(classify, batch=None))
 
@@ -98,6 +102,64 @@ def test_integers_are_reported_as_they_are(tmp_path: Path, monkeypatch: pytest.M
     assert row["test_accuracy"] == 1
     assert row["labels_equal"] == pytest.approx(0.8)
     assert row["largest_probability_difference"] == pytest.approx(10 / 19 - 0.25)
+
+
+RULE = DecisionRule(("blue", "red"), 1.0, (1.0, 1.0), ("red",), 0.4, 0.16)
+
+
+def test_decisions_are_compared_with_those_of_the_trained_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # scores of 1/11, 2/3, 9/19, 5/7 and 3/13; doubt is 0.6 of a low one, 0.4 of what a high lacks
+    assert RULE.decisions(EXPECTED) == ["blue", "red", "review", "red", "blue"]
+    changed = EXPECTED.copy()
+    changed[4] = [0.9, 0.1]
+    changed[2] = [0.3, 0.7]
+    constant(changed, monkeypatch)
+    row = measure_target("litert_int8", tmp_path, PIXELS, LABELS, EXPECTED, rule=RULE)
+    assert row["decisions_equal"] == pytest.approx(0.8)
+    row = measure_target("litert_int8", tmp_path, PIXELS, LABELS, EXPECTED)
+    assert np.isnan(float(str(row["decisions_equal"])))
+
+
+@pytest.mark.parametrize(
+    "others", [{}, {"decision": np.array([0, 1, 1, 1, 0], np.int32)}], ids=["none", "another"]
+)
+def test_other_decisions_than_those_of_the_rule_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: dict[str, np.ndarray]
+) -> None:
+    constant(EXPECTED, monkeypatch, decision=np.array([0, 1, 2, 1, 0], np.int32))
+    row = measure_target("onnx", tmp_path, PIXELS, LABELS, EXPECTED, rule=RULE)
+    assert row["decisions_equal"] == 1
+    constant(EXPECTED, monkeypatch, **others)
+    with pytest.raises(ExportError, match="must decide as its rule does"):
+        measure_target("onnx", tmp_path, PIXELS, LABELS, EXPECTED, rule=RULE)
+
+
+def test_strangers_are_decided_on_by_what_the_file_says_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    familiar = np.array([1, 0.01, 1, 1, 1], np.float32)
+    decision = np.array([0, 3, 2, 1, 0], np.int32)
+    constant(EXPECTED, monkeypatch, decision=decision, familiar=familiar)
+    rule = replace(RULE, stranger_share=0.05)
+    row = measure_target("litert", tmp_path, PIXELS, LABELS, EXPECTED, rule=rule)
+    assert row["decisions_equal"] == 1
+
+
+def test_a_saved_model_decides_in_words(tmp_path: Path) -> None:
+    version = export_classifier(
+        colour_model(),
+        labels=NAMES,
+        image_size=SIZE,
+        reading=DEFAULTS,
+        directory=tmp_path,
+        rule=RULE,
+    )
+    row = measure_saved_model(version, PIXELS, LABELS, EXPECTED, rule=RULE)
+    assert row["decisions_equal"] == 1
+    with pytest.raises(ExportError, match="must decide as its rule does"):
+        measure_saved_model(version, PIXELS, LABELS, EXPECTED, rule=replace(RULE, threshold=0.9))
 
 
 @pytest.mark.parametrize(("groups", "count"), [(None, 5), ([0, 0, 1, 1, 1], 2)])

@@ -3,10 +3,12 @@
 import json
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 
 from tl_keras.config.files import parse_config
 from tl_keras.errors import ConfigError, ExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.models.pooling import VIEWS, Pooling
 from tl_keras.serving import targets
 from tl_keras.serving.targets import caution, check_targets, is_exact, load_target, write_target
@@ -52,8 +55,17 @@ def classifier(*layers: keras.layers.Layer, classes: int = 3) -> keras.Model:
     )
 
 
-def write(name: str, folder: Path, model: keras.Model | None = None) -> Path:
-    return write_target(name, model or classifier(), folder, PIXELS, LABELS)
+def write(
+    name: str, folder: Path, model: keras.Model | None = None, rule: DecisionRule | None = None
+) -> Path:
+    return write_target(name, model or classifier(), folder, PIXELS, LABELS, rule)
+
+
+def knowing_strangers() -> keras.Model:
+    """The classifier, which also says how red a picture is, 0..1, as how familiar."""
+    images, inner = keras.Input((SIZE, SIZE, 3)), classifier()
+    means = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(images))
+    return keras.Model(images, {"probabilities": inner(images), "familiar": means[:, 0]})
 
 
 @pytest.mark.parametrize("name", INSTALLED)
@@ -84,6 +96,37 @@ def test_file_answers_as_the_model_of_views(tmp_path: Path, name: str, views: st
     assert np.ptp(expected, axis=0).min() > 0.02
     answers = load_target(name, write(name, tmp_path, model)).probabilities(PIXELS)
     np.testing.assert_allclose(answers, expected, atol=1e-5 if is_exact(name) else 0.03)
+
+
+@pytest.mark.parametrize("model", [classifier, knowing_strangers])
+@pytest.mark.parametrize("name", INSTALLED)
+def test_file_decides_as_its_rule_does(
+    tmp_path: Path, name: str, model: Callable[[], keras.Model]
+) -> None:
+    rule = DecisionRule(tuple(LABELS), 0.7, (1.2, 0.9, 1.0), (LABELS[1],), stranger_share=0.49)
+    given = classifier().predict(PIXELS.astype(np.float32), verbose=0)
+    rule = replace(rule, threshold=float(np.median(rule.score(given))))
+    rule = replace(rule, review_limit=float(np.quantile(rule.doubt(given), 0.8)))
+    found = load_target(name, write(name, tmp_path, model(), rule)).outputs(PIXELS)
+    strangers = model is knowing_strangers
+    assert ("familiar" in found) == strangers
+    if strangers:
+        red = PIXELS[..., 0].mean(axis=(1, 2)) / 255
+        np.testing.assert_allclose(found["familiar"], red, atol=1e-6 if is_exact(name) else 0.01)
+    if not is_exact(name):
+        assert "decision" not in found
+        return
+    assert found["decision"].dtype == np.int32
+    words = [rule.names[each] for each in found["decision"]]
+    assert words == rule.decisions(found["probabilities"], found.get("familiar"))
+    assert len(set(words)) == (4 if strangers else 3)
+    np.testing.assert_array_equal(found["confidence"], rule.confidence(found["probabilities"]))
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_a_rule_for_other_classes_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ExportError, match="for the classes of the model"):
+        write(name, tmp_path, rule=DecisionRule(("a", "b", "c"), 1.0, (1.0, 1.0, 1.0)))
 
 
 @pytest.mark.parametrize("name", INSTALLED)
@@ -234,7 +277,7 @@ def test_a_row_is_all_that_a_new_target_takes(
 ) -> None:
     module = ModuleType("listed_target")
 
-    def convert(model: keras.Model, labels: Sequence[str], calibration: np.ndarray) -> bytes:
+    def convert(model: Any, labels: Sequence[str], calibration: np.ndarray, rule: None) -> bytes:
         return json.dumps([*labels, len(calibration)]).encode()
 
     vars(module).update(convert=convert, load=lambda path: json.loads(path.read_text()))

@@ -219,7 +219,7 @@ def _export(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], ask
         found = verify_export(version, paths, evidence.probabilities, evidence.classes, ask, rule)
         checks.append(found)
         if targets:
-            rows.extend(_write_targets(prepared, chosen, targets, model, version, evidence))
+            rows.extend(_write_targets(prepared, chosen, targets, model, version, evidence, rule))
         facts = _facts(prepared, chosen)
         card = model_card(facts, evidence, checks[0], rows, _megabytes(version))
         write_card(version / EXTRA, card)
@@ -280,6 +280,7 @@ def _write_targets(
     model: keras.Model,
     version: Path,
     evidence: Evidence,
+    rule: DecisionRule | None,
 ) -> Iterator[dict[str, object]]:
     """Rows of `exports.csv`: the SavedModel, and each target, written beside it."""
     pixels = prepared.bench.images.pixels
@@ -289,6 +290,7 @@ def _write_targets(
         evidence.labels,
         evidence.probabilities,
         evidence.groups,
+        rule,
     )
     # its folder is named by the version only once it is published
     yield measure_saved_model(version, *test) | {"file": ""}
@@ -298,7 +300,7 @@ def _write_targets(
             # Converters report on standard error what they do.
             with quiet_tensorflow():
                 path = write_target(
-                    name, model, version / EXTRA, pixels[training], evidence.classes
+                    name, model, version / EXTRA, pixels[training], evidence.classes, rule
                 )
             row = measure_target(name, path, *test)
             if text := caution(row):

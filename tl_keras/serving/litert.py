@@ -20,25 +20,35 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tl_keras.data.rows import spread
-from tl_keras.serving.runtime import Runtime
+from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.serving.decided import decide, network
+from tl_keras.serving.runtime import Outputs, Runtime
 from tl_keras.serving.versions import LABELS_FILE
 
 CALIBRATION_IMAGES = 200
 
 
 def convert_float(
-    model: keras.Model, labels: Sequence[str], calibration: NDArray[np.uint8] | None = None
+    model: keras.Model,
+    labels: Sequence[str],
+    calibration: NDArray[np.uint8] | None = None,
+    rule: DecisionRule | None = None,
 ) -> bytes:
     """A file that computes in float32, as the model does.
 
     Its signature `serving_default` takes `images`, float32 (1, size, size, 3), RGB, 0..255, and
-    answers `probabilities`, float32 (1, classes), in the order of `labels`.
+    answers `probabilities`, float32 (1, classes), in the order of `labels`; with a rule
+    `confidence`, float32 (1,), and `decision`, int32 (1,), a place in `DecisionRule.names`; and
+    `familiar`, float32 (1,), where the model does.
     """
-    return _with_labels(_converter(model).convert(), labels)
+    return _with_labels(_converter(model, rule).convert(), labels)
 
 
 def convert_int8(
-    model: keras.Model, labels: Sequence[str], calibration: NDArray[np.uint8]
+    model: keras.Model,
+    labels: Sequence[str],
+    calibration: NDArray[np.uint8],
+    rule: DecisionRule | None = None,
 ) -> bytes:
     """A file that computes in 8-bit integers alone: a quarter of the size.
 
@@ -46,7 +56,8 @@ def convert_int8(
     camera or of a decoded file as they are. It answers `probabilities`, uint8 (1, classes), in
     256ths, in the order of `labels`. So nothing around it needs floating point either, which not
     every microcontroller has, and no scale can be applied wrongly. Probabilities come in steps of
-    1/256.
+    1/256. A rule is not in the file, which has no numbers fine enough: who needs decisions makes
+    them of the probabilities, as `load_litert` leaves them.
 
     Weights get one scale per channel, activations one per tensor, from their range on the
     calibration images (Jacob et al. 2018, https://arxiv.org/abs/1712.05877).
@@ -56,8 +67,9 @@ def convert_int8(
         labels: in the order of the outputs.
         calibration: (n, size, size, 3), n at least 1, of training images; `CALIBRATION_IMAGES` of
             them, evenly spaced, are used.
+        rule: not looked at.
     """
-    converter = _converter(model)
+    converter = _converter(model, None)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: _representative(calibration)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -74,22 +86,24 @@ def load_litert(path: Path) -> Runtime:
 
     runner = Interpreter(str(path), num_threads=os.cpu_count()).get_signature_runner()
     takes = runner.get_input_details()["images"]["dtype"]
-    gives = runner.get_output_details()["probabilities"]
+    gives = runner.get_output_details()
 
-    def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        answer = runner(images=pixels.astype(takes))["probabilities"]
-        return _real_values(answer, gives)
+    def classify(pixels: NDArray[np.uint8]) -> Outputs:
+        answer = runner(images=pixels.astype(takes))
+        return {name: _real_values(values, gives[name]) for name, values in answer.items()}
 
     return Runtime(classify, batch=1)
 
 
-def _converter(model: keras.Model) -> Any:
+def _converter(model: keras.Model, rule: DecisionRule | None) -> Any:
+    ask = network(model)
+
     @tf.function(
         input_signature=[tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="images")],
         autograph=False,
     )
     def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"probabilities": model(images, training=False)}
+        return decide(ask(images), rule)
 
     # The plain TensorFlow variables: of a Keras model the converter sees none, and writes a file
     # that reads variables which nobody has set.
@@ -109,10 +123,10 @@ def _representative(calibration: NDArray[np.uint8]) -> Iterator[dict[str, NDArra
         yield {"images": image}
 
 
-def _real_values(answer: NDArray[Any], details: dict[str, Any]) -> NDArray[np.float32]:
+def _real_values(answer: NDArray[Any], details: dict[str, Any]) -> NDArray[Any]:
     scale, zero_point = details["quantization"]
     if scale == 0:
-        return np.asarray(answer, np.float32)
+        return answer
     return ((answer.astype(np.float32) - zero_point) * scale).astype(np.float32)
 
 

@@ -1,8 +1,10 @@
 """How an exported classifier compares with the trained model on the test images."""
 
+import operator
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +12,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tl_keras.errors import ExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.evaluation.intervals import accuracy_interval
-from tl_keras.serving.runtime import Runtime
-from tl_keras.serving.signature_names import IMAGES_UINT8
+from tl_keras.serving.runtime import Outputs, Runtime
+from tl_keras.serving.signature_names import DECISION, FAMILIAR, IMAGES_UINT8, PROBABILITIES
 from tl_keras.serving.targets import is_exact, load_target
 from tl_keras.serving.verify import TOLERANCE
 
@@ -30,6 +33,7 @@ _COLUMNS = {
     "test_accuracy_high": "float64",
     "interval_method": "str",
     "labels_equal": "float64",
+    "decisions_equal": "float64",
     "largest_probability_difference": "float64",
     "milliseconds_batch_1": "float64",
     "milliseconds_batch_32": "float64",
@@ -43,6 +47,7 @@ def measure_target(
     labels: NDArray[np.integer],
     expected: NDArray[np.floating],
     groups: NDArray[np.integer] | None = None,
+    rule: DecisionRule | None = None,
 ) -> dict[str, object]:
     """Classify the test images with the runtime of a target alone, and compare.
 
@@ -53,17 +58,20 @@ def measure_target(
         labels: (n,), their true class indices.
         expected: (n, classes), the trained model's probabilities for them.
         groups: (n,), number of the group of each; None where each is its own.
+        rule: that the file was written with.
 
     Returns:
         A row of `exports_table`.
 
     Raises:
         ExportError: the file cannot be loaded, or a target that computes in float32 answers with
-            a probability further than `TOLERANCE` from the expected one.
+            a probability further than `TOLERANCE` from the expected one, or decides otherwise than
+            the rule does of its probabilities.
         ValueError: the arrays do not fit.
     """
     runtime = load_target(name, path)
-    return _measure(name, path, runtime, pixels, labels, expected, groups, exact=is_exact(name))
+    test = (pixels, labels, expected, groups, rule)
+    return _measure(name, path, runtime, *test, exact=is_exact(name))
 
 
 def measure_saved_model(
@@ -72,6 +80,7 @@ def measure_saved_model(
     labels: NDArray[np.integer],
     expected: NDArray[np.floating],
     groups: NDArray[np.integer] | None = None,
+    rule: DecisionRule | None = None,
 ) -> dict[str, object]:
     """The same of the signature `serving_images_uint8` of a SavedModel, by TensorFlow.
 
@@ -82,7 +91,8 @@ def measure_saved_model(
         ValueError: as in `measure_target`.
     """
     runtime = _load_saved_model(path)
-    return _measure("saved_model", path, runtime, pixels, labels, expected, groups, exact=True)
+    test = (pixels, labels, expected, groups, rule)
+    return _measure("saved_model", path, runtime, *test, exact=True)
 
 
 def exports_table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
@@ -93,7 +103,9 @@ def exports_table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
         `megabytes` (2^20 bytes), `test_images`, `test_groups` (different groups of them),
         `test_accuracy` with its 95% interval (`_low`,
         `_high`, `interval_method`), `labels_equal` (fraction of the test images that get the
-        trained model's label), `largest_probability_difference` from it, and
+        trained model's label), `decisions_equal` (fraction that gets the decision that the rule
+        makes of the trained model's probabilities; NaN without a rule),
+        `largest_probability_difference` from it, and
         `milliseconds_batch_1` and `_32`: wall time per image, decoded images in, warm, on all
         processors, median of `REPEATS`; NaN for a size of batch that the file does not take.
     """
@@ -110,11 +122,11 @@ def _load_saved_model(path: Path) -> Runtime:
             "Export the model again."
         ) from error
 
-    def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def classify(pixels: NDArray[np.uint8]) -> Outputs:
         # `loaded` owns the variables that the signature reads: it must live as long.
         assert loaded is not None
         answer = signature(images=tf.constant(pixels))
-        return np.asarray(answer["probabilities"], np.float32)
+        return {name: values.numpy() for name, values in answer.items()}
 
     return Runtime(classify, batch=None)
 
@@ -127,10 +139,12 @@ def _measure(
     labels: NDArray[np.integer],
     expected: NDArray[np.floating],
     groups: NDArray[np.integer] | None,
+    rule: DecisionRule | None,
     *,
     exact: bool,
 ) -> dict[str, object]:
-    found = runtime.probabilities(pixels)
+    outputs = runtime.outputs(pixels)
+    found = outputs[PROBABILITIES]
     _check_shapes(found, labels, expected)
     difference = float(np.abs(found - expected).max())
     # No comparison with a NaN holds.
@@ -139,6 +153,8 @@ def _measure(
             f"{path} must answer as the trained model does, within {TOLERANCE:g}, got a "
             f"difference of {difference:.3g} on {len(labels)} test images. Do not deploy it."
         )
+    if exact and rule is not None:
+        _check_decisions(path, outputs, rule)
     predicted = found.argmax(axis=1)
     interval = accuracy_interval((predicted == labels)[None], groups=groups)
     return {
@@ -152,9 +168,37 @@ def _measure(
         "test_accuracy_high": interval.high,
         "interval_method": interval.method,
         "labels_equal": float(np.mean(predicted == expected.argmax(axis=1))),
+        "decisions_equal": _decisions_equal(outputs, expected, rule),
         "largest_probability_difference": difference,
         **{f"milliseconds_batch_{size}": _milliseconds(runtime, pixels, size) for size in REPEATS},
     }
+
+
+def _check_decisions(path: Path, outputs: Outputs, rule: DecisionRule) -> None:
+    """Those of a file, against what the rule makes of its other outputs."""
+    wanted = rule.decisions(outputs[PROBABILITIES], outputs.get(FAMILIAR))
+    given = [_word(each, rule) for each in outputs.get(DECISION, ())]
+    if given != wanted:
+        other = sum(map(operator.ne, given, wanted)) if given else len(wanted)
+        raise ExportError(
+            f"{path} must decide as its rule does, got {other} other decisions or none on "
+            f"{len(wanted)} test images. Do not deploy it."
+        )
+
+
+def _word(decision: Any, rule: DecisionRule) -> str:
+    """A SavedModel answers words, other formats their places."""
+    return decision.decode() if isinstance(decision, bytes) else rule.names[decision]
+
+
+def _decisions_equal(
+    outputs: Outputs, expected: NDArray[np.floating], rule: DecisionRule | None
+) -> float:
+    if rule is None:
+        return float("nan")
+    familiar = outputs.get(FAMILIAR)
+    pairs = (rule.decisions(each, familiar) for each in (outputs[PROBABILITIES], expected))
+    return float(np.mean(list(map(operator.eq, *pairs))))
 
 
 def _check_shapes(

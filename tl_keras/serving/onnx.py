@@ -11,30 +11,38 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.models.keras_internals import frozen_graph
-from tl_keras.serving.runtime import Runtime
+from tl_keras.serving.decided import decide, network
+from tl_keras.serving.runtime import Outputs, Runtime
 
 LABELS_KEY = "labels"
 # Of December 2021 and all that this needs: older runtimes on devices read it too.
 OPSET = 15
 
 
-def convert_onnx(model: keras.Model, labels: Sequence[str], calibration: Any = None) -> bytes:
+def convert_onnx(
+    model: keras.Model,
+    labels: Sequence[str],
+    calibration: Any = None,
+    rule: DecisionRule | None = None,
+) -> bytes:
     """A file that computes in float32, as the model does.
 
     It takes `images`, float32 (batch, size, size, 3), RGB, 0..255, and answers `probabilities`,
     float32 (batch, classes), in the order of the class names, which lie in its metadata as the
-    JSON list `labels`.
+    JSON list `labels`; with a rule `confidence`, float32 (batch,), and `decision`, int32 (batch,),
+    a place in `DecisionRule.names`; and `familiar`, float32 (batch,), where the model does.
     """
     import onnx
     import tf2onnx
 
-    graph, output = _frozen_graph(model)
+    graph, outputs = _frozen_graph(model, rule)
     converted, _ = tf2onnx.convert.from_graph_def(
         graph,
         input_names=["images:0"],
-        output_names=[output],
-        tensors_to_rename={"images:0": "images", output: "probabilities"},
+        output_names=list(outputs),
+        tensors_to_rename={"images:0": "images", **outputs},
         opset=OPSET,
         custom_op_handlers={"Erfc": (_convert_erfc, [])},
     )
@@ -52,17 +60,23 @@ def load_onnx(path: Path) -> Runtime:
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
-    def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        (answer,) = session.run(["probabilities"], {"images": pixels.astype(np.float32)})
-        return np.asarray(answer, np.float32)
+    names = [output.name for output in session.get_outputs()]
+
+    def classify(pixels: NDArray[np.uint8]) -> Outputs:
+        answer = session.run(names, {"images": pixels.astype(np.float32)})
+        return dict(zip(names, answer, strict=True))
 
     return Runtime(classify, batch=None)
 
 
-def _frozen_graph(model: keras.Model) -> tuple[Any, str]:
-    """The model as one graph with its numbers in it, and the name of its output."""
+def _frozen_graph(model: keras.Model, rule: DecisionRule | None) -> tuple[Any, dict[str, str]]:
+    """The model as one graph with its numbers in it, and by its tensors what they answer."""
+    ask = network(model)
     classify = tf.function(
-        lambda images: model(images, training=False),
+        # a tensor that passes through has no name of its own
+        lambda images: {
+            name: tf.identity(values) for name, values in decide(ask(images), rule).items()
+        },
         input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="images")],
         autograph=False,
     )
@@ -71,7 +85,10 @@ def _frozen_graph(model: keras.Model) -> tuple[Any, str]:
     # `tf2onnx.convert.from_function` would take constants of a layer, such as the mean and variance
     # of a Normalization, for inputs of the model.
     frozen = frozen_graph(concrete)
-    return frozen.graph.as_graph_def(), frozen.outputs[0].name
+    # TensorFlow lists the values of a dict by their names
+    names = sorted(concrete.structured_outputs)
+    outputs = {tensor.name: name for tensor, name in zip(frozen.outputs, names, strict=True)}
+    return frozen.graph.as_graph_def(), outputs
 
 
 @contextmanager

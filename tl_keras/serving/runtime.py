@@ -1,10 +1,16 @@
-"""A classifier as a runtime sees it: bytes of pixels in, probabilities out."""
+"""A classifier as a runtime sees it: bytes of pixels in, its outputs by their names."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tl_keras.serving.signature_names import PROBABILITIES
+
+# By the names of `tl_keras.serving.signature_names`, a row per picture.
+Outputs = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -12,18 +18,23 @@ class Runtime:
     """A loaded model, whatever its format.
 
     Attributes:
-        classify: RGB pixels, uint8 (k, size, size, 3), to probabilities, float32 (k, classes).
+        classify: RGB pixels, uint8 (k, size, size, 3), to `probabilities`, float32 (k, classes),
+            and what else the model answers: `confidence` and `familiar`, float32 (k,), and
+            `decision`, int32 (k,), a place in `DecisionRule.names`.
         batch: the only k that `classify` takes; None is any.
     """
 
-    classify: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    classify: Callable[[NDArray[np.uint8]], Outputs]
     batch: int | None
 
-    def probabilities(
-        self, pixels: NDArray[np.uint8], images_at_once: int = 32
-    ) -> NDArray[np.float32]:
-        """Of uint8 (n, size, size, 3), float32 (n, classes), in batches that the model takes."""
+    def outputs(self, pixels: NDArray[np.uint8], images_at_once: int = 32) -> Outputs:
+        """Of uint8 (n, size, size, 3), n rows each, in batches that the model takes."""
         step = self.batch or images_at_once
-        return np.concatenate(
-            [self.classify(pixels[start : start + step]) for start in range(0, len(pixels), step)]
-        )
+        parts = [
+            self.classify(pixels[start : start + step]) for start in range(0, len(pixels), step)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Those of `outputs`."""
+        return self.outputs(pixels)[PROBABILITIES]

@@ -17,6 +17,7 @@ from tl_keras.target_table import TARGETS, TargetSpec
 if TYPE_CHECKING:
     import keras
 
+    from tl_keras.evaluation.decision_rule import DecisionRule
     from tl_keras.serving.runtime import Runtime
 
 # Share of the trained model's labels from which on a rough format is not worth a word.
@@ -75,6 +76,7 @@ def write_target(
     folder: Path,
     calibration: NDArray[np.uint8],
     labels: Sequence[str],
+    rule: "DecisionRule | None" = None,
 ) -> Path:
     """Write the model as `classifier.tflite`, `classifier_int8.tflite` or `classifier.onnx`.
 
@@ -83,29 +85,31 @@ def write_target(
 
     Args:
         name: A key of `TARGETS`.
-        model: Inference only: float32 (batch, size, size, 3), 0..255, to probabilities
-            (batch, classes).
+        model: As of `export_classifier`.
         folder: Created if absent; a file of an earlier time is replaced.
         calibration: (n, size, size, 3), n at least 1, of training images; only integer targets
             look at them.
         labels: Class names in the order of the model's outputs, which the file keeps.
+        rule: How it decides; None leaves decisions and confidences out. The names of its decisions
+            are no part of the file: `DecisionRule.names`.
 
     Returns:
         The file. It appears under its name only when it is complete.
 
     Raises:
-        ExportError: `check_targets` or `export_classifier` would refuse the name, the model or
-            the labels, the calibration images are none or of another size, or the converter cannot
-            write this model.
+        ExportError: `check_targets` or `export_classifier` would refuse the name, the model, the
+            rule or the labels, the calibration images are none or of another size, or the converter
+            cannot write this model.
     """
-    from tl_keras.serving.saved_model import check_labels, check_model
+    from tl_keras.serving.saved_model import check_labels, check_model, check_rule
 
     check_targets([name])
     check_labels(labels)
+    check_rule(rule, labels)
     check_model(model, len(labels), model.input_shape[1])
     _check_calibration(calibration, model)
     try:
-        content: bytes = _function(_find(name).convert)(model, labels, calibration)
+        content: bytes = _function(_find(name).convert)(model, labels, calibration, rule)
     # Converters raise whatever comes: several kinds of their own, ValueError, KeyError.
     except Exception as error:
         raise ExportError(
