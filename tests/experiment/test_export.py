@@ -30,7 +30,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Made:
     """The runs of which versions were published, and their targets."""
     published: Made = []
 
-    def publish(prepared: Any, chosen: FinishedRun, targets: Sequence[str]) -> Path:
+    def publish(
+        prepared: Any, chosen: FinishedRun, targets: Sequence[str], former: Path | None = None
+    ) -> Path:
         published.append((chosen.run_id, tuple(targets)))
         return Path("made again")
 
@@ -177,3 +179,58 @@ def test_where_no_export_is_asked_for_none_is_made_again(exported: Any, made: Ma
     exported.config.export = False
     assert export(exported, exported.store.run(OTHER)) is None
     assert made == []
+
+
+def decided(exported: Any, threshold: float) -> None:
+    rule = {"threshold": threshold, "positive": ["scratch"]}
+    keep_json(exported.store.folder / "decision.json", {"run_id": EXPORTED, "rule": rule})
+
+
+@pytest.fixture
+def with_decision(exported: Any) -> Any:
+    """The same, with a decision of which its version knows, and a format that somebody added."""
+    decided(exported, 0.5)
+    extra = exported.store.folder / "export" / "3" / EXTRA
+    extra.mkdir()
+    shutil.copy(exported.store.folder / "decision.json", extra)
+    write_json(extra / JSON_NAME, {"targets": [ROW, ROW | {"target": "onnx"}]})
+    return exported
+
+
+def test_the_same_decision_is_not_exported_again(with_decision: Any, made: Made) -> None:
+    decided(with_decision, 0.5 + 1e-9)
+    export(with_decision, with_decision.store.run(OTHER))
+    assert made == []
+
+
+def test_another_decision_is_exported_in_the_formats_that_were_there(
+    with_decision: Any, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(with_decision, "monitor", SimpleNamespace(warn=told.append))
+    decided(with_decision, 0.25)
+    export(with_decision, with_decision.store.run(OTHER))
+    assert made == [(EXPORTED, ("litert", "onnx"))]
+    assert "threshold: 0.5 -> 0.25" in told[0] and "positive" not in told[0]
+
+
+def test_the_decision_of_another_run_is_none_of_the_exported_one(
+    with_decision: Any, made: Made
+) -> None:
+    keep_json(with_decision.store.folder / "decision.json", {"run_id": OTHER, "rule": {}})
+    export(with_decision, with_decision.store.run(OTHER))
+    assert made == []
+
+
+def test_only_files_without_a_decision_are_taken_over(tmp_path: Path) -> None:
+    (tmp_path / EXTRA).mkdir()
+    for name in ("classifier.onnx", "classifier_int8.tflite"):
+        (tmp_path / EXTRA / name).touch()
+    kept = {name: stage._kept(name, tmp_path) for name in ("litert", "litert_int8", "onnx")}
+    assert kept == {
+        "litert": None,
+        "litert_int8": tmp_path / EXTRA / "classifier_int8.tflite",
+        "onnx": None,
+    }
+    assert stage._kept("litert_int8", None) is None
+    assert stage._kept("litert_int8", tmp_path / "absent") is None

@@ -1,6 +1,7 @@
 """The stage that hands over the chosen run: a SavedModel, checked and with its card."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -42,7 +43,7 @@ from tl_keras.serving.model_card import (
     write_card,
 )
 from tl_keras.serving.saved_model import export_classifier
-from tl_keras.serving.targets import caution, file_of, write_target
+from tl_keras.serving.targets import caution, file_of, is_exact, write_target
 from tl_keras.serving.verify import Verification, verify_export
 from tl_keras.serving.versions import (
     EXPORT_FOLDER,
@@ -97,7 +98,7 @@ def _exported_before(prepared: Prepared) -> Path:
             f"The decision is another one than that of {place} ({'; '.join(changes)}): the model "
             "is exported again with it."
         )
-        return publish(prepared, run, _targets_again(prepared, place))
+        return publish(prepared, run, _targets_again(prepared, place), place)
     record_latest(place.parent)
     store.keep_weights_of(run.run_id)
     if not (store.folder / "exports.csv").exists():
@@ -178,7 +179,9 @@ def _record(folder: Path) -> dict[str, str]:
     return whole_json(folder / EXPORT_RECORD, ("run_id", "version"))
 
 
-def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> Path:
+def publish(
+    prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], former: Path | None = None
+) -> Path:
     """Write the next version of a run, with its record, and its backbone as a source model.
 
     Args:
@@ -186,6 +189,7 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
         chosen: a finished run, whose weights must still be there.
         targets: formats to write beside the SavedModel. One that cannot be written or answers
             otherwise is left out with a warning.
+        former: a version of the same run, whose files that hold no decision are taken over.
 
     Raises:
         ExportError: the exported model does not answer as the trained one; nothing is published
@@ -197,12 +201,18 @@ def publish(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str]) -> 
         prepared.monitor.warn(served_formats_only(others))
     # it loads TensorFlow while the model is written
     with fresh_process() as ask:
-        path = _export(prepared, chosen, targets, ask)
+        path = _export(prepared, chosen, targets, ask, former)
     prepared.store.keep_weights_of(chosen.run_id)
     return path
 
 
-def _export(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], ask: Ask) -> Path:
+def _export(
+    prepared: Prepared,
+    chosen: FinishedRun,
+    targets: Sequence[str],
+    ask: Ask,
+    former: Path | None,
+) -> Path:
     """Write the next version, checked by what a process answers that is asked once."""
     store, evidence = prepared.store, _evidence(prepared, chosen)
     decision = read_decision(store.folder, chosen.run_id)
@@ -219,7 +229,8 @@ def _export(prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], ask
         found = verify_export(version, paths, evidence.probabilities, evidence.classes, ask, rule)
         checks.append(found)
         if targets:
-            rows.extend(_write_targets(prepared, chosen, targets, model, version, evidence, rule))
+            kept = {name: _kept(name, former) for name in targets}
+            rows.extend(_write_targets(prepared, chosen, kept, model, version, evidence, rule))
         facts = _facts(prepared, chosen)
         card = model_card(facts, evidence, checks[0], rows, _megabytes(version))
         write_card(version / EXTRA, card)
@@ -276,13 +287,13 @@ def _keep_record(
 def _write_targets(
     prepared: Prepared,
     chosen: FinishedRun,
-    targets: Sequence[str],
+    targets: Mapping[str, Path | None],
     model: keras.Model,
     version: Path,
     evidence: Evidence,
     rule: DecisionRule | None,
 ) -> Iterator[dict[str, object]]:
-    """Rows of `exports.csv`: the SavedModel, and each target, written beside it."""
+    """Rows of `exports.csv`: the SavedModel, and each target, written or copied beside it."""
     pixels = prepared.bench.images.pixels
     training = spread(prepared.draw_of(chosen).train, CALIBRATION_IMAGES)
     test = (
@@ -294,13 +305,17 @@ def _write_targets(
     )
     # its folder is named by the version only once it is published
     yield measure_saved_model(version, *test) | {"file": ""}
-    for name in targets:
+    for name, kept in targets.items():
         prepared.monitor.stage(f"Writing {name}")
         try:
             # Converters report on standard error what they do.
             with quiet_tensorflow():
-                path = write_target(
-                    name, model, version / EXTRA, pixels[training], evidence.classes, rule
+                path = (
+                    Path(shutil.copy(kept, version / EXTRA))
+                    if kept
+                    else write_target(
+                        name, model, version / EXTRA, pixels[training], evidence.classes, rule
+                    )
                 )
             row = measure_target(name, path, *test)
             if text := caution(row):
@@ -309,6 +324,17 @@ def _write_targets(
         except ExportError as error:
             (version / EXTRA / file_of(name)).unlink(missing_ok=True)
             prepared.monitor.warn(f"{name} is left out: {error}")
+
+
+def _kept(name: str, former: Path | None) -> Path | None:
+    """The file of a target in an earlier version of the same network, where it holds no decision.
+
+    None where it must be written anew.
+    """
+    if former is None or is_exact(name):
+        return None
+    file = former / EXTRA / file_of(name)
+    return file if file.is_file() else None
 
 
 def _warn_of_guessing(prepared: Prepared, chosen: FinishedRun) -> None:
