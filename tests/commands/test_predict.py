@@ -43,6 +43,19 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def knowing_strangers() -> keras.Model:
+    """The same shares, and as how familiar a picture is how bright, 0..1."""
+    images = keras.Input((SIZE, SIZE, 3))
+    means = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(images))
+    shares = keras.layers.Rescaling(5.0)(keras.layers.UnitNormalization(axis=-1)(means))
+    flipped = keras.ops.flip(shares, axis=-1)
+    outputs = {
+        "probabilities": keras.layers.Softmax()(flipped),
+        "familiar": keras.ops.mean(means, axis=-1),
+    }
+    return keras.Model(images, outputs)
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
@@ -138,6 +151,50 @@ def test_an_export_that_says_how_to_decide_adds_confidence_and_decision(
     assert head.split() == ["file", "probability", "confidence", "label", "(decision)"]
     assert red.split()[2:] == ["0.5761", "red", "(red)"]
     assert broken.endswith("(no JPEG, PNG, BMP, GIF, TIFF or WEBP content)")
+
+
+def test_an_export_that_decides_says_so_itself(
+    exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = knowing_strangers()
+    rule = DecisionRule(tuple(LABELS), 5.0, (1.0, 1.0, 1.0), ("red",), 0.4, 0.28, 0.2)
+    export_classifier(
+        model,
+        labels=LABELS,
+        image_size=SIZE,
+        reading=DEFAULTS,
+        directory=tmp_path / "own",
+        rule=rule,
+    )
+    Image.new("RGB", (9, 5), (90, 0, 0)).save(photos / "dark.png")
+    # what lies beside it is not asked
+    (tmp_path / "own" / "1" / "assets.extra" / "decision.json").write_text("{}")
+    words = [str(tmp_path / "own"), str(photos), "--format", "jsonl"]
+    assert main(words) == 0
+    found = {
+        Path(line["file"]).name: line
+        for line in map(json.loads, capsys.readouterr().out.splitlines())
+    }
+    assert {name: line["decision"] for name, line in found.items()} == {
+        "a.png": "",
+        "b.png": "not red",
+        "g.jpg": "not red",
+        "r.gif": "red",
+        "dark.png": "unknown",
+    }
+    assert list(found["dark.png"]) == [
+        *("file", "label", "probability", "confidence", "decision", "familiar", "problem")
+    ]
+    assert found["dark.png"]["familiar"] == pytest.approx(90 / 255 / 3, rel=1e-3)
+    assert (found["a.png"]["confidence"], found["a.png"]["familiar"]) == (0, 0)
+    assert main([*words[:2], "--format", "csv"]) == 0
+    assert {line["decision"] for line in lines(capsys.readouterr().out)} == {
+        *("", "not red", "red", "unknown")
+    }
+    assert main(words[:2]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["file", "probability", "confidence", "familiar", "label", "(decision)"]
+    assert any(row.endswith("red  (unknown)") for row in rows)
 
 
 def test_where_nothing_can_be_read_the_exit_code_says_so(

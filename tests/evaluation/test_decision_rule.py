@@ -100,6 +100,13 @@ def test_a_photo_on_the_threshold_is_flagged_and_one_on_the_limit_is_not_reviewe
         assert reviewed.tolist() == (rule.doubt(given) > border).tolist()
 
 
+@pytest.mark.parametrize("threshold", [0.0, 1.0, 1e-40])
+def test_without_doubt_nothing_is_reviewed(threshold: float) -> None:
+    rule = DecisionRule(("a", "b"), 1.0, (1.0, 1.0), ("a",), threshold, 0.0)
+    assert rule.doubt(GIVEN).tolist() == [0] * 4
+    assert set(rule.decisions(GIVEN)) == {"b" if threshold == 1 else "a"}
+
+
 def test_a_class_that_is_called_as_a_decision_is_told_from_it() -> None:
     rule = DecisionRule(("review", "unknown"), 1.0, (1.0, 1.0), ("unknown",), 0.5)
     assert rule.words() == ("class unknown", "class review")

@@ -1,13 +1,15 @@
 """The decision beside an export is read, or said to be broken."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tl_keras.errors import ExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
-from tl_keras.serving.decision_record import RECORD, other_decision, read_rule
+from tl_keras.serving.decision_record import RECORD, changed_decision, other_decision, read_rule
 
 RULE = DecisionRule(("bad", "good"), 1.5, (1.0, 1.0), ("bad",), 0.5, 0.1)
 
@@ -26,6 +28,51 @@ def test_a_broken_one_is_said(tmp_path: Path, text: str) -> None:
     (tmp_path / RECORD).write_text(text)
     with pytest.raises(ExportError, match="must be as tl_keras wrote it"):
         read_rule(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"temperature": 0},
+        {"temperature": "warm"},
+        {"class_factors": [1.0, 1.0, 1.0]},
+        {"class_factors": ["a", "b"]},
+        {"threshold": "high"},
+        {"classes": ["good", "bad"]},
+        {"classes": ["bad", "good", "worse"], "class_factors": [1.0, 1.0, 1.0]},
+        {"stranger_share": None},
+        {"of_a_later_version": 1},
+    ],
+    ids=str,
+)
+def test_a_rule_that_decides_nothing_here_is_said_before_the_first_photo(
+    tmp_path: Path, fault: dict[str, object]
+) -> None:
+    (tmp_path / "labels.txt").write_text("bad\ngood\n")
+    (tmp_path / RECORD).write_text(json.dumps({"rule": {**vars(RULE), **fault}}))
+    with pytest.raises(ExportError, match="must be as tl_keras wrote it"):
+        read_rule(tmp_path)
+
+
+def test_what_changed_is_told_and_what_did_not_is_not() -> None:
+    before = {"rule": vars(RULE)}
+    after = {"rule": vars(replace(RULE, threshold=0.25, review_limit=None, positive=("good",)))}
+    assert changed_decision(before, before) == []
+    assert changed_decision(listed(before), listed(after)) == [
+        "positive: [bad] -> [good]",
+        "threshold: 0.5 -> 0.25",
+        "review_limit: 0.1 -> none",
+    ]
+    earlier = listed(before)
+    del earlier["rule"]["stranger_share"]
+    assert changed_decision(earlier, listed(before)) == []
+    assert changed_decision({}, listed(before)), "a damaged one is another one"
+
+
+def listed(record: dict[str, Any]) -> dict[str, Any]:
+    """As JSON gives it back."""
+    read: dict[str, Any] = json.loads(json.dumps(record))
+    return read
 
 
 def test_another_decision_than_that_of_the_experiment_is_said(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tl_keras.evaluation.exact_softmax import NUMPY, Arithmetic, exact_calibrate
 
 REVIEW, ACCEPT, UNKNOWN = "review", "accept", "unknown"
 
-# Less than any doubt that is above it: what is smaller some processors take for 0.
+# No doubt: what is much smaller some processors take for 0.
 _LEAST_DOUBT = np.float32(1e-30)
 
 
@@ -173,7 +173,7 @@ class DecisionRule:
         miss = _sum_of(calibrated, self.is_positive) * np.float32(1 - self.threshold)
         alarm = _sum_of(calibrated, ~self.is_positive) * np.float32(self.threshold)
         doubt = library.where(miss < alarm, miss, alarm)
-        return library.where(doubt > _LEAST_DOUBT, doubt, _LEAST_DOUBT)
+        return library.where(doubt > _LEAST_DOUBT, doubt, 0.0)
 
 
 def _narrow(values: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -185,8 +185,13 @@ def _sum_of(calibrated: Any, classes: NDArray[np.bool_]) -> Any:
 
 
 def _rounded_up(border: float) -> np.float32:
-    """The least 32-bit number that is no less: what reaches it reaches the border."""
-    nearest = np.float32(border)
+    """The least 32-bit number that is no less: what reaches it reaches the border.
+
+    Numbers that some processors take for 0 are left out.
+    """
+    nearest, smallest = np.float32(border), np.finfo(np.float32).smallest_normal
+    if abs(border) < smallest:
+        return smallest if border > 0 else np.float32(0)
     return nearest if float(nearest) >= border else np.nextafter(nearest, np.float32(np.inf))
 
 
