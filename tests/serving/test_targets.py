@@ -73,7 +73,7 @@ def test_file_answers_as_the_model(tmp_path: Path, name: str) -> None:
     model = classifier()
     expected = model.predict(PIXELS.astype(np.float32), verbose=0)
     assert np.ptp(expected, axis=0).min() > 0.02
-    answers = load_target(name, write(name, tmp_path, model)).probabilities(PIXELS)
+    answers = load_target(name, write(name, tmp_path, model)).outputs(PIXELS)["probabilities"]
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers, expected, atol=1e-6 if is_exact(name) else 0.03)
 
@@ -211,7 +211,7 @@ def test_onnx_has_what_the_converter_alone_cannot_write(
 ) -> None:
     model = classifier(layer)
     expected = model.predict(PIXELS.astype(np.float32), verbose=0)
-    answers = load_target("onnx", write("onnx", tmp_path, model)).probabilities(PIXELS)
+    answers = load_target("onnx", write("onnx", tmp_path, model)).outputs(PIXELS)["probabilities"]
     np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 

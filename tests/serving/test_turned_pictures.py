@@ -96,7 +96,7 @@ def test_other_targets_answer_for_pictures_read_that_way(
     pixels = read(FILES, DEFAULTS)
     np.testing.assert_array_equal(pixels, upright())
     path = write_target(name, model, tmp_path, pixels[:1], LABELS)
-    answers = load_target(name, path).probabilities(pixels)
+    answers = load_target(name, path).outputs(pixels)["probabilities"]
     np.testing.assert_allclose(answers, model.predict(upright(), verbose=0), atol=1e-5)
 
 

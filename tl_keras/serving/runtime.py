@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tl_keras.serving.signature_names import PROBABILITIES
-
 # By the names of `tl_keras.serving.signature_names`, a row per picture.
 Outputs = dict[str, NDArray[Any]]
 
@@ -34,7 +32,3 @@ class Runtime:
             self.classify(pixels[start : start + step]) for start in range(0, len(pixels), step)
         ]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Those of `outputs`."""
-        return self.outputs(pixels)[PROBABILITIES]
