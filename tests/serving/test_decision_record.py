@@ -66,7 +66,15 @@ def test_what_changed_is_told_and_what_did_not_is_not() -> None:
     earlier = listed(before)
     del earlier["rule"]["stranger_share"]
     assert changed_decision(earlier, listed(before)) == []
-    assert changed_decision({}, listed(before)), "a damaged one is another one"
+    assert changed_decision({}, listed(before)) == ["there was none"]
+
+
+def test_a_long_change_is_told_in_short_and_on_one_line() -> None:
+    names = ["a\nb", *map(str, range(40))]
+    before, after = ({"rule": {"positive": each}} for each in (["x"], names))
+    (told,) = changed_decision(before, after)
+    assert told.startswith("positive: [x] -> [") and told.endswith("36 more]")
+    assert told.isprintable()
 
 
 def listed(record: dict[str, Any]) -> dict[str, Any]:

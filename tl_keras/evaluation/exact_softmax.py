@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from tl_keras.evaluation.metrics import SMALLEST_PROBABILITY
 
-# A probability is halved at most as often as this, from 1 on; so none is below the smallest.
-_HALVINGS = 24
-_BORDERS = np.float32(0.5) ** np.arange(1, _HALVINGS + 1, dtype=np.float32)
-_POWERS = np.float32(2) ** np.arange(_HALVINGS + 1, dtype=np.float32)
+# Powers of 2 from below the smallest probability to 1/2, and for what lies between them the factor
+# that makes it 0.5 to 1 and the logarithm of that.
+_BORDERS = np.float32(0.5) ** np.arange(24, 0, -1, dtype=np.float32)
+_DOUBLINGS = np.arange(24, -1, -1, dtype=np.float32)
+_POWERS = np.float32(2) ** _DOUBLINGS
 # Beside the most probable class no other matters at 2 to the power of this; what is much less some
 # processors take for 0.
 _LEAST = -80
@@ -39,7 +40,7 @@ class Arithmetic:
         where: elements of the second where the first is true, else of the third.
         floor: the next whole number below or at each.
         whole: as 32-bit integers.
-        count: how many are true, along the last axis.
+        places: how many of the second, which rise and are a few, are at most each of the first.
         take: rows of the first by integers.
         largest: along the last axis, which stays.
         first_largest: the place of the largest, the first of several, along the last axis; int32.
@@ -48,7 +49,7 @@ class Arithmetic:
     where: Callable[..., Any]
     floor: Callable[..., Any]
     whole: Callable[..., Any]
-    count: Callable[..., Any]
+    places: Callable[..., Any]
     take: Callable[..., Any]
     largest: Callable[..., Any]
     first_largest: Callable[..., Any]
@@ -58,7 +59,7 @@ NUMPY = Arithmetic(
     where=np.where,
     floor=np.floor,
     whole=lambda values: values.astype(np.int32),
-    count=lambda values: values.sum(axis=-1, dtype=np.int32),
+    places=lambda values, borders: np.searchsorted(borders, values, side="right"),
     take=np.take,
     largest=lambda values: values.max(axis=-1, keepdims=True),
     first_largest=lambda values: values.argmax(axis=-1).astype(np.int32),
@@ -102,12 +103,10 @@ def exact_sum(columns: Any) -> Any:
 
 def _log2(values: Any, library: Arithmetic) -> Any:
     """Of values from the smallest probability to 1."""
-    halvings = library.count(values[:, :, None] < _BORDERS)
-    # from 0.5 to 1
-    mantissas = values * library.take(_POWERS, halvings)
+    places = library.places(values, _BORDERS)
+    mantissas = values * library.take(_POWERS, places)
     ratios = (mantissas - 1.0) / (mantissas + 1.0)
-    logarithms = ratios * _polynomial(ratios * ratios, _LOGARITHM)
-    return logarithms - library.take(np.arange(_HALVINGS + 1, dtype=np.float32), halvings)
+    return ratios * _polynomial(ratios * ratios, _LOGARITHM) - library.take(_DOUBLINGS, places)
 
 
 def _power_of_2(values: Any, library: Arithmetic) -> Any:

@@ -14,7 +14,9 @@ TENSORFLOW = Arithmetic(
     where=tf.where,
     floor=tf.floor,
     whole=lambda values: tf.cast(values, tf.int32),
-    count=lambda values: tf.reduce_sum(tf.cast(values, tf.int32), axis=-1),
+    places=lambda values, borders: tf.reduce_sum(
+        tf.cast(values[..., tf.newaxis] >= borders, tf.int32), axis=-1
+    ),
     take=tf.gather,
     largest=lambda values: tf.reduce_max(values, axis=-1, keepdims=True),
     first_largest=lambda values: tf.argmax(values, axis=-1, output_type=tf.int32),

@@ -10,9 +10,11 @@ import numpy as np
 from tl_keras.digests import any_json, known_json
 from tl_keras.errors import DamagedError, ExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.safe_text import one_line
 from tl_keras.serving.versions import EXPORT_FOLDER, EXTRA, LABELS_FILE
 
 RECORD = "decision.json"
+_MOST_SHOWN = 5
 
 
 def read_rule(extra: Path) -> DecisionRule | None:
@@ -60,6 +62,8 @@ def changed_decision(before: Mapping[str, Any], after: Mapping[str, Any]) -> lis
         after: likewise.
     """
     old, new = (_comparable(record) for record in (before, after))
+    if new and not old:
+        return ["there was none"]
     return [
         f"{name}: {_shown(old.get(name))} -> {_shown(new.get(name))}"
         for name in {**old, **new}
@@ -84,8 +88,11 @@ def _same(old: Any, new: Any) -> bool:
 
 def _shown(value: Any) -> str:
     if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
-    return f"{value:.4g}" if isinstance(value, float) else str("none" if value is None else value)
+        more = [f"{len(value) - _MOST_SHOWN} more"] if len(value) > _MOST_SHOWN else []
+        return f"[{', '.join([*map(_shown, value[:_MOST_SHOWN]), *more])}]"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "none" if value is None else one_line(str(value))
 
 
 def _check_classes(rule: DecisionRule, labels: Path) -> None:
