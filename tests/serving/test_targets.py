@@ -94,7 +94,7 @@ def test_file_answers_as_the_model_of_views(tmp_path: Path, name: str, views: st
     model = classifier_of(views)
     expected = model.predict(PIXELS.astype(np.float32), verbose=0)
     assert np.ptp(expected, axis=0).min() > 0.02
-    answers = load_target(name, write(name, tmp_path, model)).probabilities(PIXELS)
+    answers = load_target(name, write(name, tmp_path, model)).outputs(PIXELS)["probabilities"]
     np.testing.assert_allclose(answers, expected, atol=1e-5 if is_exact(name) else 0.03)
 
 
