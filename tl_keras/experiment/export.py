@@ -32,6 +32,7 @@ from tl_keras.results.store import Store
 from tl_keras.serving.checksums import damaged_files
 from tl_keras.serving.decision_record import RECORD, changed_decision
 from tl_keras.serving.fresh import Ask, fresh_process
+from tl_keras.serving.handover import Handover
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE, write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
@@ -43,7 +44,14 @@ from tl_keras.serving.model_card import (
     write_card,
 )
 from tl_keras.serving.saved_model import export_classifier
-from tl_keras.serving.targets import caution, file_of, is_exact, write_target
+from tl_keras.serving.targets import (
+    caution,
+    file_of,
+    furnish_target,
+    is_exact,
+    remove_target,
+    write_target,
+)
 from tl_keras.serving.verify import Verification, verify_export
 from tl_keras.serving.versions import (
     EXPORT_FOLDER,
@@ -52,6 +60,7 @@ from tl_keras.serving.versions import (
     next_number,
     record_latest,
 )
+from tl_keras.serving.wheels import HERE, Destination
 from tl_keras.target_table import TARGETS
 
 # What the newest version is of.
@@ -180,7 +189,11 @@ def _record(folder: Path) -> dict[str, str]:
 
 
 def publish(
-    prepared: Prepared, chosen: FinishedRun, targets: Sequence[str], former: Path | None = None
+    prepared: Prepared,
+    chosen: FinishedRun,
+    targets: Sequence[str],
+    former: Path | None = None,
+    destination: Destination = HERE,
 ) -> Path:
     """Write the next version of a run, with its record, and its backbone as a source model.
 
@@ -190,6 +203,7 @@ def publish(
         targets: formats to write beside the SavedModel. One that cannot be written or answers
             otherwise is left out with a warning.
         former: a version of the same run, whose files that hold no decision are taken over.
+        destination: where a target with libraries shall run; with a former version as that.
 
     Raises:
         ExportError: the exported model does not answer as the trained one; nothing is published
@@ -201,7 +215,7 @@ def publish(
         prepared.monitor.warn(served_formats_only(others))
     # it loads TensorFlow while the model is written
     with fresh_process() as ask:
-        path = _export(prepared, chosen, targets, ask, former)
+        path = _export(prepared, chosen, targets, ask, former, destination)
     prepared.store.keep_weights_of(chosen.run_id)
     return path
 
@@ -212,6 +226,7 @@ def _export(
     targets: Sequence[str],
     ask: Ask,
     former: Path | None,
+    destination: Destination,
 ) -> Path:
     """Write the next version, checked by what a process answers that is asked once."""
     store, evidence = prepared.store, _evidence(prepared, chosen)
@@ -229,8 +244,11 @@ def _export(
         found = verify_export(version, paths, evidence.probabilities, evidence.classes, ask, rule)
         checks.append(found)
         if targets:
+            reading = PictureReading.of(prepared.config.data)
+            probabilities = evidence.probabilities
+            handover = Handover(reading, rule, paths, probabilities, destination, former)
             kept = {name: _kept(name, former) for name in targets}
-            rows.extend(_write_targets(prepared, chosen, kept, model, version, evidence, rule))
+            rows.extend(_write_targets(prepared, chosen, kept, model, version, evidence, handover))
         facts = _facts(prepared, chosen)
         card = model_card(facts, evidence, checks[0], rows, _megabytes(version))
         write_card(version / EXTRA, card)
@@ -291,7 +309,7 @@ def _write_targets(
     model: keras.Model,
     version: Path,
     evidence: Evidence,
-    rule: DecisionRule | None,
+    handover: Handover,
 ) -> Iterator[dict[str, object]]:
     """Rows of `exports.csv`: the SavedModel, and each target, written or copied beside it."""
     pixels = prepared.bench.images.pixels
@@ -301,7 +319,7 @@ def _write_targets(
         evidence.labels,
         evidence.probabilities,
         evidence.groups,
-        rule,
+        handover.rule,
     )
     # its folder is named by the version only once it is published
     yield measure_saved_model(version, *test) | {"file": ""}
@@ -314,15 +332,22 @@ def _write_targets(
                     Path(shutil.copy(kept, version / EXTRA))
                     if kept
                     else write_target(
-                        name, model, version / EXTRA, pixels[training], evidence.classes, rule
+                        name,
+                        model,
+                        version / EXTRA,
+                        pixels[training],
+                        evidence.classes,
+                        handover.rule,
                     )
                 )
+            for remark in furnish_target(name, path, handover):
+                prepared.monitor.warn(remark)
             row = measure_target(name, path, *test)
             if text := caution(row):
                 prepared.monitor.warn(text)
             yield row
         except ExportError as error:
-            (version / EXTRA / file_of(name)).unlink(missing_ok=True)
+            remove_target(name, version / EXTRA)
             prepared.monitor.warn(f"{name} is left out: {error}")
 
 
