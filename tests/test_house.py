@@ -64,6 +64,8 @@ FOLDERS = (
     "commands",
 )
 TOP = len(FOLDERS) + 1
+# It is copied into exports, and runs there without the package.
+LEAVES_THE_HOUSE = PACKAGE / "serving" / "portable"
 
 
 def dotted(path: Path) -> str:
@@ -92,6 +94,8 @@ def imported_names(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level and path.parent == LEAVES_THE_HOUSE:
+            yield f"{dotted(path.parent / '__init__.py')}.{node.module}"
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: write imports from tl_keras in full"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
@@ -128,6 +132,14 @@ def test_no_import_cycles() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("path", sorted(LEAVES_THE_HOUSE.glob("*.py")), ids=dotted)
+def test_what_leaves_the_house_needs_nothing_of_it(path: Path) -> None:
+    allowed = {*sys.stdlib_module_names, "numpy", "PIL", "ai_edge_litert"}
+    inside = dotted(LEAVES_THE_HOUSE / "__init__.py")
+    for name in imported_names(path):
+        assert name.startswith(f"{inside}.") or name.split(".")[0] in allowed, name
 
 
 def test_the_first_modules_exist() -> None:

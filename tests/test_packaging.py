@@ -51,7 +51,7 @@ def imported() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.split(".")[0])
     outside = found - sys.stdlib_module_names - {"tl_keras"}
     return {canonicalize_name(DISTRIBUTIONS.get(name, name)) for name in outside}

@@ -15,11 +15,13 @@ class TargetSpec:
         extra: of this package, which installs `modules`.
         modules: to convert a model and to run it.
         convert: "module:function", from (model, labels, calibration images, decision rule or None)
-            to the file's bytes.
+            to the file's bytes, or to those of a folder's files by their names.
         load: "module:function", from the file to a `tl_keras.serving.runtime.Runtime`.
         about: in a few words, for the schema of configurations.
         exact: whether it answers as the trained model does, and decides; a quantised one answers
             so roughly, and leaves decisions to its readers.
+        furnish: "module:function", from the file and a `tl_keras.serving.handover.Handover` to
+            remarks, of one that takes files; None of others.
     """
 
     file: str
@@ -29,9 +31,12 @@ class TargetSpec:
     load: str
     about: str
     exact: bool = True
+    furnish: str | None = None
 
 
 _LITERT, _ONNX = "tl_keras.serving.litert", "tl_keras.serving.onnx"
+PORTABLE = "portable"
+_FOLDER = "tl_keras.serving.portable_folder"
 
 TARGETS = {
     "litert": TargetSpec(
@@ -58,5 +63,14 @@ TARGETS = {
         convert=f"{_ONNX}:convert_onnx",
         load=f"{_ONNX}:load_onnx",
         about="float",
+    ),
+    PORTABLE: TargetSpec(
+        file="portable",
+        extra="litert",
+        modules=("ai_edge_litert",),
+        convert=f"{_FOLDER}:convert_portable",
+        load=f"{_FOLDER}:load_portable",
+        about="a folder for a computer with nothing but Python",
+        furnish=f"{_FOLDER}:furnish_portable",
     ),
 }

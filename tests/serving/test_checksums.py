@@ -1,5 +1,6 @@
 """What is not as it was exported, and what of a version is the user's to remove."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ FILES = (
     "variables/variables.index",
     f"{EXTRA}/decision.json",
     f"{EXTRA}/classifier.onnx",
+    f"{EXTRA}/portable/classifier.tflite",
 )
 
 
@@ -45,6 +47,7 @@ def test_a_model_that_lacks_a_file_is_damaged(version: Path, name: str) -> None:
 
 def test_other_formats_are_the_users(version: Path) -> None:
     (version / EXTRA / "classifier.onnx").unlink()
+    shutil.rmtree(version / EXTRA / "portable")
     (version / EXTRA / "notes.txt").write_text("mine")
     assert damaged_files(version) == []
 

@@ -19,7 +19,14 @@ from tl_keras.errors import ConfigError, ExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.models.pooling import VIEWS, Pooling
 from tl_keras.serving import targets
-from tl_keras.serving.targets import caution, check_targets, is_exact, load_target, write_target
+from tl_keras.serving.targets import (
+    caution,
+    check_targets,
+    is_exact,
+    load_target,
+    remove_target,
+    write_target,
+)
 from tl_keras.target_table import TARGETS, TargetSpec
 
 SIZE = 16
@@ -132,7 +139,9 @@ def test_a_rule_for_other_classes_is_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", INSTALLED)
 def test_class_names_lie_in_the_file(tmp_path: Path, name: str) -> None:
     path = write(name, tmp_path)
-    if name == "onnx":
+    if name == "portable":
+        assert json.loads((path / "classifier.json").read_text())["labels"] == LABELS
+    elif name == "onnx":
         import onnx
 
         (entry,) = onnx.load(path).metadata_props
@@ -147,11 +156,24 @@ def test_class_names_lie_in_the_file(tmp_path: Path, name: str) -> None:
 def test_file_is_replaced_and_nothing_else_is_left(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "export" / "1"
     first = write(name, folder)
-    first.write_bytes(b"of an earlier time")
+    # of a folder, what is in it
+    held = first / "classifier.tflite" if first.is_dir() else first
+    held.write_bytes(b"of an earlier time")
+    (held.parent / "of an earlier time").touch()
     assert write(name, folder) == first
-    assert first.stat().st_size > 1000
-    assert first.stat().st_mode & 0o044 == 0o044
+    assert held.stat().st_size > 1000
+    assert held.stat().st_mode & 0o044 == first.stat().st_mode & 0o044 == 0o044
+    (folder / "of an earlier time").unlink(missing_ok=True)
     assert [path.name for path in folder.iterdir()] == [first.name]
+    assert not (held.parent / "of an earlier time").exists()
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_a_target_is_removed_as_a_whole(tmp_path: Path, name: str) -> None:
+    remove_target(name, tmp_path)
+    write(name, tmp_path)
+    remove_target(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @needs("ai_edge_litert")
@@ -224,7 +246,7 @@ def test_operation_that_onnx_lacks_is_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_target_is_refused() -> None:
-    with pytest.raises(ExportError, match="litert_int8, onnx, got 'coreml'"):
+    with pytest.raises(ExportError, match="litert_int8, onnx, portable, got 'coreml'"):
         check_targets(["coreml"])
 
 

@@ -1,15 +1,18 @@
 """`tl-keras export RESULTS`: the model of a finished experiment, once more."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from tl_keras.commands.command_line import Parser, carry_out, warn
+from tl_keras.errors import NoExportError
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.folder_lock import alone_in
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXTRA
-from tl_keras.target_table import TARGETS
+from tl_keras.serving.wheels import COMPUTERS, OLDEST, Destination
+from tl_keras.target_table import PORTABLE, TARGETS
 
 DESCRIPTION = """\
 Export the chosen run of a finished experiment again, as the next version, and in other formats if
@@ -28,16 +31,42 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--targets", nargs="+", default=[], choices=TARGETS, help="formats beside the SavedModel"
     )
+    parser.add_argument(
+        "--computers",
+        nargs="+",
+        default=[],
+        choices=COMPUTERS,
+        help="those that the folder of the target portable is for; this one where none is named",
+    )
+    parser.add_argument(
+        "--pythons", nargs="+", default=[], metavar="3.N", help="their versions of Python"
+    )
     return parser
 
 
 def _export(options: argparse.Namespace) -> int:
     check_targets(options.targets)
+    _destination(options)
     if not options.results.is_dir():
         return _exported(options)
     # before TensorFlow is loaded
     with alone_in(options.results, warn):
         return _exported(options)
+
+
+def _destination(options: argparse.Namespace) -> Destination:
+    if (options.computers or options.pythons) and PORTABLE not in options.targets:
+        raise NoExportError(
+            f"--computers and --pythons need the target {PORTABLE}, got no --targets {PORTABLE}. "
+            "Add it, or leave them out."
+        )
+    wrong = [python for python in options.pythons if not re.fullmatch(r"3\.\d{2}", python)]
+    if wrong or any(int(python[2:]) < OLDEST for python in options.pythons):
+        raise NoExportError(
+            f"--pythons must name versions from 3.{OLDEST} on, such as 3.12, got "
+            f"{' '.join(options.pythons)}."
+        )
+    return Destination(tuple(options.computers), tuple(options.pythons))
 
 
 def _exported(options: argparse.Namespace) -> int:
@@ -50,7 +79,9 @@ def _exported(options: argparse.Namespace) -> int:
         from tl_keras.reporting.terminal import TerminalMonitor
 
     with TerminalMonitor(console) as monitor:
-        version = export_experiment(options.results, options.targets, monitor=monitor)
+        version = export_experiment(
+            options.results, options.targets, destination=_destination(options), monitor=monitor
+        )
     # as it was given, not the absolute path
     version = options.results / version.relative_to(options.results.resolve())
     text = f"SavedModel, checked: {version}"

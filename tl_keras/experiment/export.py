@@ -36,6 +36,7 @@ from tl_keras.results.test_results import rows_like
 from tl_keras.serving.checksums import damaged_files
 from tl_keras.serving.decision_record import RECORD, changed_decision
 from tl_keras.serving.fresh import Ask, fresh_process
+from tl_keras.serving.handover import Handover
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE, write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
 from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
@@ -47,7 +48,14 @@ from tl_keras.serving.model_card import (
     write_card,
 )
 from tl_keras.serving.saved_model import export_classifier
-from tl_keras.serving.targets import caution, file_of, is_exact, write_target
+from tl_keras.serving.targets import (
+    caution,
+    file_of,
+    furnish_target,
+    is_exact,
+    remove_target,
+    write_target,
+)
 from tl_keras.serving.verify import Verification, verify_export
 from tl_keras.serving.versions import (
     EXPORT_FOLDER,
@@ -56,6 +64,7 @@ from tl_keras.serving.versions import (
     next_number,
     record_latest,
 )
+from tl_keras.serving.wheels import HERE, Destination
 from tl_keras.target_table import TARGETS
 
 # What the newest version is of.
@@ -209,6 +218,7 @@ def publish(
     *,
     curves: Callable[[], None] = lambda: None,
     former: Path | None = None,
+    destination: Destination = HERE,
 ) -> Path:
     """Write the next version of a run, with its record, and its backbone as a source model.
 
@@ -219,6 +229,7 @@ def publish(
         targets: formats to write beside the SavedModel. One that cannot be written or answers
             otherwise is left out with a warning.
         former: a version of the same run, whose files that hold no decision are taken over.
+        destination: where a target with libraries shall run; with a former version as that.
 
     Raises:
         ExportError: the exported model does not answer as the trained one; nothing is published
@@ -230,7 +241,7 @@ def publish(
         prepared.monitor.warn(served_formats_only(others))
     # it loads TensorFlow while the model is written
     with fresh_process() as ask:
-        path = _export(prepared, handed, targets, curves, ask, former)
+        path = _export(prepared, handed, targets, curves, ask, former, destination)
     prepared.store.keep_weights_of(handed.run.run_id)
     return path
 
@@ -242,6 +253,7 @@ def _export(
     curves: Callable[[], None],
     ask: Ask,
     former: Path | None,
+    destination: Destination,
 ) -> Path:
     """Write the next version, checked by what a process answers that is asked once."""
     store, chosen = prepared.store, handed.run
@@ -260,9 +272,11 @@ def _export(
         found = verify_export(version, paths, answers, evidence.classes, ask, rule)
         checks.append(found)
         if targets:
+            reading = PictureReading.of(prepared.config.data)
+            handover = Handover(reading, rule, paths, answers, destination, former)
             kept = {name: _kept(name, former) for name in targets}
             measured = replace(evidence, probabilities=answers)
-            rows.extend(_write_targets(prepared, handed, kept, model, version, measured, rule))
+            rows.extend(_write_targets(prepared, handed, kept, model, version, measured, handover))
         curves()
         facts = _facts(prepared, handed)
         card = model_card(facts, evidence, checks[0], rows, _megabytes(version))
@@ -326,7 +340,7 @@ def _write_targets(
     model: keras.Model,
     version: Path,
     evidence: Evidence,
-    rule: DecisionRule | None,
+    handover: Handover,
 ) -> Iterator[dict[str, object]]:
     """Rows of `exports.csv`: the SavedModel, and each target, written or copied beside it."""
     pixels = prepared.bench.images.pixels
@@ -336,7 +350,7 @@ def _write_targets(
         evidence.labels,
         evidence.probabilities,
         evidence.groups,
-        rule,
+        handover.rule,
     )
     # its folder is named by the version only once it is published
     yield _unlearned(measure_saved_model(version, *test) | {"file": ""}, handed)
@@ -349,15 +363,22 @@ def _write_targets(
                     Path(shutil.copy(kept, version / EXTRA))
                     if kept
                     else write_target(
-                        name, model, version / EXTRA, pixels[training], evidence.classes, rule
+                        name,
+                        model,
+                        version / EXTRA,
+                        pixels[training],
+                        evidence.classes,
+                        handover.rule,
                     )
                 )
+            for remark in furnish_target(name, path, handover):
+                prepared.monitor.warn(remark)
             row = _unlearned(measure_target(name, path, *test), handed)
             if text := caution(row):
                 prepared.monitor.warn(text)
             yield row
         except ExportError as error:
-            (version / EXTRA / file_of(name)).unlink(missing_ok=True)
+            remove_target(name, version / EXTRA)
             prepared.monitor.warn(f"{name} is left out: {error}")
 
 

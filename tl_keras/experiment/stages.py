@@ -37,6 +37,7 @@ from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.folder_lock import alone_in
 from tl_keras.serving.keras_file import read_model
 from tl_keras.serving.targets import check_targets
+from tl_keras.serving.wheels import HERE, Destination
 from tl_keras.transfer.determinism import deterministic_ops
 from tl_keras.transfer.seeds import seeds_kept
 from tl_keras.transfer.source_checks import source_notes
@@ -193,6 +194,7 @@ def export_experiment(
     folder: str | os.PathLike[str],
     targets: Sequence[str] = (),
     *,
+    destination: Destination = HERE,
     monitor: Monitor | None = None,
 ) -> Path:
     """Export the chosen run of a finished experiment again, as the next version.
@@ -200,6 +202,7 @@ def export_experiment(
     Args:
         folder: of the experiment, such as results/defects; it may lie elsewhere than it was made.
         targets: other formats to write as well, of `tl_keras.target_table.TARGETS`.
+        destination: where a target with libraries, such as "portable", shall run.
         monitor: hears about progress.
 
     Returns:
@@ -241,7 +244,7 @@ def export_experiment(
         if handed is None:
             raise NoExportError(f"{run_id} of {folder} must be a model; got the majority class.")
         decide(prepared, runs, run_id, handed)
-        return publish(prepared, handed, targets)
+        return publish(prepared, handed, targets, destination=destination)
 
 
 def write_inputs(prepared: Prepared) -> None:

@@ -44,7 +44,7 @@ def _listed(version: Path) -> Iterator[tuple[str, str]]:
         return
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         digest, _, name = line.partition("  ")
-        if (version / name).exists() or Path(name).name not in _REMOVABLE:
+        if (version / name).exists() or not _REMOVABLE.intersection(Path(name).parts):
             yield name, digest
 
 

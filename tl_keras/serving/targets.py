@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tl_keras.atomic_files import write_bytes
+from tl_keras.atomic_files import replacing, write_bytes
 from tl_keras.errors import ExportError, NoExportError, installing
 from tl_keras.target_table import TARGETS, TargetSpec
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import keras
 
     from tl_keras.evaluation.decision_rule import DecisionRule
+    from tl_keras.serving.handover import Handover
     from tl_keras.serving.runtime import Runtime
 
 # Share of the trained model's labels from which on a rough format is not worth a word.
@@ -79,10 +81,11 @@ def write_target(
     labels: Sequence[str],
     rule: "DecisionRule | None" = None,
 ) -> Path:
-    """Write the model as `classifier.tflite`, `classifier_int8.tflite` or `classifier.onnx`.
+    """Write the model in another format: a file, or the folder `portable`.
 
     What each takes and answers is said where it is made: `convert_float`, `convert_int8`,
-    `convert_onnx`. Resizing is the caller's part, scaling of pixels the file's.
+    `convert_onnx`; resizing is the caller's part, scaling of pixels the file's. The folder
+    `portable` takes files, as `furnish_target` then says how: `convert_portable`.
 
     Args:
         name: A key of `TARGETS`.
@@ -110,7 +113,9 @@ def write_target(
     check_model(model, len(labels), model.input_shape[1])
     _check_calibration(calibration, model)
     try:
-        content: bytes = _function(_find(name).convert)(model, labels, calibration, rule)
+        content: bytes | dict[str, bytes] = _function(_find(name).convert)(
+            model, labels, calibration, rule
+        )
     # Converters raise whatever comes: several kinds of their own, ValueError, KeyError.
     except Exception as error:
         raise ExportError(
@@ -118,6 +123,28 @@ def write_target(
             "Leave the target out, or choose another backbone."
         ) from error
     return _write(content, folder, _find(name).file)
+
+
+def furnish_target(name: str, path: Path, handover: "Handover") -> list[str]:
+    """Complete what `write_target` wrote with what a target needs that takes files, and try it.
+
+    Returns:
+        What is to be known of it.
+
+    Raises:
+        ExportError: it does not answer as the trained model does.
+    """
+    place = _find(name).furnish
+    remarks: list[str] = [] if place is None else _function(place)(path, handover)
+    return remarks
+
+
+def remove_target(name: str, folder: Path) -> None:
+    """Remove what there is of a target in a folder."""
+    path = folder / _find(name).file
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 def load_target(name: str, path: Path) -> "Runtime":
@@ -166,7 +193,16 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}."
 
 
-def _write(content: bytes, folder: Path, name: str) -> Path:
+def _write(content: bytes | dict[str, bytes], folder: Path, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    write_bytes(folder / name, content)
-    return folder / name
+    path = folder / name
+    if isinstance(content, bytes):
+        write_bytes(path, content)
+        return path
+    if path.is_dir():
+        shutil.rmtree(path)
+    with replacing(path) as unfinished:
+        for inside, data in content.items():
+            (unfinished / inside).parent.mkdir(parents=True, exist_ok=True)
+            (unfinished / inside).write_bytes(data)
+    return path

@@ -1,0 +1,60 @@
+"""Which files are photos, and when a new one is whole."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tl_keras.data.image_formats import FORMATS
+from tl_keras.serving.portable.photos import ENDINGS, NoPhotosError, find_photos, new_photos
+
+
+def test_the_endings_are_those_of_training() -> None:
+    assert {ending for row in FORMATS.values() for ending in row.endings} == ENDINGS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.PNG", "a.jpg", "notes.txt", ".hidden.png", "below/c.tif", ".trash/d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+def test_photos_in_their_order(folder: Path) -> None:
+    found = find_photos([folder / "notes.txt", folder])
+    names = [path.relative_to(folder).as_posix() for path in found]
+    assert names == ["notes.txt", "a.jpg", "b.PNG", "below/c.tif"]
+
+
+def test_nothing_to_classify_is_answered(folder: Path) -> None:
+    with pytest.raises(NoPhotosError, match="neither"):
+        find_photos([folder / "nowhere"])
+    with pytest.raises(NoPhotosError, match=r"must hold photos.*\.bmp"):
+        find_photos([folder / "empty"])
+    with pytest.raises(NoPhotosError, match="--watch must name a folder"):
+        next(new_photos(folder / "a.jpg", lambda path: False))
+
+
+def test_a_photo_is_answered_once_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, other = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    seen: list[Path] = []
+
+    def wait(_: float) -> None:
+        step = next(steps)
+        if step is not None:
+            step.write_bytes(step.read_bytes() + b"more" if step.exists() else b"first")
+
+    steps: Iterator[Path | None] = iter([photo, photo, None, None, other, None, photo, None])
+    monkeypatch.setattr(time, "sleep", wait)
+    known = {other}
+    # the steps are used up
+    with pytest.raises(RuntimeError):
+        for path in new_photos(tmp_path, known.__contains__):
+            seen.append(path)
+    # once when it had come, once when it had changed; the other was known
+    assert seen == [photo, photo]
