@@ -143,7 +143,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "seeds": (100, 101, "a whole number from 1 to 100"),
     "learning_curve": (False, "no", "true or false"),
     "results_dir": ("elsewhere", "", PLACE),
-    "export": (False, 0, "an object {...} with keys among train_on, or false"),
+    "export": (False, 0, "an object {...} with keys among train_on, or true or false"),
     "export.train_on": ("training", "test", 'one of "all", "training"'),
     "export_targets": (
         ["onnx"],
@@ -170,6 +170,12 @@ SOURCES: dict[str, dict[str, Any]] = {
 def leaf_keys(node: Mapping[str, Any], schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
     if "$ref" in node:
         node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    # a section, or one that may be left out
+    branches = node.get("anyOf", [node])
+    if any("$ref" in branch for branch in branches) and "anyOf" in node:
+        for branch in branches:
+            yield from leaf_keys(branch, schema, path)
+        return
     if "properties" not in node:
         yield path
     for key, child in node.get("properties", {}).items():

@@ -22,6 +22,8 @@ from tl_keras.serving.versions import EXTRA
 pytestmark = pytest.mark.usefixtures("without_report")
 
 Configure = Callable[..., dict[str, Any]]
+# the rule that is handed over is the one that was measured
+MEASURED = {"train_on": "training"}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def configure(
 
 @pytest.fixture(scope="module")
 def exported(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
-    return run_experiment(configure(tmp_path_factory.mktemp("decided"), export=True))
+    return run_experiment(configure(tmp_path_factory.mktemp("decided"), export=MEASURED))
 
 
 def record(result: ExperimentResult) -> dict[str, Any]:
@@ -114,11 +116,11 @@ class Listening(Silent):
 def test_another_decision_trains_nothing_and_is_exported(
     configure: Configure, tmp_path: Path
 ) -> None:
-    first = run_experiment(configure(tmp_path, export=True))
+    first = run_experiment(configure(tmp_path, export=MEASURED))
     before = (first.folder / "runs.csv").read_bytes()
     monitor = Listening()
     # three classes without a good one, and none named
-    config = configure(tmp_path, export=True, decision={"target_recall": 0.5})
+    config = configure(tmp_path, export=MEASURED, decision={"target_recall": 0.5})
     again = run_experiment(config, monitor=monitor)
     assert (again.folder / "runs.csv").read_bytes() == before
     assert record(again)["threshold"] is None
@@ -139,7 +141,7 @@ def test_another_decision_trains_nothing_and_is_exported(
 def test_a_version_with_another_decision_than_its_experiment_is_said(
     configure: Configure, tmp_path: Path
 ) -> None:
-    first = run_experiment(configure(tmp_path, export=True))
+    first = run_experiment(configure(tmp_path, export=MEASURED))
     config = configure(tmp_path, export=False, decision={"positive": ["blue"], "miss_cost": 9})
     again = run_experiment(config)
     assert again.export is None and first.export is not None
@@ -247,7 +249,8 @@ def of_parts(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> 
     results = tmp_path_factory.mktemp("of_parts")
     # what cannot be written here is left to where it can
     targets = ["litert"] if find_spec("ai_edge_litert") else []
-    keys = {"data": data, "decision": {}, "seeds": 1, "export": True, "export_targets": targets}
+    keys = {"data": data, "decision": {}, "seeds": 1, "export": MEASURED}
+    keys["export_targets"] = targets
     return run_experiment(configure(results, **keys))
 
 

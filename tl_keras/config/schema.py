@@ -806,9 +806,9 @@ class ExperimentConfig(_Section):
     results_dir: Place = Field(
         default="results", description="Folder that holds the experiments' folders."
     )
-    export: Annotated[ExportConfig | Literal[False], BeforeValidator(_export_section)] = Field(
+    export: Annotated[ExportConfig | bool, BeforeValidator(_export_section)] = Field(
         default=ExportConfig(),
-        description="The SavedModel of the chosen strategy; false makes none.",
+        description="The SavedModel of the chosen strategy; false makes none, true one by default.",
     )
     export_targets: tuple[ExportTarget, ...] = Field(
         default=(),

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tl_keras.config.schema import ExportConfig
 from tl_keras.digests import forget, keep_json, known_json
 from tl_keras.evaluation.metrics import evaluate
 from tl_keras.evaluation.pooled_predictions import Predictions
@@ -80,7 +81,8 @@ def hand_over(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> HandedOver
     alike = [FinishedRun.from_row(row) for row in method_of(runs, run_id).to_dict("records")]
     measured = [part for run in alike for part in _held_out(prepared, run)]
     # another run was exported before, and the weights of this one are gone
-    if config and config.train_on == "all" and prepared.store.has_weights(run_id):
+    all_photos = isinstance(config, ExportConfig) and config.train_on == "all"
+    if all_photos and prepared.store.has_weights(run_id):
         return _refit(prepared, chosen, alike, measured)
     return HandedOver(chosen, measured, _as_measured(run_id))
 
