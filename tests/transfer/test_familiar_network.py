@@ -12,8 +12,6 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.models.heads import build_head
 from tl_keras.models.pooling import SPREAD, Pooling
 from tl_keras.transfer.familiar_network import (
-    FAMILIAR,
-    PROBABILITIES,
     familiar_classifier,
     features_kept,
     features_of,
@@ -80,11 +78,11 @@ def test_network_says_what_numpy_says(
     network = familiar_classifier(model, backbone, found)
     pixels = np.concatenate([images.pixels[ROWS], noise()])
     answers = network(pixels.astype(np.float32))
-    assert set(answers) == {PROBABILITIES, FAMILIAR}
-    assert np.array_equal(answers[PROBABILITIES], model(pixels.astype(np.float32)))
+    assert set(answers) == {"probabilities", "familiar"}
+    assert np.array_equal(answers["probabilities"], model(pixels.astype(np.float32)))
     expected = found.familiar(features_of(backbone, BLOCKS, pixels, np.arange(len(pixels))))
-    assert answers[FAMILIAR].shape == (len(pixels),)
-    assert np.asarray(answers[FAMILIAR]) == pytest.approx(expected, abs=1e-5)
+    assert answers["familiar"].shape == (len(pixels),)
+    assert np.asarray(answers["familiar"]) == pytest.approx(expected, abs=1e-5)
     assert expected.std() > 0.1
 
 

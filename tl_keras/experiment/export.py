@@ -16,12 +16,14 @@ from tl_keras.data.image_formats import is_served
 from tl_keras.data.listing import some_of
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import spread
-from tl_keras.digests import keep_json, known_json, whole_json
+from tl_keras.digests import forget, keep_json, known_json, whole_json
 from tl_keras.errors import DamagedError, ExportError, NoExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.strangers import RECORD as STRANGERS
+from tl_keras.experiment.strangers import knowing_strangers
 from tl_keras.experiment.strategies.making import making
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.quiet import quiet_tensorflow
@@ -103,6 +105,8 @@ def _exported_before(prepared: Prepared) -> Path:
     store.keep_weights_of(run.run_id)
     if not (store.folder / "exports.csv").exists():
         _write_targets_table(store, place.name, _card_of(place)["targets"])
+    if not (store.folder / STRANGERS).exists():
+        _write_strangers(store, _card_of(place).get("strangers"))
     # an earlier version of this package wrote neither
     if not all((store.folder / name).exists() for name in (MODEL_FILE, LABELS_FILE)):
         model = making(run.strategy).model(prepared, run, store.weights(run.run_id))
@@ -219,6 +223,7 @@ def _export(
     rule = None if decision is None else DecisionRule.from_json(decision)
     weights = store.weights(chosen.run_id)
     model = making(chosen.strategy).model(prepared, chosen, weights)
+    served, strangers = knowing_strangers(prepared, chosen, model, weights)
     checks: list[Verification] = []
     rows: list[dict[str, object]] = []
 
@@ -230,20 +235,21 @@ def _export(
         checks.append(found)
         if targets:
             kept = {name: _kept(name, former) for name in targets}
-            rows.extend(_write_targets(prepared, chosen, kept, model, version, evidence, rule))
-        facts = _facts(prepared, chosen)
+            rows.extend(_write_targets(prepared, chosen, kept, served, version, evidence, rule))
+        facts = {**_facts(prepared, chosen), "strangers": strangers}
         card = model_card(facts, evidence, checks[0], rows, _megabytes(version))
         write_card(version / EXTRA, card)
         if decision is not None:
             write_json(version / EXTRA / RECORD, decision)
         write_model(store.folder, plain_classifier(model), prepared.classes)
         export_source_model(prepared, chosen, weights)
+        _write_strangers(store, strangers)
         # Before the version is there: a kill between them leaves a record of what is still to
         # publish, and no version that nothing tells of.
         _write_record(prepared, chosen, checks[0], rows)
 
     return export_classifier(
-        model,
+        served,
         labels=evidence.classes,
         image_size=prepared.backbone.image_size,
         reading=PictureReading.of(prepared.config.data),
@@ -260,6 +266,14 @@ def _write_record(
     version = str(next_number(prepared.store.folder / EXPORT_FOLDER))
     _write_targets_table(prepared.store, version, rows)
     _keep_record(prepared, chosen.run_id, version, check.as_dict())
+
+
+def _write_strangers(store: Store, facts: Mapping[str, Any] | None) -> None:
+    path = store.folder / STRANGERS
+    if facts is None:
+        forget(path)
+    else:
+        keep_json(path, dict(facts))
 
 
 def _write_targets_table(store: Store, version: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -23,6 +23,7 @@ from tl_keras.data.rows import spread
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving.decided import decide, network
 from tl_keras.serving.runtime import Outputs, Runtime
+from tl_keras.serving.signature_names import PROBABILITIES
 from tl_keras.serving.versions import LABELS_FILE
 
 CALIBRATION_IMAGES = 200
@@ -69,7 +70,7 @@ def convert_int8(
             them, evenly spaced, are used.
         rule: not looked at.
     """
-    converter = _converter(model, None)
+    converter = _converter(_classifying(model), None)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: _representative(calibration)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -93,6 +94,12 @@ def load_litert(path: Path) -> Runtime:
         return {name: _real_values(values, gives[name]) for name, values in answer.items()}
 
     return Runtime(classify, batch=1)
+
+
+def _classifying(model: keras.Model) -> keras.Model:
+    """The part that gives probabilities: p-values need finer numbers than 8 bits."""
+    outputs = model.output
+    return keras.Model(model.input, outputs[PROBABILITIES]) if isinstance(outputs, dict) else model
 
 
 def _converter(model: keras.Model, rule: DecisionRule | None) -> Any:

@@ -21,8 +21,8 @@ from tl_keras.transfer.familiarity import (
 )
 from tl_keras.transfer.features import FeatureBank
 
-PROBABILITIES, FAMILIAR = "probabilities", "familiar"
 BATCH = 32
+_BACKBONE = "backbone"
 
 
 def familiar_classifier(
@@ -43,13 +43,18 @@ def familiar_classifier(
     images = outputs = keras.Input(model.input.shape[1:])
     features = None
     for layer in model.layers[1:]:
-        if layer.name == "backbone":
+        if layer.name == _BACKBONE:
             both = _with_features(layer.model, backbone, tuple(familiarity.blocks))
             outputs, features = Frozen(both, name=layer.name)(outputs)
         else:
             outputs = layer(outputs)
-    familiar = _Familiar(familiarity, name=FAMILIAR)(features)
-    return keras.Model(images, {PROBABILITIES: outputs, FAMILIAR: familiar})
+    familiar = _Familiar(familiarity, name="familiar")(features)
+    return keras.Model(images, {"probabilities": outputs, "familiar": familiar})
+
+
+def has_backbone(model: keras.Model) -> bool:
+    """Whether a classifier is one that `familiar_classifier` takes."""
+    return any(layer.name == _BACKBONE and isinstance(layer, Frozen) for layer in model.layers)
 
 
 def features_of(

@@ -27,6 +27,8 @@ FROM, TO = 1 / 3, 3 / 4
 LEAST_PHOTOS = 10
 # Labelled photos that are learned from, and directions of a covariance that are told apart.
 MOST_PHOTOS, MOST_REFERENCES = 1000, 256
+# Classes that are left out in turn to see whether their photos would be refused.
+MOST_LEFT_OUT = 10
 # Squared distances of features of length 1, below which pictures are equal but for rounding.
 LEAST_DISTANCE = 1e-6
 TINY = 1e-9
@@ -198,6 +200,45 @@ def fit_familiarity(
     held_out = np.full(len(labels), np.nan)
     held_out[rows[says]] = _steps(scores, scores, width) / len(scores)
     return Familiarity(fitted, scores, width, _tail(scores), held_out)
+
+
+def refused_classes(
+    features: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    groups: np.ndarray,
+    share: float,
+    *,
+    learned: np.ndarray | None = None,
+) -> dict[int, float]:
+    """By class, the share of its photos that are refused where it is left out.
+
+    Args:
+        features: as of `fit_familiarity`.
+        labels: as of `fit_familiarity`.
+        groups: as of `fit_familiarity`.
+        share: p-value below which a photo is refused.
+        learned: as of `fit_familiarity`; a network that knows a class says little of strangers, so
+            that where it is given nothing is said.
+
+    Returns:
+        Of at most `MOST_LEFT_OUT` classes, evenly from all; nothing of two classes, as a single one
+        shows nothing of what may differ.
+    """
+    found: dict[int, float] = {}
+    every = np.unique(labels)
+    if learned is not None or len(every) < 3:
+        return found
+    for label in spread(every, MOST_LEFT_OUT):
+        known = labels != label
+        rows, others = np.flatnonzero(known), np.flatnonzero(~known)
+        fitted = fit_familiarity(_of(features, rows), labels[rows], groups[rows])
+        if fitted is not None:
+            found[int(label)] = float(np.mean(fitted.familiar(_of(features, others)) < share))
+    return found
+
+
+def _of(features: Mapping[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: values[rows] for name, values in features.items()}
 
 
 def unit_length(features: np.ndarray) -> np.ndarray:
