@@ -87,21 +87,32 @@ def features_kept(
 
 
 class _Familiar(keras.layers.Layer):
-    """From features of several blocks side by side to `Familiarity.familiar`."""
+    """From features of several blocks side by side to `Familiarity.familiar`.
+
+    What is alike for all blocks is done at once: on a single photo operations take longer than
+    their arithmetic.
+    """
 
     def __init__(self, familiarity: Familiarity, **options: Any) -> None:
         super().__init__(trainable=False, **options)
-        self._blocks = tuple(familiarity.blocks.values())
+        blocks = tuple(familiarity.blocks.values())
+        self._widths = [len(block.centre) for block in blocks]
+        self._centre = _narrow(np.concatenate([block.centre for block in blocks]))
+        self._parts = [_Products(block) for block in blocks]
+        self._variances, self._means, self._inverse = (
+            _narrow(np.array(values))
+            for values in (
+                [block.variance for block in blocks],
+                [block.mean for block in blocks],
+                [1 / block.deviation for block in blocks],
+            )
+        )
         self._scores = _narrow(familiarity.scores)
         self._width, self._tail = familiarity.width, familiarity.tail
 
     def call(self, inputs: Any) -> Any:
         ops = keras.ops
-        parts = _parted(inputs, [len(block.centre) for block in self._blocks])
-        deviations = [
-            _deviations(block, part) for block, part in zip(self._blocks, parts, strict=True)
-        ]
-        powers = ops.exp(STEEPNESS * ops.stack(deviations, axis=1))
+        powers = ops.exp(STEEPNESS * self._deviations(inputs))
         scores = ops.log(ops.mean(powers, axis=1)) / STEEPNESS
         steps = (self._scores + self._width - scores[:, None]) / self._width
         above = ops.relu(scores - float(self._scores.max()) - self._width)
@@ -112,33 +123,46 @@ class _Familiar(keras.layers.Layer):
     def compute_output_spec(self, inputs: Any) -> Any:
         return keras.KerasTensor((inputs.shape[0],))
 
-
-def _deviations(block: BlockDistance, features: Any) -> Any:
-    """As `BlockDistance.deviations` of features (batch, 2 * channels), (batch,)."""
-    ops = keras.ops
-    given = _unit_length(features) - _narrow(block.centre)
-    squares = ops.sum(given * given, axis=1)
-    along = ops.matmul(given, _narrow(block.directions.T))
-    own = squares - ops.sum(along * along * _narrow(block.shares), axis=1)
-    to_means = _distance(given, own, block.skewed, (block.skewed * block.means).sum(axis=1))
-    to_photos = _distance(given, squares, block.references, (block.references**2).sum(axis=1))
-    logarithms = (ops.log(to_means / block.variance) + ops.log(to_photos)) / 2.0
-    return ops.minimum((logarithms - block.mean) / block.deviation, MOST_DEVIATIONS)
-
-
-def _distance(given: Any, own: Any, others: np.ndarray, theirs: np.ndarray) -> Any:
-    """Of (batch, features) to the nearest of some others, (batch,)."""
-    crossed = keras.ops.matmul(given, _narrow(others.T))
-    nearest = keras.ops.min(own[:, None] - 2.0 * crossed + _narrow(theirs), axis=1)
-    return keras.ops.maximum(nearest, LEAST_DISTANCE)
+    def _deviations(self, inputs: Any) -> Any:
+        """As `BlockDistance.deviations`, of each block, (batch, blocks)."""
+        ops = keras.ops
+        halves = _membership([width // 2 for width in self._widths for _ in range(2)])
+        lengths = ops.sqrt(2.0 * ops.matmul(inputs * inputs, halves) + TINY)
+        given = inputs * ops.matmul(1.0 / lengths, halves.T) - self._centre
+        squares = ops.matmul(given * given, _membership(self._widths))
+        pieces = zip(self._parts, _parted(given, self._widths), strict=True)
+        to_means, to_photos = (
+            ops.maximum(squares + ops.stack(found, axis=1), LEAST_DISTANCE)
+            for found in zip(*(part(piece) for part, piece in pieces), strict=True)
+        )
+        logarithms = (ops.log(to_means / self._variances) + ops.log(to_photos)) / 2.0
+        return ops.minimum((logarithms - self._means) * self._inverse, MOST_DEVIATIONS)
 
 
-def _unit_length(features: Any) -> Any:
-    width = features.shape[1] // 2
-    halves = features[:, :width], features[:, width:]
-    lengths = [keras.ops.sqrt(2.0 * keras.ops.sum(h * h, axis=1) + TINY)[:, None] for h in halves]
-    units = [half / length for half, length in zip(halves, lengths, strict=True)]
-    return keras.ops.concatenate(units, axis=1)
+class _Products:
+    """The squared distances of a block, but for the square of what is given."""
+
+    def __init__(self, block: BlockDistance) -> None:
+        self._ends = np.cumsum([len(block.directions), len(block.means)]).tolist()
+        rows = [block.directions, -2 * block.skewed, -2 * block.references]
+        self._matrix = _narrow(np.concatenate(rows).T)
+        self._shares = _narrow(block.shares[:, np.newaxis])
+        self._means = _narrow((block.skewed * block.means).sum(axis=1))
+        self._references = _narrow((block.references**2).sum(axis=1))
+
+    def __call__(self, given: Any) -> tuple[Any, Any]:
+        """To the nearest class and to the nearest photo, (batch,) each."""
+        ops, (first, second) = keras.ops, self._ends
+        products = ops.matmul(given, self._matrix)
+        along = products[:, :first]
+        less = ops.matmul(along * along, self._shares)[:, 0]
+        to_class = ops.min(products[:, first:second] + self._means, axis=1) - less
+        return to_class, ops.min(products[:, second:] + self._references, axis=1)
+
+
+def _membership(widths: Sequence[int]) -> np.ndarray:
+    """Which of parts side by side each column belongs to, 0 or 1 (columns, parts)."""
+    return np.repeat(np.eye(len(widths), dtype=np.float32), widths, axis=0)
 
 
 def _with_features(model: keras.Model, backbone: Backbone, blocks: Sequence[str]) -> keras.Model:
