@@ -87,6 +87,7 @@ DEFAULTS: dict[str, Any] = {
         "target_recall": None,
         "positive_share": None,
         "review_share": 0.1,
+        "stranger_share": 0.05,
     },
     "seeds": 3,
     "learning_curve": True,

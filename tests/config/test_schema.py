@@ -140,6 +140,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "decision.target_recall": (0.99, 1, SHARE),
     "decision.positive_share": (0.02, 0, SHARE),
     "decision.review_share": (0, 1, "a number of at least 0 and below 1"),
+    "decision.stranger_share": (0, 1, "a number of at least 0 and below 1"),
     "seeds": (100, 101, "a whole number from 1 to 100"),
     "learning_curve": (False, "no", "true or false"),
     "results_dir": ("elsewhere", "", PLACE),

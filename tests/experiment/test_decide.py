@@ -154,7 +154,7 @@ def test_the_export_decides_as_its_rule_does(exported: ExperimentResult, photos:
     files = sorted(photos.rglob("*.png"))
     answers = Answers.of_batches(list(classifier.classify_paths(files)))
     assert classifier.decides and rule is not None
-    assert answers.decision == rule.decisions(answers.probabilities)
+    assert answers.decision == rule.decisions(answers.probabilities, answers.familiar)
     assert answers.confidence is not None
     np.testing.assert_array_equal(answers.confidence, rule.confidence(answers.probabilities))
     assert set(answers.decision) >= {"blue", "not blue"}
@@ -165,6 +165,7 @@ def test_the_card_shows_what_the_export_answers(exported: ExperimentResult) -> N
     card = json.loads((exported.export / EXTRA / "model_card.json").read_text())
     example = card["how_to_call"]["example"]
     names = ["label", "probability", "probabilities", "decoded", "decision", "confidence"]
+    names.append("familiar")
     assert list(example["answer"]) == names
     assert example["answer"]["decision"] in record(exported)["decisions"]
     assert "example" not in card["verification"]

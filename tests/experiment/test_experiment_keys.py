@@ -140,6 +140,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "decision.target_recall": (0.5, BLUE),
     "decision.positive_share": (0.01, BLUE),
     "decision.review_share": (0.5, {}),
+    "decision.stranger_share": (0.5, {}),
     "seeds": (2, {}),
     "learning_curve": (True, {}),
     "results_dir": ("elsewhere", {}),

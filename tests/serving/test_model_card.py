@@ -41,6 +41,7 @@ def facts(**changed: Any) -> dict[str, Any]:
         "source": {"name": "textures", "licence": "Apache-2.0", "description": "Drawn."},
         "model": {"backbone": "MobileNetV2", "cut": "top", "parameters": 12, "image_size": 96},
         "decision": None,
+        "strangers": None,
         "configuration": {"data": {"exif_rotation": "apply"}},
         "configuration_hash": "abcdef",
         "versions": {"keras": "3.15"},

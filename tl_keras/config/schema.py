@@ -753,6 +753,13 @@ class DecisionConfig(_Section):
         lt=1,
         description="Share of photos, those nearest to the decision, that a person looks at.",
     )
+    stranger_share: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="Share of photos like the labelled ones that may be taken for strangers and "
+        "are then answered with unknown, so that others are; 0: no photo is.",
+    )
 
     @field_validator("positive")
     @classmethod

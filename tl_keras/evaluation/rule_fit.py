@@ -70,7 +70,7 @@ def fit_rule(
     limit = review_limit(doubt, validation.weights, config.review_share)
     draws = temperature_draws(validation, class_factors)
     return FittedRule(
-        rule=replace(rule, review_limit=limit),
+        rule=replace(rule, review_limit=limit, stranger_share=config.stranger_share),
         positive=positive,
         temperature=around(temperature, draws),
         threshold=threshold,

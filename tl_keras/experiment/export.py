@@ -16,13 +16,15 @@ from tl_keras.data.image_formats import is_served
 from tl_keras.data.listing import some_of
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import spread
-from tl_keras.digests import keep_json, known_json, whole_json
+from tl_keras.digests import forget, keep_json, known_json, whole_json
 from tl_keras.errors import DamagedError, ExportError, NoExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.hand_over import HANDED_OVER, HandedOver, handed_before, learned_rows
 from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.strangers import RECORD as STRANGERS
+from tl_keras.experiment.strangers import knowing_strangers
 from tl_keras.experiment.strategies.making import making, model_making
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.quiet import quiet_tensorflow
@@ -134,6 +136,8 @@ def _exported_before(prepared: Prepared, handed: HandedOver) -> Path:
     store.keep_weights_of(run.run_id)
     if not (store.folder / "exports.csv").exists():
         _write_targets_table(store, place.name, _card_of(place)["targets"])
+    if not (store.folder / STRANGERS).exists():
+        _write_strangers(store, _card_of(place).get("strangers"))
     # an earlier version of this package wrote neither
     if not all((store.folder / name).exists() for name in (MODEL_FILE, LABELS_FILE)):
         model = making(run.strategy).model(prepared, run, handed.weights(store))
@@ -262,6 +266,8 @@ def _export(
     rule = None if decision is None else DecisionRule.from_json(decision)
     model = making(chosen.strategy).model(prepared, chosen, weights)
     answers = _answers(prepared, handed, evidence)
+    # after what else the trainer does: it is built of the network as it is now
+    served, strangers = knowing_strangers(prepared, handed, model)
     checks: list[Verification] = []
     rows: list[dict[str, object]] = []
 
@@ -276,21 +282,22 @@ def _export(
             handover = Handover(reading, rule, paths, answers, destination, former)
             kept = {name: _kept(name, former) for name in targets}
             measured = replace(evidence, probabilities=answers)
-            rows.extend(_write_targets(prepared, handed, kept, model, version, measured, handover))
+            rows.extend(_write_targets(prepared, handed, kept, served, version, measured, handover))
         curves()
-        facts = _facts(prepared, handed)
+        facts = {**_facts(prepared, handed), "strangers": strangers}
         card = model_card(facts, evidence, checks[0], rows, _megabytes(version))
         write_card(version / EXTRA, card)
         if decision is not None:
             write_json(version / EXTRA / RECORD, decision)
         write_model(store.folder, plain_classifier(model), prepared.classes)
         export_source_model(prepared, chosen, store.weights(chosen.run_id))
+        _write_strangers(store, strangers)
         # Before the version is there: a kill between them leaves a record of what is still to
         # publish, and no version that nothing tells of.
         _write_record(prepared, handed, checks[0], rows)
 
     return export_classifier(
-        model,
+        served,
         labels=evidence.classes,
         image_size=prepared.backbone.image_size,
         reading=PictureReading.of(prepared.config.data),
@@ -308,6 +315,14 @@ def _write_record(
     _write_targets_table(prepared.store, version, rows)
     train_on = handed.facts["train_on"]
     _keep_record(prepared, handed.run.run_id, train_on, version, check.as_dict())
+
+
+def _write_strangers(store: Store, facts: Mapping[str, Any] | None) -> None:
+    path = store.folder / STRANGERS
+    if facts is None:
+        forget(path)
+    else:
+        keep_json(path, dict(facts))
 
 
 def _write_targets_table(store: Store, version: str, rows: Sequence[Mapping[str, Any]]) -> None:

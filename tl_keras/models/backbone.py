@@ -46,8 +46,8 @@ class Frozen(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: Any) -> Any:
         # Known, as the input is the model's own; Keras would go through every layer, for a second.
-        (output,) = self.model.outputs
-        return keras.KerasTensor((inputs.shape[0], *output.shape[1:]))
+        outputs = [keras.KerasTensor((inputs.shape[0], *o.shape[1:])) for o in self.model.outputs]
+        return outputs if len(outputs) > 1 else outputs[0]
 
 
 @dataclass(frozen=True)

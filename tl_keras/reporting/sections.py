@@ -23,6 +23,8 @@ from tl_keras.reporting.plots import (
     probes_figure,
     strategies_figure,
 )
+from tl_keras.reporting.stranger_words import in_words as stranger_words
+from tl_keras.reporting.stranger_words import refused_photos
 from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
 from tl_keras.strategy_table import STRATEGIES, names_where
@@ -34,6 +36,7 @@ _VIEWS = {
     "flip": ", of each photo and its mirror image",
     "turns": ", of each photo turned and mirrored in all eight ways",
 }
+_REFUSED = ("labelled photo that would be refused", "class", "familiar")
 _FIGURES = ("figure", "estimate", "95% interval", "of")
 
 
@@ -206,11 +209,16 @@ def decision(results: FinishedExperiment) -> dict[str, Any] | None:
     facts, calibration = results.facts("decision"), results.table("calibration")
     if facts is None or calibration is None:
         return None
-    thresholds = results.table("thresholds")
+    thresholds, strangers = results.table("thresholds"), results.facts("strangers")
+    if strangers is not None and strangers["run_id"] != facts["run_id"]:
+        strangers = None
+    refused = [] if strangers is None else refused_photos(strangers)
     return {
         "text": facts["text"],
         "figures": Cells(_FIGURES, figures(facts), _FIGURES[1:3]),
         "about": _about_one_model(int(results.summary_of(results.chosen)["n"])),
+        "strangers": [] if strangers is None else stranger_words(strangers),
+        "refused": Cells(_REFUSED, refused, _REFUSED[2:]) if refused else None,
         "reliability": data_uri(reliability_figure(calibration)),
         "thresholds": None if thresholds is None else data_uri(thresholds_figure(thresholds)),
     }

@@ -42,7 +42,7 @@ _TABLES = (
 )
 _RECORDS = (
     *("config", "environment", "advice", "audit", "choice", "decision", "learning_curve"),
-    *("errors", "export"),
+    *("errors", "export", "strangers"),
 )
 _WRITTEN = (
     *(f"{name}.csv" for name in _TABLES),

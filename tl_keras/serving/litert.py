@@ -23,6 +23,7 @@ from tl_keras.data.rows import spread
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving.decided import decide, network
 from tl_keras.serving.runtime import Outputs, Runtime
+from tl_keras.serving.signature_names import PROBABILITIES
 from tl_keras.serving.versions import LABELS_FILE
 
 CALIBRATION_IMAGES = 200
@@ -56,8 +57,8 @@ def convert_int8(
     camera or of a decoded file as they are. It answers `probabilities`, uint8 (1, classes), in
     256ths, in the order of `labels`. So nothing around it needs floating point either, which not
     every microcontroller has, and no scale can be applied wrongly. Probabilities come in steps of
-    1/256. A rule is not in the file, which has no numbers fine enough: who needs decisions makes
-    them of the probabilities, as `load_litert` leaves them.
+    1/256. Neither a rule nor what tells strangers is in the file, which has no numbers fine
+    enough: who needs decisions makes them of the probabilities, as `load_litert` leaves them.
 
     Weights get one scale per channel, activations one per tensor, from their range on the
     calibration images (Jacob et al. 2018, https://arxiv.org/abs/1712.05877).
@@ -69,7 +70,7 @@ def convert_int8(
             them, evenly spaced, are used.
         rule: not looked at.
     """
-    converter = _converter(model, None)
+    converter = _converter(model, None, only=(PROBABILITIES,))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: _representative(calibration)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -95,7 +96,10 @@ def load_litert(path: Path) -> Runtime:
     return Runtime(classify, batch=1)
 
 
-def _converter(model: keras.Model, rule: DecisionRule | None) -> Any:
+def _converter(
+    model: keras.Model, rule: DecisionRule | None, only: Sequence[str] | None = None
+) -> Any:
+    """Of a model with a rule; `only` names the outputs that are wanted, None is all."""
     ask = network(model)
 
     @tf.function(
@@ -103,7 +107,8 @@ def _converter(model: keras.Model, rule: DecisionRule | None) -> Any:
         autograph=False,
     )
     def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return decide(ask(images), rule)
+        outputs = decide(ask(images), rule)
+        return {name: outputs[name] for name in only or outputs}
 
     # The plain TensorFlow variables: of a Keras model the converter sees none, and writes a file
     # that reads variables which nobody has set.

@@ -18,6 +18,7 @@ from tl_keras.atomic_files import write_json, write_text
 from tl_keras.data.image_formats import served_in_words
 from tl_keras.evaluation.intervals import Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
+from tl_keras.reporting.stranger_words import in_words, refused_photos
 from tl_keras.safe_text import json_line, one_line
 from tl_keras.serving.targets import caution
 from tl_keras.serving.verify import Verification
@@ -165,10 +166,11 @@ def write_card(extra: Path, card: Mapping[str, Any]) -> None:
 
 def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
     accuracy, names = evidence.accuracy, evidence.classes
-    yield (
+    told = (
         f"It answers one of {len(names)} classes, whatever the picture shows: a photo of something "
-        "else gets one of them too, often with a high probability."
+        "else gets one of them too, often with a high probability"
     )
+    yield f"{told}." if facts["strangers"] is None else f'{told}, unless its decision is "unknown".'
     yield _about_probabilities(facts["decision"])
     yield _EXIF_ROTATION[facts["configuration"]["data"]["exif_rotation"]]
     if facts["other_formats"]:
@@ -215,7 +217,12 @@ def _about_probabilities(decision: Mapping[str, Any] | None) -> str:
 
 def markdown(card: Mapping[str, Any]) -> str:
     """The card for people."""
-    return _template().render(card)
+    strangers = card["strangers"]
+    return _template().render(
+        card,
+        strangers_in_words=[] if strangers is None else in_words(strangers),
+        refused_photos=[] if strangers is None else refused_photos(strangers),
+    )
 
 
 @functools.cache
