@@ -59,6 +59,7 @@ CLASSIFIERS: dict[str, Callable[[Backbone], keras.Model]] = {
     "a probe of a watched block": lambda b: probe(b, ("block2",), Pooling()),
     "a probe of several blocks": lambda b: probe(b, ("stem", "block2", "top"), Pooling(SPREAD)),
     "a probe of mirrored images": lambda b: probe(b, ("block1", "top"), Pooling.of(SPREAD, "flip")),
+    "a probe of images turned": lambda b: probe(b, ("block1", "top"), Pooling.of(SPREAD, "turns")),
     "the same of one block": lambda b: probe(b, ("block2",), Pooling.of("mean", "flip")),
     "a trained head": lambda b: trained(b, Pooling()),
     "a trained head of deviations": lambda b: trained(b, Pooling(SPREAD)),
