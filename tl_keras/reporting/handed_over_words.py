@@ -31,7 +31,7 @@ def handed_in_words(facts: Facts) -> str:
     told = f"The model that is handed over was fitted anew to all {_photos(facts)}"
     expected = facts["expected"]
     if expected is None:
-        return f"{told}, those of the test too: how good it is nobody has measured."
+        return f"{told}, those of the test too: expect what was measured, or more."
     return (
         f"{told}, those of the test too; by the learning curve it answers about "
         f"{_share(expected)} of new photos rightly."

@@ -1,5 +1,6 @@
 """The strategies that are trained by gradient steps: head, blocks or everything."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -20,6 +21,9 @@ from tl_keras.transfer.recipe import Recipe, Trained, depth_of
 from tl_keras.transfer.run_plan import Run
 
 _HEAD, _BACKBONE = "head_", "backbone_"
+# With many times the photos fewer passes over them do: a new fit sees as many photos, counted as
+# often as it sees them, as so many trainings of the run.
+MOST_TIMES = 2
 
 
 def fit(prepared: Prepared, run: Run, draw: Draw) -> Fitted:
@@ -62,7 +66,9 @@ def model(prepared: Prepared, run: FinishedRun, weights: Mapping[str, np.ndarray
 def refit(prepared: Prepared, runs: Sequence[FinishedRun], rows: np.ndarray) -> Refitted:
     """Train the recipe for the epochs that validation chose, the median of the runs."""
     run, trainer = runs[0], prepared.bench.trainer
-    epochs = kept_epochs(prepared.store.histories([one.run_id for one in runs]))
+    kept = kept_epochs(prepared.store.histories([one.run_id for one in runs]))
+    share = min(1.0, MOST_TIMES * run.training_images / len(rows))
+    epochs = {phase: math.ceil(share * count) for phase, count in kept.items()}
     head, backbone, _ = trainer.train_on_all(_recipe(run, prepared.config), rows, epochs, run.seed)
     return Refitted(_packed(head, backbone), epochs)
 
