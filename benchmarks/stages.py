@@ -45,6 +45,7 @@ SAID = {
     "Training in": "workers",
     "Measuring a": "learning curve",
     "Looking at the errors": "explanations",
+    "Fitting": "new fit",
     "Exporting": "export",
     "Writing": "export",
 }

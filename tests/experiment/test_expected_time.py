@@ -13,6 +13,7 @@ from tl_keras.experiment.expected_time import (
     CURVE,
     ERRORS,
     EXPORT,
+    REFIT,
     REPORT,
     SEARCH,
     expected_seconds,
@@ -40,6 +41,7 @@ def test_every_run_and_what_follows_is_counted(expected: Expected) -> None:
     assert set(seconds) == {
         *(f"{name}-n5-s0" for name in ("majority_class", "linear_probe", "from_scratch")),
         CURVE,
+        REFIT,
         ERRORS,
         EXPORT,
         REPORT,
@@ -52,12 +54,14 @@ def test_what_there_will_not_be_is_not(expected: Expected) -> None:
     assert CURVE not in expected(strategies=["from_scratch"])
     assert CURVE not in expected(strategies=["linear_probe"], learning_curve=False)
     assert CURVE not in expected(strategies=["linear_probe"], data={"train_per_class": [2, 5]})
-    assert EXPORT not in expected(export=False)
+    assert not {REFIT, EXPORT} & set(expected(export=False))
+    assert REFIT not in expected(export={"train_on": "training"})
     assert SEARCH not in expected()
 
 
 def test_a_choice_of_pooling_takes_its_time_where_something_is_borrowed(expected: Expected) -> None:
     keys: dict[str, Any] = {"strategies": ["from_scratch", "feature_extraction", "searched"]}
+    keys["export"] = False
     fixed, open_ = expected(**keys), expected(**keys, head={"pooling": "search"})
     longer = {name for name in fixed if open_[name] > fixed[name]}
     assert longer == {"feature_extraction-n5-s0", SEARCH}

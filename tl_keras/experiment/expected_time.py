@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from tl_keras.config.schema import ExperimentConfig
+from tl_keras.config.schema import ExperimentConfig, ExportConfig
 from tl_keras.data.parts import SHARES
 from tl_keras.data.splits import Splits
 from tl_keras.experiment.first_look import is_exported
+from tl_keras.experiment.strategies.by_steps import MOST_TIMES
 from tl_keras.experiment.strategies.duration import (
     HEAD_SECONDS,
     TRACE_SECONDS,
@@ -18,7 +19,8 @@ from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import Run
 
 # Names of the parts that are no runs.
-SEARCH, CURVE, ERRORS, EXPORT, REPORT = "search", "learning curve", "errors", "export", "report"
+SEARCH, CURVE, REFIT = "search", "learning curve", "new fit"
+ERRORS, EXPORT, REPORT = "errors", "export", "report"
 # Measured with MobileNetV2 at 96 px on two cores; they hardly depend on the images.
 _AFTERWARDS = {ERRORS: 2.0, REPORT: 1.0}
 _EXPORT_SECONDS = 7.0
@@ -46,7 +48,20 @@ def expected_seconds(
     seconds |= _AFTERWARDS
     if is_exported(config):
         seconds[EXPORT] = _EXPORT_SECONDS * (1 + len(config.export_targets))
+        if isinstance(config.export, ExportConfig) and config.export.train_on == "all":
+            seconds[REFIT] = _of_refit(config, splits, runs)
     return seconds
+
+
+def _of_refit(config: ExperimentConfig, splits: Splits, runs: Sequence[Run]) -> float:
+    """Of a strategy that nobody knows yet: the mean of all."""
+    fitted = [run for run in runs if not STRATEGIES[run.strategy].trivial]
+    if not fitted:
+        return 0.0
+    used = splits.manifest["image_id"].nunique()
+    learned = max(len(draw.train) for draw in splits.draws.values())
+    mean = sum(_of_run(config, splits, run) for run in fitted) / len(fitted)
+    return float(min(MOST_TIMES, used / learned) * mean)
 
 
 def _of_run(config: ExperimentConfig, splits: Splits, run: Run) -> float:

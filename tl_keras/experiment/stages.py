@@ -19,7 +19,7 @@ from tl_keras.experiment.audit import report_audit
 from tl_keras.experiment.choose import choose
 from tl_keras.experiment.compare import begin_small_runs, compare, write_learning_curves
 from tl_keras.experiment.decide import decide
-from tl_keras.experiment.expected_time import CURVE, ERRORS, EXPORT, REPORT, expected_seconds
+from tl_keras.experiment.expected_time import CURVE, ERRORS, EXPORT, REFIT, REPORT, expected_seconds
 from tl_keras.experiment.explain import explain
 from tl_keras.experiment.export import export, exported_run, publish
 from tl_keras.experiment.first_look import FirstLook, look_at_results, look_before
@@ -165,6 +165,7 @@ def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
             tables = compare(prepared, runs)
             choice = choose(prepared, runs)
             handed = hand_over(prepared, runs, choice.run_id)
+            monitor.progress(seconds.get(REFIT, 0.0))
             decision = decide(prepared, runs, choice.run_id, handed)
             explain(prepared, runs, choice.run_id)
             monitor.progress(seconds[ERRORS])
