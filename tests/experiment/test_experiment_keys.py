@@ -303,7 +303,7 @@ class Notes:
             if type(layer).__name__.startswith(("Dense", "Dropout", "Random")):
                 self.note("layer", type(layer).__name__, without_name(layer))
         scores = dict.fromkeys(("loss", "accuracy", "validation_loss", "validation_accuracy"), 0.5)
-        row = {"phase": "noted", "epoch": 1, "seconds": 0.0, "kept": True, **scores}
+        row = {"phase": settings["name"], "epoch": 1, "seconds": 0.0, "kept": True, **scores}
         losses = np.full(len(validation.targets), 0.5)
         even = np.log(np.full(validation.targets.shape, 1 / validation.targets.shape[1]))
         return PhaseResult(losses, seen.after(even), pd.DataFrame([row]))

@@ -132,6 +132,8 @@ def test_what_is_kept_of_the_source_is_what_the_network_gives(
 def test_litert_and_onnx_say_the_same(
     make_backbone: Callable[..., Backbone], images: LabelledImages, tmp_path: Path
 ) -> None:
+    for library in ("ai_edge_litert", "onnxruntime", "tf2onnx"):
+        pytest.importorskip(library)
     backbone = make_backbone()
     model = probe(backbone, ("block1", "top"), Pooling.of(SPREAD, "flip"))
     network = familiar_classifier(model, backbone, fitted(backbone, images, BLOCKS))

@@ -409,7 +409,9 @@ def _answers(prepared: Prepared, handed: HandedOver, evidence: Evidence) -> np.n
     if not handed.learned_all:
         return evidence.probabilities
     rows, weights = prepared.test_of(handed.run), handed.weights(prepared.store)
-    return model_making(handed.run.strategy).probabilities(prepared, handed.run, weights, rows)
+    making_again = model_making(handed.run.strategy)
+    assert making_again is not None, "it was fitted anew"
+    return making_again.probabilities(prepared, handed.run, weights, rows)
 
 
 def _kept(name: str, former: Path | None) -> Path | None:

@@ -19,7 +19,7 @@ from tl_keras.digests import forget, keep_json, known_json
 from tl_keras.evaluation.metrics import evaluate
 from tl_keras.evaluation.pooled_predictions import Predictions
 from tl_keras.experiment.prepare import Prepared
-from tl_keras.experiment.strategies.making import model_making
+from tl_keras.experiment.strategies.making import ModelMaking, model_making
 from tl_keras.results.runs_table import FinishedRun, run_of
 from tl_keras.results.store import Store
 from tl_keras.results.test_results import method_of
@@ -80,10 +80,11 @@ def hand_over(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> HandedOver
         return None
     alike = [FinishedRun.from_row(row) for row in method_of(runs, run_id).to_dict("records")]
     measured = [part for run in alike for part in _held_out(prepared, run)]
-    # another run was exported before, and the weights of this one are gone
+    making = model_making(chosen.strategy)
     all_photos = isinstance(config, ExportConfig) and config.train_on == "all"
-    if all_photos and prepared.store.has_weights(run_id):
-        return _refit(prepared, chosen, alike, measured)
+    # without weights: another run was exported before
+    if making is not None and all_photos and prepared.store.has_weights(run_id):
+        return _refit(prepared, making, [chosen, *_others(alike, run_id)], measured)
     return HandedOver(chosen, measured, _as_measured(run_id))
 
 
@@ -106,15 +107,16 @@ def handed_before(prepared: Prepared, run_id: str) -> HandedOver:
 
 def _refit(
     prepared: Prepared,
-    chosen: FinishedRun,
+    making: ModelMaking,
     alike: Sequence[FinishedRun],
     measured: Sequence[Predictions],
 ) -> HandedOver:
-    store, rows = prepared.store, np.sort(prepared.bench.rows)
+    """What becomes of the first of some runs of one strategy."""
+    store, rows, chosen = prepared.store, np.sort(prepared.bench.rows), alike[0]
     record = known_json(store.folder / HANDED_OVER)
     # that of a measured model says nothing of a fit
     if record.get("run_id") != chosen.run_id or "sound" not in record:
-        record = _make_refit(prepared, chosen, alike, measured)
+        record = _make_refit(prepared, making, alike, measured)
     if not record["sound"]:
         return HandedOver(chosen, measured, record)
     weights, held_out = store.refitted()
@@ -126,18 +128,17 @@ def _refit(
 
 def _make_refit(
     prepared: Prepared,
-    chosen: FinishedRun,
+    making: ModelMaking,
     alike: Sequence[FinishedRun],
     measured: Sequence[Predictions],
 ) -> dict[str, Any]:
     """Fit and check it; what the record says then."""
-    store, rows = prepared.store, np.sort(prepared.bench.rows)
+    store, rows, chosen = prepared.store, np.sort(prepared.bench.rows), alike[0]
     forget(store.folder / HANDED_OVER)
     prepared.monitor.stage(f"Fitting {chosen.run_id} anew on all {len(rows)} photos")
-    others = [run for run in alike if run.run_id != chosen.run_id]
-    refitted = model_making(chosen.strategy).refit(prepared, [chosen, *others], rows)
+    refitted = making.refit(prepared, alike, rows)
     store.keep_refitted(refitted.weights, refitted.held_out)
-    check = _check(prepared, chosen, refitted.weights, rows, measured)
+    check = _check(prepared, making, chosen, refitted.weights, measured)
     record = {
         "run_id": chosen.run_id,
         "train_on": "all" if check["sound"] else "training",
@@ -155,13 +156,13 @@ def _make_refit(
 
 def _check(
     prepared: Prepared,
+    making: ModelMaking,
     chosen: FinishedRun,
     weights: Mapping[str, np.ndarray],
-    rows: NDArray[np.integer],
     measured: Sequence[Predictions],
 ) -> dict[str, Any]:
     """Whether the new fit answers as one would expect of it, with the figures, for JSON."""
-    making, labels = model_making(chosen.strategy), prepared.labels
+    rows, labels = np.sort(prepared.bench.rows), prepared.labels
     answers = making.probabilities(prepared, chosen, weights, rows)
     own = learned_rows(prepared, chosen)
     before = making.probabilities(prepared, chosen, prepared.store.weights(chosen.run_id), own)
@@ -185,6 +186,10 @@ def _check(
         "agreed_by_measured": len(agreed),
         "contradicted": against,
     }
+
+
+def _others(runs: Sequence[FinishedRun], run_id: str) -> list[FinishedRun]:
+    return [run for run in runs if run.run_id != run_id]
 
 
 def _agreed(measured: Sequence[Predictions]) -> dict[int, int]:

@@ -37,7 +37,10 @@ class Making(Protocol):
 
 
 class ModelMaking(Making, Protocol):
-    """The functions of the module of a strategy that gives a model to serve."""
+    """The functions of the module of a strategy whose model can be fitted anew.
+
+    Of one without them the measured model itself is handed over.
+    """
 
     def refit(self, prepared: Prepared, runs: Sequence[FinishedRun], rows: np.ndarray) -> Refitted:
         """Fit the classifier of the first of some runs anew, with all that was chosen for it.
@@ -74,9 +77,10 @@ def making(strategy: str) -> Making:
     return cast(Making, importlib.import_module(STRATEGIES[strategy].module))
 
 
-def model_making(strategy: str) -> ModelMaking:
-    """The module of a strategy whose row does not say `trivial`."""
-    return cast(ModelMaking, making(strategy))
+def model_making(strategy: str) -> ModelMaking | None:
+    """The module of a strategy; None where its model cannot be fitted anew."""
+    module = making(strategy)
+    return cast(ModelMaking, module) if hasattr(module, "refit") else None
 
 
 def backbone_making(strategy: str) -> BackboneMaking:
