@@ -35,10 +35,10 @@ def question(results: FinishedExperiment) -> str:
 
 
 def answer(results: FinishedExperiment) -> list[str]:
-    """What was chosen and how good; what is handed over; how it compares; what to know first."""
+    """What was chosen and how good; how it compares; what is handed over; what to know first."""
     handed = results.facts("handed_over")
     over = [] if handed is None or "measured" not in handed else [handed_in_words(handed)]
-    return [_chosen(results), *over, _compared(results), _caution(results)]
+    return [_chosen(results), _compared(results), *over, _caution(results)]
 
 
 def choice_in_words(results: FinishedExperiment) -> str:
@@ -167,7 +167,9 @@ def _more_photos(results: FinishedExperiment) -> Iterator[str]:
 def _unused_photos(results: FinishedExperiment) -> Iterator[str]:
     run, images = results.chosen, results.table("images")
     used = run["training_images"] + run["validation_images"] + run["test_images"]
-    unused = 0 if images is None else len(images) - int(used)
+    # a new fit learns what the runs of all seeds used
+    used = max(int(used), (results.facts("handed_over") or {}).get("images", 0))
+    unused = 0 if images is None else len(images) - used
     if unused > 0 and not pd.isna(run["train_per_class"]):
         yield (
             f"{unused} labelled photos were not used, which a larger data.train_per_class would "
