@@ -16,6 +16,7 @@ from tl_keras.experiment import hand_over
 from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_experiment
 from tl_keras.experiment.strategies import by_steps, linear_probe
 from tl_keras.experiment.strategies.fitted import Refitted
+from tl_keras.reporting.handed_over_words import handed_in_words
 
 pytestmark = pytest.mark.usefixtures("without_report")
 
@@ -225,6 +226,24 @@ def test_a_damaged_fit_is_made_again(configure: Configure, tmp_path: Path) -> No
     again = run_experiment(config)
     assert again.export == first.export
     assert (first.folder / "refitted.npz").read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["handed_over.json", "refitted.npz"])
+def test_what_is_said_comes_back_with_it(configure: Configure, tmp_path: Path, name: str) -> None:
+    config = configure(tmp_path)
+    first = run_experiment(config)
+    before = record(first)
+    (first.folder / name).unlink()
+    again = run_experiment(config)
+    assert again.export == first.export
+    assert record(again) == before
+
+
+def test_less_than_what_was_measured_is_not_expected(exported: ExperimentResult) -> None:
+    facts = record(exported)
+    high, low = ({**facts["expected"], "estimate": value} for value in (1.1, 0.1))
+    assert "110.0%" in handed_in_words(facts | {"expected": high})
+    assert "10.0%" not in handed_in_words(facts | {"expected": low})
 
 
 def test_without_export_nothing_is_fitted(configure: Configure, tmp_path: Path) -> None:

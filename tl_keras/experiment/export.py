@@ -97,9 +97,10 @@ def export(
         before = _handed_before(prepared, handed)
         if before.facts["train_on"] == _record(prepared.store.folder).get("train_on", "training"):
             return _exported_before(prepared, before)
-        prepared.monitor.warn(
-            f"{before.run.run_id} is exported again: it is now {_LEARNED[before.learned_all]}."
-        )
+        place = prepared.store.folder / EXPORT_FOLDER / _record(prepared.store.folder)["version"]
+        changes = _changed_decision(prepared.store, before.run, place)
+        now = "; ".join([f"it is now {_LEARNED[before.learned_all]}", *changes])
+        prepared.monitor.warn(f"{before.run.run_id} is exported again: {now}.")
         return publish(prepared, before, prepared.config.export_targets, curves=curves)
     if handed is None:
         prepared.monitor.warn("Nothing was exported: a majority class is no model to serve.")
@@ -138,6 +139,10 @@ def _exported_before(prepared: Prepared, handed: HandedOver) -> Path:
         _write_targets_table(store, place.name, _card_of(place)["targets"])
     if not (store.folder / STRANGERS).exists():
         _write_strangers(store, _card_of(place).get("strangers"))
+    told = known_json(store.folder / HANDED_OVER)
+    if told and "text" not in told:
+        # made again, after it was damaged or removed
+        _handed_over(prepared, handed)
     # an earlier version of this package wrote neither
     if not all((store.folder / name).exists() for name in (MODEL_FILE, LABELS_FILE)):
         model = making(run.strategy).model(prepared, run, handed.weights(store))
@@ -268,6 +273,12 @@ def _export(
     answers = _answers(prepared, handed, evidence)
     # after what else the trainer does: it is built of the network as it is now
     served, strangers = knowing_strangers(prepared, handed, model)
+    if handed.learned_all and chosen.spec.changes_backbone and rule and rule.stranger_share:
+        prepared.monitor.warn(
+            f"{chosen.run_id} is exported without knowing strangers: a network that has learned "
+            "all photos leaves none that could say how strange is too strange. With "
+            "export.train_on training, or a strategy that leaves the backbone as it is, it does."
+        )
     checks: list[Verification] = []
     rows: list[dict[str, object]] = []
 

@@ -29,8 +29,9 @@ def handed_in_words(facts: Facts) -> str:
         why = "" if reason is None else f" A new fit to all photos is not to be trusted: {reason}."
         return f"The model that is handed over is one of those that were measured.{why}"
     told = f"The model that is handed over was fitted anew to all {_photos(facts)}"
-    expected = facts["expected"]
-    if expected is None:
+    expected, measured = facts["expected"], facts["measured_accuracy"]
+    # a smooth law may lie below what was measured, which more photos do not lower
+    if expected is None or expected["estimate"] <= measured["estimate"]:
         return f"{told}, those of the test too: expect what was measured, or more."
     return (
         f"{told}, those of the test too; by the learning curve it answers about "
