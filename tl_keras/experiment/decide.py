@@ -18,7 +18,7 @@ from tl_keras.digests import forget, keep_json, whole_json
 from tl_keras.evaluation.pooled_predictions import HeldOut, Predictions
 from tl_keras.evaluation.rule_figures import RuleFigures
 from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
-from tl_keras.experiment.hand_over import HandedOver, learned_rows
+from tl_keras.experiment.hand_over import HandedOver, learned_rows, predictions_of
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.reporting.decision_words import in_words
 from tl_keras.results.runs_table import FinishedRun, run_of
@@ -55,7 +55,7 @@ def decide(
     fitted = fit_rule(
         config, validation, factors, dict(zip(classes, labelled.tolist(), strict=True))
     )
-    tested = _predictions(prepared, test, store.test_probabilities(run_id))
+    tested = predictions_of(prepared, test, store.test_probabilities(run_id))
     figures = RuleFigures(fitted.rule, config, tested)
     _write_tables(store, figures, validation)
     measured_with = None
@@ -144,14 +144,7 @@ def _validation(prepared: Prepared, run: FinishedRun, test: NDArray[np.integer])
     # where every run has a test split of its own, another run's validation may lie in this one
     free = ~np.isin(rows, test)
     probabilities = prepared.store.validation_probabilities(run.run_id)
-    return _predictions(prepared, rows[free], probabilities[free])
-
-
-def _predictions(
-    prepared: Prepared, rows: NDArray[np.integer], probabilities: NDArray[np.floating]
-) -> Predictions:
-    groups = pd.factorize(prepared.groups)[0]
-    return Predictions(rows, prepared.labels[rows], probabilities, groups[rows])
+    return predictions_of(prepared, rows[free], probabilities[free])
 
 
 def _expected_shares(

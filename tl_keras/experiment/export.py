@@ -273,7 +273,8 @@ def _export(
     answers = _answers(prepared, handed, evidence)
     # after what else the trainer does: it is built of the network as it is now
     served, strangers = knowing_strangers(prepared, handed, model)
-    if handed.learned_all and chosen.spec.changes_backbone and rule and rule.stranger_share:
+    wanted = rule is not None and rule.stranger_share > 0
+    if wanted and strangers is None and handed.learned_all and chosen.spec.changes_backbone:
         prepared.monitor.warn(
             f"{chosen.run_id} is exported without knowing strangers: a network that has learned "
             "all photos leaves none that could say how strange is too strange. With "

@@ -122,7 +122,7 @@ def _refit(
     weights, held_out = store.refitted()
     answers = measured
     if held_out is not None:
-        answers = [_predictions(prepared, rows, division) for division in held_out]
+        answers = [predictions_of(prepared, rows, division) for division in held_out]
     return HandedOver(chosen, answers, record, weights)
 
 
@@ -209,7 +209,7 @@ def _held_out(prepared: Prepared, run: FinishedRun) -> list[Predictions]:
     """What a measured run says of its validation and test photos."""
     store = prepared.store
     return [
-        _predictions(prepared, rows, probabilities)
+        predictions_of(prepared, rows, probabilities)
         for rows, probabilities in (
             (prepared.draw_of(run).validation, store.validation_probabilities(run.run_id)),
             (prepared.test_of(run), store.test_probabilities(run.run_id)),
@@ -217,9 +217,10 @@ def _held_out(prepared: Prepared, run: FinishedRun) -> list[Predictions]:
     ]
 
 
-def _predictions(
+def predictions_of(
     prepared: Prepared, rows: NDArray[np.integer], probabilities: NDArray[np.floating]
 ) -> Predictions:
+    """What is said of the photos at these rows, with their labels and groups."""
     groups = pd.factorize(prepared.groups)[0]
     return Predictions(rows, prepared.labels[rows], probabilities, groups[rows])
 
