@@ -6,13 +6,14 @@ From every set of photos some of each class are drawn, which is all that an expe
 divides them into training, validation and test as it does with anybody's. Two models are asked
 about the photos that it never saw: the chosen run as it was measured (`export.train_on` training),
 and the same fitted anew to every photo that the experiment had (all). Groups lie on one side.
-Beside them stands what the second one's card announces, by the learning curve, and whether its
-interval holds the accuracy. Writes handed_over.csv, a row per set, size and draw.
+Beside them stands what the second one's card announces, by the learning curve or as measured, and
+whether its interval holds the accuracy. Writes handed_over.csv, a row per set, size, strategies and
+draw; `--strategies` default is linear probes, `feature_extraction` and `fine_tuning` train networks.
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,10 +25,12 @@ from benchmarks.representation import BRICKS
 from benchmarks.rows import keep_in_table
 from benchmarks.source_models import BACKBONE, MOST_TESTED, SETS, SIDE, load_photos
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
+from tl_keras.reporting.handed_over_words import announced
 from tl_keras.serving.keras_file import LABELS_FILE
 from tl_keras.serving.versions import EXTRA
 
 SIZES = (10, 20)
+PROBES = ("linear_probe",)
 
 
 def main() -> None:
@@ -39,12 +42,17 @@ def main() -> None:
         pixels, labels, groups = load_photos(options.images, photos)
         for size in options.sizes:
             rows = [
-                {"case": f"{photos.name}, {size} per class", "draw": draw, **row}
+                {"case": _case(photos.name, size, options.strategies), "draw": draw, **row}
                 for draw, row in enumerate(_draws(options, pixels, labels, groups, size))
             ]
             if rows:
                 keep_in_table(options.output, pd.DataFrame(rows), "case")
     print(summary(pd.read_csv(options.output)).to_string(float_format="%.3f"))
+
+
+def _case(photos: str, size: int, strategies: Sequence[str]) -> str:
+    named = [] if list(strategies) == list(PROBES) else strategies
+    return ", ".join((photos, f"{size} per class", *named))
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
@@ -103,11 +111,11 @@ def _announced(result: ExperimentResult) -> dict[str, Any]:
     assert result.export is not None
     card = json.loads((result.export / EXTRA / "model_card.json").read_text("utf-8"))
     facts = card["handed_over"]
-    expected = facts["expected"] or facts["measured_accuracy"]
+    share = announced(facts)
     return {
-        "announced": expected["estimate"],
-        "announced_low": expected["low"],
-        "announced_high": expected["high"],
+        "announced": share["estimate"],
+        "announced_low": share["low"],
+        "announced_high": share["high"],
         "strategy": card["run"]["strategy"],
         "learned": facts["images"],
         "measured_learned": facts["measured"]["images"],
@@ -132,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weights", required=True, help="of MobileNetV2: a file or bundled")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="photos per class")
-    parser.add_argument("--strategies", nargs="+", default=["linear_probe"])
+    parser.add_argument("--strategies", nargs="+", default=PROBES)
     parser.add_argument("--only", default="", metavar="TEXT", help="sets whose name has this")
     parser.add_argument(
         "--output", type=Path, default=Path("results/reference/handed_over.csv"), help="a CSV file"

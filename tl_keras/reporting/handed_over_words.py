@@ -29,14 +29,28 @@ def handed_in_words(facts: Facts) -> str:
         why = "" if reason is None else f" A new fit to all photos is not to be trusted: {reason}."
         return f"The model that is handed over is one of those that were measured.{why}"
     told = f"The model that is handed over was fitted anew to all {_photos(facts)}"
-    expected, measured = facts["expected"], facts["measured_accuracy"]
-    # a smooth law may lie below what was measured, which more photos do not lower
-    if expected is None or expected["estimate"] <= measured["estimate"]:
+    share = announced(facts)
+    if share is facts["measured_accuracy"]:
         return f"{told}, those of the test too: expect what was measured, or more."
     return (
         f"{told}, those of the test too; by the learning curve it answers about "
-        f"{_share(expected)} of new photos rightly."
+        f"{_share(share)} of new photos rightly."
     )
+
+
+def announced(facts: Facts) -> Facts:
+    """The share of new photos that it is said to answer rightly, with its interval.
+
+    Args:
+        facts: as in `handed_over.json`.
+
+    Returns:
+        What the learning curve says; what was measured, where there is no curve, or it lies below:
+        a smooth law may do so, and more photos do not lower what was measured.
+    """
+    expected, measured = facts["expected"], facts["measured_accuracy"]
+    below = expected is None or expected["estimate"] <= measured["estimate"]
+    return measured if below else expected
 
 
 def _photos(learned: Facts) -> str:
