@@ -8,7 +8,7 @@ about the photos that it never saw: the chosen run as it was measured (`export.t
 and the same fitted anew to every photo that the experiment had (all). Groups lie on one side.
 Beside them stands what the second one's card announces, by the learning curve or as measured, and
 whether its interval holds the accuracy. Writes handed_over.csv, a row per set, size, strategies and
-draw; `--strategies` default is linear probes, `feature_extraction` and `fine_tuning` train networks.
+draw.
 """
 
 import argparse

@@ -6,6 +6,7 @@ learned every photo is handed over with a rule that is fitted in the same way, t
 every photo by a model that did not learn it.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,16 +45,15 @@ def decide(
     chosen = run_of(runs, run_id)
     if chosen.spec.trivial:
         return None
-    config, classes, store = prepared.config.decision, prepared.classes, prepared.store
+    config, store = prepared.config.decision, prepared.store
     pool = [FinishedRun.from_row(row) for row in method_of(runs, run_id).to_dict("records")]
     test = prepared.test_of(chosen)
-    labelled = _count(prepared, np.delete(prepared.labels, test))
-    shares = labelled / labelled.sum()
-    validation = HeldOut.pooled([_validation(prepared, run, test) for run in pool], shares)
-    learned = learned_rows(prepared, chosen)
-    factors = shares / _expected_shares(prepared, chosen, learned)
-    fitted = fit_rule(
-        config, validation, factors, dict(zip(classes, labelled.tolist(), strict=True))
+    fitted, validation = _fitted(
+        prepared,
+        chosen,
+        [_validation(prepared, run, test) for run in pool],
+        labels=np.delete(prepared.labels, test),
+        learned=learned_rows(prepared, chosen),
     )
     tested = predictions_of(prepared, test, store.test_probabilities(run_id))
     figures = RuleFigures(fitted.rule, config, tested)
@@ -65,7 +65,10 @@ def decide(
             "images": validation.n_images,
             "groups": validation.n_groups,
         }
-        fitted, validation = _of_all(prepared, handed)
+        every = np.sort(prepared.bench.rows)
+        fitted, validation = _fitted(
+            prepared, chosen, handed.held_out, labels=prepared.labels[every], learned=every
+        )
     facts = {
         "run_id": run_id,
         "pooled_runs": [run.run_id for run in pool],
@@ -96,15 +99,29 @@ def _write_tables(store: Store, figures: RuleFigures, validation: HeldOut) -> No
         store.write("thresholds", figures.curve(validation))
 
 
-def _of_all(prepared: Prepared, handed: HandedOver) -> tuple[FittedRule, HeldOut]:
-    """The rule for a model that learned every photo, and what it is fitted to."""
-    rows = np.sort(prepared.bench.rows)
-    labelled = _count(prepared, prepared.labels[rows])
+def _fitted(
+    prepared: Prepared,
+    run: FinishedRun,
+    held_out: Sequence[Predictions],
+    *,
+    labels: NDArray[np.integer],
+    learned: NDArray[np.integer],
+) -> tuple[FittedRule, HeldOut]:
+    """The rule for a model, and what it is fitted to.
+
+    Args:
+        prepared: the experiment.
+        run: whose strategy the model is of.
+        held_out: what models like it say of photos that they did not learn from.
+        labels: of the photos that say how often each class is met.
+        learned: rows of the photos that the model learned from.
+    """
+    labelled = _count(prepared, labels)
     shares = labelled / labelled.sum()
-    held_out = HeldOut.pooled(handed.held_out, shares)
-    factors = shares / _expected_shares(prepared, handed.run, rows)
+    pooled = HeldOut.pooled(held_out, shares)
+    factors = shares / _expected_shares(prepared, run, learned)
     names = dict(zip(prepared.classes, labelled.tolist(), strict=True))
-    return fit_rule(prepared.config.decision, held_out, factors, names), held_out
+    return fit_rule(prepared.config.decision, pooled, factors, names), pooled
 
 
 def _figures_of(fitted: FittedRule) -> dict[str, Any]:
