@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -268,6 +268,18 @@ def _finished_outcome(strategy: str, seed: int, name: str) -> Outcome:
     )
 
 
+def finished_splits(tested: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+    """The test photos, and of each seed five photos of each class for training and validation."""
+    test = {"seed": None, "train_per_class": None, "part": "test", "image_id": tested}
+    parts = [pd.DataFrame({**test, "class_index": FINISHED_LABELS})]
+    for seed in seeds:
+        for part in ("train", "validation"):
+            ids = [f"{part}{number}" for number in range(10)]
+            drawn = {"seed": seed, "train_per_class": 5, "part": part, "image_id": ids}
+            parts.append(pd.DataFrame({**drawn, "class_index": np.repeat([0, 1], 5)}))
+    return pd.concat(parts, ignore_index=True)
+
+
 @pytest.fixture
 def finish(tmp_path: Path) -> Callable[..., Path]:
     """`finish(name, strategies, **keys)`: the folder of an experiment with two seeds."""
@@ -305,9 +317,7 @@ def finish(tmp_path: Path) -> Callable[..., Path]:
             "confusion": tables.confusion_table(runs, results),
             "history": store.histories(run_ids),
             "images": pd.DataFrame({"image_id": ids, "sha256": ids, "group": ids}),
-            "splits": pd.DataFrame(
-                {"seed": None, "part": "test", "image_id": ids, "class_index": FINISHED_LABELS}
-            ),
+            "splits": finished_splits(ids, sorted(set(runs["seed"]))),
         }.items():
             store.write(title, table)
         keep_json(store.folder / "environment.json", {"tensorflow": "2.21", "processors": 2})

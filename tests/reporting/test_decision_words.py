@@ -52,14 +52,16 @@ def test_the_table_has_every_figure_with_its_interval(decision_facts: dict[str, 
     assert not [row for row in figures(decision_facts) if "cost" in row[0]]
 
 
-def test_a_part_of_a_sentence_tells_what_the_threshold_gives(
+def test_a_sentence_tells_what_the_threshold_finds_and_flags(
     decision_facts: dict[str, Any],
 ) -> None:
     told = found_and_flagged(decision_facts)
     assert told is not None
-    found, flagged = ["95.0%", "47.5%", "97.5%"], ["10.0%", "5.0%", "55.0%"]
-    assert numbers(told) == ["0.2", *found, *flagged]
+    # 95% of 20 with its lower bound, 10% of 30 with its upper one
+    assert numbers(told) == ["20", "19", "48%", "3", "30", "55%"]
     assert '"bad"' in told
+    decision_facts["test"]["recall"] = None
+    assert numbers(found_and_flagged(decision_facts) or "") == ["3", "30", "55%"]
     decision_facts["threshold"] = None
     assert found_and_flagged(decision_facts) is None
 

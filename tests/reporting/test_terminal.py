@@ -1,6 +1,7 @@
 """What a person sees, in a terminal of 80 columns and in a log file."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,14 @@ import pytest
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.reporting.safe_console import SafeConsole
-from tl_keras.reporting.terminal import TerminalMonitor, show_decision, show_probes, show_summary
+from tl_keras.reporting.terminal import (
+    TerminalMonitor,
+    show_answer,
+    show_decision,
+    show_next_steps,
+    show_probes,
+    show_summary,
+)
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.trials import Trial
@@ -267,3 +275,16 @@ def test_probes_are_a_row_per_block_for_the_largest_size() -> None:
     assert top == ["top", "1.000", "█" * 30, "75%"]
     assert average == ["average", "0.900", "█" * 27, ""]
     assert "cross-validated on 60 training images" in " ".join(shown(screen).split())
+
+
+def test_the_answer_ends_with_commands_that_can_be_copied() -> None:
+    screen = console()
+    long = "tl-keras run " + "results/" * 30 + "config.json"
+    show_answer(screen, ["It found 19."], {"Report": Path("results/parts/report.html")})
+    show_next_steps(screen, [("try", "tl-keras predict a b.jpg"), ("again", long)])
+    lines = shown(screen).splitlines()
+    assert "It found 19." in lines
+    assert any(line.endswith("results/parts/report.html") for line in lines)
+    assert lines[-2].endswith("  tl-keras predict a b.jpg")
+    # in one line, however narrow the terminal is
+    assert lines[-1].endswith(long)

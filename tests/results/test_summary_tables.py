@@ -1,12 +1,14 @@
 """Tables over hand-made runs: two seeds, four test images, two classes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tl_keras.evaluation.intervals import wilson_interval
 from tl_keras.evaluation.metrics import METRICS, Metric
 from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.summary_tables import (
@@ -216,3 +218,22 @@ def test_what_would_be_needed_is_said_where_nothing_is_distinguishable(
     assert fine_tuning["images_needed"] > 4
     assert fine_tuning["needed"].startswith("about ")
     assert fine_tuning["needed"].endswith("would be needed to tell")
+
+
+def test_the_recall_of_a_class_has_its_interval(runs: pd.DataFrame) -> None:
+    predicted = {run_id: np.array([0, 0, 1, 0]) for run_id in runs["run_id"]}
+    table = per_class_table(runs, results_of(predicted, ("a", "b", "c")))
+    own = table[table["run_id"] == runs["run_id"].iloc[0]].set_index("class")
+    bounds = own[["recall_low", "recall_high"]]
+    # Wilson's, of 2 in 2 and of 1 in 2
+    np.testing.assert_allclose(bounds.loc["a"], wilson_interval(1.0, 2))
+    np.testing.assert_allclose(bounds.loc["b"], wilson_interval(0.5, 2))
+    assert bounds.loc["c"].isna().all()
+
+
+def test_photos_of_a_group_widen_the_interval_of_a_recall(runs: pd.DataFrame) -> None:
+    predicted = {run_id: np.array([0, 0, 1, 0]) for run_id in runs["run_id"]}
+    alone = results_of(predicted, ("a", "b"))
+    shared = replace(alone, groups=np.array([0, 0, 1, 2]))
+    lows = [per_class_table(runs, each)["recall_low"].iloc[0] for each in (alone, shared)]
+    assert lows[1] < lows[0]

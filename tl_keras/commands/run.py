@@ -67,11 +67,14 @@ def _run(looked: "FirstLook") -> int:
     console.print("Loading TensorFlow ...")
     with quiet_tensorflow():
         from tl_keras.experiment.stages import run_stages
-        from tl_keras.reporting.answer import choice_in_words
+        from tl_keras.reporting.answer import answer, choice_in_words
+        from tl_keras.reporting.next_steps import next_steps
         from tl_keras.reporting.report import REPORT
         from tl_keras.reporting.terminal import (
             TerminalMonitor,
+            show_answer,
             show_decision,
+            show_next_steps,
             show_probes,
             show_summary,
             show_warning,
@@ -85,22 +88,19 @@ def _run(looked: "FirstLook") -> int:
     show_summary(console, result.summary, result.notice)
     finished = result.finished
     console.print(choice_in_words(finished))
-    if told := (finished.facts("handed_over") or {}).get("text"):
-        console.print(told)
     if result.decision is not None:
         show_decision(console, result.decision)
     for sentence in (finished.facts("learning_curve") or {}).get("sentences", ()):
         console.print(sentence)
+    if result.export is not None and (note := other_decision(result.export)):
+        show_warning(console, note)
     places = {
         "Report, for a browser": result.folder / REPORT,
         "Tables and configuration": result.folder,
         "SavedModel, checked": result.export,
     }
-    for what, path in places.items():
-        if path is not None:
-            console.print(f"{what}: {path}", soft_wrap=True)
-    if result.export is not None and (note := other_decision(result.export)):
-        show_warning(console, note)
+    show_answer(console, answer(finished), {w: p for w, p in places.items() if p is not None})
+    show_next_steps(console, next_steps(finished))
     return 0
 
 

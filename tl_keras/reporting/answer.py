@@ -29,16 +29,26 @@ def question(results: FinishedExperiment) -> str:
     borrowed = f"{backbone['name']} with {known.get(source, weights)}"
     return (
         f"How much of {borrowed} should be borrowed to tell {run['classes']} classes apart with "
-        f"{run['labelled_images_per_class']:.0f} labelled photos per class, "
-        f"{run['validation_images'] / run['classes']:.0f} of them to choose with?"
+        f"{_labelled(results)}?"
     )
 
 
+def _labelled(results: FinishedExperiment) -> str:
+    """How many photos of each class the chosen run learned from and was chosen with."""
+    run, splits = results.chosen, results.table("splits")
+    if splits is None:
+        return f"{run['labelled_images_per_class']:.0f} labelled photos per class"
+    own = rows_like(splits, run, ["seed", "train_per_class"])
+    counts = own.loc[own["part"] != "test", "class_index"].value_counts()
+    low, high = counts.min(), counts.max()
+    return f"{low if low == high else f'{low} to {high}'} labelled photos of each class"
+
+
 def answer(results: FinishedExperiment) -> list[str]:
-    """What was chosen and how good; how it compares; what is handed over; what to know first."""
+    """What it gets right; what was chosen; how that compares; what is handed over; what to know."""
     handed = results.facts("handed_over")
     over = [] if handed is None or "measured" not in handed else [handed_in_words(handed)]
-    return [_chosen(results), _compared(results), *over, _caution(results)]
+    return [*_found(results), _chosen(results), _compared(results), *over, *_cautions(results)]
 
 
 def choice_in_words(results: FinishedExperiment) -> str:
@@ -63,17 +73,37 @@ def choice_in_words(results: FinishedExperiment) -> str:
     return f"{choice['sentence']} {after}"
 
 
+def _found(results: FinishedExperiment) -> Iterator[str]:
+    """What the chosen run, one model, got right on test: counts, and what to expect at least."""
+    decision = results.facts("decision")
+    if results.folds or decision is None:
+        return
+    if found := found_and_flagged(decision):
+        yield found
+        return
+    right = decision["test"]["review"]["accuracy_of_all"]
+    yield (
+        f"Of {right['n']} test photos it answered {round(right['estimate'] * right['n'])} rightly: "
+        f"of new photos like these expect at least {right['low']:.0%}."
+    )
+
+
 def _chosen(results: FinishedExperiment) -> str:
+    """The method, apart from the one model whose counts were told."""
     row = results.summary_of(results.chosen)
-    n, images = int(row["n"]), int(row["test_images"])
-    about = "trained models of this kind" if n > 1 else "this trained model"
+    n, name = int(row["n"]), strategy_name(row)
+    low, mean, high = (_percent(row[f"test_accuracy_{end}"]) for end in ("low", "mean", "high"))
+    if n == 1:
+        return (
+            f"That is {name}, trained once: right in at least {low} of new photos ({mean} of "
+            f"{int(row['test_images'])} test photos; 95% interval {low} to {high}). How much "
+            "another training would differ, further seeds tell."
+        )
     runs = "folds" if results.folds else "seeds"
-    seeds = f"{n} {runs}" if n > 1 else "one seed"
     return (
-        f"The choice is {strategy_name(row)}: on new photos {about} can be expected to be right "
-        f"{_percent(row['test_accuracy_mean'])} of the time (95% interval "
-        f"{_percent(row['test_accuracy_low'])} to {_percent(row['test_accuracy_high'])}; {seeds}, "
-        f"{images} test photos)."
+        f"That is one model of the chosen method, {name}: trained anew on other photos of the "
+        f"kind, such models are right in at least {low} of new photos ({mean} of "
+        f"{int(row['test_images'])} test photos; 95% interval {low} to {high}; {n} {runs})."
     )
 
 
@@ -109,28 +139,40 @@ def _against(row: Row, other: str, sign: int) -> str:
     return f"{outcome} than {name} by {points(gap)} points [{points(ends[0])}, {points(ends[1])}]"
 
 
-def _caution(results: FinishedExperiment) -> str:
-    """What to know before using it: decisions, a class that is missed, labels, more photos."""
-    parts = (_decided, _weakest, _doubtful_labels, _more_photos)
-    sentence = "; ".join(text for part in parts for text in part(results))
-    if not sentence:
-        return f"Every class is recognised in at least {WEAK_RECALL:.0%} of its test photos."
-    return sentence[0].upper() + sentence[1:] + "."
-
-
-def _decided(results: FinishedExperiment) -> Iterator[str]:
-    decision = results.facts("decision")
-    found = found_and_flagged(decision) if decision else None
-    if found:
-        yield found
+def _cautions(results: FinishedExperiment) -> Iterator[str]:
+    """What to know before using it: a class that is missed, photos and labels, more photos."""
+    for part in (_weakest, _look_alikes, _doubtful_labels, _more_photos):
+        yield from part(results)
 
 
 def _weakest(results: FinishedExperiment) -> Iterator[str]:
-    row = results.class_scores.sort_values("recall").iloc[0]
+    scores = results.class_scores.sort_values("recall")
+    row = scores.iloc[0]
     if row["recall"] < WEAK_RECALL:
+        least = row["recall_low"]
+        new = "" if pd.isna(least) else f"; of new ones at least {least:.0%}"
         yield (
-            f"the class it misses most is {row.name} (recognised in {_percent(row['recall'])} of "
-            f"{row['support']:.0f} test photos)"
+            f"It misses {row.name} most: of {row['support']:.0f} test photos it found "
+            f"{row['recall'] * row['support']:.0f}{new}. Photos of this class help first."
+        )
+
+
+def _look_alikes(results: FinishedExperiment) -> Iterator[str]:
+    """Test photos of what a labelled photo shows that the chosen run knew."""
+    matches, splits = results.table("embedding_matches"), results.table("splits")
+    if matches is None or splits is None:
+        return
+    tested = _tested(results, splits)
+    own = rows_like(splits, results.chosen, ["seed", "train_per_class"])
+    learned = set(own.loc[own["part"] != "test", "image_id"])
+    pairs = matches[["image_id", "other_image_id"]].to_numpy()
+    twins = {a for pair in pairs for a, b in (pair, pair[::-1]) if a in tested and b in learned}
+    if twins:
+        verb = "looks" if len(twins) == 1 else "look"
+        yield (
+            f"{len(twins)} of {len(tested)} test photos {verb} as if a training photo showed the "
+            "same thing (see The photos), which flatters the figures: if so, give photos of one "
+            "thing one group, with data.group_pattern or a column group."
         )
 
 
@@ -139,13 +181,17 @@ def _doubtful_labels(results: FinishedExperiment) -> Iterator[str]:
     if errors is not None and splits is not None:
         count, verb = len(errors), "looks" if len(errors) == 1 else "look"
         labels = "label" if count == 1 else "labels"
-        own = splits["seed"].isna() | (splits["seed"] == results.chosen["seed"])
-        tested = splits.loc[own & (splits["part"] == "test"), "image_id"]
-        among = int(errors["image_id"].isin(tested).sum())
+        among = int(errors["image_id"].isin(_tested(results, splits)).sum())
         yield (
             f"{count} {labels} {verb} wrong (see The photos), {among} of them among the test "
-            "photos, which the figures take as right"
+            "photos, which the figures take as right: correct them and run again."
         )
+
+
+def _tested(results: FinishedExperiment, splits: pd.DataFrame) -> set[str]:
+    """The test photos of the chosen run."""
+    own = splits["seed"].isna() | (splits["seed"] == results.chosen["seed"])
+    return set(splits.loc[own & (splits["part"] == "test"), "image_id"])
 
 
 def _more_photos(results: FinishedExperiment) -> Iterator[str]:
@@ -159,7 +205,7 @@ def _more_photos(results: FinishedExperiment) -> Iterator[str]:
         )
         yield (
             f"{more['photos']} more labelled photos would add about "
-            f"{points(more['gain']['estimate'])} points [{gain}]{guess}"
+            f"{points(more['gain']['estimate'])} points [{gain}]{guess}."
         )
     yield from _unused_photos(results)
 
@@ -173,7 +219,7 @@ def _unused_photos(results: FinishedExperiment) -> Iterator[str]:
     if unused > 0 and not pd.isna(run["train_per_class"]):
         yield (
             f"{unused} labelled photos were not used, which a larger data.train_per_class would "
-            "train on"
+            "train on."
         )
 
 

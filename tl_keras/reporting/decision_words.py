@@ -43,7 +43,7 @@ def in_short(facts: Facts) -> list[str]:
 
 
 def found_and_flagged(facts: Facts) -> str | None:
-    """What the threshold gives, as a part of a sentence; None without one.
+    """How many of the test photos the threshold finds and flags, as a sentence; None without one.
 
     Args:
         facts: as in `decision.json`.
@@ -51,11 +51,24 @@ def found_and_flagged(facts: Facts) -> str | None:
     if facts["threshold"] is None:
         return None
     test = facts["test"]
-    return (
-        f"decided at a calibrated score of {facts['rule']['threshold']:.3g} it finds "
-        f"{_share(test['recall'])} of {_meant(facts)} and flags "
-        f"{_share(test['false_alarm_rate'])} of the others"
-    )
+    found, flagged = test["recall"], test["false_alarm_rate"]
+    sentences = []
+    if found is not None:
+        sentences.append(
+            f"Of {found['n']} {_meant(facts)} it found {_hits(found)} (of new ones at least "
+            f"{found['low']:.0%})"
+        )
+    if flagged is not None:
+        subject = "flagged" if sentences else "It flagged"
+        sentences.append(
+            f"{subject} {_hits(flagged)} of {flagged['n']} others (of new ones at most "
+            f"{flagged['high']:.0%})"
+        )
+    return " and ".join(sentences) + "."
+
+
+def _hits(figure: Facts) -> int:
+    return round(figure["estimate"] * figure["n"])
 
 
 def remarks(facts: Facts) -> list[str]:

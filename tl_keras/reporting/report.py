@@ -5,6 +5,7 @@ from typing import Any
 
 from tl_keras.reporting import photo_sections, sections
 from tl_keras.reporting.answer import answer, question
+from tl_keras.reporting.next_steps import next_steps
 from tl_keras.reporting.pages import render, write_page
 from tl_keras.results.finished_experiment import FinishedExperiment
 
@@ -42,6 +43,7 @@ def content(results: FinishedExperiment) -> dict[str, Any]:
         "test_photos": results.test_photos,
         "question": question(results),
         "answer": answer(results),
+        "next": next_steps(results),
         "audit": results.facts("audit"),
         "strategies": sections.strategies(results),
         "training": sections.training(results),

@@ -1,6 +1,7 @@
 """What a person sees: warnings, progress with the time left, and the results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.reporting.decision_words import in_short
+from tl_keras.reporting.next_steps import Step
 from tl_keras.reporting.safe_console import SafeConsole, marked
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.summary_tables import mean_probes
@@ -176,6 +178,23 @@ def show_decision(console: SafeConsole, decision: Mapping[str, Any]) -> None:
     console.print(f"Decisions with {decision['run_id']}:")
     for text in in_short(decision):
         console.print(f"  {text}")
+
+
+def show_answer(console: SafeConsole, sentences: Sequence[str], places: Mapping[str, Path]) -> None:
+    """What came of it, set off from the tables before it, and where the rest lies."""
+    console.print()
+    for sentence in sentences:
+        console.print(sentence)
+    console.print()
+    for what, path in places.items():
+        console.print(f"{what}: {path}", soft_wrap=True)
+
+
+def show_next_steps(console: SafeConsole, steps: Sequence[Step]) -> None:
+    """Commands, each in a line of its own that can be copied, after what it is for."""
+    width = max((len(purpose) for purpose, _ in steps), default=0) + 1
+    for purpose, command in steps:
+        console.print(f"{f'{purpose}:':<{width}}  {command}", soft_wrap=True)
 
 
 def show_probes(console: SafeConsole, probes: pd.DataFrame) -> None:

@@ -27,6 +27,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "learning_curve": ("sentences",),
     "errors": ("wrong",),
 }
+_RECALL_BOUNDS = ["recall_low", "recall_high"]
 
 
 @dataclass(frozen=True)
@@ -151,19 +152,31 @@ class FinishedExperiment:
 
     @cached_property
     def class_scores(self) -> pd.DataFrame:
-        """Of `confusion`, by class: `support`, `recall`, `precision`, `f1`; NaN where undefined."""
+        """Of `confusion`, by class: `support`, `recall`, `precision`, `f1`; NaN where undefined.
+
+        Beside the recall `recall_low` and `recall_high`, its 95% interval about the chosen run;
+        NaN with folds, and in a folder of an earlier version.
+        """
         right = pd.Series(np.diag(self.confusion), self.confusion.index)
         support = self.confusion.sum(axis=1)
         answered = pd.Series(self.confusion.sum(axis=0).to_numpy(), support.index)
         either = support + answered
+        bounds = self._recall_bounds().reindex(support.index)
         return pd.DataFrame(
             {
                 "support": support,
                 "recall": right / support.where(support > 0),
+                **{name: bounds[name] for name in _RECALL_BOUNDS},
                 "precision": right / answered.where(answered > 0),
                 "f1": 2 * right / either.where(either > 0),
             }
         )
+
+    def _recall_bounds(self) -> pd.DataFrame:
+        table = self.table("per_class")
+        if self.folds or table is None or not set(_RECALL_BOUNDS) <= set(table.columns):
+            return pd.DataFrame(columns=_RECALL_BOUNDS, dtype=float)
+        return table[table["run_id"] == self.choice["run_id"]].set_index("class")
 
     @cached_property
     def largest(self) -> pd.DataFrame:

@@ -1,12 +1,12 @@
 """Tables over finished runs: per class, per strategy, and strategies compared."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tl_keras.evaluation.intervals import Interval
+from tl_keras.evaluation.intervals import Interval, share_interval
 from tl_keras.evaluation.metrics import METRICS, column_of, confusion, per_class
 from tl_keras.results.comparisons import compare
 from tl_keras.results.test_results import KEYS, TestResults, by_strategy, strategy_name
@@ -57,8 +57,11 @@ def summary_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
 
 
 def per_class_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
-    """Support, recall, precision and F1 on the test split, per run and class."""
-    return _per_run(runs, per_class, results)
+    """Support, recall with its 95% interval, precision and F1 on the test split, by run, class."""
+    table = _per_run(runs, per_class, results)
+    bounds = [pair for run_id in runs["run_id"] for pair in _recall_bounds(results, run_id)]
+    table[["recall_low", "recall_high"]] = np.reshape(bounds, (-1, 2))
+    return table
 
 
 def confusion_table(runs: pd.DataFrame, results: TestResults) -> pd.DataFrame:
@@ -100,6 +103,16 @@ def _per_run(
             table.insert(position, key, row[key])
         parts.append(table)
     return pd.concat(parts, ignore_index=True)
+
+
+def _recall_bounds(results: TestResults, run_id: str) -> Iterator[tuple[float, float]]:
+    """Of each class, about this one model on new photos; NaN without a test photo."""
+    labels, right = results.labels_of(run_id), results.correct_of(run_id)
+    groups = None if results.groups is None else results.groups[results.rows[run_id]]
+    for index in range(len(results.classes)):
+        own = labels == index
+        of_groups = None if groups is None else groups[own]
+        yield share_interval(right[own], of_groups) if own.any() else (np.nan, np.nan)
 
 
 def _spread(group: pd.DataFrame) -> dict[str, float]:
