@@ -48,7 +48,7 @@ def test_a_paragraph_and_a_row_per_block(
     shown = " ".join(capsys.readouterr().out.split())
     advice = json.loads((tmp_path / "advice.json").read_text())
 
-    assert "Advice: linear_probe" in shown
+    assert "Advice: linear probe" in shown
     assert "similar low-level features: not available" not in shown
     assert "source larger than target: not fulfilled" in shown
     assert [row["block"] for row in advice["blocks"]] == ["stem", "block1", "top"]

@@ -59,7 +59,7 @@ def test_little_data_and_another_task_borrow_the_lower_blocks() -> None:
     assert given.classical == "freeze, and borrow the lower blocks only"
     assert not given.overruled
     paragraph = given.paragraph()
-    assert paragraph.startswith("Advice: linear_probe, ")
+    assert paragraph.startswith("Advice: linear probe")
     # on middle of 60 images, on the last block, with 10 images in a class of the 30 it takes
     assert re.findall(r"\d+%?", paragraph) == ["91%", "60", "80%", "90%", "10", "30"]
     assert given.classical in paragraph
@@ -92,7 +92,11 @@ def test_more_data_are_fine_tuned() -> None:
     assert given.unfrozen_blocks == (4, "all")
     assert given.classical == "fine-tune everything at a small rate"
     assert not given.overruled
-    assert "without what lies above middle, 4 to all blocks" in given.paragraph()
+    assert re.findall(r"middle|\b4\b|\ball\b", given.paragraph().split(".")[0]) == [
+        "middle",
+        "4",
+        "all",
+    ]
     assert given.settings() == (
         'strategies=["fine_tuning"]',
         "backbone.cut=middle",

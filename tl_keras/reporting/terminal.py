@@ -247,8 +247,8 @@ def show_blocks(console: SafeConsole, advice: Advice) -> None:
     console.print(table)
     console.print(
         "accuracy: of a linear probe, cross-validated; share: in the average of probes, by "
-        "cross-entropy; LogME: larger is better; distance: nats per channel from the source's "
-        f"statistics, below {NEAR} near, above {FAR} far",
+        "cross-entropy; LogME: larger is better; distance: of the activations from those of the "
+        f"source's photos, below {NEAR} near, above {FAR} far",
         style="dim",
     )
 

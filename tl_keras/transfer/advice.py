@@ -88,14 +88,15 @@ class Advice:
 
     def _recommendation(self) -> str:
         fewest, most = self.unfrozen_blocks
-        where = "" if self.cut == "top" else f", without what lies above {self.cut}"
-        depth = f", {fewest} to {most} blocks" if most else ""
+        where = "" if self.cut == "top" else f" on the network up to {self.cut}"
+        depth = f", training its last {fewest} blocks, or more up to {most}" if most else ""
         sure = {
-            "clear": "clear, the last block is worse by more than two standard errors",
+            "clear": "clear: the last block alone does worse by more than chance explains",
             "likely": "likely",
             "a guess": "a guess",
         }
-        return f"Advice: {self.strategy}{where}{depth} ({sure[self.confidence]})."
+        label = STRATEGIES[self.strategy].label
+        return f"Advice: {label}{where}{depth} ({sure[self.confidence]})."
 
     def settings(self) -> tuple[str, ...]:
         """What follows the advice, as `--set` takes it."""

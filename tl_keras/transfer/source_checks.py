@@ -127,5 +127,5 @@ def check_similarity(distances: Mapping[str, float] | None) -> Check:
         name,
         finding,
         f"In the lower half of the blocks the activations are {words[finding]} those of the "
-        f"source's images: {middle:.2f} nats per channel (below {NEAR} is near, above {FAR} far).",
+        f"source's images: a distance of {middle:.2f} (below {NEAR} is near, above {FAR} far).",
     )
