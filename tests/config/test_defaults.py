@@ -13,6 +13,7 @@ DEFAULTS: dict[str, Any] = {
         "tfds": None,
         "data_dir": None,
         "root": None,
+        "columns": {"path": "path", "label": "label", "group": "group", "split": "split"},
         "group_pattern": None,
         "class_level": None,
         "merge_labels": None,

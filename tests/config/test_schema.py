@@ -29,6 +29,10 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "description": ("For people.", 3, "a string"),
     "data.folder": ("elsewhere", "", f"{PLACE}, or null"),
     "data.table": ("images.csv", 1, f"{PLACE}, or null"),
+    "data.columns.path": ("filename", 7, TEXT),
+    "data.columns.label": ("cell_type", 7, TEXT),
+    "data.columns.group": ("slide", "", TEXT),
+    "data.columns.split": ("part", None, TEXT),
     "data.tfds": ("cats_vs_dogs", ["a"], f"{TEXT}, or null"),
     "data.data_dir": ("datasets", True, f"{PLACE}, or null"),
     "data.root": ("photos", {}, f"{PLACE}, or null"),
@@ -165,6 +169,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     "data.tfds": {"tfds": "surface_defects"},
     "data.data_dir": {"tfds": "surface_defects"},
     "data.root": {"table": "t.csv"},
+    **{f"data.columns.{name}": {"table": "t.csv"} for name in ("path", "label", "group", "split")},
 }
 
 
@@ -471,3 +476,9 @@ def test_everything_has_an_upper_bound() -> None:
     endless = [node for node in found if not set(ends) & set(node) and node != {"type": "number"}]
     assert [node for node in endless if "a Keras Applications" not in str(node)] == []
     assert len(found) > 50
+
+
+def test_a_column_cannot_be_two() -> None:
+    data = {"table": "t.csv", "columns": {"path": "label"}}
+    with pytest.raises(ConfigError, match=r"data\.columns.*\"label\" twice"):
+        parse_config({"name": "parts", "data": data})

@@ -1,7 +1,9 @@
 """Folder, table and TensorFlow Datasets sources give the same kind of image table."""
 
 import csv
+import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from PIL import Image
 
 from tests.hostile.folders import touch
 from tests.hostile.odd_paths import NO_FILES
-from tl_keras.config.schema import DataConfig
+from tl_keras.config.schema import DataConfig, TableColumns
 from tl_keras.data.folder_source import list_folder
 from tl_keras.data.folds import fold_draws, stratified_folds
 from tl_keras.data.parts import parts_of
@@ -638,3 +640,47 @@ def test_the_package_data_set_is_known_by_name() -> None:
     from tl_keras.drawn.surface_defects import SurfaceDefects
 
     assert tfds.builder_cls("surface_defects") is SurfaceDefects
+
+
+NAMED = TableColumns(path="filename", label="cell_type", group="slide")
+
+
+def test_columns_of_a_table_may_have_other_names(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.png")
+    header, *rows = "filename,path,cell_type,slide", "a.png,x,round,1", "b.png,y,flat,2"
+    for ending, separator in ((".csv", ","), (".tsv", "\t")):
+        table = tmp_path / f"cells{ending}"
+        table.write_text("\n".join([header, *rows]).replace(",", separator))
+        images = list_table(str(table), str(tmp_path), NAMED).images
+        assert [(i.image_id, i.label, i.group, i.split) for i in images] == [
+            ("a.png", "round", "1", None),
+            ("b.png", "flat", "2", None),
+        ]
+    pd.read_csv(tmp_path / "cells.csv").to_parquet(tmp_path / "cells.parquet")
+    assert list_table(str(tmp_path / "cells.parquet"), str(tmp_path), NAMED).images == images
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_with_other_columns_says_how_to_name_its_own(tmp_path: Path, ending: str) -> None:
+    touch(tmp_path, "a.png", "b.png")
+    frame = pd.DataFrame(
+        {"id": [1, 2], "cell_type": ["x", "y"], "slide_id": [7, 8], "file": ["a.png", "b.png"]}
+    )
+    table = tmp_path / f"cells.{ending}"
+    if ending == "csv":
+        frame.to_csv(table, index=False)
+    else:
+        frame.to_parquet(table)
+    with pytest.raises(DataError) as raised:
+        list_table(str(table))
+    (told,) = re.findall(r"--set data\.columns='(.+)'", str(raised.value))
+    columns = TableColumns(**json.loads(told))
+    assert (columns.path, columns.label, columns.group) == ("file", "cell_type", "slide_id")
+    assert len(list_table(str(table), str(tmp_path), columns).images) == 2
+
+
+def test_a_column_that_is_named_must_be_there(tmp_path: Path) -> None:
+    table = tmp_path / "cells.csv"
+    table.write_text("path,label\na.png,x\n")
+    with pytest.raises(DataError, match="lacks the column slide"):
+        list_table(str(table), None, TableColumns(group="slide"))

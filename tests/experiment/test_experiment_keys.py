@@ -56,6 +56,8 @@ GRID = {
 # the folds take the place of the seeds
 FOLDS = {"estimate.method": "k_fold", "estimate.folds": 2, "estimate.repeats": 1, "seeds": 3}
 
+NAMED = {"data.table": "named.csv", "data.root": "uneven"}
+
 # key: (another value, what else must be set for it to tell)
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "name": ("other", {}),
@@ -64,6 +66,10 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "data.tfds": ("cats_vs_dogs", {}),
     "data.data_dir": ("datasets", {"data.tfds": "cats_vs_dogs"}),
     "data.root": ("uneven", {"data.table": "images.csv"}),
+    "data.columns.path": ("other", NAMED),
+    "data.columns.label": ("class", NAMED),
+    "data.columns.group": ("digit", NAMED),
+    "data.columns.split": ("part", NAMED),
     "data.group_pattern": (r"\d", {}),
     "data.class_level": (2, {"data.folder": "sites"}),
     "data.merge_labels": (True, {"data.folder": "spelled"}),
@@ -247,6 +253,13 @@ def folders(
     paths = [path.relative_to("uneven") for path in sorted(Path("uneven").rglob("*.png"))]
     table = pd.DataFrame({"path": map(str, paths), "label": [path.parts[0] for path in paths]})
     table.to_csv("images.csv", index=False)
+    numbers = np.arange(len(table))
+    table.assign(
+        other=table["path"].to_numpy()[::-1],
+        **{"class": np.roll(table["label"], 1)},
+        digit=numbers // 2,
+        part=np.array(["train", "validation", "test"])[numbers % 3],
+    ).to_csv("named.csv", index=False)
     for path in paths:
         # where no root is given: under the same names, not the same pictures
         path.parent.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.safe_text import brief
 
 # what each source of images takes with it when another one replaces it
-_SOURCES = {"folder": ("class_level",), "table": ("root",), "tfds": ("data_dir",)}
+_SOURCES = {"folder": ("class_level",), "table": ("root", "columns"), "tfds": ("data_dir",)}
 # what JSON Schema calls the types of JSON
 _KINDS = {
     type(None): "null",
@@ -59,7 +59,7 @@ def with_overrides(raw: Mapping[str, Any], overrides: Sequence[Override]) -> dic
     """A copy of a configuration with keys replaced, later overrides last.
 
     A new source of images replaces the one in `raw` and what goes with that one only: `class_level`
-    with a folder, `root` with a table, `data_dir` with a TFDS name.
+    with a folder, `root` and `columns` with a table, `data_dir` with a TFDS name.
     """
     changed = copy.deepcopy(dict(raw))
     _drop_replaced_sources(changed, overrides)

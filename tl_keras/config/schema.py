@@ -6,6 +6,7 @@ overrides and words the errors.
 """
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
@@ -98,6 +99,29 @@ def _refuse(problems: Sequence[str]) -> None:
         raise ValueError("\n".join(problems))
 
 
+class TableColumns(_Section):
+    """What the columns of `data.table` are called; those of group and split may be absent."""
+
+    path: Text = Field(default="path", description="The column with the pictures' files.")
+    label: Text = Field(default="label", description="The column with the names of the classes.")
+    group: Text = Field(
+        default="group",
+        description="The column that says what a picture shows or comes from: rows of one group "
+        "stay in the same split.",
+    )
+    split: Text = Field(
+        default="split", description="The column that says train, validation or test."
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        names = list(vars(self).values())
+        _refuse(
+            [f'must name four columns; got "{n}" twice' for n in names if names.count(n) > 1][:1]
+        )
+        return self
+
+
 class DataConfig(_Section):
     """Where the images come from and how they are divided. Exactly one source."""
 
@@ -117,6 +141,9 @@ class DataConfig(_Section):
     table: Place | None = Field(
         default=None,
         description="CSV, TSV or Parquet file with columns path, label and optional group, split.",
+    )
+    columns: TableColumns = Field(
+        default=TableColumns(), description="What the columns of the table are called."
     )
     tfds: Text | None = Field(
         default=None, description="Name of a TensorFlow Datasets data set, such as surface_defects."
@@ -218,6 +245,9 @@ class DataConfig(_Section):
             problems.append(f'data_dir goes with tfds only; got "{self.data_dir}"; remove it')
         if self.class_level is not None and self.folder is None:
             problems.append(f"class_level goes with folder only; got {self.class_level}; remove it")
+        if self.columns != TableColumns() and self.table is None:
+            named = json.dumps(self.columns.model_dump(exclude_defaults=True))
+            problems.append(f"columns goes with table only; got {named}; remove it")
         if self.root is not None and self.table is None:
             problems.append(f'root goes with table only; got "{self.root}"; remove it')
         _refuse(problems)

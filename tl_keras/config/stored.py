@@ -30,6 +30,7 @@ _BEFORE: tuple[Mapping[str, Any], ...] = (
         "head.pooling": "mean",
     },
     {"export.train_on": "training"},
+    {f"data.columns.{name}": name for name in ("path", "label", "group", "split")},
     {f"training.{phase}.keep": "best" for phase in ("phase_1", "phase_2", "from_scratch")},
 )
 

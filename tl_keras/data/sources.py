@@ -108,7 +108,7 @@ def load_images(data: DataConfig, *, to_train: bool = True) -> ImageTable:
     if data.folder is not None:
         listing = list_folder(data.folder, class_level=data.class_level, skip_empty=not to_train)
     elif data.table is not None:
-        listing = list_table(data.table, data.root)
+        listing = list_table(data.table, data.root, data.columns)
     elif data.tfds is not None:
         listing = list_tfds(data.tfds, data.data_dir)
     else:

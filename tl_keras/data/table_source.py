@@ -1,11 +1,13 @@
 """Images from a CSV, TSV or Parquet table with columns path, label and optional group, split."""
 
 import csv
+import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PureWindowsPath
 
+from tl_keras.config.schema import TableColumns
 from tl_keras.data.csv_text import rows_of
 from tl_keras.data.image_formats import endings_in_words, format_by_name
 from tl_keras.data.listing import ListedImage, Listing, some_of, where_paths_start
@@ -15,10 +17,17 @@ from tl_keras.home import with_home
 from tl_keras.path_kinds import A_FILE, A_FOLDER, NOTHING, kind_of
 from tl_keras.safe_text import brief, one_line
 
-_REQUIRED = ("path", "label")
+_PATH, _LABEL = _REQUIRED = ("path", "label")
 _OPTIONAL = ("group", "split")
 # Of a picture, beside its path.
-_SAID = ("label", *_OPTIONAL)
+_SAID = (_LABEL, *_OPTIONAL)
+# Columns by what is meant: those of the file.
+Names = Mapping[str, str]
+# What people call them, besides; of the first that fits.
+_USUAL = {
+    _LABEL: ("label", "class", "category", "type", "target", "defect", "diagnosis", "species"),
+    "group": ("group", "patient", "slide", "subject", "part", "batch", "picture", "source"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class _Row:
         return self.cells.get(column, "")
 
 
-def list_table(table: str, root: str | None = None) -> Listing:
+def list_table(table: str, root: str | None = None, columns: TableColumns | None = None) -> Listing:
     r"""List the images that a table names.
 
     All cells are read as text, so that the label 007 stays 007; surrounding blanks are removed.
@@ -42,11 +51,12 @@ def list_table(table: str, root: str | None = None) -> Listing:
         table: A file that ends in .csv, .tsv (as `rows_of` reads them) or .parquet.
         root: Folder that relative paths start from; None is the working directory. Paths may be
             written with \ in place of / and begin with ~.
+        columns: What its columns are called, where they have other names.
 
     Raises:
         DataError: if the table is missing or malformed, or a row is; with the row's number.
     """
-    rows = _read_rows(Path(table))
+    rows = _read_rows(Path(table), (columns or TableColumns()).model_dump())
     if not rows:
         raise DataError(f'data.table "{table}" has no rows below its header. Add the images.')
     base = Path(os.path.abspath(root or "."))  # noqa: PTH100 (also takes .. out)
@@ -68,8 +78,8 @@ def list_table(table: str, root: str | None = None) -> Listing:
     return Listing(tuple(images))
 
 
-def _read_rows(table: Path) -> list[_Row]:
-    readers: dict[str, Callable[[Path], list[_Row]]] = {
+def _read_rows(table: Path, named: Names) -> list[_Row]:
+    readers: dict[str, Callable[[Path, Names], list[_Row]]] = {
         ".csv": _read_text,
         ".tsv": _read_text,
         ".parquet": _read_parquet,
@@ -79,7 +89,7 @@ def _read_rows(table: Path) -> list[_Row]:
         raise DataError(f'data.table must be a .csv, .tsv or .parquet file; got "{table}".')
     _check_is_file(table)
     try:
-        return reader(table)
+        return reader(table, named)
     except (OSError, ValueError, csv.Error, NotImplementedError, TypeError) as error:
         raise DataError(f'data.table "{table}" cannot be read: {error}.') from error
 
@@ -95,12 +105,15 @@ def _check_is_file(table: Path) -> None:
         raise DataError(f'data.table "{table}" must be a file; it is {there}. {mend}')
 
 
-def _read_text(table: Path) -> list[_Row]:
-    lines = rows_of(table, _REQUIRED)
-    columns = [name.strip() for name in next(lines, (0, []))[1]]
-    _check_columns(table, columns)
+def _read_text(table: Path, named: Names) -> list[_Row]:
+    lines = rows_of(table, [named[name] for name in _REQUIRED])
+    header = [name.strip() for name in next(lines, (0, []))[1]]
+    below = list(lines)
+    _check_columns(table, header, named, below[0][1] if below else ())
+    meant = {theirs: name for name, theirs in named.items()}
+    columns = [meant.get(name, f"column {number}") for number, name in enumerate(header)]
     rows = []
-    for number, cells in lines:
+    for number, cells in below:
         place = f"line {number}"
         if not cells:
             continue
@@ -114,39 +127,67 @@ def _read_text(table: Path) -> list[_Row]:
     return rows
 
 
-def _read_parquet(table: Path) -> list[_Row]:
+def _read_parquet(table: Path, named: Names) -> list[_Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     content = pq.ParquetFile(table).read()
-    _check_columns(table, content.column_names)
-    columns = [name for name in (*_REQUIRED, *_OPTIONAL) if name in content.column_names]
+    first = [str(value) for row in content.slice(0, 1).to_pylist() for value in row.values()]
+    _check_columns(table, content.column_names, named, first)
+    columns = [name for name in named if named[name] in content.column_names]
     for name in columns:
-        kind = content.schema.field(name).type
+        kind = content.schema.field(named[name]).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         if pa.types.is_nested(kind) or pa.types.is_duration(kind):
             raise DataError(
-                f'data.table "{table}": {name} must hold text or numbers, one value in every row; '
-                f"got {kind}. Write the names themselves into the column."
+                f'data.table "{table}": {named[name]} must hold text or numbers, one value in '
+                f"every row; got {kind}. Write the names themselves into the column."
             )
     # Cast by Arrow: by way of pandas, whole numbers with a gap would turn into 7.0.
-    cells = [content.column(name).cast(pa.string()).to_pylist() for name in columns]
+    cells = [content.column(named[name]).cast(pa.string()).to_pylist() for name in columns]
     return [
         _Row(f"row {number}", {n: (c or "").strip() for n, c in zip(columns, row, strict=True)})
         for number, row in enumerate(zip(*cells, strict=True), start=1)
     ]
 
 
-def _check_columns(table: Path, columns: list[str]) -> None:
-    missing = [name for name in _REQUIRED if name not in columns]
-    known = [name for name in columns if name in (*_REQUIRED, *_OPTIONAL)]
-    if missing or len(known) != len(set(known)):
-        fault = f"lacks the column {missing[0]}" if missing else "has a column twice"
-        hint = " Separate the columns by commas, and name them so." if len(columns) == 1 else ""
-        raise DataError(
-            f'data.table "{table}" {fault}. It must have the columns path and label and may have '
-            f"group and split; got {', '.join(columns) or 'an empty file'}.{hint}"
-        )
+def _check_columns(table: Path, columns: Sequence[str], named: Names, first: Sequence[str]) -> None:
+    """Refuse a header without the columns that are named, with a line that names its own.
+
+    Args:
+        table: the file.
+        columns: of its header.
+        named: as they are to be called.
+        first: the cells below, none of an empty table.
+    """
+    asked = [name for name in named if name in _REQUIRED or named[name] != name]
+    missing = [named[name] for name in asked if named[name] not in columns]
+    known = [name for name in columns if name in named.values()]
+    if not missing and len(known) == len(set(known)):
+        return
+    fault = f"lacks the column {missing[0]}" if missing else "has a column twice"
+    told = ", ".join(columns) or "an empty file"
+    mend = "Separate the columns by commas, and name them so."
+    if len(columns) > 1:
+        guess = json.dumps(_guessed(columns, first), ensure_ascii=False)
+        mend = f"If the columns have other names, say which they are: --set data.columns='{guess}'"
+    raise DataError(
+        f'data.table "{table}" {fault}. It must have the columns {named[_PATH]} and '
+        f"{named[_LABEL]} and may have {named['group']} and {named['split']}; got {told}. {mend}"
+    )
+
+
+def _guessed(columns: Sequence[str], first: Sequence[str]) -> dict[str, str]:
+    """Which columns may be meant, by the ending of the first cells and by usual names."""
+    left = list(columns)
+    named = [name for name, cell in zip(columns, first, strict=False) if format_by_name(cell)]
+    guess = {_PATH: (named or left)[0]}
+    for meant, usual in _USUAL.items():
+        left = [name for name in left if name not in guess.values()]
+        fits = [name for word in usual for name in left if word in name.lower()]
+        if fits or (meant == _LABEL and left):
+            guess[meant] = (fits or left)[0]
+    return guess
 
 
 def _check_cells(table: str, rows: list[_Row]) -> None:
