@@ -81,7 +81,7 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    for option in ("--set", "--fresh", "--dry-run", "--schema", "experiment"):
+    for option in ("--set", "--fresh", "--dry-run", "--json", "--schema", "experiment"):
         assert option in text
 
 
@@ -96,7 +96,7 @@ def test_without_an_experiment_the_usage_is_shown(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as ended:
         main([])
     assert ended.value.code == 2
-    assert "a JSON file or a folder of images" in capsys.readouterr().err
+    assert "a JSON file, a folder" in capsys.readouterr().err
 
 
 def test_a_run_ends_with_the_figures_and_where_they_are(
@@ -158,11 +158,22 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     experiment: Write, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     strategies = ["feature_extraction", "searched"]
-    assert main([str(experiment(strategies=strategies)), "--dry-run"]) == 0
-    said = capsys.readouterr().out
-    assert '"optimizer": "adam"' in said
-    assert "feature_extraction-n4-s1" in said
+    asked = str(experiment(strategies=strategies))
+    assert main([asked, "--dry-run"]) == 0
+    screen = capsys.readouterr().out
+    assert "feature extraction" in screen
+    assert "{" not in screen
+    assert main([asked, "--dry-run", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["configuration"]["training"]["optimizer"] == "adam"
+    assert "feature_extraction-n4-s1" in facts["runs"]
     assert not results.exists()
+
+
+def test_json_without_a_dry_run_is_refused(experiment: Write) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(experiment()), "--json"])
+    assert ended.value.code == 2
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])

@@ -102,3 +102,13 @@ DEFAULTS: dict[str, Any] = {
 def test_what_is_not_given_is_this() -> None:
     given = {"name": "parts", "data": {"folder": "photos"}}
     assert parse_config(given).as_dict() == DEFAULTS
+
+
+def test_the_bundled_weights_bring_their_size() -> None:
+    def size(**backbone: Any) -> Any:
+        config = parse_config({"name": "a", "data": {"folder": "b"}, "backbone": backbone})
+        return config.backbone.image_size
+
+    assert size(weights="bundled") == 96
+    assert size(weights="bundled", image_size=160) == 160
+    assert size() == size(weights=None) == 160

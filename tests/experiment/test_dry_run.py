@@ -14,7 +14,7 @@ from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import parse_config
 from tl_keras.config.schema import BackboneConfig, ExperimentConfig
 from tl_keras.errors import DataError, ResultsError, WeightsError
-from tl_keras.experiment.dry_run import describe_plan
+from tl_keras.experiment.dry_run import as_json, in_words, make_plan
 from tl_keras.experiment.first_look import look_before
 from tl_keras.experiment.strategies.duration import unfrozen_share
 from tl_keras.models.networks import build_backbone
@@ -56,30 +56,44 @@ def minutes(plan: str) -> float:
 
 
 def plan_of(config: ExperimentConfig, *, fresh: bool = False) -> str:
-    return describe_plan(look_before(config, fresh=fresh))
+    return in_words(make_plan(look_before(config, fresh=fresh)))
 
 
-def test_the_configuration_is_shown_with_its_defaults(configure: Configure) -> None:
-    config = configure()
-    plan = plan_of(config)
-    shown, _ = json.JSONDecoder().raw_decode(plan)
-    assert shown == config.as_dict()
-
-
-def test_images_are_counted_by_class(configure: Configure) -> None:
-    plan = plan_of(configure())
-    assert "42 in 3 classes (amber 14, blue 14, green 14), 12 of them in the test split" in plan
-
-
-def test_every_run_is_named(configure: Configure) -> None:
-    plan = plan_of(configure(seeds=2)).splitlines()
-    start = plan.index("Runs: 4")
-    assert plan[start + 1 : start + 5] == [
-        "  from_scratch-n4-s0",
-        "  from_scratch-n4-s1",
-        "  fine_tuning-2-n4-s0",
-        "  fine_tuning-2-n4-s1",
+def test_for_programs_it_holds_the_configuration_with_its_defaults(configure: Configure) -> None:
+    config = configure(seeds=2)
+    facts = as_json(make_plan(look_before(config)))
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["configuration"] == config.as_dict()
+    counts = {"photos": 14, "training": 4, "validation": 4, "test": 4}
+    assert facts["images"] == dict.fromkeys(("amber", "blue", "green"), counts)
+    assert facts["runs"] == [
+        "from_scratch-n4-s0",
+        "from_scratch-n4-s1",
+        "fine_tuning-2-n4-s0",
+        "fine_tuning-2-n4-s1",
     ]
+
+
+def test_images_are_counted_by_class_and_part(configure: Configure) -> None:
+    rows = [line.split() for line in plan_of(configure()).splitlines()]
+    assert ["class", "photos", "training", "validation", "test"] in rows
+    for name in ("amber", "blue", "green"):
+        assert [name, "14", "4", "4", "4"] in rows
+
+
+def test_groups_are_counted_where_any_is_shared(configure: Configure) -> None:
+    assert " groups" not in plan_of(configure())
+    data = configure().data.model_dump() | {"group_pattern": r"\d", "train_per_class": None}
+    plan = plan_of(configure(data=data))
+    (told,) = re.findall(r"and (\d+) groups \((\d+) in training, (\d+) in test\)", plan)
+    every, trained, tested = map(int, told)
+    assert 0 < trained + tested <= every
+
+
+def test_every_strategy_is_named(configure: Configure) -> None:
+    plan = plan_of(configure(seeds=2)).splitlines()
+    start = next(number for number, line in enumerate(plan) if line.startswith("Runs: 4"))
+    assert plan[start + 1 : start + 3] == ["  from scratch", "  fine-tuning (2 blocks)"]
 
 
 def test_older_results_stop_it_as_they_stop_the_experiment(configure: Configure) -> None:
@@ -166,7 +180,8 @@ def test_findings_are_shown(configure: Configure, photos: Path, tmp_path: Path) 
     broken.write_bytes(broken.read_bytes()[:300])
     plan = plan_of(configure(data={"folder": own, "skip_unreadable": True}))
     assert "warning 1 image cannot be read and is not used: blue/3.png." in plan
-    assert "41 in 3 classes (amber 14, blue 13, green 14)" in plan
+    assert "41 in 3 classes" in plan
+    assert ["blue", "13"] in [line.split()[:2] for line in plan.splitlines()]
     assert "1 unreadable left out" in plan
 
 
@@ -223,8 +238,8 @@ def test_a_range_of_blocks_costs_what_a_step_passes_from_its_first_block_upwards
 def test_folds_take_the_place_of_the_test_split_and_search_each(configure: Configure) -> None:
     estimate = {"method": "k_fold", "folds": 3, "repeats": 2}
     plan = plan_of(configure(strategies=["searched"], estimate=estimate))
-    assert "each tested 2 times, in one of 3 folds" in plan
+    assert "each photo is tested 2 times, in one of 3 folds" in plan
     assert "Runs: 6" in plan
     assert "on 3 folds each for each of 6 folds" in plan
     once = plan_of(configure(estimate=estimate | {"repeats": 1}))
-    assert "each tested once, in one of 3 folds" in once
+    assert "each photo is tested once, in one of 3 folds" in once

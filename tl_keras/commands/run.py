@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.schema:
         return carry_out(lambda: _show(json.dumps(json_schema(), indent=2)))
     if options.experiment is None:
-        _parser().error("an experiment is needed: a JSON file or a folder of images")
+        _parser().error("an experiment is needed: a JSON file, a folder or a table of images")
+    if options.json and not options.dry_run:
+        _parser().error("--json goes with --dry-run; add it, or leave --json out")
     return carry_out(
         lambda: _experiment(options), stopped="stopped; the same command goes on where it was"
     )
@@ -37,7 +39,7 @@ def _experiment(options: argparse.Namespace) -> int:
     from tl_keras.experiment.first_look import look_before
 
     if options.dry_run:
-        return _dry_run(look_before(config, fresh=options.fresh))
+        return _dry_run(look_before(config, fresh=options.fresh), options.json)
     with alone_in(Path(config.results_folder), warn):
         return _run(look_before(config, fresh=options.fresh))
 
@@ -45,7 +47,10 @@ def _experiment(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("tl-keras run", description=DESCRIPTION)
     parser.add_argument(
-        "experiment", nargs="?", type=Path, help="a JSON file, or a folder of images"
+        "experiment",
+        nargs="?",
+        type=Path,
+        help="a JSON file, or a folder or table (CSV, TSV, Parquet) of images",
     )
     add_overrides(parser)
     parser.add_argument(
@@ -53,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="show what would run, and about how long"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="with --dry-run: as JSON, with the whole configuration"
     )
     parser.add_argument(
         "--schema", action="store_true", help="print the JSON Schema of experiment files"
@@ -104,11 +112,12 @@ def _run(looked: "FirstLook") -> int:
     return 0
 
 
-def _dry_run(looked: "FirstLook") -> int:
+def _dry_run(looked: "FirstLook", for_programs: bool) -> int:
     with quiet_tensorflow():
-        from tl_keras.experiment.dry_run import describe_plan
+        from tl_keras.experiment.dry_run import as_json, in_words, make_plan
 
-    return _show(describe_plan(looked))
+    plan = make_plan(looked)
+    return _show(json.dumps(as_json(plan), indent=2) if for_programs else in_words(plan))
 
 
 def _show(text: str) -> int:

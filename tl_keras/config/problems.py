@@ -77,7 +77,10 @@ def problems_of(error: ValidationError, raw: Any, schema: Schema) -> dict[KeyPat
         schema: Of the configuration.
     """
     found = [
-        (_path_in(raw, details, schema), details) for details in error.errors(include_url=False)
+        (_path_in(raw, details, schema), details)
+        for details in error.errors(include_url=False)
+        # a default that follows from a key which is wrong itself
+        if details["type"] != "default_factory_not_called"
     ]
     above = {path[:end] for path, _ in found for end in range(len(path))}
     wordings: dict[KeyPath, Wording] = {}

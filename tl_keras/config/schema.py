@@ -86,7 +86,8 @@ MAX_MEGAPIXELS, MOST_MEGAPIXELS = 179.0, 500.0
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 # The one backbone that the package ships weights for.
-BUNDLED_BACKBONE, BUNDLED_ALPHA = "MobileNetV2", 1.0
+BUNDLED_BACKBONE, BUNDLED_ALPHA, BUNDLED_SIZE = "MobileNetV2", 1.0, 96
+DEFAULT_SIZE = 160
 
 
 class _Section(BaseModel):
@@ -291,8 +292,12 @@ class BackboneConfig(_Section):
         "null for random initialisation.",
     )
     image_size: ImageSize | Literal["search"] | ImageSizes = Field(
-        default=160,
-        description="Height and width of the input, pixels. A list has linear probes choose among "
+        default_factory=lambda given: (
+            BUNDLED_SIZE if given.get("weights") == "bundled" else DEFAULT_SIZE
+        ),
+        json_schema_extra={"default": DEFAULT_SIZE},
+        description="Height and width of the input, pixels (default with the bundled weights: "
+        f"{BUNDLED_SIZE}, at which they were made). A list has linear probes choose among "
         f'its sizes on training and validation images of the first seed, "search" among {_SIZES}.',
     )
     cut: Text = Field(

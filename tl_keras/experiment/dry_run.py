@@ -1,27 +1,51 @@
 """What an experiment would do, and about how long it would take, before it does it."""
 
-import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.data.splits import Splits
 from tl_keras.experiment.expected_time import expected_seconds
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.monitor import Silent
-from tl_keras.experiment.prepare import load_backbone, prepare_images
+from tl_keras.experiment.prepare import Images, load_backbone, prepare_images
 from tl_keras.models.source_places import read_source_card
+from tl_keras.results.test_results import strategy_name
 from tl_keras.safe_text import one_line
 from tl_keras.strategy_table import STRATEGIES
-from tl_keras.transfer.run_plan import plan_runs
+from tl_keras.transfer.run_plan import Run, plan_runs
 from tl_keras.transfer.source_checks import source_notes
 
 # Loading TensorFlow and the weights, looking at the images.
 _START_SECONDS = 12.0
+# A line each, and no more than a screen of them.
+_MOST_CLASSES = 12
 
 
-def describe_plan(looked: FirstLook) -> str:
-    """The resolved configuration, the images, the runs, and a rough time on two cores.
+@dataclass(frozen=True)
+class Plan:
+    """What an experiment would do.
 
-    What would stop the experiment stops this as well.
+    Attributes:
+        config: of the experiment.
+        images: that it would use, and how they would be divided.
+        runs: in their order.
+        warnings: of images and source.
+        seconds: that it would take on two cores, roughly.
+    """
+
+    config: ExperimentConfig
+    images: Images
+    runs: Sequence[Run]
+    warnings: Sequence[str]
+    seconds: float
+
+
+def make_plan(looked: FirstLook) -> Plan:
+    """What an experiment would do; what would stop the experiment stops this as well.
 
     Args:
         looked: at the experiment.
@@ -32,30 +56,115 @@ def describe_plan(looked: FirstLook) -> str:
     """
     config, warnings = looked.config, _Warnings()
     images = prepare_images(looked, warnings)
-    table, splits = images.audit.table, images.splits
-    counts = table.frame["label"].value_counts().reindex(table.classes)
-    runs = plan_runs(config)
+    splits, runs = images.splits, plan_runs(config)
     trained = [len(splits.draws[run.seed, run.train_per_class].train) for run in runs]
     for note in _about_source(config, max(trained)):
         warnings.warn(note)
     seconds = _START_SECONDS + sum(expected_seconds(config, splits, runs).values())
+    return Plan(config, images, runs, warnings.texts, seconds)
+
+
+def in_words(plan: Plan) -> str:
+    """A screen of it: photos by class, what would run, about how long, what is doubtful."""
+    config, table, backbone = plan.config, plan.images.table, plan.config.backbone
+    left_out = plan.images.audit.left_out
+    source = "random weights" if backbone.weights is None else f"the weights {backbone.weights}"
+    sizes = config.data.training_sizes
+    each = f"{config.draws} {'folds' if config.estimate.folds else 'seeds'}"
+    if len(sizes) > 1:
+        each += f" and {len(sizes)} training sizes"
+    strategies = dict.fromkeys(_named(run) for run in plan.runs)
     return "\n".join(
         [
-            json.dumps(config.as_dict(), indent=2),
-            "",
-            f"Images: {len(table.frame)} in {len(counts)} classes ("
-            + ", ".join(f"{one_line(label)} {count}" for label, count in counts.items())
-            + f"), {_tested(config, splits)}"
-            + (f"; {images.audit.left_out} unreadable left out" if images.audit.left_out else ""),
-            *(f"warning {text}" for text in warnings.texts),
+            f"Images: {len(table.frame)} in {len(table.classes)} classes{_grouped(plan)}"
+            + (f"; {left_out} unreadable left out" if left_out else ""),
+            *_class_lines(plan),
+            *(f"warning {text}" for text in plan.warnings),
             *([table.notice] if table.notice else []),
-            f"Runs: {len(runs)}",
-            *(f"  {run.run_id}" for run in runs),
+            f"Network: {backbone.name} with {source}, {_sizes(backbone.asked_sizes)} px",
+            f"Runs: {len(plan.runs)}, of {each} each:",
+            *(f"  {name}" for name in strategies),
             *_search_lines(config),
-            f"About {_rounded(seconds)} on two cores (a rough guess; early stopping decides).",
+            f"About {_rounded(plan.seconds)} on two cores (a rough guess; early stopping decides).",
             f"Results: {config.results_folder}",
+            "The whole configuration: the same with --json",
         ]
     )
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """The same for programs, with the whole configuration."""
+    return {
+        "configuration": plan.config.as_dict(),
+        "images": _counts(plan).to_dict("index"),
+        "runs": [run.run_id for run in plan.runs],
+        "warnings": list(plan.warnings),
+        "seconds": round(plan.seconds),
+    }
+
+
+def _counts(plan: Plan) -> pd.DataFrame:
+    """Photos by class: all, and of the first seed and largest size by part."""
+    images, table = plan.images, plan.images.table
+    labels, splits = table.frame["label"].to_numpy(object), images.splits
+    seed = plan.runs[0].seed
+    draw = splits.draws[seed, plan.config.data.training_sizes[-1]]
+    parts = {
+        "photos": np.arange(len(labels)),
+        "training": draw.train,
+        "validation": draw.validation,
+        "test": splits.test_of(seed),
+    }
+    return pd.DataFrame(
+        {
+            name: pd.Series(labels[rows]).value_counts().reindex(table.classes, fill_value=0)
+            for name, rows in parts.items()
+        }
+    )
+
+
+def _class_lines(plan: Plan) -> Iterator[str]:
+    """A table with a line per class, the smallest first where they are many."""
+    counts = _counts(plan)
+    if len(counts) > _MOST_CLASSES:
+        counts = counts.sort_values("photos", kind="stable")
+    shown = counts.head(_MOST_CLASSES)
+    names = [one_line(str(name)) for name in shown.index]
+    width = max(len(name) for name in (*names, "class"))
+    yield f"  {'class':<{width}}" + "".join(f"{name:>12}" for name in counts)
+    for name, row in zip(names, shown.to_numpy().tolist(), strict=True):
+        yield f"  {name:<{width}}" + "".join(f"{count:>12}" for count in row)
+    if (rest := counts.iloc[_MOST_CLASSES:]["photos"]).size:
+        yield f"  and {rest.size} classes with {rest.min()} to {rest.max()} photos"
+    yield f"  ({_divided(plan.config)})"
+
+
+def _divided(config: ExperimentConfig) -> str:
+    estimate = config.estimate
+    if estimate.folds is None:
+        return "training and validation of the first seed; the test split is the same for all"
+    times = "once" if estimate.repeats == 1 else f"{estimate.repeats} times"
+    return f"the first run's; each photo is tested {times}, in one of {estimate.folds} folds"
+
+
+def _grouped(plan: Plan) -> str:
+    """How many groups there are where any is shared, and in training and test."""
+    table, splits, run = plan.images.table, plan.images.splits, plan.runs[0]
+    groups = table.frame["group"].to_numpy(object)
+    if len(set(groups)) == len(groups):
+        return ""
+    draw = splits.draws[run.seed, plan.config.data.training_sizes[-1]]
+    trained, tested = (len(set(groups[r])) for r in (draw.train, splits.test_of(run.seed)))
+    return f" and {len(set(groups))} groups ({trained} in training, {tested} in test)"
+
+
+def _named(run: Run) -> str:
+    row = {"strategy": run.strategy, "unfrozen_blocks": run.unfrozen_blocks}
+    return strategy_name(row)
+
+
+def _sizes(sizes: Sequence[int]) -> str:
+    return " or ".join(map(str, sizes))
 
 
 class _Warnings(Silent):
@@ -76,14 +185,6 @@ def _about_source(config: ExperimentConfig, training_images: int) -> tuple[str, 
         load_backbone(config)
     card = read_source_card(config.backbone.name, config.backbone.weights)
     return source_notes(card, training_images)
-
-
-def _tested(config: ExperimentConfig, splits: Splits) -> str:
-    estimate = config.estimate
-    if estimate.folds is None:
-        return f"{len(splits.tested)} of them in the test split"
-    times = "once" if estimate.repeats == 1 else f"{estimate.repeats} times"
-    return f"each tested {times}, in one of {estimate.folds} folds"
 
 
 def _searches(config: ExperimentConfig) -> bool:

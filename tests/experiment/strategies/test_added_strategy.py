@@ -15,7 +15,7 @@ import pytest
 from tl_keras.config.files import parse_config
 from tl_keras.data.splits import Draw
 from tl_keras.errors import ConfigError
-from tl_keras.experiment.dry_run import describe_plan
+from tl_keras.experiment.dry_run import as_json, in_words, make_plan
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
@@ -140,7 +140,7 @@ def test_a_plan_takes_its_word_on_how_long_it_takes(
     result: ExperimentResult, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = parse_config(config | {"seeds": 100})
-    plan = describe_plan(FirstLook(asked))
-    assert f"  {NAME}-n4-s99" in plan
+    plan = make_plan(FirstLook(asked))
+    assert f"{NAME}-n4-s99" in as_json(plan)["runs"]
     # 100 runs of 7 seconds and the start
-    assert "About 12 minutes" in plan
+    assert "About 12 minutes" in in_words(plan)
