@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,3 +126,24 @@ def test_a_place_that_is_full_is_told_with_its_option() -> None:
         writing(path, "--output"),
     ):
         write_text(path, "text")
+
+
+WARNS = """
+import sys, warnings
+from tl_keras.commands.command_line import carry_out
+sys.exit(carry_out(lambda: warnings.warn("for programmers", FutureWarning) or 0))
+"""
+
+
+@pytest.mark.parametrize(("options", "told"), [((), False), (("-W", "default"), True)])
+def test_warnings_of_libraries_reach_whoever_asks_for_them(
+    options: tuple[str, ...], told: bool
+) -> None:
+    command = [sys.executable, *options, "-c", WARNS]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ("for programmers" in ended.stderr) == told
+
+
+def test_a_warning_that_is_an_error_stays_one() -> None:
+    with pytest.raises(FutureWarning):
+        carry_out(lambda: warnings.warn("for programmers", FutureWarning, stacklevel=1) or 0)

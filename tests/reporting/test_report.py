@@ -79,6 +79,20 @@ def test_photos_per_class_are_those_of_each_class(finish: Finish) -> None:
     assert "with 5 to 10 labelled photos of each class" in question_of(folder)
 
 
+def test_groups_are_counted_where_any_is_shared(finish: Finish) -> None:
+    folder = finish()
+    assert "group" not in question_of(folder) + answer_of(folder)[0]
+    splits = pd.read_csv(folder / "splits.csv")
+    parts = splits.drop_duplicates("image_id").set_index("image_id")["part"]
+    groups = [f"{part}{number // 10}" for number, part in enumerate(parts)]
+    pd.DataFrame({"image_id": parts.index, "group": groups}).to_csv(
+        folder / "images.csv", index=False
+    )
+    # 40 test photos come first, then ten for training and ten for validation
+    assert "in 2 groups" in question_of(folder)
+    assert "40 test photos in 4 groups" in answer_of(folder)[0]
+
+
 def question_of(folder: Path) -> str:
     return str(content(FinishedExperiment.open(folder))["question"])
 

@@ -33,6 +33,7 @@ def facts(**changed: Any) -> dict[str, Any]:
             "training_images": 15,
             "validation_images": 6,
             "learned_from": "all",
+            "groups": {"training": 15, "validation": 6, "test": 10},
             "per_class": {"training": counts, "validation": counts, "test": counts},
             "manifest_sha256": "ab" * 32,
             "division": "The test photos are fold 2 of 5.",
@@ -212,3 +213,10 @@ def test_shots_of_a_few_parts_are_few() -> None:
     assert f"{len(LABELS)} test photos in {len(np.unique(groups))} groups" in text
     alone, together = EVIDENCE.accuracy, found.accuracy
     assert together.high - together.low > alone.high - alone.low
+
+
+def test_groups_are_counted_where_any_is_shared() -> None:
+    assert "groups" not in markdown(card()).partition("The measured model:")[2].partition("(")[0]
+    groups = {"training": 4, "validation": 3, "test": 2}
+    told = card(trained_on=facts()["trained_on"] | {"groups": groups})
+    assert "15 training and 6 validation photos in 4 and 3 groups" in markdown(told)

@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,7 +49,7 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
         stopped: what to say after Ctrl-C, or when the system ends the process.
     """
     try:
-        with stopping(), few_notes(), _any_letter():
+        with stopping(), few_notes(), _no_warnings(), _any_letter():
             code = command()
             # here, where a full disk can be told
             sys.stdout.flush()
@@ -78,6 +79,18 @@ def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
             raise
         say(f"error: {_USED_UP}", sys.stderr)
         return _FAILED
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Keep what libraries warn programmers of from the person, unless it is asked for.
+
+    Asked for are warnings with Python's -W, and where any is an error, as in tests.
+    """
+    with warnings.catch_warnings():
+        if not sys.warnoptions and all(action != "error" for action, *_ in warnings.filters):
+            warnings.simplefilter("ignore")
+        yield
 
 
 def _is_used_up(error: Exception) -> bool:

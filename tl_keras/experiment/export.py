@@ -518,6 +518,7 @@ def _trained_on(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:
     return {
         "training_images": len(parts["training"]),
         "validation_images": len(parts["validation"]),
+        "groups": {name: len(set(prepared.groups[rows])) for name, rows in parts.items()},
         "learned_from": chosen.train_on or "training",
         "per_class": {name: _counts(prepared, rows) for name, rows in parts.items()},
         "manifest_sha256": _manifest_digest(prepared, np.concatenate(list(parts.values()))),

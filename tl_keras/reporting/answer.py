@@ -1,6 +1,6 @@
 """The question of an experiment and its answer in a few sentences."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,18 @@ def _labelled(results: FinishedExperiment) -> str:
     own = rows_like(splits, run, ["seed", "train_per_class"])
     counts = own.loc[own["part"] != "test", "class_index"].value_counts()
     low, high = counts.min(), counts.max()
-    return f"{low if low == high else f'{low} to {high}'} labelled photos of each class"
+    each = f"{low}" if low == high else f"{low} to {high}"
+    learned = own.loc[own["part"] != "test", "image_id"]
+    return f"{each} labelled photos of each class{_groups(results, learned)}"
+
+
+def _groups(results: FinishedExperiment, image_ids: Collection[str]) -> str:
+    """How many groups some photos come in, where any group is shared."""
+    images = results.table("images")
+    if images is None or "group" not in images or images["group"].nunique() == len(images):
+        return ""
+    count = images.loc[images["image_id"].isin(image_ids), "group"].nunique()
+    return f" in {count} group{'' if count == 1 else 's'}"
 
 
 def answer(results: FinishedExperiment) -> list[str]:
@@ -93,17 +104,21 @@ def _chosen(results: FinishedExperiment) -> str:
     row = results.summary_of(results.chosen)
     n, name = int(row["n"]), strategy_name(row)
     low, mean, high = (_percent(row[f"test_accuracy_{end}"]) for end in ("low", "mean", "high"))
+    splits = results.table("splits")
+    tested = f"{int(row['test_images'])} test photos"
+    if splits is not None and not results.folds:
+        tested += _groups(results, _tested(results, splits))
     if n == 1:
         return (
             f"That is {name}, trained once: right in at least {low} of new photos ({mean} of "
-            f"{int(row['test_images'])} test photos; 95% interval {low} to {high}). How much "
+            f"{tested}; 95% interval {low} to {high}). How much "
             "another training would differ, further seeds tell."
         )
     runs = "folds" if results.folds else "seeds"
     return (
         f"That is one model of the chosen method, {name}: trained anew on other photos of the "
         f"kind, such models are right in at least {low} of new photos ({mean} of "
-        f"{int(row['test_images'])} test photos; 95% interval {low} to {high}; {n} {runs})."
+        f"{tested}; 95% interval {low} to {high}; {n} {runs})."
     )
 
 
