@@ -52,7 +52,8 @@ def test_other_photos_are_compared_by_their_intervals(finish: Finish) -> None:
     assert found.estimate == 0
     assert found.method == "intervals of both, joined by their squares"
     (sentence,) = comparison([one, other])["sentences"]
-    assert sentence.endswith("(on different test photos).")
+    # before any verdict
+    assert sentence.index("different test photos") < sentence.index("one: ")
 
 
 def test_the_page_says_what_is_different(finish: Finish, tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_an_experiment_is_not_compared_with_itself(finish: Finish, tmp_path: Pat
     assert not page.exists()
 
 
-def test_other_photos_and_other_classes_are_said(finish: Finish, tmp_path: Path) -> None:
+def test_other_photos_are_said(finish: Finish, tmp_path: Path) -> None:
     said: list[str] = []
     page = write_comparison(
         [finish("one"), finish("other", photos="new")], tmp_path / "page.html", said.append
@@ -93,13 +94,13 @@ def test_other_photos_and_other_classes_are_said(finish: Finish, tmp_path: Path)
     assert f'<p class="notice">{caution}</p>' in page.read_text(encoding="utf-8")
 
 
-def test_other_classes_are_said(finish: Finish) -> None:
-    one, other = finish("one"), finish("other", **FROZEN)
+def test_experiments_with_other_classes_are_not_compared(finish: Finish, tmp_path: Path) -> None:
+    one, other, page = finish("one"), finish("other", **FROZEN), tmp_path / "page.html"
     store = Store(other)
     store.write("confusion", store.read("confusion").replace("crack", "scratch"))
-    (caution,) = comparison(choices(one, other))["cautions"]
-    assert "crack, dent apart" in caution
-    assert "scratch" in caution
+    with pytest.raises(ResultsError, match=r"same classes.*crack, dent.*scratch"):
+        write_comparison([one, other], page)
+    assert not page.exists()
 
 
 def test_photos_with_other_labels_are_not_the_same(finish: Finish) -> None:

@@ -114,14 +114,15 @@ def write_comparison(
         warn: told what speaks against comparing them, a sentence at a time.
 
     Raises:
-        ResultsError: a folder is named twice or holds no finished experiment, or the page cannot
-            be written.
+        ResultsError: a folder is named twice or holds no finished experiment, the experiments tell
+            different classes apart, or the page cannot be written.
     """
     _refuse_same(folders)
     opened = [FinishedExperiment.open(folder) for folder in folders]
     with ExitStack() as stack:
         for results in opened:
             stack.enter_context(results.as_this_version_writes())
+        _refuse_other_classes(opened)
         choices = [Compared.of(results, place) for place, results in enumerate(opened)]
         content = comparison(choices)
         page = render(TEMPLATE, content)
@@ -138,6 +139,19 @@ def _refuse_same(folders: Sequence[Path]) -> None:
             raise ResultsError(
                 f"The experiments must be different ones, got {folder} twice. Name each folder "
                 "once."
+            )
+
+
+def _refuse_other_classes(opened: Sequence[FinishedExperiment]) -> None:
+    (one, its), *rest = (
+        (results.config["name"], list(results.confusion.index)) for results in opened
+    )
+    for other, others in rest:
+        if set(others) != set(its):
+            raise ResultsError(
+                f"The experiments must tell the same classes apart; got {one} with "
+                f"{some_of(its, 5)}, and {other} with {some_of(others, 5)}. Their accuracies "
+                "answer different questions: compare experiments on the same photos."
             )
 
 
@@ -178,25 +192,19 @@ def difference(a: Compared, b: Compared) -> Interval:
 
 
 def _sentence(a: Compared, b: Compared) -> str:
-    same = a.tested_like(b)
-    how = "paired, on the same test photos" if same else "on different test photos"
-    return f"{verdict(difference(a, b), a.name, b.name).sentence} ({how})."
+    told = verdict(difference(a, b), a.name, b.name).sentence
+    if a.tested_like(b):
+        return f"{told} (paired, on the same test photos)."
+    return f"On different test photos, of which one set may be the harder: {told}."
 
 
 def _cautions(a: Compared, b: Compared) -> Iterator[str]:
     """What else than the choices may make the difference between two experiments."""
     a, b = sorted((a, b), key=lambda each: len(each.photos))
     shared = len(set(a.photos) & set(b.photos))
-    (one, its), (other, others) = (
-        (each.results.config["name"], list(each.results.confusion.index)) for each in (a, b)
-    )
+    one, other = (each.results.config["name"] for each in (a, b))
     same = not differences(a.results.config | {"name": other}, b.results.config)
-    if its != others:
-        yield (
-            f"{one} tells {some_of(its, 5)} apart, and {other} {some_of(others, 5)}: their "
-            "accuracies answer different questions."
-        )
-    elif shared < len(a.photos):
+    if shared < len(a.photos):
         yield (
             f"Of the {len(a.photos)} test photos of {one} {shared} are among those of {other}, "
             "with the same content and class: what differs may be the photos."
