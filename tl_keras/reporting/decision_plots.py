@@ -33,7 +33,7 @@ def reliability_figure(calibration: pd.DataFrame) -> Figure:
     axes.set_ylabel("share of right answers in the bin")
     axes.set(xlim=(lowest, 1.02), ylim=(lowest, 1.02))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=9)
     return figure
 
 
@@ -56,5 +56,5 @@ def thresholds_figure(thresholds: pd.DataFrame) -> Figure:
     costs.set_ylabel("cost per 100 photos (dotted)")
     costs.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=9)
     return figure

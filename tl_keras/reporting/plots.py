@@ -20,7 +20,8 @@ from tl_keras.transfer.probing import AVERAGE
 
 INCHES = (7.0, 3.8)
 DOTS_PER_INCH = 150
-BLUE, ORANGE, GRAY = "tab:blue", "tab:orange", "0.45"
+# each at least 3:1 on white
+BLUE, ORANGE, GRAY = "tab:blue", "#c2540a", "0.45"
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -129,7 +130,7 @@ def history_figure(history: pd.DataFrame, runs: pd.DataFrame, folds: int = 0) ->
         panel.set_title(f"{strategy_name(run)}, {seed_name(run['seed'], folds)}", fontsize=10)
     for panel in panels[len(runs) :]:
         panel.set_axis_off()
-    panels[0].legend(fontsize=8)
+    panels[0].legend(fontsize=9)
     return figure
 
 
@@ -164,7 +165,7 @@ def learning_curve_figure(curve: pd.DataFrame) -> Figure:
     axes.set_xlabel("training images per class")
     axes.set_ylabel("accuracy on the test split")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=9)
     return figure
 
 
@@ -182,7 +183,7 @@ def single_panel(height: float = INCHES[1]) -> tuple[Figure, Axes]:
 
 
 def _draw_interval(axes: Axes, place: float, estimate: float, low: float, high: float) -> None:
-    axes.plot([low, high], [place, place], color=BLUE, linewidth=2.5, alpha=0.6)
+    axes.plot([low, high], [place, place], color=BLUE, linewidth=2.5, alpha=0.8)
     axes.plot([estimate], [place], "o", color=BLUE)
 
 
@@ -193,7 +194,7 @@ def _draw_history(axes: Axes, epochs: pd.DataFrame) -> None:
     phases = epochs["phase"].to_numpy()
     for boundary in np.flatnonzero(phases[1:] != phases[:-1]) + 1:
         axes.axvline(boundary + 0.5, color=GRAY, linestyle="--", linewidth=1)
-        axes.text(boundary + 0.5, axes.get_ylim()[1], " fine-tuning", fontsize=8, va="top")
+        axes.text(boundary + 0.5, axes.get_ylim()[1], " fine-tuning", fontsize=9, va="top")
     axes.set_xlabel("epoch")
     axes.set_ylabel("cross-entropy, nats")
     axes.set_ylim(bottom=0)

@@ -153,12 +153,14 @@ def _advice(advice: dict[str, Any]) -> dict[str, Any]:
 
 def classes(results: FinishedExperiment) -> dict[str, Any]:
     """Of the chosen run or all its folds: scores by class, and what is taken for what."""
-    columns = ["class", "test photos", "recall", "precision", "F1"]
+    columns = ["class", "test photos", "recall", "95% interval", "precision", "F1"]
     rows = [
         [
             row["class"],
             int(row["support"]),
-            *(_three(row[k]) for k in ("recall", "precision", "f1")),
+            _three(row["recall"]),
+            _between(row["recall_low"], row["recall_high"]),
+            *(_three(row[k]) for k in ("precision", "f1")),
         ]
         for row in results.class_scores.rename_axis("class").reset_index().to_dict("records")
     ]
@@ -279,6 +281,10 @@ def made(results: FinishedExperiment) -> dict[str, Any]:
         "command": f"tl-keras run {(results.folder / 'config.json').as_posix()} "
         "--set results_dir=again",
     }
+
+
+def _between(low: float, high: float) -> str:
+    return "" if pd.isna(low) else f"{_three(low)} to {_three(high)}"
 
 
 def _three(value: float) -> str:
