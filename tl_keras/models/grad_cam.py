@@ -8,7 +8,7 @@ beside the mean is itself the mean of a map, the squared distances from the mean
 deviation, so that it is shown where it comes from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,15 +34,12 @@ class GradCam:
         """Find the feature maps that `model` averages, and the head that reads the averages.
 
         Args:
-            model: images, 0..255 (batch, size, size, 3), to probabilities, as
-                `Backbone.inference_model` and `probe_classifier` build it.
+            model: as of `take_apart`.
 
         Raises:
-            ValueError: the model does not end in a Softmax layer, or something but averages of
-                feature maps reaches its logits.
+            ValueError: as of `take_apart`.
         """
-        self._parts = _take_apart(model)
-        self._size = tuple(model.input.shape[1:3])
+        self._parts = take_apart(model)
         self._variables = self._parts.variables()
         self._compiled = self._trace()
 
@@ -91,7 +88,7 @@ class GradCam:
         """
         self._check(images, class_indices)
         values = [tf.convert_to_tensor(v) for v in (weights or self._values())]
-        evidence = np.empty((len(images), *self._size), np.float32)
+        evidence = np.empty((len(images), *self._parts.size), np.float32)
         for start in range(0, len(images), BATCH):
             rows = slice(start, start + BATCH)
             batch = tf.constant(images[rows], tf.float32)
@@ -130,7 +127,7 @@ class GradCam:
 
     def _trace(self) -> Any:
         weights = [tf.TensorSpec(v.shape, v.dtype) for v in self._variables]
-        images = tf.TensorSpec((None, *self._size, 3), tf.float32)
+        images = tf.TensorSpec((None, *self._parts.size, 3), tf.float32)
         classes = tf.TensorSpec((None,), tf.int64)
         # not the function itself: TensorFlow would warn that one per classifier is traced too often
         traced = tf.function(self._evidence_of_batch, autograph=False)
@@ -141,17 +138,58 @@ class GradCam:
     ) -> tf.Tensor:
         with keras.StatelessScope(list(zip(self._variables, weights, strict=True))):
             maps = keras.tree.flatten(self._parts.maps(images, training=False))
-            pooled = [tf.reduce_mean(channels, axis=(1, 2)) for channels in maps]
-            with tf.GradientTape() as tape:
-                tape.watch(pooled)
-                logits = self._parts.head(pooled, training=False)
-                scores = tf.gather(logits, class_indices, batch_dims=1)
+            return self._parts.evidence(maps, class_indices)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A classifier in two: images to the maps that it averages, and these averages to logits.
+
+    Attributes:
+        maps, head: the two.
+        squares: places among the maps, of the squares of a map and of this map.
+        answer: what the classifier answers to the images that `maps` takes, as symbols.
+    """
+
+    maps: keras.Model
+    head: keras.Model
+    squares: Mapping[int, int]
+    answer: Any
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images in pixels."""
+        height, width = self.maps.input.shape[1:3]
+        return height, width
+
+    def variables(self) -> list[Any]:
+        return [*self.maps.weights, *self.head.weights]
+
+    def whole(self) -> keras.Model:
+        """From images to what the classifier answers and the maps, in one pass."""
+        return keras.Model(self.maps.input, (self.answer, self.maps.outputs))
+
+    def evidence(self, maps: Sequence[tf.Tensor], class_indices: tf.Tensor) -> tf.Tensor:
+        """As `GradCam.evidence`, in a graph.
+
+        Args:
+            maps: each (batch, height, width, channels), as the part of that name gives them.
+            class_indices: int (batch,), the class that each image is asked for.
+
+        Returns:
+            float32 (batch, *size).
+        """
+        pooled = [tf.reduce_mean(channels, axis=(1, 2)) for channels in maps]
+        with tf.GradientTape() as tape:
+            tape.watch(pooled)
+            logits = self.head(pooled, training=False)
+            scores = tf.gather(logits, class_indices, batch_dims=1)
         gradients = tape.gradient(scores, pooled)
         evidence = [
             self._upsampled(tf.einsum("nhwc,nc->nhw", channels, gradient))
             for channels, gradient in zip(maps, gradients, strict=True)
         ]
-        for square, mean in self._parts.squares.items():
+        for square, mean in self.squares.items():
             level = pooled[mean][:, tf.newaxis, tf.newaxis]
             # what the gradient leaves out of the squared distances: they grow with the deviation
             more = maps[square] - 2 * level * (maps[mean] - level)
@@ -159,40 +197,37 @@ class GradCam:
         return sum(evidence)
 
     def _upsampled(self, evidence: tf.Tensor) -> tf.Tensor:
-        return tf.image.resize(evidence[..., tf.newaxis], self._size)[..., 0]
+        return tf.image.resize(evidence[..., tf.newaxis], self.size)[..., 0]
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """A classifier in two: images to the maps that it averages, and these averages to logits.
+def take_apart(model: keras.Model) -> Parts:
+    """Find the feature maps that a classifier averages, and the head that reads the averages.
 
-    Attributes:
-        maps, head: the two.
-        squares: places among the maps, of the squares of a map and of this map.
+    Args:
+        model: images, 0..255 (batch, size, size, 3), to probabilities, as
+            `Backbone.inference_model` and `probe_classifier` build it, or to a dict of these,
+            `probabilities`, and more, as `familiar_classifier` does. Its layers are shared.
+
+    Raises:
+        ValueError: the model does not end in a Softmax layer, or something but averages of feature
+            maps reaches its logits.
     """
-
-    maps: keras.Model
-    head: keras.Model
-    squares: dict[int, int]
-
-    def variables(self) -> list[Any]:
-        return [*self.maps.weights, *self.head.weights]
-
-
-def _take_apart(model: keras.Model) -> _Parts:
     flat = keras.models.clone_model(
         model, clone_function=lambda layer: layer, call_function=_call_opened
     )
-    softmax, (logits,) = origin(flat.output)
+    answer = flat.output
+    softmax, inputs = origin(answer["probabilities"] if isinstance(answer, dict) else answer)
     if not isinstance(softmax, keras.layers.Softmax):
         raise ValueError(
             f"The classifier must end in a Softmax layer; it ends in {type(softmax).__name__}. Use "
             "one from Backbone.inference_model or probe_classifier."
         )
+    (logits,) = inputs
     pooled = list({id(tensor): tensor for tensor in _averages(logits)}.values())
     maps = [origin(tensor)[1][0] for tensor in pooled]
-    whole, head = keras.Model(flat.input, maps), keras.Model(pooled, logits)
-    return _Parts(whole, head, _squares(maps))
+    # the averages may be the logits, and no model is without a layer
+    head = keras.Model(pooled, keras.layers.Identity()(logits))
+    return Parts(keras.Model(flat.input, maps), head, _squares(maps), answer)
 
 
 def _squares(maps: Sequence[Any]) -> dict[int, int]:
@@ -220,9 +255,9 @@ def _views(tensor: Any) -> list[Any]:
 
 
 def _call_opened(layer: Any, *inputs: Any, **options: Any) -> Any:
-    """Call a layer; of a nested model that answers no feature maps, each of its layers."""
+    """Call a layer; of a nested model whose first answer is no feature map, each of its layers."""
     inner = layer.model if isinstance(layer, Frozen) else layer
-    if isinstance(inner, keras.Model) and len(inner.output.shape) == 2:
+    if isinstance(inner, keras.Model) and len(inner.outputs[0].shape) == 2:
         return inner.call(*inputs, training=False)
     return layer(*inputs, **options)
 

@@ -2,9 +2,16 @@
 
 import numpy as np
 
+# What speaks for a class, and what against it: red and blue change places.
 COLOURS = "inferno"
 # of red, green and blue, ITU-R BT.601
 LUMA = np.array((0.299, 0.587, 0.114))
+
+
+def relative(evidence: np.ndarray) -> np.ndarray:
+    """Evidence (height, width) against its strongest pixel, -1..1; all 0 where there is none."""
+    strongest = np.abs(evidence).max()
+    return np.asarray(evidence / strongest if strongest > 0 else np.zeros_like(evidence))
 
 
 def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.ndarray:
@@ -12,7 +19,8 @@ def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.nd
 
     Args:
         image: (height, width, 3), RGB 0..255.
-        heat: (height, width), 0..1; the photo shows as it is where it is 0.
+        heat: (height, width), -1..1; the photo shows as it is where it is 0, and what speaks
+            against a class is blue.
         strength: opacity of the hottest pixel, 0..1.
 
     Returns:
@@ -28,8 +36,10 @@ def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.nd
             f"heat must have the height and width of the image, {image.shape[:2]}; got "
             f"{heat.shape}. Resize one of them."
         )
-    colours = 255 * colormaps[COLOURS](heat)[..., :3]
+    size = np.abs(heat)
+    warm = 255 * colormaps[COLOURS](size)[..., :3]
+    colours = np.where(heat[..., np.newaxis] < 0, warm[..., ::-1], warm)
     # the root, as a faint heat would else not be seen: its colour is dark, too
-    opacity = strength * np.sqrt(heat)[..., np.newaxis]
+    opacity = strength * np.sqrt(size)[..., np.newaxis]
     blended = (1 - opacity) * (image @ LUMA)[..., np.newaxis] + opacity * colours
     return np.rint(blended).astype(np.uint8)

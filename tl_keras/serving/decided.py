@@ -32,12 +32,12 @@ def network(model: keras.Model) -> Callable[[tf.Tensor], Outputs]:
         model: from float32 (batch, size, size, 3), 0..255, to probabilities (batch, classes), or to
             a dict of these, `probabilities`, and `familiar` (batch,).
     """
+    return lambda images: narrow(model(images, training=False))
 
-    def answer(images: tf.Tensor) -> Outputs:
-        found = named(model(images, training=False))
-        return {name: tf.cast(values, tf.float32) for name, values in found.items()}
 
-    return answer
+def narrow(answer: Any) -> Outputs:
+    """What a model of `network` answers, by name, as float32."""
+    return {name: tf.cast(values, tf.float32) for name, values in named(answer).items()}
 
 
 def named(answer: Any) -> dict[str, Any]:

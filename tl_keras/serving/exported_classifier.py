@@ -1,7 +1,7 @@
 """Classifying files with an exported model: plain TensorFlow, without Keras."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,18 @@ from tl_keras.data.listing import some_of
 from tl_keras.data.picture_bytes import UnreadableError, readable_bytes
 from tl_keras.errors import ExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.models.heat import overlay, relative
 from tl_keras.serving.checksums import damaged_files
 from tl_keras.serving.reading_record import stored_reading
 from tl_keras.serving.signature_names import (
     BYTES,
     CONFIDENCE,
     DECISION,
+    DECODED,
+    EVIDENCE,
     FAMILIAR,
+    HEAT_MAPS,
+    PIXELS,
     PROBABILITIES,
 )
 from tl_keras.serving.versions import EXTRA
@@ -98,6 +103,34 @@ class Answers:
         return [dict(zip(there, row, strict=True)) for row in zip(*there.values(), strict=True)]
 
 
+@dataclass(frozen=True)
+class HeatMaps:
+    """What an exported model says of some files, and where it sees it.
+
+    Attributes:
+        answers: to the files, in their order.
+        photos: uint8 (files, size, size, 3), RGB, as the network saw them; black where a file could
+            not be decoded.
+        evidence: float32 (files, size, size), what each pixel adds to the score of the file's
+            label, in units of the logit; negative where it speaks against it.
+    """
+
+    answers: Answers
+    photos: np.ndarray
+    evidence: np.ndarray
+
+    @property
+    def decoded(self) -> np.ndarray:
+        """Which files could be, bool (files,)."""
+        return self.answers.decoded
+
+    @property
+    def pictures(self) -> np.ndarray:
+        """The photos with their maps on them, uint8 (files, size, size, 3), RGB."""
+        pairs = zip(self.photos, map(relative, self.evidence), strict=True)
+        return np.array([overlay(*pair) for pair in pairs], np.uint8).reshape(self.photos.shape)
+
+
 def _joined(parts: Sequence[Any]) -> Any:
     if any(part is None for part in parts):
         return None
@@ -133,7 +166,7 @@ class ExportedClassifier:
         try:
             self._model = tf.saved_model.load(str(version))
             self._classify = self._model.signatures[BYTES]
-            self._classify.structured_outputs["decoded"]
+            self._classify.structured_outputs[DECODED]
         except (OSError, IndexError, KeyError, ValueError, tf.errors.OpError) as error:
             raise ExportError(
                 f"{version} must be a SavedModel that tl_keras exported, with the signature "
@@ -142,17 +175,28 @@ class ExportedClassifier:
 
     def classify(self, files: Sequence[bytes]) -> Answers:
         """Answer the contents of some files in one batch."""
-        answer = self._classify(image_bytes=tf.constant(list(files), tf.string))
-        found = {name: values.numpy() for name, values in answer.items()}
-        decision = found.get(DECISION)
-        return Answers(
-            labels=[label.decode() for label in found["label"]],
-            probabilities=found[PROBABILITIES],
-            decoded=found["decoded"],
-            decision=None if decision is None else [word.decode() for word in decision],
-            confidence=found.get(CONFIDENCE),
-            familiar=found.get(FAMILIAR),
-        )
+        return _answers(_asked(self._classify, files))
+
+    def heat_maps(self, files: Sequence[bytes]) -> HeatMaps:
+        """Answer the contents of some files in one batch, and show what speaks for the answers.
+
+        Raises:
+            ExportError: it does not explain its answers.
+        """
+        if not self.explains:
+            raise ExportError(
+                f"{self.version} must have the signature {HEAT_MAPS!r} to draw heat maps, as "
+                "exports of this version of tl_keras have whose network ends in averages of "
+                f"feature maps and a softmax; got {', '.join(sorted(self._model.signatures))}. "
+                "Export the model again."
+            )
+        found = _asked(self._model.signatures[HEAT_MAPS], files)
+        return HeatMaps(_answers(found), found[PIXELS], found[EVIDENCE])
+
+    @property
+    def explains(self) -> bool:
+        """Whether it can draw heat maps; an export of an earlier version cannot."""
+        return HEAT_MAPS in self._model.signatures
 
     @property
     def decides(self) -> bool:
@@ -184,6 +228,24 @@ class ExportedClassifier:
             self.classify(files)
             times.append(time.perf_counter() - started)
         return 1000 * float(np.median(times))
+
+
+def _asked(signature: Any, files: Sequence[bytes]) -> dict[str, np.ndarray]:
+    """What a signature that takes files answers, by name."""
+    answer = signature(image_bytes=tf.constant(list(files), tf.string))
+    return {name: values.numpy() for name, values in answer.items()}
+
+
+def _answers(found: Mapping[str, np.ndarray]) -> Answers:
+    decision = found.get(DECISION)
+    return Answers(
+        labels=[label.decode() for label in found["label"]],
+        probabilities=found[PROBABILITIES],
+        decoded=found[DECODED],
+        decision=None if decision is None else [word.decode() for word in decision],
+        confidence=found.get(CONFIDENCE),
+        familiar=found.get(FAMILIAR),
+    )
 
 
 def content(path: Path, max_megapixels: float) -> bytes:

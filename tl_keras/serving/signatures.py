@@ -1,6 +1,7 @@
 """What an exported classifier answers: the graph functions behind its signatures."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,14 +10,19 @@ from tl_keras.data.decoding import resize_image
 from tl_keras.data.decoding_graphs import loading
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.evaluation.decision_rule import DecisionRule
-from tl_keras.serving.decided import Outputs, decide, network
+from tl_keras.models.grad_cam import Parts, take_apart
+from tl_keras.serving.decided import Outputs, decide, narrow
 from tl_keras.serving.signature_names import (
     BYTES,
     CLASSIFY,
     DECISION,
+    DECODED,
+    EVIDENCE,
+    HEAT_MAPS,
     IMAGE_BYTES,
     IMAGES,
     IMAGES_UINT8,
+    PIXELS,
     PROBABILITIES,
 )
 
@@ -41,27 +47,37 @@ def signatures(
         reading: how files become pixels.
         rule: as of `export_classifier`.
     """
-    classes, ask = tf.constant(list(labels)), network(model)
+    classes, parts = tf.constant(list(labels)), _parts(model)
+    ask = _answering(model) if parts is None else parts.whole()
     decisions = None if rule is None else tf.constant(rule.names)
 
     # One function in all signatures: the model is traced and stored once.
     @_traced(tf.TensorSpec((None, image_size, image_size, 3), tf.uint8))
-    def classify(pixels: tf.Tensor) -> Outputs:
-        outputs = decide(ask(tf.cast(pixels, tf.float32)), rule)
+    def seen(pixels: tf.Tensor) -> tuple[Outputs, list[tf.Tensor]]:
+        answer, maps = ask(tf.cast(pixels, tf.float32), training=False)
+        outputs = decide(narrow(answer), rule)
         probabilities = outputs[PROBABILITIES]
         words = {} if rule is None else {DECISION: tf.gather(decisions, outputs[DECISION])}
-        return {
+        answers = {
             "label": tf.gather(classes, tf.argmax(probabilities, axis=-1)),
             "probability": tf.reduce_max(probabilities, axis=-1),
             **outputs,
             **words,
         }
+        return answers, maps
+
+    @_traced(tf.TensorSpec((None,), tf.string))
+    def read(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return decode_batch(encoded, image_size, reading)
+
+    def classify(pixels: tf.Tensor) -> Outputs:
+        answers: Outputs = seen(pixels)[0]
+        return answers
 
     @_traced(tf.TensorSpec((None,), tf.string))
     def from_files(encoded: tf.Tensor) -> Outputs:
-        pixels, decoded = decode_batch(encoded, image_size, reading)
-        answers = {name: _only(decoded, values) for name, values in classify(pixels).items()}
-        return {**answers, "decoded": decoded}
+        pixels, decoded = read(encoded)
+        return _of_decoded(decoded, classify(pixels))
 
     @_traced(tf.TensorSpec((None,), tf.string, name=IMAGE_BYTES))
     def from_bytes(image_bytes: tf.Tensor) -> Outputs:
@@ -70,13 +86,11 @@ def signatures(
 
     @_traced(tf.TensorSpec((None, None, None, 3), tf.float32, name="images"))
     def from_images(images: tf.Tensor) -> Outputs:
-        answers: Outputs = classify(resize_image(images, image_size, reading.resize))
-        return answers
+        return classify(resize_image(images, image_size, reading.resize))
 
     @_traced(tf.TensorSpec((None, None, None, 3), tf.uint8, name="images"))
     def from_uint8(images: tf.Tensor) -> Outputs:
-        answers: Outputs = classify(resize_image(images, image_size, reading.resize))
-        return answers
+        return classify(resize_image(images, image_size, reading.resize))
 
     @_traced(tf.TensorSpec((None,), tf.string, name="inputs"))
     def from_examples(inputs: tf.Tensor) -> Outputs:
@@ -89,12 +103,46 @@ def signatures(
             "scores": tf.gather(scores, order, batch_dims=1),
         }
 
-    return {
+    functions = {
         BYTES: from_bytes,
         IMAGES: from_images,
         IMAGES_UINT8: from_uint8,
         CLASSIFY: from_examples,
     }
+    return functions if parts is None else {**functions, HEAT_MAPS: _explaining(parts, read, seen)}
+
+
+def _explaining(
+    parts: Parts,
+    read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    seen: Callable[[tf.Tensor], tuple[Outputs, list[tf.Tensor]]],
+) -> tf.types.experimental.GenericFunction:
+    @_traced(tf.TensorSpec((None,), tf.string, name=IMAGE_BYTES))
+    def heat_maps(image_bytes: tf.Tensor) -> Outputs:
+        pixels, decoded = read(image_bytes)
+        answers, maps = seen(pixels)
+        evidence = parts.evidence(maps, tf.argmax(answers[PROBABILITIES], axis=-1))
+        return _of_decoded(decoded, {**answers, EVIDENCE: evidence, PIXELS: pixels})
+
+    return heat_maps
+
+
+def _parts(model: keras.Model) -> Parts | None:
+    """None of a model that does more with pixels than to average maps of them."""
+    try:
+        return take_apart(model)
+    except ValueError:
+        return None
+
+
+def _answering(model: keras.Model) -> Callable[..., tuple[Any, list[tf.Tensor]]]:
+    """A model that shows no maps, as `Parts.whole` answers."""
+    return lambda images, **options: (model(images, **options), [])
+
+
+def _of_decoded(decoded: tf.Tensor, answers: Outputs) -> Outputs:
+    """Answers to the files of a batch, some of which could not be decoded."""
+    return {**{name: _only(decoded, values) for name, values in answers.items()}, DECODED: decoded}
 
 
 def _only(decoded: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
