@@ -15,16 +15,19 @@ from tl_keras.data.picture_bytes import why_unreadable
 from tl_keras.data.picture_walk import left_out_in_words
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.safe_text import guard, json_line, one_line, readable_name
+from tl_keras.serving.heat_map_folder import HeatMapFolder, check_place
 from tl_keras.serving.versions import EXTRA, find_version
 
 if TYPE_CHECKING:
-    from tl_keras.serving.exported_classifier import Answers
+    from tl_keras.evaluation.decision_rule import DecisionRule
+    from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
 
 DESCRIPTION = """\
 Classify photos with an exported model: a line per file with its class and probability, and of an
 export that decides, with the calibrated confidence and the decision: the class or group ("not
 good", "positive", "accept"), "review" for photos that a person should look at, or "unknown" for
-photos unlike those that it learned from. Files that cannot be read are listed as such."""
+photos unlike those that it learned from. Files that cannot be read are listed as such. With
+--heat-maps, a picture of each photo shows what spoke for the answer, and what against it."""
 
 # Characters of the first column of the table, where the names are longer.
 _WIDEST = 100
@@ -49,11 +52,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--format", choices=list(FORMATS), default="table", help="of the output")
     parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the terminal")
+    parser.add_argument(
+        "--heat-maps",
+        type=Path,
+        metavar="FOLDER",
+        help="also draw what speaks for each answer, and what against it: a picture per photo",
+    )
     return parser
 
 
 def _predict(options: argparse.Namespace) -> int:
     version, (files, ignored) = find_version(options.export).path, find_photos(options.photos)
+    if options.heat_maps is not None:
+        with writing(options.heat_maps, "--heat-maps"):
+            check_place(options.heat_maps, options.photos)
     with quiet_tensorflow():
         from tl_keras.serving.decision_record import other_decision, read_rule
         from tl_keras.serving.exported_classifier import ExportedClassifier
@@ -61,28 +73,59 @@ def _predict(options: argparse.Namespace) -> int:
         classifier = ExportedClassifier(version)
         # an export of an earlier version leaves the decision to its readers
         rule = None if classifier.decides else read_rule(version / EXTRA)
+    if options.heat_maps is not None:
+        classifier.check_explains()
     left_out = f"left out: {left_out_in_words(ignored)}" if ignored else None
     for note in filter(None, (left_out, other_decision(version))):
         say(note, sys.stderr)
-    unread = 0
+    unread = start = 0
     with _opened(options.output) as stream, _progress(len(files), options.output) as advance:
         columns = _columns(classifier.decides or rule is not None, classifier.knows_strangers)
+        if options.heat_maps is not None:
+            columns.append("heat_map")
         write = FORMATS[options.format](stream, files, columns)
-        start = 0
-        for answers in classifier.classify_paths(files):
+        for answers, pictures in _answered(classifier, files, rule, options.heat_maps):
             lines = lines_of(
                 files[start : start + len(answers.labels)],
-                answers if rule is None else answers.decided(rule),
+                answers,
                 classifier.reading.max_megapixels,
+                pictures,
             )
             write(lines)
             stream.flush()
             start += len(lines)
             unread += sum(bool(line["problem"]) for line in lines)
             advance(len(lines))
+    if options.heat_maps is not None:
+        say(f"{len(files) - unread} heat maps in {options.heat_maps}", sys.stderr)
     if unread:
         say(f"{unread} of {len(files)} files could not be read", sys.stderr)
     return 1 if unread == len(files) else 0
+
+
+def _answered(
+    classifier: "ExportedClassifier",
+    files: Sequence[Path],
+    rule: "DecisionRule | None",
+    folder: Path | None,
+) -> Iterator[tuple["Answers", list[str] | None]]:
+    """Answers to some files at a time, and where a folder is given the names of their pictures."""
+    if folder is None:
+        for answers in classifier.classify_paths(files):
+            yield _decided(answers, rule), None
+        return
+    pictures, start = HeatMapFolder(folder), 0
+    for maps in classifier.heat_maps_of_paths(files):
+        answers = _decided(maps.answers, rule)
+        end = start + len(answers.labels)
+        with writing(folder, "--heat-maps"):
+            names = pictures.write(files[start:end], maps, answers)
+        yield answers, names
+        start = end
+
+
+def _decided(answers: "Answers", rule: "DecisionRule | None") -> "Answers":
+    return answers if rule is None else answers.decided(rule)
 
 
 def _columns(decides: bool, knows_strangers: bool) -> list[str]:
@@ -93,7 +136,10 @@ def _columns(decides: bool, knows_strangers: bool) -> list[str]:
 
 
 def lines_of(
-    files: Sequence[Path], answers: "Answers", max_megapixels: float = MAX_MEGAPIXELS
+    files: Sequence[Path],
+    answers: "Answers",
+    max_megapixels: float = MAX_MEGAPIXELS,
+    pictures: Sequence[str] | None = None,
 ) -> list[dict[str, str | float]]:
     """The columns of the output, a dict per file."""
     lines, probability, verdicts = [], answers.probability, answers.verdicts
@@ -109,6 +155,8 @@ def lines_of(
         if answers.familiar is not None:
             line["familiar"] = float(answers.familiar[place])
         line["problem"] = "" if answers.decoded[place] else why_unreadable(file, max_megapixels)
+        if pictures is not None:
+            line["heat_map"] = pictures[place]
         lines.append(line)
     return lines
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# What speaks for a class, and what against it: red and blue change places.
-COLOURS = "inferno"
+# Of what speaks for a class, from its beginning; of what speaks against it, from its middle back.
+FOR, AGAINST = "inferno", "berlin"
 # of red, green and blue, ITU-R BT.601
 LUMA = np.array((0.299, 0.587, 0.114))
 
@@ -37,8 +37,8 @@ def overlay(image: np.ndarray, heat: np.ndarray, strength: float = 0.6) -> np.nd
             f"{heat.shape}. Resize one of them."
         )
     size = np.abs(heat)
-    warm = 255 * colormaps[COLOURS](size)[..., :3]
-    colours = np.where(heat[..., np.newaxis] < 0, warm[..., ::-1], warm)
+    warm, cold = colormaps[FOR](size), colormaps[AGAINST](0.5 - size / 2)
+    colours = 255 * np.where(heat[..., np.newaxis] < 0, cold, warm)[..., :3]
     # the root, as a faint heat would else not be seen: its colour is dark, too
     opacity = strength * np.sqrt(size)[..., np.newaxis]
     blended = (1 - opacity) * (image @ LUMA)[..., np.newaxis] + opacity * colours

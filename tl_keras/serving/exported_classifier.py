@@ -31,6 +31,8 @@ from tl_keras.serving.versions import EXTRA
 
 # The network's activations of a batch and its decoded files fit in any memory.
 BATCH = 32
+# For a map, the outputs of all blocks that the head reads are in memory at once.
+MAPS_BATCH = 16
 # Files that were made PNG are large.
 _BATCH_BYTES = 2**28
 
@@ -181,7 +183,17 @@ class ExportedClassifier:
         """Answer the contents of some files in one batch, and show what speaks for the answers.
 
         Raises:
-            ExportError: it does not explain its answers.
+            ExportError: as `check_explains`.
+        """
+        self.check_explains()
+        found = _asked(self._model.signatures[HEAT_MAPS], files)
+        return HeatMaps(_answers(found), found[PIXELS], found[EVIDENCE])
+
+    def check_explains(self) -> None:
+        """Nothing, if it can draw heat maps.
+
+        Raises:
+            ExportError: it cannot.
         """
         if not self.explains:
             raise ExportError(
@@ -190,8 +202,6 @@ class ExportedClassifier:
                 f"feature maps and a softmax; got {', '.join(sorted(self._model.signatures))}. "
                 "Export the model again."
             )
-        found = _asked(self._model.signatures[HEAT_MAPS], files)
-        return HeatMaps(_answers(found), found[PIXELS], found[EVIDENCE])
 
     @property
     def explains(self) -> bool:
@@ -210,14 +220,21 @@ class ExportedClassifier:
 
     def classify_paths(self, paths: Sequence[Path]) -> Iterator[Answers]:
         """Answer files, up to `BATCH` at a time; one that cannot be read counts as empty."""
+        return map(self.classify, self._batches(paths, BATCH))
+
+    def heat_maps_of_paths(self, paths: Sequence[Path]) -> Iterator[HeatMaps]:
+        """As `classify_paths`, with what speaks for the answers, up to `MAPS_BATCH` at a time."""
+        return map(self.heat_maps, self._batches(paths, MAPS_BATCH))
+
+    def _batches(self, paths: Sequence[Path], most: int) -> Iterator[list[bytes]]:
         files: list[bytes] = []
         for path in paths:
             files.append(content(path, self.reading.max_megapixels))
-            if len(files) == BATCH or sum(map(len, files)) > _BATCH_BYTES:
-                yield self.classify(files)
+            if len(files) == most or sum(map(len, files)) > _BATCH_BYTES:
+                yield files
                 files = []
         if files:
-            yield self.classify(files)
+            yield files
 
     def milliseconds(self, files: Sequence[bytes], repeats: int) -> float:
         """Median time for one batch of files, warm; per batch, not per image."""
