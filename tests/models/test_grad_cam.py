@@ -10,7 +10,7 @@ from PIL import Image
 from tl_keras.backbone_table import BACKBONES, BackboneSpec
 from tl_keras.models import grad_cam
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.grad_cam import GradCam
+from tl_keras.models.grad_cam import GradCam, take_apart
 from tl_keras.models.heads import build_head
 from tl_keras.models.map_check import randomisation_check
 from tl_keras.models.networks import build_backbone
@@ -63,9 +63,18 @@ def probe(backbone: Backbone, *blocks: str) -> keras.Model:
     return probe_classifier(backbone, blocks, 3, [kernel, np.zeros(3)])
 
 
-def logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
+def scores(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The logits of the classes less the mean of all."""
     head = keras.Model(model.input, model.layers[-1].input)
-    return np.asarray(head(images.astype("float32")))
+    found = np.asarray(head(images.astype("float32")))
+    return np.asarray(found[np.arange(len(images)), classes] - found.mean(axis=1))
+
+
+def placed(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The evidence that lies at places, before what lies at none is spread."""
+    parts = take_apart(model)
+    maps = keras.tree.flatten(parts.maps(images.astype("float32"), training=False))
+    return np.asarray(parts.placed(maps, classes)[0])
 
 
 def scaled_up(maps: np.ndarray, size: int) -> np.ndarray:
@@ -76,7 +85,7 @@ def scaled_up(maps: np.ndarray, size: int) -> np.ndarray:
     )  # fmt: skip
 
 
-def grey_levels(kernel: list[list[float]]) -> keras.Model:
+def grey_levels(kernel: list[list[float]], bias: tuple[float, float] = (0, 0)) -> keras.Model:
     """Red and green, 0..1, are two channels that a linear head reads, at the image's own size."""
     images = keras.Input((2, 2, 3))
     pick = keras.layers.Conv2D(2, 1, name="pick")
@@ -84,18 +93,30 @@ def grey_levels(kernel: list[list[float]]) -> keras.Model:
     dense = keras.layers.Dense(2)
     outputs = dense(keras.layers.GlobalAveragePooling2D()(maps))
     pick.set_weights([np.array([[[[1, 0], [0, 1], [0, 0]]]]), np.zeros(2)])
-    dense.set_weights([np.array(kernel), np.array([5, -5])])
+    dense.set_weights([np.array(kernel), np.array(bias)])
     return keras.Model(images, keras.layers.Softmax()(outputs))
 
 
 def test_a_map_worked_out_by_hand() -> None:
-    # class 0 wants twice the red less the green: 0.4 - 0, 0.8 - 1 (cut off), 2 - 0.4, 0
+    # class 0 wants twice the red less the green, class 1 nothing, so that the score is half of
+    # 0.4 - 0, 0.8 - 1 (cut off), 2 - 0.4, 0
     image = np.zeros((1, 2, 2, 3), np.uint8)
     image[0, ..., 0] = [[51, 102], [255, 0]]
     image[0, ..., 1] = [[0, 255], [102, 0]]
     maps = GradCam(grey_levels([[2, 0], [-1, 0]])).maps(image, np.array([0]))
     np.testing.assert_allclose(maps[0], np.array([[0.25, 0], [1, 0]]), atol=1e-6)
     assert maps.dtype == np.float32
+
+
+def test_a_bias_lies_everywhere() -> None:
+    # the halves above, and half of what the biases differ by
+    image = np.zeros((1, 2, 2, 3), np.uint8)
+    image[0, ..., 0] = [[51, 102], [255, 0]]
+    image[0, ..., 1] = [[0, 255], [102, 0]]
+    model, classes = grey_levels([[2, 0], [-1, 0]], bias=(3, 1)), np.array([0, 1])
+    evidence = GradCam(model).evidence(np.repeat(image, 2, axis=0), classes)
+    expected = np.array([[0.2, -0.1], [0.8, 0]]) + 1
+    np.testing.assert_allclose(evidence, [expected, -expected], atol=1e-6)
 
 
 def test_nothing_speaks_for_the_class() -> None:
@@ -109,11 +130,13 @@ def test_linear_head_on_a_cut_gives_the_map_of_zhou(backbone: Backbone, cut: str
     part = backbone.cut_after(cut)
     head = random_head(part.channels)
     activations = np.asarray(part.model(IMAGES / 127.5 - 1, training=False))
-    weighted = np.einsum("nhwc,nc->nhw", activations, head.get_weights()[0].T[CLASSES])
-    expected = np.maximum(scaled_up(weighted, 16), 0)
-    expected /= expected.max(axis=(1, 2), keepdims=True)
-    maps = GradCam(part.inference_model(head)).maps(IMAGES, CLASSES)
-    np.testing.assert_allclose(maps, expected, rtol=1e-4, atol=1e-5)
+    kernel, bias = (
+        weights - weights.mean(axis=-1, keepdims=True) for weights in head.get_weights()
+    )
+    weighted = np.einsum("nhwc,nc->nhw", activations, kernel.T[CLASSES])
+    expected = scaled_up(weighted, 16) + bias[CLASSES, np.newaxis, np.newaxis]
+    evidence = GradCam(part.inference_model(head)).evidence(IMAGES, CLASSES)
+    np.testing.assert_allclose(evidence, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_hidden_layers_weigh_channels_by_the_slope_of_the_logit(backbone: Backbone) -> None:
@@ -121,10 +144,14 @@ def test_hidden_layers_weigh_channels_by_the_slope_of_the_logit(backbone: Backbo
     activations = np.asarray(backbone.model(IMAGES / 127.5 - 1, training=False))
     first, first_bias, second, _ = head.get_weights()
     active = activations.mean(axis=(1, 2)) @ first + first_bias > 0
-    slopes = (active * second.T[CLASSES]) @ first.T
+    slopes = (active * (second.T[CLASSES] - second.mean(axis=1))) @ first.T
     expected = scaled_up(np.einsum("nhwc,nc->nhw", activations, slopes), 16)
-    evidence = GradCam(backbone.inference_model(head)).evidence(IMAGES, CLASSES)
-    np.testing.assert_allclose(evidence, expected, rtol=1e-4, atol=1e-5)
+    model = backbone.inference_model(head)
+    np.testing.assert_allclose(placed(model, IMAGES, CLASSES), expected, rtol=1e-4, atol=1e-5)
+    # what no place has is everywhere
+    rest = GradCam(model).evidence(IMAGES, CLASSES) - expected
+    missing = scores(model, IMAGES, CLASSES) - expected.mean(axis=(1, 2))
+    np.testing.assert_allclose(rest, missing[:, None, None] + 0 * rest, rtol=1e-3, atol=1e-4)
 
 
 def test_a_sure_answer_has_a_map_as_well(backbone: Backbone) -> None:
@@ -135,11 +162,12 @@ def test_a_sure_answer_has_a_map_as_well(backbone: Backbone) -> None:
     np.testing.assert_allclose(sure, unsure, atol=1e-5)
 
 
-def test_evidence_of_several_blocks_adds_up_to_the_logits(backbone: Backbone) -> None:
+def test_evidence_of_several_blocks_adds_up_to_the_scores(backbone: Backbone) -> None:
     model = probe(backbone, "stem", "block1", "top")
-    cam = GradCam(model)
-    by_class = [cam.evidence(IMAGES, np.full(5, c)).mean(axis=(1, 2)) for c in range(3)]
-    np.testing.assert_allclose(np.stack(by_class, axis=1), logits(model, IMAGES), rtol=1e-3)
+    for number in range(3):
+        classes = np.full(5, number)
+        found = placed(model, IMAGES, classes).mean(axis=(1, 2))
+        np.testing.assert_allclose(found, scores(model, IMAGES, classes), rtol=1e-3, atol=1e-5)
 
 
 def test_evidence_of_several_blocks_is_the_sum_of_theirs(backbone: Backbone) -> None:
@@ -219,12 +247,12 @@ def test_no_images(backbone: Backbone) -> None:
 
 def test_the_classifier_stays_as_it_is(backbone: Backbone) -> None:
     model = probe(backbone, "stem", "top")
-    weights, before = model.get_weights(), logits(model, IMAGES)
+    weights, before = model.get_weights(), scores(model, IMAGES, CLASSES)
     blocks = [(block.name, id(block.output)) for block in backbone.blocks]
     randomisation_check(GradCam(model), IMAGES, CLASSES, repeats=1)
     for old, new in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    np.testing.assert_array_equal(logits(model, IMAGES), before)
+    np.testing.assert_array_equal(scores(model, IMAGES, CLASSES), before)
     again = Backbone.wrap("Tiny", None, backbone.model)
     assert [(block.name, id(block.output)) for block in again.blocks] == blocks
 
@@ -286,7 +314,7 @@ def test_classifier_that_reads_more_than_averages() -> None:
      for name in BACKBONES],
 )  # fmt: skip
 def test_every_backbone(name: str) -> None:
-    """The evidence on its first block and its output adds up to the logits."""
+    """The evidence on its first block and its output adds up to the scores."""
     spec = BACKBONES[name]
     alpha = spec.alphas[0] if spec.alphas else None
     size = spec.minimum_image_size
@@ -294,8 +322,8 @@ def test_every_backbone(name: str) -> None:
     classifier = probe(backbone, spec.blocks[0], spec.blocks[-1])
     images = np.random.default_rng(1).integers(0, 256, (2, size, size, 3), np.uint8)
     classes = np.array([1, 2])
-    evidence = GradCam(classifier).evidence(images, classes)
-    expected = logits(classifier, images)[[0, 1], classes]
+    evidence = placed(classifier, images, classes)
+    expected = scores(classifier, images, classes)
     # maps whose size does not divide the image's change their mean a little
     atol = 0.02 * np.abs(evidence).max()
     np.testing.assert_allclose(evidence.mean(axis=(1, 2)), expected, rtol=1e-3, atol=atol)
@@ -304,13 +332,12 @@ def test_every_backbone(name: str) -> None:
 @pytest.mark.parametrize(
     "pooling", [Pooling(kind, views) for kind in ("mean", "mean_std") for views in VIEWS]
 )
-def test_evidence_of_other_poolings_sums_to_the_logit(backbone: Backbone, pooling: Pooling) -> None:
+def test_evidence_of_other_poolings_sums_to_the_score(backbone: Backbone, pooling: Pooling) -> None:
     blocks = ("stem", "block1", "top")
     channels = sum(pooling.width(b.output.shape[-1]) for b in backbone.blocks)
     kernel = np.random.default_rng(1).normal(size=(channels, 3)).astype(np.float32)
     model = probe_classifier(backbone, blocks, 3, [kernel, np.zeros(3)], pooling)
-    evidence = GradCam(model).evidence(IMAGES, CLASSES)
-    wanted = logits(model, IMAGES)[np.arange(5), CLASSES]
+    evidence, wanted = placed(model, IMAGES, CLASSES), scores(model, IMAGES, CLASSES)
     # a share of 1e-4 of the mean squares is in the deviation and in no pixel
     np.testing.assert_allclose(evidence.mean(axis=(1, 2)), wanted, rtol=0.02, atol=0.02)
 

@@ -67,13 +67,16 @@ class GradCam:
         class_indices: np.ndarray,
         weights: Sequence[np.ndarray] | None = None,
     ) -> np.ndarray:
-        """How much each pixel adds to the logit of a class; negative where it speaks against it.
+        """How much each pixel adds to the score of a class; negative where it speaks against it.
 
-        The mean of feature channel k at the output of block b has the gradient g_bk of the logit,
-        and the evidence is the sum of g_bk times the channel, blocks of other sizes upsampled
-        bilinearly. Where the head is linear, the mean over an image is the logit less the bias.
-        That holds for every number of blocks, as the gradients are those of the head: a channel
-        does not count again for what the blocks above make of it.
+        The score is the logit of the class less the mean of all logits: a softmax sees nothing but
+        such differences. The mean of feature channel k at the output of block b has the gradient
+        g_bk of it, and the evidence is the sum of g_bk times the channel, blocks of other sizes
+        upsampled bilinearly. What lies at no place is spread evenly, so that the mean over an image
+        is the score: where the head is linear that is its bias alone, without which the features of
+        an answer could all seem to speak against it. That holds for every number of blocks, as the
+        gradients are those of the head: a channel does not count again for what the blocks above
+        make of it.
 
         Args:
             images: as of `maps`.
@@ -81,7 +84,7 @@ class GradCam:
             weights: to use in place of the classifier's own, as from `shuffled_weights`.
 
         Returns:
-            float32 (n, size, size), in units of the logit.
+            float32 (n, size, size), in units of the logit; the mean over an image is the score.
 
         Raises:
             ValueError: as of `maps`.
@@ -169,6 +172,11 @@ class Parts:
         """From images to what the classifier answers and the maps, in one pass."""
         return keras.Model(self.maps.input, (self.answer, self.maps.outputs))
 
+    @property
+    def places(self) -> int:
+        """Rows of the finest map: no evidence lies more exactly than such a part of the photo."""
+        return max(int(channels.shape[1]) for channels in self.maps.outputs)
+
     def evidence(self, maps: Sequence[tf.Tensor], class_indices: tf.Tensor) -> tf.Tensor:
         """As `GradCam.evidence`, in a graph.
 
@@ -179,11 +187,24 @@ class Parts:
         Returns:
             float32 (batch, *size).
         """
+        placed, scores = self.placed(maps, class_indices)
+        rest = scores - tf.reduce_mean(placed, axis=(1, 2))
+        return placed + rest[:, tf.newaxis, tf.newaxis]
+
+    def placed(
+        self, maps: Sequence[tf.Tensor], class_indices: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The evidence that lies at places, float32 (batch, *size), and the scores (batch,).
+
+        Args:
+            maps: as of `evidence`.
+            class_indices: likewise.
+        """
         pooled = [tf.reduce_mean(channels, axis=(1, 2)) for channels in maps]
         with tf.GradientTape() as tape:
             tape.watch(pooled)
             logits = self.head(pooled, training=False)
-            scores = tf.gather(logits, class_indices, batch_dims=1)
+            scores = tf.gather(logits, class_indices, batch_dims=1) - tf.reduce_mean(logits, axis=1)
         gradients = tape.gradient(scores, pooled)
         evidence = [
             self._upsampled(tf.einsum("nhwc,nc->nhw", channels, gradient))
@@ -194,7 +215,7 @@ class Parts:
             # what the gradient leaves out of the squared distances: they grow with the deviation
             more = maps[square] - 2 * level * (maps[mean] - level)
             evidence.append(self._upsampled(tf.einsum("nhwc,nc->nhw", more, gradients[square])))
-        return sum(evidence)
+        return sum(evidence), scores
 
     def _upsampled(self, evidence: tf.Tensor) -> tf.Tensor:
         return tf.image.resize(evidence[..., tf.newaxis], self.size)[..., 0]

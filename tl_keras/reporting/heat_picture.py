@@ -1,4 +1,4 @@
-"""A photo beside its heat map, over a scale that says in words and numbers what the colours mean."""
+"""A photo beside its heat map, and a scale that says in words and numbers what colours mean."""
 
 import functools
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _GRAY = 128
 
 
 def heat_picture(
-    photo: np.ndarray, evidence: np.ndarray, label: str, facts: Sequence[str] = ()
+    photo: np.ndarray, evidence: np.ndarray, label: str, places: int, facts: Sequence[str] = ()
 ) -> Image.Image:
     """Draw what speaks for an answer.
 
@@ -26,10 +26,11 @@ def heat_picture(
         photo: uint8 (size, size, 3), RGB, as the network saw it.
         evidence: (size, size), what each pixel adds to the score of the label.
         label: that the network answered.
+        places: rows of the finest feature map that the evidence comes from.
         facts: lines above, such as the name of the file.
     """
     seen, mapped = _enlarged(photo), _enlarged(overlay(photo, relative(evidence)))
-    side, words = seen.width, in_words(evidence, label)
+    side, words = seen.width, in_words(evidence, label, places)
     top, width = MARGIN + len(facts) * LINE, 2 * side + 3 * MARGIN
     bar = top + side + MARGIN
     below = bar + BAR + 2 * LINE
@@ -43,7 +44,7 @@ def heat_picture(
     return picture
 
 
-def in_words(evidence: np.ndarray, label: str) -> list[str]:
+def in_words(evidence: np.ndarray, label: str, places: int) -> list[str]:
     """What evidence says, and what the numbers of the scale are."""
     total = float(np.abs(evidence).sum())
     if not total > 0:
@@ -52,6 +53,7 @@ def in_words(evidence: np.ndarray, label: str) -> list[str]:
     return [
         f"Of all evidence {share:.0%} speaks for {label}, and {1 - share:.0%} against it.",
         "Scale: what share of it 1% of the photo holds where it has that colour.",
+        f"The map has {places} by {places} places; each saw a wider part of the photo around it.",
     ]
 
 

@@ -25,6 +25,7 @@ from tl_keras.serving.signature_names import (
     FAMILIAR,
     HEAT_MAPS,
     PIXELS,
+    PLACES,
     PROBABILITIES,
 )
 from tl_keras.serving.versions import EXTRA
@@ -114,12 +115,15 @@ class HeatMaps:
         photos: uint8 (files, size, size, 3), RGB, as the network saw them; black where a file could
             not be decoded.
         evidence: float32 (files, size, size), what each pixel adds to the score of the file's
-            label, in units of the logit; negative where it speaks against it.
+            label; negative where it speaks against it. The mean is the score, the logit of the
+            label less the mean of all logits.
+        places: int32 (files,), rows of the finest feature map that it comes from.
     """
 
     answers: Answers
     photos: np.ndarray
     evidence: np.ndarray
+    places: np.ndarray
 
     @property
     def decoded(self) -> np.ndarray:
@@ -187,7 +191,7 @@ class ExportedClassifier:
         """
         self.check_explains()
         found = _asked(self._model.signatures[HEAT_MAPS], files)
-        return HeatMaps(_answers(found), found[PIXELS], found[EVIDENCE])
+        return HeatMaps(_answers(found), found[PIXELS], found[EVIDENCE], found[PLACES])
 
     def check_explains(self) -> None:
         """Nothing, if it can draw heat maps.

@@ -79,6 +79,7 @@ class HeatMapFolder:
                     maps.photos[place],
                     maps.evidence[place],
                     answers.labels[place],
+                    int(maps.places[place]),
                     [readable_name(file), _answer_in_words(answers, place)],
                 )
                 with replacing(self._folder / name) as unfinished:

@@ -13,7 +13,7 @@ IMAGE_BYTES = "image_bytes"
 DECODED = "decoded"
 
 # What `heat_maps` answers beyond the answers of `serving_default`.
-EVIDENCE, PIXELS = "evidence", "pixels"
+EVIDENCE, PIXELS, PLACES = "evidence", "pixels", "places"
 
 # Outputs that every format has; the two last where it decides, and `familiar` where it can tell.
 PROBABILITIES, FAMILIAR = "probabilities", "familiar"

@@ -23,6 +23,7 @@ from tl_keras.serving.signature_names import (
     IMAGES,
     IMAGES_UINT8,
     PIXELS,
+    PLACES,
     PROBABILITIES,
 )
 
@@ -122,7 +123,8 @@ def _explaining(
         pixels, decoded = read(image_bytes)
         answers, maps = seen(pixels)
         evidence = parts.evidence(maps, tf.argmax(answers[PROBABILITIES], axis=-1))
-        return _of_decoded(decoded, {**answers, EVIDENCE: evidence, PIXELS: pixels})
+        shown = _of_decoded(decoded, {**answers, EVIDENCE: evidence})
+        return {**shown, PIXELS: pixels, PLACES: tf.fill(tf.shape(decoded), parts.places)}
 
     return heat_maps
 
