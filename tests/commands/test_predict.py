@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.hostile.folders import of_classes, with_odd_entries, with_system_files
 from tests.hostile.pictures import BROKEN, PICTURES, SOUND
+from tests.hostile.small_disk import small_disk
 from tl_keras.commands import predict
 from tl_keras.commands.predict import main
 from tl_keras.config.schema import DataConfig
@@ -69,6 +70,10 @@ def photos(tmp_path: Path) -> Path:
 
 def lines(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("batch", [2, 32])
@@ -195,6 +200,102 @@ def test_an_export_that_decides_says_so_itself(
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["file", "probability", "confidence", "familiar", "label", "(decision)"]
     assert any(row.endswith("red  (unknown)") for row in rows)
+
+
+@pytest.fixture(scope="module")
+def explaining(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export that decides, knows strangers and can draw heat maps."""
+    directory = tmp_path_factory.mktemp("explaining")
+    export_classifier(
+        knowing_strangers(),
+        labels=LABELS,
+        image_size=SIZE,
+        reading=DEFAULTS,
+        directory=directory,
+        rule=DecisionRule(tuple(LABELS), 5.0, (1.0, 1.0, 1.0), ("red",), 0.4, 0.28, 0.2),
+    )
+    return directory
+
+
+def test_heat_maps_are_named_beside_the_answers(
+    explaining: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (9, 5), "blue").save(photos / "more" / "b.png")
+    maps = tmp_path / "new" / "maps"
+    words = [str(explaining), str(photos), "--format", "csv"]
+    assert main(words) == 0
+    without = lines(capsys.readouterr().out)
+    assert main([*words, "--heat-maps", str(maps)]) == 0
+    said = capsys.readouterr()
+    found = lines(said.out)
+    named = [line.pop("heat_map") for line in found]
+    assert [{**line, "familiar": 0} for line in found] == [
+        {**line, "familiar": 0} for line in without
+    ]
+    pictures = [name for name in named if name]
+    assert [bool(line["problem"]) for line in found] == [not name for name in named]
+    assert names_in(maps) == sorted(pictures)
+    assert len(set(pictures)) == 4
+    assert f"4 heat maps in {maps}" in said.err
+    # as often as one likes
+    assert main([*words[:2], "--heat-maps", str(maps)]) == 0
+    assert names_in(maps) == sorted(pictures)
+    head = capsys.readouterr().out.splitlines()[0]
+    assert "heat" not in head
+
+
+def test_an_export_that_cannot_explain_says_so_before_it_answers(
+    exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """This network looks at shares of its averages, and has a softmax within its last layer."""
+    assert main([str(exported), str(photos), "--heat-maps", str(tmp_path / "maps")]) == 1
+    said = capsys.readouterr()
+    assert "to draw heat maps" in said.err and not said.out
+    assert not (tmp_path / "maps").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("photos/b.png", "b.png is a file"),
+        ("photos/b.png/maps", "b.png is a file"),
+        ("photos/maps", "must lie outside of"),
+        ("photos", "must lie outside of"),
+    ],
+)
+def test_places_for_heat_maps_that_are_none_are_said_before_anything_is_loaded(
+    photos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    message: str,
+) -> None:
+    version = tmp_path / "export" / "1"
+    version.mkdir(parents=True)
+    (version / "saved_model.pb").touch()
+    before = sorted(photos.rglob("*"))
+    assert main([str(version), str(photos), "--heat-maps", str(tmp_path / place)]) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(photos.rglob("*")) == before
+
+
+def test_a_disk_that_is_full_of_heat_maps_is_told_by_the_option(
+    explaining: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        with small_disk(tmp_path / "disk", 8) as disk:
+            words = [str(explaining), str(photos), "--heat-maps", str(disk / "maps")]
+            assert main(words) == 2
+            told = capsys.readouterr().err
+            # none is half there
+            for name in names_in(disk / "maps"):
+                with Image.open(disk / "maps" / name) as picture:
+                    picture.load()
+    except OSError as error:
+        pytest.skip(f"no small disk can be made here: {error}")
+    assert "cannot be written: No space left" in told
+    assert "--heat-maps" in told
 
 
 def test_where_nothing_can_be_read_the_exit_code_says_so(

@@ -20,6 +20,7 @@ from tl_keras.evaluation.intervals import Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
 from tl_keras.reporting.stranger_words import in_words, refused_photos
 from tl_keras.safe_text import json_line, one_line
+from tl_keras.serving.signature_names import EVIDENCE, HEAT_MAPS, PIXELS, PLACES
 from tl_keras.serving.targets import caution
 from tl_keras.serving.verify import Verification
 
@@ -33,6 +34,11 @@ _START = re.compile(r"^(\d*)([-+=#>.)])(?!\w)")
 
 # Of every export.
 _OUTPUTS = ("label", "probability", "probabilities", "decoded")
+_MAPS = (
+    f"`{EVIDENCE}`, float32 (batch, size, size), what each pixel adds to the score of the label, "
+    f"negative where it speaks against it; `{PIXELS}`, uint8 (batch, size, size, 3), the photo as "
+    f"the network saw it; and `{PLACES}`, int32 (batch,), how many rows the evidence really has"
+)
 WEAK_RECALL = 0.8
 FEW_TEST_IMAGES = 100
 _EXIF_ROTATION = {
@@ -153,6 +159,7 @@ def model_card(
             "signature": "serving_default",
             "input": f"image_bytes: string (batch,), {served_in_words()} files of any size",
             "output": ", ".join(_OUTPUTS if example is None else example["answer"]),
+            "heat_maps": {"signature": HEAT_MAPS, "output": _MAPS},
             "example": example,
         },
     }

@@ -53,6 +53,8 @@ def export_classifier(
     - `serving_default`: `image_bytes`, string (batch,), files as `decode_image` takes them;
     - `serving_images`: `images`, float32 (batch, height, width, 3), any size, 0..255;
     - `serving_images_uint8`: the same as uint8;
+    - `heat_maps`: `image_bytes`, as the first; only of a network that reads nothing but averages of
+      feature maps and ends in a Softmax layer;
     - `classify`: `inputs`, string (batch,), serialized `tf.train.Example` with the feature
       `image_bytes`, for the Classify API of TensorFlow Serving.
 
@@ -62,8 +64,10 @@ def export_classifier(
     `confidence`, float32 (batch,), the label's calibrated probability; and `familiar`, float32
     (batch,), where the network tells strangers. The first also answers `decoded`, bool (batch,): a
     file that could not be decoded has empty texts and numbers of 0, and does not disturb the
-    others. `classify` answers `classes`, string (batch, classes), and their `scores`, float32, from
-    the most probable on.
+    others. `heat_maps` answers all that the first does, and as `HeatMaps` has them `evidence`,
+    float32 (batch, image_size, image_size), `pixels`, uint8 (batch, image_size, image_size, 3), and
+    `places`, int32 (batch,). `classify` answers `classes`, string (batch, classes), and their
+    `scores`, float32, from the most probable on.
 
     Args:
         model: Inference only: float32 (batch, image_size, image_size, 3), 0..255, to probabilities
