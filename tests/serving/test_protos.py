@@ -22,6 +22,7 @@ from tl_keras.serving.versions import find_version
 PICTURE = bytes(tf.io.encode_png(np.full((5, 6, 3), [255, 0, 0], np.uint8)).numpy())
 INPUTS = {
     "serving_default": ("image_bytes", np.array([PICTURE, b"?"], object)),
+    "heat_maps": ("image_bytes", np.array([PICTURE, b"?"], object)),
     "serving_images": ("images", np.zeros((2, 3, 5, 3), np.float32)),
     "serving_images_uint8": ("images", np.zeros((2, 3, 5, 3), np.uint8)),
 }
