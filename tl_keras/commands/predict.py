@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from tl_keras.commands.command_line import Parser, carry_out, say, writing
-from tl_keras.config.schema import MAX_MEGAPIXELS
 from tl_keras.data.photo_paths import find_photos
-from tl_keras.data.picture_bytes import why_unreadable
 from tl_keras.data.picture_walk import left_out_in_words
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.safe_text import guard, json_line, one_line, readable_name
@@ -21,6 +19,7 @@ from tl_keras.serving.versions import EXTRA, find_version
 if TYPE_CHECKING:
     from tl_keras.evaluation.decision_rule import DecisionRule
     from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
+    from tl_keras.serving.prediction_lines import Line
 
 DESCRIPTION = """\
 Classify photos with an exported model: a line per file with its class and probability, and of an
@@ -69,6 +68,7 @@ def _predict(options: argparse.Namespace) -> int:
     with quiet_tensorflow():
         from tl_keras.serving.decision_record import other_decision, read_rule
         from tl_keras.serving.exported_classifier import ExportedClassifier
+        from tl_keras.serving.prediction_lines import columns, lines_of
 
         classifier = ExportedClassifier(version)
         # an export of an earlier version leaves the decision to its readers
@@ -80,17 +80,14 @@ def _predict(options: argparse.Namespace) -> int:
         say(note, sys.stderr)
     unread = start = 0
     with _opened(options.output) as stream, _progress(len(files), options.output) as advance:
-        columns = _columns(classifier.decides or rule is not None, classifier.knows_strangers)
+        names = columns(classifier.decides or rule is not None, classifier.knows_strangers)
         if options.heat_maps is not None:
-            columns.append("heat_map")
-        write = FORMATS[options.format](stream, files, columns)
+            names.append("heat_map")
+        write = FORMATS[options.format](stream, files, names)
         for answers, pictures in _answered(classifier, files, rule, options.heat_maps):
-            lines = lines_of(
-                files[start : start + len(answers.labels)],
-                answers,
-                classifier.reading.max_megapixels,
-                pictures,
-            )
+            asked = files[start : start + len(answers.labels)]
+            found = lines_of(asked, answers, classifier.reading.max_megapixels)
+            lines = _named(asked, found, pictures)
             write(lines)
             stream.flush()
             start += len(lines)
@@ -128,37 +125,15 @@ def _decided(answers: "Answers", rule: "DecisionRule | None") -> "Answers":
     return answers if rule is None else answers.decided(rule)
 
 
-def _columns(decides: bool, knows_strangers: bool) -> list[str]:
-    """Of the output, in their order."""
-    decided = ["confidence", "decision"] if decides else []
-    familiar = ["familiar"] if knows_strangers else []
-    return ["file", "label", "probability", *decided, *familiar, "problem"]
-
-
-def lines_of(
-    files: Sequence[Path],
-    answers: "Answers",
-    max_megapixels: float = MAX_MEGAPIXELS,
-    pictures: Sequence[str] | None = None,
-) -> list[dict[str, str | float]]:
-    """The columns of the output, a dict per file."""
-    lines, probability, verdicts = [], answers.probability, answers.verdicts
-    for place, file in enumerate(files):
-        line: dict[str, str | float] = {
-            "file": readable_name(file),
-            "label": answers.labels[place],
-            "probability": float(probability[place]),
-        }
-        if verdicts:
-            word, sure = verdicts[place]
-            line |= {"confidence": sure, "decision": word}
-        if answers.familiar is not None:
-            line["familiar"] = float(answers.familiar[place])
-        line["problem"] = "" if answers.decoded[place] else why_unreadable(file, max_megapixels)
-        if pictures is not None:
-            line["heat_map"] = pictures[place]
-        lines.append(line)
-    return lines
+def _named(
+    files: Sequence[Path], lines: Sequence["Line"], pictures: Sequence[str] | None
+) -> list["Line"]:
+    """Lines with the names of their files, and of the pictures of these where there are some."""
+    names = map(readable_name, files)
+    rows = [{"file": name, **line} for name, line in zip(names, lines, strict=True)]
+    for row, picture in zip(rows, pictures or (), strict=bool(pictures)):
+        row["heat_map"] = picture
+    return rows
 
 
 def _table(stream: TextIO, files: Sequence[Path], columns: Sequence[str]) -> Write:

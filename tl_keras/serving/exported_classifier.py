@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.data.listing import some_of
-from tl_keras.data.picture_bytes import UnreadableError, readable_bytes
+from tl_keras.data.picture_bytes import PictureFile, UnreadableError, readable_bytes
 from tl_keras.errors import ExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.models.heat import overlay, relative
@@ -222,15 +222,15 @@ class ExportedClassifier:
         """Whether it answers how familiar photos are."""
         return FAMILIAR in self._classify.structured_outputs
 
-    def classify_paths(self, paths: Sequence[Path]) -> Iterator[Answers]:
+    def classify_paths(self, paths: Sequence[PictureFile]) -> Iterator[Answers]:
         """Answer files, up to `BATCH` at a time; one that cannot be read counts as empty."""
         return map(self.classify, self._batches(paths, BATCH))
 
-    def heat_maps_of_paths(self, paths: Sequence[Path]) -> Iterator[HeatMaps]:
+    def heat_maps_of_paths(self, paths: Sequence[PictureFile]) -> Iterator[HeatMaps]:
         """As `classify_paths`, with what speaks for the answers, up to `MAPS_BATCH` at a time."""
         return map(self.heat_maps, self._batches(paths, MAPS_BATCH))
 
-    def _batches(self, paths: Sequence[Path], most: int) -> Iterator[list[bytes]]:
+    def _batches(self, paths: Sequence[PictureFile], most: int) -> Iterator[list[bytes]]:
         files: list[bytes] = []
         for path in paths:
             files.append(content(path, self.reading.max_megapixels))
@@ -269,9 +269,9 @@ def _answers(found: Mapping[str, np.ndarray]) -> Answers:
     )
 
 
-def content(path: Path, max_megapixels: float) -> bytes:
+def content(file: PictureFile, max_megapixels: float) -> bytes:
     """The bytes of a file as the model takes them; none where it cannot be read."""
     try:
-        return readable_bytes(path, max_megapixels)
+        return readable_bytes(file, max_megapixels)
     except (OSError, UnreadableError):
         return b""
