@@ -102,6 +102,16 @@ def test_the_printed_commands_ask_about_a_photo_and_serve_it_in_production(
     assert row["decoded"] is True
 
 
+def test_the_printed_address_of_the_page_shows_it(server: Server) -> None:
+    address = f"http://127.0.0.1:{server.port}/"
+    assert re.search(rf"^ +{address}$", server.welcome, re.MULTILINE)
+    answer = server.send(
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Language: de\r\nConnection: close\r\n\r\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"colours" in answer
+
+
 def test_many_clients_at_once_get_their_own_answers(server: Server) -> None:
     wanted = [*COLOURS] * 8
     with ThreadPoolExecutor(24) as clients:
@@ -115,7 +125,7 @@ def test_many_clients_at_once_get_their_own_answers(server: Server) -> None:
     [
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"400"),
         (b"GET\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nHost: \xff\xfe\r\nConnection: close\r\n\r\n", b"404"),
+        (b"GET /x HTTP/1.1\r\nHost: \xff\xfe\r\nConnection: close\r\n\r\n", b"404"),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", b"400"),
         (b"GET /v1/models/%ff%fe%00 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", b"404"),
     ],

@@ -1,15 +1,20 @@
 """A loaded model answers files row by row, and describes itself as TensorFlow Serving does."""
 
-from collections.abc import Sequence
+import base64
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tests.hostile.pictures import SOUND, black_png
 from tl_keras.errors import ExportError
+from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.reporting.heat_picture import strongest_share
 from tl_keras.serving.exported_classifier import BATCH, Answers
 from tl_keras.serving.served_model import ServedModel, load_model
 from tl_keras.serving.versions import Version, find_version
@@ -68,6 +73,48 @@ def test_many_files_are_answered_a_few_at_a_time() -> None:
     rows = ServedModel("m", 1, cast(Any, Classifier()), {}).predict(files)["predictions"]
     assert [row["label"] for row in rows] == [file.decode() for file in files]
     assert batches == [BATCH, BATCH, 1]
+
+
+def test_files_of_all_formats_are_answered_as_the_command_answers_them(model: ServedModel) -> None:
+    same = io.BytesIO()
+    Image.open(io.BytesIO(SOUND["plain.tif"])).save(same, "PNG")
+    rows = model.predict_files([SOUND["plain.tif"], same.getvalue(), b""])["predictions"]
+    assert rows[0] == rows[1]
+    assert ["file", *rows[0]] == model.columns
+    assert rows[2]["problem"] == "empty file"
+
+
+def test_an_export_that_leaves_the_decision_to_its_readers_is_decided(model: ServedModel) -> None:
+    class Earlier:
+        reading, decides, knows_strangers = model.classifier.reading, False, False
+
+        def classify_paths(self, files: Sequence[bytes]) -> Iterator[Answers]:
+            yield Answers(["a"], np.array([[0.75, 0.25]], np.float32), np.ones(1, bool))
+
+    rule = DecisionRule(("a", "b"), 1.0, (1.0, 1.0), review_limit=0.125)
+    earlier = ServedModel("m", 1, cast(Any, Earlier()), {}, rule)
+    (row,) = earlier.predict_files([b""])["predictions"]
+    assert (row["confidence"], row["decision"]) == (0.75, "review")
+    assert ["file", *row] == earlier.columns
+
+
+def test_heat_maps_are_pictures_of_the_files_that_could_be_read(model: ServedModel) -> None:
+    # what speaks for blue is above, and nothing for red or green
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    pixels[:2, :, 2] = 255
+    photo = bytes(tf.io.encode_png(pixels).numpy())
+    found = model.heat_maps([SOUND["plain.tif"], b"garbage", *[photo] * BATCH])["heat_maps"]
+    assert [row["decoded"] for row in found] == [True, False, *[True] * BATCH]
+    assert found[1] == {
+        "decoded": False,
+        "problem": "no JPEG, PNG, BMP, GIF, TIFF or WEBP content",
+    }
+    seen = model.classifier.heat_maps([photo])
+    picture = Image.open(io.BytesIO(base64.b64decode(found[-1]["picture"]["b64"])))
+    assert picture.format == "PNG"
+    np.testing.assert_array_equal(np.asarray(picture), seen.pictures[0])
+    assert "blue" in found[-1]["words"][0]
+    assert found[-1]["strongest_share"] == strongest_share(seen.evidence[0])
 
 
 def test_metadata_describes_the_signatures(model: ServedModel) -> None:

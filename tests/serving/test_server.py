@@ -5,10 +5,11 @@ import base64
 import io
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,7 +20,10 @@ pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
 from starlette.applications import Starlette
 
+from tests.hostile.pictures import SOUND
 from tests.hostile.texts import TEXTS
+from tl_keras.data.picture_reading import DEFAULTS
+from tl_keras.errors import ExportError
 from tl_keras.safe_text import one_line
 from tl_keras.serving.exported_classifier import Answers
 from tl_keras.serving.served_model import ServedModel, load_model
@@ -52,6 +56,7 @@ async def ask_async(
     chunks: Sequence[bytes],
     length: str | None = None,
     sent: list[Any] | None = None,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Answer:
     """Ask as a web server does, with the body in chunks that may be declared as of any length."""
     waiting, sent = list(chunks), [] if sent is None else sent
@@ -63,8 +68,9 @@ async def ask_async(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    headers = [] if length is None else [(b"content-length", length.encode())]
-    scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": headers}
+    told = {**headers, **({} if length is None else {"content-length": length})}
+    heads = [(name.lower().encode(), text.encode("latin-1")) for name, text in told.items()]
+    scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": heads}
     await app(scope, receive, send)
     start, *parts = sent
     found = {key.decode(): value.decode() for key, value in start["headers"]}
@@ -83,6 +89,10 @@ def request(*files: bytes) -> bytes:
 class Echo:
     """Answers a file with its content as the label, after whatever else is to be done."""
 
+    version = Path("of no export")
+    reading = DEFAULTS
+    decides = knows_strangers = explains = False
+
     def __init__(self, first: Callable[[], object] = lambda: None) -> None:
         self.first = first
 
@@ -90,6 +100,12 @@ class Echo:
         self.first()
         ones = np.ones((len(files), 1), np.float32)
         return Answers([file.decode() for file in files], ones, np.ones(len(files), bool))
+
+    def classify_paths(self, files: Sequence[bytes]) -> Iterator[Answers]:
+        yield self.classify(files)
+
+    def heat_maps_of_paths(self, files: Sequence[bytes]) -> Any:
+        raise ExportError("3 must be an export with heat maps")
 
 
 def app_of(classifier: Any, **limits: int) -> Starlette:
@@ -113,7 +129,14 @@ def test_the_model_and_its_version_are_served(app: Starlette, path: str) -> None
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/v1/models", "/v1/models/other", f"{PARTS}/", f"{PARTS}:classify"),
+        *(
+            "/index.html",
+            "/MODEL_CARD.md",
+            "/v1/models",
+            "/v1/models/other",
+            f"{PARTS}/",
+            f"{PARTS}:classify",
+        ),
         *(f"{PARTS}/versions/4", f"{PARTS}/versions/{'9' * 5000}:predict", "/v1/models/\ud800"),
     ],
 )
@@ -212,6 +235,65 @@ def test_a_refusal_can_be_shown_in_a_terminal(app: Starlette, name: str) -> None
         assert "must" in answer.error()
 
 
+def test_files_of_all_formats_are_answered_as_the_command_answers_them(app: Starlette) -> None:
+    row, other = ask(app, "POST", f"{PARTS}:predict_files", request(b"a", b"b")).json()[
+        "predictions"
+    ]
+    assert row == {"label": "a", "probability": 1.0, "problem": ""}
+    assert other["label"] == "b"
+
+
+@pytest.mark.parametrize("action", ["predict", "predict_files", "heat_map"])
+def test_every_action_has_the_limits(app: Starlette, action: str) -> None:
+    path = f"{PARTS}:{action}"
+    assert ask(app, "POST", path, request(*[b"a"] * 5)).status == 400
+    assert ask(app, "POST", path, b" " * (LIMIT + 1)).status == 413
+    assert ask(app, "GET", path).status == 405
+
+
+def test_an_export_without_heat_maps_says_so(app: Starlette) -> None:
+    answer = ask(app, "POST", f"{PARTS}:heat_map", request(b"a"))
+    assert (answer.status, answer.error()) == (400, "3 must be an export with heat maps")
+
+
+def test_there_is_a_page_that_runs_nothing_but_its_own_script(app: Starlette) -> None:
+    answer = ask(app, "GET", "/")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.body.startswith(b"<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/"), ("GET", "/x"), ("POST", "/"), ("GET", PARTS)]
+)
+def test_no_answer_is_taken_for_something_else(app: Starlette, method: str, path: str) -> None:
+    headers = ask(app, method, path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["/", PARTS, f"{PARTS}:predict", "/nothing"])
+def test_a_page_of_the_web_is_refused_before_anything_is_read(app: Starlette, path: str) -> None:
+    # without any chunk: a body that were read would fail
+    answer = asyncio.run(
+        ask_async(
+            app, "POST", path, [], headers={"Host": "localhost", "Origin": "http://a.example"}
+        )
+    )
+    assert answer.status == 403
+    assert "'http://a.example'" in answer.error()
+
+
+def test_a_name_that_the_server_was_given_is_its_own() -> None:
+    told = {"Host": "Plant.Example.com:8501", "Accept-Language": "de"}
+    model = ServedModel("parts", 3, cast(Any, Echo()), {})
+    named = make_app(model, Limits(), names={"plant.example.com"})
+    assert ask(named, "GET", "/", headers=told).status == 200
+    assert ask(make_app(model, Limits()), "GET", "/", headers=told).status == 403
+
+
 def test_an_exported_model_is_served(colour_export: Path) -> None:
     app = make_app(load_model(find_version(colour_export), "parts"), Limits())
     buffer = io.BytesIO()
@@ -219,3 +301,7 @@ def test_an_exported_model_is_served(colour_export: Path) -> None:
     body = request(buffer.getvalue(), b"no picture")
     rows = ask(app, "POST", f"{PARTS}:predict", body).json()["predictions"]
     assert [(row["label"], row["decoded"]) for row in rows] == [("red", True), ("", False)]
+    body = request(SOUND["plain.tif"], b"no picture")
+    tiff, none = ask(app, "POST", f"{PARTS}:predict_files", body).json()["predictions"]
+    assert (tiff["label"] in ("red", "grün", "blue"), tiff["problem"]) == (True, "")
+    assert none["problem"] == "no JPEG, PNG, BMP, GIF, TIFF or WEBP content"

@@ -91,9 +91,9 @@ def _serve(options: argparse.Namespace) -> int:
             from tl_keras.serving.server import Limits, serve
 
             model = load_model(folder, name)
-        url = _url(options.host, listener.getsockname()[1], name)
-        say(_welcome(model, folder, url))
-        serve(model, Limits(options.max_request_megabytes * MEGABYTE, options.max_batch), listener)
+        say(_welcome(model, folder, _url(options.host, listener.getsockname()[1])))
+        limits = Limits(options.max_request_megabytes * MEGABYTE, options.max_batch)
+        serve(model, limits, listener, {options.host, socket.gethostname()})
     return 0
 
 
@@ -125,13 +125,14 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _url(host: str, port: int, name: str) -> str:
+def _url(host: str, port: int) -> str:
     host = _EVERYWHERE.get(host, host)
     host = f"[{host}]" if ":" in host else host
-    return f"http://{host}:{port}/v1/models/{quote(name)}"
+    return f"http://{host}:{port}/"
 
 
-def _welcome(model: "ServedModel", folder: Version, url: str) -> str:
+def _welcome(model: "ServedModel", folder: Version, page: str) -> str:
+    url = f"{page}v1/models/{quote(model.name)}"
     mount = shlex.quote(f"{folder.path.parent}:/models/{model.name}")
     variable = shlex.quote(f"MODEL_NAME={model.name}")
     # through a pipe: the photo would be too long for an argument
@@ -139,6 +140,8 @@ def _welcome(model: "ServedModel", folder: Version, url: str) -> str:
     return f"""\
 Serving {folder.path} as model {model.name!r}, version {model.version}, at
   {url}
+Drop photos on its page, in a browser:
+  {page}
 Ask about a photo:
   {request} | curl -d @- {url}:predict
 This server is for trying the model out. Production belongs to TensorFlow Serving, which takes the

@@ -1,11 +1,11 @@
-"""The local server: one model on the REST paths of TensorFlow Serving.
+"""The local server: one model on the REST paths of TensorFlow Serving, and a page to try it on.
 
 Needs the extra `serve`.
 """
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -13,17 +13,24 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tl_keras.safe_text import json_line
+from tl_keras.errors import ExportError
 from tl_keras.serving.connections import CONNECTIONS, Connection
+from tl_keras.serving.foreign_pages import OwnPages
+from tl_keras.serving.json_response import JSONResponse, refusal
+from tl_keras.serving.page import CARD_PATH, Page, make_page
 from tl_keras.serving.predict_request import RequestError, read_photos
 from tl_keras.serving.request_bodies import MEGABYTE, RequestBodies
 from tl_keras.serving.served_model import ServedModel
 
 _SECONDS_TO_FINISH = 5
+
+# Says something of the contents of files, as JSON types.
+Answer = Callable[[Sequence[bytes]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,12 @@ class Limits:
     parallel: int = 2
 
 
-def serve(model: ServedModel, limits: Limits, listener: socket.socket) -> None:
-    """Answer requests until the process is told to stop."""
+def serve(
+    model: ServedModel, limits: Limits, listener: socket.socket, names: Collection[str] = ()
+) -> None:
+    """Answer requests until the process is told to stop; see `make_app`."""
     config = uvicorn.Config(
-        make_app(model, limits),
+        make_app(model, limits, names),
         http=Connection,
         ws="none",
         lifespan="off",
@@ -56,45 +65,75 @@ def serve(model: ServedModel, limits: Limits, listener: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-class JSONResponse(Response):
-    """JSON that a terminal can show, whatever the classes are called."""
+def make_app(model: ServedModel, limits: Limits, names: Collection[str] = ()) -> Starlette:
+    """The application that answers for a model; whatever it refuses is told as JSON.
 
-    media_type = "application/json"
+    Args:
+        model: what answers.
+        limits: of requests.
+        names: of this machine, under which it shows its page, see `OwnPages`.
+    """
+    base = f"/v1/models/{model.name}"
+    page = make_page(model, base, limits.request_bytes, limits.batch)
+    routes = [
+        *_texts(page),
+        *(
+            route
+            for path in (base, f"{base}/versions/{model.version}")
+            for route in (_told(path, model.status), _told(f"{path}/metadata", model.metadata))
+        ),
+        *_actions(model, base, limits),
+    ]
+    app = Starlette(
+        routes=routes,
+        exception_handlers=_refusals(base),
+        middleware=[Middleware(OwnPages, names=names)],
+    )
+    app.router.redirect_slashes = False
+    return app
 
-    def render(self, content: Any) -> bytes:
-        return json_line(content).encode()
+
+def _texts(page: Page) -> list[Route]:
+    """The page, and the card that it names."""
+    texts = {"/": ("text/html", page.html), CARD_PATH: ("text/plain", page.card)}
+
+    def told(kind: str, text: str) -> Callable[[Request], Response]:
+        return lambda _: Response(text, headers=page.headers, media_type=kind)
+
+    return [Route(path, told(*told_as)) for path, told_as in texts.items() if told_as[1]]
 
 
-def make_app(model: ServedModel, limits: Limits) -> Starlette:
-    """The application that answers for a model; whatever it refuses is told as JSON."""
+def _told(path: str, what: Callable[[], dict[str, Any]]) -> Route:
+    async def told(_: Request) -> JSONResponse:
+        return JSONResponse(what())
+
+    return Route(path, told)
+
+
+def _actions(model: ServedModel, base: str, limits: Limits) -> list[Route]:
+    """What answers photos: all share the bounds of memory and of work at a time."""
     bodies = RequestBodies(limits.request_bytes)
     workers = ThreadPoolExecutor(limits.parallel, thread_name_prefix="request")
 
-    async def status(_: Request) -> JSONResponse:
-        return JSONResponse(model.status())
+    def answering(answer: Answer) -> Callable[[Request], Awaitable[JSONResponse]]:
+        async def answered(request: Request) -> JSONResponse:
+            loop = asyncio.get_running_loop()
+            async with bodies.receive(request) as body:
+                # reading and writing large JSON would hold up other requests as the model does
+                return await loop.run_in_executor(workers, _answer, answer, body, limits.batch)
 
-    async def metadata(_: Request) -> JSONResponse:
-        return JSONResponse(model.metadata())
+        return answered
 
-    async def predict(request: Request) -> JSONResponse:
-        loop = asyncio.get_running_loop()
-        async with bodies.receive(request) as body:
-            # reading and writing large JSON would hold up other requests as the model does
-            return await loop.run_in_executor(workers, _predict, model, body, limits.batch)
-
-    base = f"/v1/models/{model.name}"
-    routes = [
-        route
+    actions = {
+        "predict": model.predict,
+        "predict_files": model.predict_files,
+        "heat_map": model.heat_maps,
+    }
+    return [
+        Route(f"{path}:{name}", answering(answer), methods=["POST"])
         for path in (base, f"{base}/versions/{model.version}")
-        for route in (
-            Route(path, status),
-            Route(f"{path}/metadata", metadata),
-            Route(f"{path}:predict", predict, methods=["POST"]),
-        )
+        for name, answer in actions.items()
     ]
-    app = Starlette(routes=routes, exception_handlers=_refusals(base))
-    app.router.redirect_slashes = False
-    return app
 
 
 def _refusals(base: str) -> dict[Any, Any]:
@@ -102,25 +141,22 @@ def _refusals(base: str) -> dict[Any, Any]:
 
     def http(request: Request, error: HTTPException) -> JSONResponse:
         told = {
-            404: f"The path must be GET {base}, GET {base}/metadata or POST {base}:predict, got "
-            f"{request.scope['path'][:200]!r}.",
+            404: f"The path must be / for a page, GET {base}, GET {base}/metadata or POST "
+            f"{base}:predict, got {request.scope['path'][:200]!r}.",
             405: f"The method must be {(error.headers or {}).get('Allow')} for this path, got "
             f"{request.method}.",
         }
-        return _error(error.status_code, told.get(error.status_code, error.detail), error.headers)
+        return refusal(error.status_code, told.get(error.status_code, error.detail), error.headers)
 
     return {
         HTTPException: http,
-        RequestError: lambda _, error: _error(400, str(error)),
+        RequestError: lambda _, error: refusal(400, str(error)),
+        ExportError: lambda _, error: refusal(400, str(error)),
         # nobody is left to read it
-        ClientDisconnect: lambda *_: _error(400, "The connection ended before the request."),
-        Exception: lambda *_: _error(500, "The server failed; its terminal shows the reason."),
+        ClientDisconnect: lambda *_: refusal(400, "The connection ended before the request."),
+        Exception: lambda *_: refusal(500, "The server failed; its terminal shows the reason."),
     }
 
 
-def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": message}, status, headers)
-
-
-def _predict(model: ServedModel, body: bytes, max_batch: int) -> JSONResponse:
-    return JSONResponse(model.predict(read_photos(body, max_batch)))
+def _answer(answer: Answer, body: bytes, max_batch: int) -> JSONResponse:
+    return JSONResponse(answer(read_photos(body, max_batch)))
