@@ -13,6 +13,7 @@ from PIL import Image
 from tests.hostile import pictures_for_graph as graph
 from tests.hostile.gifs import clear, gif
 from tests.hostile.mutated_pictures import mutated_picture
+from tests.hostile.photo_kinds import ARITHMETIC, png_of, sampled_jpeg, with_comments
 from tests.hostile.pictures import PICTURES, photo, png, saved
 from tl_keras.data.decoding_graphs import decoding, loading
 from tl_keras.data.picture_bytes import UnreadableError, readable_bytes
@@ -40,7 +41,8 @@ def in_training(encoded: bytes, reading: PictureReading) -> np.ndarray | None:
 
 def here(encoded: bytes, reading: PictureReading) -> np.ndarray | None:
     try:
-        return decode(encoded, reading.as_dict())
+        pixels = decode(encoded, reading.as_dict())
+        return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
     except NoPictureError as error:
         assert str(error)
         return None
@@ -86,6 +88,28 @@ def test_jpegs_of_any_size_sampling_and_order(size: tuple[int, int]) -> None:
         assert check(saved(image.convert(mode), "JPEG"), READINGS[0])
 
 
+@pytest.mark.parametrize("names", [b"\1\2\3\4", b"RGBA", b"\0\1\2\3"], ids=str)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_jpegs_whose_channels_have_any_resolution(channels: int, names: bytes) -> None:
+    ways = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 1), (1, 4), (4, 2), (3, 1), (3, 2)]
+    taken = 0
+    for first in ways:
+        for other in [(1, 1), (2, 1), (1, 2)]:
+            # a block of channels has ten parts at the most
+            sampling = [first, *[other] * min(channels - 1, 2), *[first] * (channels - 3)]
+            for size in ((1, 1), (29, 23)):
+                taken += check(sampled_jpeg(*size, *sampling, names=names), READINGS[0])
+    assert taken >= 20
+    assert not check(sampled_jpeg(9, 9, (1, 1), (1, 1)), READINGS[0])
+
+
+@pytest.mark.parametrize("before", [0, *range(65_320, 65_400, 20), 200_000])
+def test_arithmetic_jpegs_of_any_length(before: int) -> None:
+    file = with_comments(ARITHMETIC, before)
+    assert check(file, READINGS[0])
+    assert not check(file[:-9], READINGS[0])
+
+
 @pytest.mark.parametrize("orientation", range(10))
 def test_turned_files(orientation: int) -> None:
     small = colours(7, 5)
@@ -126,6 +150,58 @@ def test_png_of_16_bits_with_every_filter(colour: int, interlaced: bool) -> None
     # a row is missing
     short = png(width, height, 16, colour, data[: -width * channels * 2])
     assert not check(short, READINGS[0])
+
+
+H, P, D, A, E = b"IHDR", b"PLTE", b"IDAT", b"tEXt", b"IEND"
+
+
+@pytest.mark.parametrize(
+    ("order", "taken"),
+    [
+        ([H, D, D, E], True),
+        ([H, A, P, A, D, D, A, E], True),
+        ([H, D, D, P, E], True),
+        ([H, P, P, D, D, E], False),
+        ([H, D, A, D, E], False),
+        ([H, D, D], False),
+        ([H, H, D, D, E], False),
+        ([A, H, D, D, E], False),
+        ([H, b"ABCD", D, D, E], False),
+        ([H, b"abCD", D, D, E], True),
+        ([H, b"ab0D", D, D, E], False),
+    ],
+)
+def test_the_order_of_the_chunks_of_a_png(order: list[bytes], taken: bool) -> None:
+    packed = zlib.compress((b"\0" + bytes(range(27))) * 7)
+    halves = [packed[:9], packed[9:]]
+    fixed = {H: struct.pack(">IIBBBBB", 9, 7, 8, 2, 0, 0, 0), P: bytes(range(9)), E: b""}
+    chunks = [(kind, halves.pop(0) if kind == D else fixed.get(kind, b"a\0b")) for kind in order]
+    assert check(png_of(chunks), READINGS[0]) is taken
+
+
+@pytest.mark.parametrize("kind", [0, 2, 3, 4, 6])
+def test_the_header_and_the_palette_of_a_png(kind: int) -> None:
+    data = zlib.compress(bytes(5 * (1 + 4 * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind])))
+    for bits, *rest in ((8, 0, 0, 0), (8, 1, 0, 0), (8, 0, 1, 0), (8, 0, 0, 2), (3, 0, 0, 0)):
+        header = struct.pack(">IIBBBBB", 4, 5, bits, kind, *rest)
+        sound = (bits, *rest) == (8, 0, 0, 0)
+        for palette in (b"", b"abc", b"abcd", bytes(768), bytes(771)):
+            chunks = [(H, header), *[(P, palette)] * bool(palette), (D, data), (E, b"")]
+            colours = kind != 3 or len(palette) in (3, 768)
+            assert check(png_of(chunks), READINGS[0]) is (sound and colours)
+    long = struct.pack(">IIBBBBBB", 4, 5, 8, kind, 0, 0, 0, 0)
+    assert not check(png_of([(H, long), (P, b"abc"), (D, data), (E, b"")]), READINGS[0])
+    # the beginning of the file
+    right = png_of([(H, long[:-1]), (P, b"abc"), (D, data), (E, b"")])
+    assert check(right, READINGS[0])
+    assert not check(right.replace(b"\r\n", b"\n\n"), READINGS[0])
+
+
+@pytest.mark.parametrize("sides", [(1_000_000, 1), (1_000_001, 1), (1, 1_000_001)], ids=str)
+def test_a_side_of_a_png_has_a_million_pixels(sides: tuple[int, int]) -> None:
+    width, height = sides
+    file = png(width, height, 8, 0, bytes((width + 1) * height))
+    assert check(file, READINGS[0]) is (max(sides) == 1_000_000)
 
 
 @pytest.mark.parametrize(

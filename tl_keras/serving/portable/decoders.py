@@ -1,8 +1,8 @@
 """Picture files as pixels: the same, and the same refusals, as those that the network learned from.
 
-Pillow unpacks what is packed. What it would do otherwise than the decoders of training is done in
-this folder: 16 bits, inverted CMYK, palettes, alpha, GIF, BMP, the EXIF turn. TIFF and WebP are
-read as `tl-keras predict` reads them.
+Pillow's decoders unpack what is packed. All around them is done in this folder as training does it:
+headers, 16 bits, inverted CMYK, palettes, alpha, GIF, BMP, the EXIF turn. TIFF and WebP are read as
+`tl-keras predict` reads them.
 """
 
 import io
@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, JpegImagePlugin
+from PIL import Image
 
 from .bmp_files import decode_bmp
 from .file_headers import jpeg_header, png_orientation
 from .gif_files import decode_gif
 from .png_files import decode_png
-from .unpacking import NoPictureError, Pixels, Reading, channels_of, check_size
+from .unpacking import NoPictureError, Pixels, Reading, channels_of, check_size, unpacked
 
 # No file of a picture is larger.
 _MOST_BYTES = 2**31
@@ -29,6 +29,8 @@ _ORIENTATION, _PHOTOMETRIC = 0x0112, 262
 _TURNED, _UPSIDE_DOWN, _MIRRORED = 5, (3, 4, 7, 8), (2, 3, 6, 7)
 _TURNED_BACK = {6: 8, 8: 6}
 _END_OF_JPEG = b"\xff\xd9"
+# By numbers of a pixel; inks as they are stored.
+_JPEG_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _GRAY = ("1", "L", "LA", "La")
 _FOUND_BY = (
     ("JPEG", rb"\xff\xd8\xff"),
@@ -41,7 +43,7 @@ _FOUND_BY = (
 
 
 def decode(encoded: bytes, reading: Reading) -> NDArray[np.uint8]:
-    """The pixels of a file, (height, width, 3), RGB, 0..255.
+    """The pixels of a file, (height, width, 3), RGB, or of a gray one (height, width, 1), 0..255.
 
     Args:
         encoded: The file.
@@ -59,15 +61,12 @@ def decode(encoded: bytes, reading: Reading) -> NDArray[np.uint8]:
         raise NoPictureError("no JPEG, PNG, BMP, GIF, TIFF or WEBP content")
     # Damaged files raise anything.
     try:
-        with warnings.catch_warnings():
-            # Pillow's remarks on what it does without
-            warnings.simplefilter("ignore")
-            image = _DECODERS[name](encoded, reading)
+        image = _DECODERS[name](encoded, reading)
         if not image.size:
             raise NoPictureError(f"{name} without pixels")
         if image.dtype == np.uint16:
             image = _eight_bits(image, reading["range_16_bit"])
-        return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
+        return image
     except NoPictureError:
         raise
     except MemoryError as error:
@@ -77,18 +76,17 @@ def decode(encoded: bytes, reading: Reading) -> NDArray[np.uint8]:
 
 
 def _jpeg(encoded: bytes, reading: Reading) -> Pixels:
-    pixels, orientation, end = jpeg_header(encoded)
-    check_size(pixels, reading)
-    if encoded.find(_END_OF_JPEG, end) < 0:
+    header = jpeg_header(encoded)
+    check_size(header.pixels, reading)
+    mode = _JPEG_MODES.get(header.channels)
+    if mode is None or encoded.rfind(_END_OF_JPEG, header.end) < 0:
         raise NoPictureError("damaged or cut short JPEG")
-    with JpegImagePlugin.JpegImageFile(io.BytesIO(encoded)) as image:
-        adobe = "adobe" in image.info
-        colours = channels_of(image)
-    if colours.shape[2] == 4:
-        # Pillow takes all inks for inverted, as Adobe's are
-        light = (255 - colours if adobe else colours).astype(np.uint16)
+    colours = unpacked(mode, header.width, header.height, encoded, "jpeg", mode, "")
+    if mode == "CMYK":
+        # Adobe's inks are inverted
+        light = (colours if header.adobe else 255 - colours).astype(np.uint16)
         colours = (light[..., :3] * light[..., 3:] // 255).astype(np.uint8)
-    return _upright(colours, orientation, reading)
+    return _upright(colours, header.orientation, reading)
 
 
 def _png(encoded: bytes, reading: Reading) -> Pixels:
@@ -97,10 +95,11 @@ def _png(encoded: bytes, reading: Reading) -> Pixels:
 
 def _other(encoded: bytes, reading: Reading) -> Pixels:
     """TIFF or WebP: gray of 8 or 16 bits, or RGB of 8."""
-    Image.init()
     name = "WEBP" if encoded.startswith(b"RIFF") else "TIFF"
+    Image.init()
     open_format, _ = Image.OPEN[name]
-    with open_format(io.BytesIO(encoded), "") as image:
+    # without Pillow's remarks on what it does without
+    with warnings.catch_warnings(action="ignore"), open_format(io.BytesIO(encoded), "") as image:
         check_size(image.width * image.height, reading)
         tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
         inverted = image.mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == 0

@@ -5,6 +5,7 @@ Numbers beyond the end of a file are 0, as in the graph of the SavedModel. Layou
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 # A longer chain of segments or blocks is not followed to its end.
 _MOST_STEPS = 2**16
@@ -15,7 +16,8 @@ _EXIF = b"Exif\0\0"
 # Types of a number in a table of Exif, and its bytes.
 _BYTES_OF = {3: 2, 8: 2, 4: 4, 9: 4}
 _ENTRY = 12
-_APP1, _LAST = 0xE1, (0xD9, 0xDA)
+_APP1, _APP14, _LAST = 0xE1, 0xEE, (0xD9, 0xDA)
+_JPEG_BYTES, _ADOBE, _ADOBE_BYTES = 10, b"Adobe", 14
 # C4, C8 and CC are no frames.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
@@ -34,35 +36,54 @@ def little(content: bytes, at: int, count: int) -> int:
     return int.from_bytes(content[at : at + count].ljust(count, b"\0"), "little")
 
 
-def jpeg_header(encoded: bytes) -> tuple[int, int, int]:
-    """Of a JPEG file.
+@dataclass(frozen=True)
+class JpegHeader:
+    """What stands before the pixels of a JPEG file.
 
-    Returns:
-        Its pixels, `ENDLESS` where no frame is found; its orientation, 1..8; and where its header
-        ends.
+    Attributes:
+        width: in pixels.
+        height: in pixels.
+        channels: numbers of a pixel.
+        pixels: of the largest frame; `ENDLESS` where none is found.
+        orientation: 1..8.
+        adobe: whether Adobe's segment is there.
+        end: where it ends.
     """
-    at, pixels, exif = 2, 0, None
+
+    width: int
+    height: int
+    channels: int
+    pixels: int
+    orientation: int
+    adobe: bool
+    end: int
+
+
+def jpeg_header(encoded: bytes) -> JpegHeader:
+    """That of a JPEG file."""
+    at, pixels, exif, adobe = 2, 0, None, False
+    frame = (0, 0, 0)
     for _ in range(_MOST_STEPS):
         if at >= len(encoded):
             break
-        marker = big(encoded, at + 1, 1)
+        head = encoded[at : at + _JPEG_BYTES].ljust(_JPEG_BYTES, b"\0")
+        marker, length = head[1], head[2] * 256 + head[3]
         # what fills, or begins no segment, is passed over byte by byte
-        if encoded[at] != 0xFF or marker in (0, 0xFF):
+        if head[0] != 0xFF or marker in (0, 0xFF):
             at += 1
             continue
         if marker in _FRAMES:
-            pixels = max(pixels, big(encoded, at + 5, 2) * big(encoded, at + 7, 2))
-        if marker == _APP1 and exif is None and encoded[at + 4 : at + 10] == _EXIF:
-            exif = encoded[at + 10 : at + 2 + max(big(encoded, at + 2, 2), 8)]
-        if marker in _LAST:
+            height, width = big(head, 5, 2), big(head, 7, 2)
+            frame, pixels = (width, height, head[9]), max(pixels, width * height)
+        elif marker == _APP1 and exif is None and head[4:] == _EXIF:
+            exif = encoded[at + 10 : at + 2 + max(length, 8)]
+        elif marker == _APP14:
+            adobe = adobe or (length >= _ADOBE_BYTES and head[4:9] == _ADOBE)
+        elif marker in _LAST:
             break
-        at += 2 + (0 if marker in _WITHOUT_LENGTH else max(big(encoded, at + 2, 2), 2))
-    return pixels or ENDLESS, 1 if exif is None else _orientation(exif), at
-
-
-def png_pixels(encoded: bytes) -> int:
-    """The pixels of a PNG file."""
-    return big(encoded, 16, 4) * big(encoded, 20, 4)
+        at += 2 + (0 if marker in _WITHOUT_LENGTH else max(length, 2))
+    orientation = 1 if exif is None else _orientation(exif)
+    return JpegHeader(*frame, pixels or ENDLESS, orientation, adobe, at)
 
 
 def png_orientation(encoded: bytes) -> int:

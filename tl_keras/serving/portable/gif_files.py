@@ -1,9 +1,6 @@
 """GIF files as training decodes them, whose screen and clear pixels Pillow takes otherwise."""
 
-import struct
-
 import numpy as np
-from PIL import GifImagePlugin
 
 from .file_headers import gif_sides, little, palette_bytes
 from .unpacking import NoPictureError, Pixels, Reading, check_size, coloured, unpacked
@@ -25,13 +22,9 @@ def decode_gif(encoded: bytes, reading: Reading) -> Pixels:
     left, top, wide, high = (little(encoded, at + place, 2) for place in (1, 3, 5, 7))
     flags, start = encoded[at + 9], at + 10 + palette_bytes(encoded[at + 9])
     palette = encoded[at + 10 : start] or palette
-    # alone, on a screen of its size, and with the gray of each number as its colour
-    grays = np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes()
-    screen = struct.pack("<HHBBB", wide, high, 0xF7, 0, 0)
-    frame = struct.pack("<BHHHHB", 0x2C, 0, 0, wide, high, flags & 0x40)
-    data = encoded[start : _behind_blocks(encoded, start + 1)]
-    alone = b"GIF89a" + screen + grays + frame + data + b";"
-    numbers = unpacked(GifImagePlugin.GifImageFile, alone)[..., 0]
+    data = encoded[start + 1 : _behind_blocks(encoded, start + 1)]
+    interlaced = flags >> 6 & 1
+    numbers = unpacked("L", wide, high, data, "gif", encoded[start], interlaced)[..., 0]
     seen = numbers[: max(height - top, 0), : max(width - left, 0)]
     if (seen[seen != clear] >= len(palette) // 3).any():
         raise NoPictureError("GIF with colours that its palette lacks")

@@ -101,8 +101,9 @@ class PlainClassifier:
         Raises:
             NoPictureError: it cannot be read.
         """
-        reading = self.facts["reading"]
-        return resize(decode(encoded, reading), self.facts["image_size"], reading["resize"])
+        reading, size = self.facts["reading"], self.facts["image_size"]
+        small = resize(decode(encoded, reading), size, reading["resize"])
+        return np.broadcast_to(small, (size, size, 3))
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

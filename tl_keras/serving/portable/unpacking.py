@@ -1,7 +1,6 @@
 """What all decoders share: Pillow's pixels as an array, and the files that are refused."""
 
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .file_headers import ENDLESS
+
+# Bytes that are copied at once: they stay in the processor's cache.
+_AT_ONCE = 2**18
 
 Pixels = NDArray[Any]
 # What is said of how pictures are read.
@@ -20,6 +22,7 @@ class NoPictureError(Exception):
 
 
 def check_size(pixels: int, reading: Reading) -> None:
+    """Refuse a picture that does not say how large it is, or that is larger than is read."""
     most = reading["max_megapixels"]
     if pixels == ENDLESS:
         raise NoPictureError("damaged: it does not say how large it is")
@@ -27,17 +30,38 @@ def check_size(pixels: int, reading: Reading) -> None:
         raise NoPictureError(f"{pixels:,} pixels, more than the {most:g} million that are read")
 
 
-def unpacked(opened: Callable[[io.BytesIO], Image.Image], encoded: bytes) -> Pixels:
-    """As Pillow decodes it, (height, width, channels)."""
-    with opened(io.BytesIO(encoded)) as image:
-        return channels_of(image)
+def unpacked(mode: str, width: int, height: int, packed: bytes, kind: str, *how: Any) -> Pixels:
+    """What one of Pillow's decoders makes of packed pixels, (height, width, channels).
+
+    The packed pixels come as one piece: some decoders cannot wait for more.
+
+    Args:
+        mode: Of the result, as Pillow names it.
+        width: In pixels.
+        height: In pixels.
+        packed: As they lie in a file.
+        kind: The decoder, as Pillow names it.
+        how: What else it is told.
+
+    Raises:
+        ValueError: They are damaged, or too few.
+    """
+    image = Image.new(mode, (width, height), None)
+    image.frombytes(packed, kind, how)
+    return channels_of(image)
 
 
 def channels_of(image: Image.Image) -> Pixels:
-    pixels = np.asarray(image)
-    if pixels.dtype == bool:
-        pixels = pixels * np.uint8(255)
-    return pixels[..., np.newaxis] if pixels.ndim == 2 else pixels
+    """The pixels of a picture of Pillow's, uint8 (height, width, channels)."""
+    width, height = image.size
+    channels = len(image.getbands())
+    pixels = np.empty((height, width, channels), np.uint8)
+    # all at once they would be copied twice, through memory that is new each time
+    step = max(_AT_ONCE // max(width * channels, 1), 1)
+    for top in range(0, height, step):
+        part = image if step >= height else image.crop((0, top, width, min(top + step, height)))
+        pixels[top : top + step] = np.asarray(part).reshape(-1, width, channels)
+    return pixels * np.uint8(255) if image.mode == "1" else pixels
 
 
 def coloured(numbers: Pixels, palette: bytes) -> NDArray[np.uint8]:
