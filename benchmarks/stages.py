@@ -47,7 +47,7 @@ SAID = {
     "Looking at the errors": "explanations",
     "Fitting": "new fit",
     "Exporting": "export",
-    "Writing": "export",
+    **dict.fromkeys(("Writing", "Checking the SavedModel", "Completing", "Trying"), "export"),
 }
 AROUND = {
     "tl_keras.experiment.stages:decide": "decision",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tl_keras.config.files import parse_config
@@ -18,6 +19,7 @@ from tl_keras.experiment.expected_time import (
     SEARCH,
     expected_seconds,
 )
+from tl_keras.target_table import TARGETS
 from tl_keras.transfer.run_plan import plan_runs
 
 Expected = Callable[..., dict[str, float]]
@@ -48,6 +50,15 @@ def test_every_run_and_what_follows_is_counted(expected: Expected) -> None:
     }
     assert seconds.pop("majority_class-n5-s0") == 0
     assert all(value > 0 for value in seconds.values())
+
+
+def test_every_format_of_the_export_is_counted(expected: Expected) -> None:
+    alone, *others = [
+        expected(export_targets=targets)[EXPORT]
+        for targets in ([], ["litert"], ["onnx", "litert"], ["portable", "onnx", "litert"])
+    ]
+    more = np.diff([alone, *others])
+    assert more.tolist() == [TARGETS[name].seconds for name in ("litert", "onnx", "portable")]
 
 
 def test_what_there_will_not_be_is_not(expected: Expected) -> None:

@@ -157,6 +157,31 @@ def test_the_table_of_targets_comes_back_from_the_card(unrecorded: Any, made: Ma
     assert table["milliseconds_batch_32"].isna().all()
 
 
+def test_versions_that_are_there_follow_in_the_table_of_targets(
+    unrecorded: Any, made: Made
+) -> None:
+    first = unrecorded.store.folder / "export" / "1"
+    older: list[tuple[Any, list[str]]] = [
+        ([ROW, ROW | {"target": "onnx", "megabytes": 9.0}], ["saved_model", "onnx"]),
+        # of an earlier version of the package, of none, and damaged
+        ([{"target": "onnx"}], []),
+        ([], []),
+        ("text", []),
+    ]
+    (first / EXTRA).mkdir()
+    for rows, kept in older:
+        write_json(first / EXTRA / JSON_NAME, {"targets": rows})
+        (unrecorded.store.folder / "exports.csv").unlink(missing_ok=True)
+        export(unrecorded, measured(unrecorded, OTHER))
+        table = unrecorded.store.read("exports")
+        assert table["target"].tolist() == ["saved_model", "litert", *kept]
+        assert table["version"].tolist() == [3, 3, *[1] * len(kept)]
+    (first / EXTRA / JSON_NAME).write_bytes(b"\xff")
+    (unrecorded.store.folder / "exports.csv").unlink()
+    export(unrecorded, measured(unrecorded, OTHER))
+    assert unrecorded.store.read("exports")["version"].tolist() == [3, 3]
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -131,6 +131,7 @@ class Listener(Silent):
     def __init__(self, stop_after: int | None = None) -> None:
         self.stop_after = stop_after
         self.warnings: list[str] = []
+        self.stages: list[str] = []
         self.finished_before = 0
         self.planned_seconds = self.done_seconds = 0.0
         self.runs: list[str] = []
@@ -138,6 +139,9 @@ class Listener(Silent):
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
+
+    def stage(self, text: str) -> None:
+        self.stages.append(text)
 
     def plan(self, runs: tuple[Run, ...], finished: int, seconds: float) -> None:
         self.finished_before, self.planned_seconds = finished, seconds
@@ -420,16 +424,30 @@ def test_a_finished_experiment_is_exported_again_wherever_it_lies(
     pytest.importorskip("ai_edge_litert", reason="the extra litert is not installed")
     folder = shutil.copytree(result.folder, tmp_path / "moved" / "colours")
     before = sorted((folder / "export" / "1").rglob("*"))
-    again = export_experiment(folder, ["litert"])
+    listener = Listener()
+    again = export_experiment(folder, ["litert", "litert_int8"], monitor=listener)
     assert again == folder / "export" / "2"
     assert (folder / "export" / "latest").read_text() == "2\n"
     assert sorted((folder / "export" / "1").rglob("*")) == before
     assert card_of(again)["metrics"] == card_of(folder / "export" / "1")["metrics"]
     assert json.loads((folder / "export.json").read_text())["version"] == "2"
     table = pd.read_csv(folder / "exports.csv")
-    assert table["target"].tolist() == ["saved_model", "litert"]
-    assert (table["labels_equal"] == 1).all()
+    assert table["target"].tolist() == ["saved_model", "litert", "litert_int8"]
+    assert (table["labels_equal"][:2] == 1).all()
     assert (again / "assets.extra" / "classifier.tflite").is_file()
+    steps = [text for text in listener.stages if "litert" in text or "SavedModel" in text]
+    assert steps == [
+        "Writing the SavedModel",
+        "Checking the SavedModel",
+        "Writing litert (1 of 2)",
+        "Trying litert (1 of 2) on the test photos",
+        "Writing litert_int8 (2 of 2)",
+        "Trying litert_int8 (2 of 2) on the test photos",
+    ]
+    export_experiment(folder, ["litert"])
+    table = pd.read_csv(folder / "exports.csv")
+    assert table["version"].tolist() == [3, 3, 2, 2, 2]
+    assert table["target"].tolist()[:2] == ["saved_model", "litert"]
 
 
 def test_a_renamed_folder_is_not_exported(result: ExperimentResult, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Other formats of a classifier say what they need, hold the class names and answer as it does."""
 
 import json
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ from tl_keras.serving.targets import (
 )
 from tl_keras.target_table import TARGETS, TargetSpec
 
+ROOT = Path(__file__).parents[2]
 SIZE = 16
 LABELS = ["scratches", "pitted surface", "überzug"]
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, SIZE, SIZE, 3), np.uint8)
@@ -83,6 +85,23 @@ def test_file_answers_as_the_model(tmp_path: Path, name: str) -> None:
     answers = load_target(name, write(name, tmp_path, model)).outputs(PIXELS)["probabilities"]
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers, expected, atol=1e-6 if is_exact(name) else 0.03)
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_runtimes_say_nothing_of_themselves(tmp_path: Path, name: str) -> None:
+    path = write(name, tmp_path)
+    program = (
+        "import sys, pathlib, numpy as np\n"
+        "from tl_keras.quiet import quiet_tensorflow\n"
+        "with quiet_tensorflow():\n"
+        "    from tl_keras.serving.targets import load_target\n"
+        "runtime = load_target(sys.argv[1], pathlib.Path(sys.argv[2]))\n"
+        f"print(runtime.outputs(np.zeros((1, {SIZE}, {SIZE}, 3), np.uint8))['probabilities'].shape)"
+    )
+    # some speak once in a process
+    command = [sys.executable, "-c", program, name, str(path)]
+    asked = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert (asked.stdout, asked.stderr) == ("(1, 3)\n", "")
 
 
 def classifier_of(views: str) -> keras.Model:

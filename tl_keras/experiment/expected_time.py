@@ -16,6 +16,7 @@ from tl_keras.experiment.strategies.duration import (
 )
 from tl_keras.experiment.strategies.making import making
 from tl_keras.strategy_table import STRATEGIES
+from tl_keras.target_table import TARGETS
 from tl_keras.transfer.run_plan import Run
 
 # Names of the parts that are no runs.
@@ -47,7 +48,8 @@ def expected_seconds(
         seconds[CURVE] = len(quick) * len(SHARES) * HEAD_SECONDS / 2
     seconds |= _AFTERWARDS
     if is_exported(config):
-        seconds[EXPORT] = _EXPORT_SECONDS * (1 + len(config.export_targets))
+        others = sum(TARGETS[name].seconds for name in config.export_targets)
+        seconds[EXPORT] = _EXPORT_SECONDS + others
         if isinstance(config.export, ExportConfig) and config.export.train_on == "all":
             seconds[REFIT] = _of_refit(config, splits, runs)
     return seconds

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ from tl_keras.serving.versions import (
     find_version,
     next_number,
     record_latest,
+    version_folders,
 )
 from tl_keras.serving.wheels import HERE, Destination
 from tl_keras.target_table import TARGETS
@@ -287,6 +289,7 @@ def _export(
         """Check and describe a version before it is published."""
         files = prepared.images.table.frame["path"].iloc[prepared.test_of(chosen)]
         paths = [Path(name) for name in files]
+        prepared.monitor.stage("Checking the SavedModel")
         found = verify_export(version, paths, answers, evidence.classes, ask, rule)
         checks.append(found)
         if targets:
@@ -308,6 +311,7 @@ def _export(
         # publish, and no version that nothing tells of.
         _write_record(prepared, handed, checks[0], rows)
 
+    prepared.monitor.stage("Writing the SavedModel")
     return export_classifier(
         served,
         labels=evidence.classes,
@@ -338,9 +342,17 @@ def _write_strangers(store: Store, facts: Mapping[str, Any] | None) -> None:
 
 
 def _write_targets_table(store: Store, version: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        table = exports_table(rows)
-        table.insert(0, "version", version)
+    """Write the rows of a version, and behind them those of the older ones, of their cards."""
+    tables = [exports_table(rows).assign(version=version)] if rows else []
+    for folder in version_folders(store.folder / EXPORT_FOLDER):
+        # a damaged card, or one of an earlier version of this package
+        with suppress(ValueError, TypeError, KeyError):
+            older = _card_of(folder)["targets"]
+            if older and folder.name != version:
+                tables.append(exports_table(older).assign(version=folder.name))
+    if tables:
+        table = pd.concat(tables, ignore_index=True)
+        table.insert(0, "version", table.pop("version"))
         store.write("exports", table)
 
 
@@ -381,10 +393,11 @@ def _write_targets(
     )
     # its folder is named by the version only once it is published
     yield _unlearned(measure_saved_model(version, *test) | {"file": ""}, handed)
-    for name, kept in targets.items():
-        prepared.monitor.stage(f"Writing {name}")
+    for number, (name, kept) in enumerate(targets.items(), 1):
+        place = f"{name} ({number} of {len(targets)})" if len(targets) > 1 else name
+        prepared.monitor.stage(f"Writing {place}")
         try:
-            # Converters report on standard error what they do.
+            # Converters and runtimes report on standard error what they do.
             with quiet_tensorflow():
                 path = (
                     Path(shutil.copy(kept, version / EXTRA))
@@ -398,9 +411,13 @@ def _write_targets(
                         handover.rule,
                     )
                 )
-            for remark in furnish_target(name, path, handover):
+                if TARGETS[name].furnish:
+                    prepared.monitor.stage(f"Completing {place}")
+                remarks = furnish_target(name, path, handover)
+                prepared.monitor.stage(f"Trying {place} on the test photos")
+                row = _unlearned(measure_target(name, path, *test), handed)
+            for remark in remarks:
                 prepared.monitor.warn(remark)
-            row = _unlearned(measure_target(name, path, *test), handed)
             if text := caution(row):
                 prepared.monitor.warn(text)
             yield row

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from tl_keras.data.rows import spread
 from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.quiet import no_standard_error
 from tl_keras.serving.decided import decide, network
 from tl_keras.serving.runtime import Outputs, Runtime
 from tl_keras.serving.signature_names import PROBABILITIES
@@ -85,8 +86,12 @@ def load_litert(path: Path) -> Runtime:
     """A file of this module in the LiteRT interpreter, on all processors."""
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(str(path), num_threads=os.cpu_count()).get_signature_runner()
-    takes = runner.get_input_details()["images"]["dtype"]
+    # Of itself it speaks when it is asked for the first time; its errors are Python's.
+    with no_standard_error():
+        runner = Interpreter(str(path), num_threads=os.cpu_count()).get_signature_runner()
+        details = runner.get_input_details()["images"]
+        takes = details["dtype"]
+        runner(images=np.zeros(details["shape"], takes))
     gives = runner.get_output_details()
 
     def classify(pixels: NDArray[np.uint8]) -> Outputs:

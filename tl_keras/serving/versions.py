@@ -58,14 +58,20 @@ def find_version(export: Path) -> Version:
             f"{export} must be a folder of exported models, such as results/<name>/export; got a "
             "file."
         )
-    complete = [Version(p, n) for n, p in _versions(export).items() if _is_complete(p)]
+    complete = version_folders(export)
     if not complete:
         raise NoExportError(
             f"No exported model in {export}: it must hold a folder named by a version number, such "
             "as 1, with a saved_model.pb in it. Export a model first: an experiment writes it to "
             "results/<name>/export."
         )
-    return max(complete, key=lambda version: version.number)
+    return Version(complete[0], int(complete[0].name))
+
+
+def version_folders(directory: Path) -> list[Path]:
+    """The complete versions in a folder of them, the newest first."""
+    numbered = sorted(_versions(directory).items(), reverse=True)
+    return [path for _, path in numbered if _is_complete(path)]
 
 
 def publish(unfinished: Path, directory: Path) -> Path:
