@@ -61,6 +61,36 @@ def test_the_texts_fit_their_systems(portable_folder: Path) -> None:
     told = (portable_folder / "READ_ME.txt").read_text(encoding="utf-8")
     assert all(label in told for label in LABELS)
     assert "crack, or not crack, or review" in told.replace("\n", " ")
+    assert "vc_redist.x64.exe" in told
+
+
+def test_the_script_for_windows_takes_any_names(portable_folder: Path) -> None:
+    script = (portable_folder / "classify.bat").read_text(encoding="ascii")
+    before, _, behind = script.partition("EnableDelayedExpansion")
+    # names of files, whatever is in them, stand in variables that are read late
+    assert "%program%" not in behind.partition(":typed")[0]
+    assert "%*" not in before + behind.partition(":typed")[0]
+    # nothing that stands behind an ampersand is run
+    assert "\nexit %code%\n" in behind.replace("\r", "")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05])
+def test_strangers_are_told_of_where_they_are_known(
+    share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = keras.Input((SIZE, SIZE, 3))
+    bright = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(inputs))
+    answers = {"probabilities": keras.layers.Softmax()(bright), "familiar": bright[:, 0]}
+    model = keras.Model(inputs, answers if share else answers["probabilities"])
+    rule = replace(RULE, stranger_share=share)
+    pixels = np.zeros((1, SIZE, SIZE, 3), np.uint8)
+    path = write_target("portable", model, tmp_path, pixels, LABELS, rule)
+    monkeypatch.setattr(making, "fetch_wheels", lambda *_: [])
+    furnish_target("portable", path, Handover(DEFAULTS, rule, [], np.zeros((0, 3))))
+    told = (path / "READ_ME.txt").read_text(encoding="utf-8")
+    assert ("\nfamiliar  " in told) is bool(share)
+    assert ("unknown (a photo of something else)" in told) is bool(share)
+    assert ("something else gets one of the names" in told) is not bool(share)
 
 
 def test_without_a_decision_none_is_told(

@@ -14,10 +14,9 @@ import hashlib
 import importlib.resources
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import keras
@@ -31,7 +30,13 @@ from tl_keras.evaluation.decision_rule import REVIEW, UNKNOWN, DecisionRule
 from tl_keras.safe_text import one_line
 from tl_keras.serving.handover import Handover
 from tl_keras.serving.litert import convert_float
-from tl_keras.serving.portable.model import FACTS, FolderError, PlainClassifier, read_facts
+from tl_keras.serving.portable.model import (
+    FACTS,
+    VISUAL_C,
+    FolderError,
+    PlainClassifier,
+    read_facts,
+)
 from tl_keras.serving.runtime import Runtime
 from tl_keras.serving.verify import TOLERANCE
 from tl_keras.serving.versions import EXTRA
@@ -95,8 +100,12 @@ def furnish_portable(path: Path, handover: Handover) -> list[str]:
         "pythons": destination.named_pythons,
     }
     write_json(path / FACTS, facts)
-    _write_texts(path, facts, handover.rule)
-    _check(path, handover)
+    try:
+        classifier = PlainClassifier.of(path)
+    except FolderError as error:
+        raise ExportError(str(error)) from error
+    _write_texts(path, classifier, handover.rule)
+    _check(classifier, handover)
     return remarks
 
 
@@ -120,7 +129,8 @@ def _modules() -> dict[str, bytes]:
     return {START: start} | {f"{MODULES}/{name}": text for name, text in sorted(contents.items())}
 
 
-def _write_texts(path: Path, facts: Mapping[str, Any], rule: DecisionRule | None) -> None:
+def _write_texts(path: Path, classifier: PlainClassifier, rule: DecisionRule | None) -> None:
+    facts = classifier.facts
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tl_keras.serving", "templates/portable"),
         undefined=jinja2.StrictUndefined,
@@ -131,6 +141,9 @@ def _write_texts(path: Path, facts: Mapping[str, Any], rule: DecisionRule | None
     known = {
         "labels": [one_line(label) for label in facts["labels"]],
         "decisions": _decisions(rule),
+        "unknown": rule is not None and rule.stranger_share > 0,
+        "familiar": "familiar" in classifier.columns,
+        "runtime": VISUAL_C,
         "megapixels": f"{facts['reading']['max_megapixels']:g}",
         "computers": " and ".join(facts["computers"]),
         "version": " or ".join(facts["pythons"]) if facts["computers"] else "3.11 or newer",
@@ -155,12 +168,8 @@ def _decisions(rule: DecisionRule | None) -> str:
     return ", or ".join(words)
 
 
-def _check(path: Path, handover: Handover) -> None:
+def _check(classifier: PlainClassifier, handover: Handover) -> None:
     """Ask it for every test photo, from its file."""
-    try:
-        classifier = PlainClassifier.of(path)
-    except FolderError as error:
-        raise ExportError(str(error)) from error
     for file, expected in zip(handover.files, handover.probabilities, strict=True):
         found = classifier.answer(file.read_bytes())
         if found["problem"]:

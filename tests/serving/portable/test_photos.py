@@ -29,9 +29,18 @@ def test_photos_in_their_order(folder: Path) -> None:
     assert names == ["notes.txt", "a.jpg", "b.PNG", "below/c.tif"]
 
 
+def test_patterns_that_nobody_has_replaced(folder: Path) -> None:
+    odd = folder / "odd [1]*.jpg"
+    odd.touch()
+    found = find_photos([folder / "*.PNG", folder / "b*", odd])
+    assert [path.name for path in found] == ["b.PNG", "b.PNG", "c.tif", odd.name]
+
+
 def test_nothing_to_classify_is_answered(folder: Path) -> None:
     with pytest.raises(NoPhotosError, match="neither"):
         find_photos([folder / "nowhere"])
+    with pytest.raises(NoPhotosError, match="neither"):
+        find_photos([folder / "nowhere" / "*.jpg"])
     with pytest.raises(NoPhotosError, match=r"must hold photos.*\.bmp"):
         find_photos([folder / "empty"])
     with pytest.raises(NoPhotosError, match="--watch must name a folder"):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from .resizing import resize
 from .unpacking import NoPictureError
 
 FACTS = "classifier.json"
+# Python brings a part of it alone.
+VISUAL_C = "vc_redist.x64.exe, from https://aka.ms/vs/17/release/vc_redist.x64.exe"
 _STANDARD_ERROR = 2
 _KEYS = ("model", "sha256", "labels", "image_size", "reading", "decisions")
 
@@ -137,10 +140,10 @@ def litert(content: bytes) -> Network:
             shape = runner.get_input_details()["images"]["shape"]
             runner(images=np.zeros(shape, np.float32))
     except ImportError as error:
-        raise FolderError(
-            f"The library ai-edge-litert is needed, got: {error}. Install it with: python -m pip "
-            "install ai-edge-litert"
-        ) from error
+        mend = "Install it with: python -m pip install ai-edge-litert"
+        if sys.platform == "win32":
+            mend = f"It needs Microsoft's Visual C++ runtime, of 2024 or newer: run {VISUAL_C}"
+        raise FolderError(f"The library ai-edge-litert is needed, got: {error}. {mend}") from error
     # of several kinds
     except Exception as error:
         raise _incomplete(f"a model that the runtime refuses ({error})") from error

@@ -18,6 +18,9 @@ class NoPhotosError(Exception):
 def find_photos(paths: Sequence[Path]) -> list[Path]:
     """The files among paths, whatever their names, and the photos in folders and below.
 
+    Args:
+        paths: Files, folders, and patterns of their names such as `*.jpg`.
+
     Raises:
         NoPhotosError: A path is neither file nor folder, or a folder has no photos.
     """
@@ -25,6 +28,9 @@ def find_photos(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if path.is_file():
             found.append(path)
+        # who starts it on Windows leaves patterns as they are
+        elif not path.exists() and (named := sorted(path.parent.glob(path.name))):
+            found += find_photos(named)
         elif not path.is_dir():
             raise NoPhotosError(f"A photo or a folder must be named, got {path}, which is neither.")
         elif not (inside := photos_in(path)):

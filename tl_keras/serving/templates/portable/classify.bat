@@ -1,6 +1,6 @@
 @echo off
 rem Drop photos or folders on this file; without any the folder "photos" beside it is watched.
-setlocal
+setlocal DisableDelayedExpansion
 set "program=%~dp0classify.py"
 set "python="
 for %%v in ({{ versions }} 3) do if not defined python (
@@ -14,9 +14,19 @@ if not defined python (
     pause
     exit /b 2
 )
-%python% "%program%" %*
-set "code=%errorlevel%"
+rem What is dropped is taken from the line that started this, where names may have any letters:
+rem Explorer leaves those with an ampersand and no blank without quotes.
+setlocal EnableDelayedExpansion
+set "line=!cmdcmdline!"
+set "photos=!line:*%~nx0" =!"
+if "!photos!"=="!line!" goto typed
+set "photos=!photos:~0,-1!"
+%python% "!program!" !photos!
+set "code=!errorlevel!"
 rem whoever dropped photos wants to read the answers
-setlocal enabledelayedexpansion
-echo !cmdcmdline! | find /i "/c" >nul && pause
-exit /b %code%
+pause
+rem not only of this file: what stands behind an ampersand is no command
+exit %code%
+:typed
+endlocal
+%python% "%program%" %*
