@@ -1,9 +1,11 @@
 """Wheels are chosen for this computer, unpacked once and whole, or it is said what is missing."""
 
 import platform
+import random
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,38 @@ def test_wheels_are_unpacked_once_and_come_first(folder: Path) -> None:
     assert Path(sys.path[0]) == unpacked
     assert (unpacked / "mark").exists()
     assert [path.name for path in unpacked.parent.iterdir()] == [unpacked.name]
+
+
+def test_what_no_answer_needs_is_left_packed(folder: Path) -> None:
+    needed = (
+        "numpy/core.py",
+        "numpy/testing/tests.py",
+        "ai_edge_litert/interpreter.py",
+        "contests/a",
+    )
+    idle = ("numpy/lib/tests/a.py", "tests/a.py", "ai_edge_litert/vendors/x/a.so", "b/libWebGpu.so")
+    with zipfile.ZipFile(folder / "wheels" / "numpy-1.0-py3-none-any.whl", "w") as archive:
+        for name in needed + idle:
+            archive.writestr(name, "")
+    prepare(folder)
+    for name in needed + idle:
+        assert (Path(sys.path[0]) / name).exists() is (name in needed), name
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_wheel_with_a_mistake_somewhere(folder: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    wheel = folder / "wheels" / "numpy-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("numpy/__init__.py", chance.randbytes(50).hex() * 20)
+    content = bytearray(wheel.read_bytes())
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    wheel.write_bytes(content)
+    # no other error, and nothing half done
+    with suppress(MissingError):
+        prepare(folder)
+        return
+    assert not any((folder / "libraries").glob("*"))
 
 
 def test_other_wheels_are_unpacked_anew(folder: Path) -> None:
