@@ -88,6 +88,14 @@ def test_jpegs_of_any_size_sampling_and_order(size: tuple[int, int]) -> None:
         assert check(saved(image.convert(mode), "JPEG"), READINGS[0])
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_pictures_that_are_copied_in_parts(mode: str) -> None:
+    image = colours(1300, 900).convert(mode)
+    assert check(saved(image, "PNG"), READINGS[0])
+    if mode in ("L", "RGB"):
+        assert check(saved(image, "JPEG"), READINGS[0])
+
+
 @pytest.mark.parametrize("names", [b"\1\2\3\4", b"RGBA", b"\0\1\2\3"], ids=str)
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_jpegs_whose_channels_have_any_resolution(channels: int, names: bytes) -> None:

@@ -72,7 +72,7 @@ def _critical_chunks(encoded: bytes) -> tuple[bytes, bytes]:
         if letter == "a":
             continue
         content = encoded[at : at + count]
-        if zlib.crc32(kind + content) != big(encoded, at + count, 4):
+        if zlib.crc32(content, zlib.crc32(kind)) != big(encoded, at + count, 4):
             break
         if letter == "D":
             packed.append(content)

@@ -10,7 +10,7 @@ from PIL import Image
 from .file_headers import ENDLESS
 
 # Bytes that are copied at once: they stay in the processor's cache.
-_AT_ONCE = 2**18
+_AT_ONCE = 2**20
 
 Pixels = NDArray[Any]
 # What is said of how pictures are read.
@@ -55,12 +55,15 @@ def channels_of(image: Image.Image) -> Pixels:
     """The pixels of a picture of Pillow's, uint8 (height, width, channels)."""
     width, height = image.size
     channels = len(image.getbands())
-    pixels = np.empty((height, width, channels), np.uint8)
-    # all at once they would be copied twice, through memory that is new each time
     step = max(_AT_ONCE // max(width * channels, 1), 1)
-    for top in range(0, height, step):
-        part = image if step >= height else image.crop((0, top, width, min(top + step, height)))
-        pixels[top : top + step] = np.asarray(part).reshape(-1, width, channels)
+    if step >= height:
+        pixels = np.asarray(image).reshape(height, width, channels)
+    else:
+        # all at once they would be copied twice, through memory that is new each time
+        pixels = np.empty((height, width, channels), np.uint8)
+        for top in range(0, height, step):
+            part = image.crop((0, top, width, min(top + step, height)))
+            pixels[top : top + step] = np.asarray(part).reshape(-1, width, channels)
     return pixels * np.uint8(255) if image.mode == "1" else pixels
 
 
