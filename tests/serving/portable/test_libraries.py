@@ -93,7 +93,13 @@ def test_what_no_answer_needs_is_left_packed(folder: Path) -> None:
         "ai_edge_litert/interpreter.py",
         "contests/a",
     )
-    idle = ("numpy/lib/tests/a.py", "tests/a.py", "ai_edge_litert/vendors/x/a.so", "b/libWebGpu.so")
+    idle = (
+        "numpy/lib/tests/a.py",
+        "tests/a.py",
+        "numpy/a.pyi",
+        "ai_edge_litert/vendors/x/a.so",
+        "b/libWebGpu.so",
+    )
     with zipfile.ZipFile(folder / "wheels" / "numpy-1.0-py3-none-any.whl", "w") as archive:
         for name in needed + idle:
             archive.writestr(name, "")

@@ -19,7 +19,7 @@ _SYSTEMS = {"linux": ("manylinux", "linux"), "win32": ("win",), "darwin": ("maco
 _MACHINES = {"amd64": ("amd64", "x86_64"), "arm64": ("arm64", "aarch64", "universal2")}
 _MACHINE_OF = {"x86_64": "amd64", "aarch64": "arm64"}
 # Of the wheels, what no answer needs: a third of all, which would take its time.
-_IDLE = re.compile("(^|/)tests/|^ai_edge_litert/(vendors|tools)/|WebGpu|avif")
+_IDLE = re.compile(r"(^|/)tests/|^ai_edge_litert/(vendors|tools)/|WebGpu|avif|\.(pyi|pxd|h|a|lib)$")
 _NAMED_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 
