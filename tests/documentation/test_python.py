@@ -1,6 +1,5 @@
 """The examples of docs/python.md run, in their order, on a few photos and a tiny network."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +7,10 @@ import pytest
 from PIL import Image
 
 import tl_keras
+from tests.documentation.pages import ROOT, blocks
 
-PAGE = Path(__file__).parents[1] / "docs" / "python.md"
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
+PAGE = ROOT / "docs" / "python.md"
+EXAMPLES = [block.text for block in blocks(PAGE, "python")]
 # So that no weights are needed, and no example takes long.
 IN_PLACE_OF = {
     '"name": "MobileNetV2", "weights": "imagenet", "image_size": 96': (
