@@ -26,6 +26,7 @@ project_copyright = "the tl_keras authors"
 extensions = ["myst_parser", "autoapi.extension", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = "tl_keras"
+highlight_language = "none"
 html_copy_source = False
 myst_heading_anchors = 4
 

@@ -43,6 +43,24 @@ def test_the_examples_run(
     assert "linear_probe" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny_backbone", "checked_here", "without_report")
+def test_the_example_of_the_readme_runs(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").symlink_to(photos)
+    (block,) = blocks(ROOT / "README.md", "python")
+    asked = 'data={"train_per_class": 20}'
+    assert asked in block.text
+    small = (
+        'data={"train_per_class": 4}, strategies=["linear_probe"], seeds=1, '
+        'backbone={"name": "Tiny", "weights": None, "image_size": 32}'
+    )
+    exec(compile(block.text.replace(asked, small), "README.md", "exec"), {})
+    assert (tmp_path / "results" / "photos" / "model.keras").is_file()
+
+
 def test_every_name_has_an_example_and_a_row() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for name in tl_keras.__all__:
