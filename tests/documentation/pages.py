@@ -10,6 +10,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 NAMES = [page.name for page in PAGES]
+# With those that the site shows from elsewhere.
+_SHOWN = ("CONTRIBUTING.md", "results/README.md", "results/reference/README.md")
+EVERY = (*PAGES, *(ROOT / name for name in _SHOWN))
+EVERY_NAME = [str(page.relative_to(ROOT)) for page in EVERY]
 SHELLS = ("sh", "powershell")
 
 # A block may have a line before it that says why no test runs it.

@@ -7,7 +7,7 @@ from urllib.error import URLError
 
 import pytest
 
-from tests.documentation.pages import NAMES, PAGES, ROOT, blocks
+from tests.documentation.pages import EVERY, EVERY_NAME, NAMES, PAGES, ROOT, blocks
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import parse_config
 from tl_keras.imagenet_table import imagenet_url
@@ -37,7 +37,7 @@ def test_its_picture_is_small() -> None:
     assert (ROOT / picture).stat().st_size < 150_000
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.parametrize("page", EVERY, ids=EVERY_NAME)
 def test_links_lead_to_files(page: Path) -> None:
     for place in LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / place).exists(), place
