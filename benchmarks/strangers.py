@@ -41,17 +41,29 @@ class ClassMeans(BlockDistance):
     """The distance to the nearest class alone."""
 
     def logarithms(self, features: np.ndarray) -> np.ndarray:
-        return np.asarray(np.log(self.to_class(features)))
+        return np.log(self.to_class(features))[:, np.newaxis]
 
 
 class NearestPhoto(BlockDistance):
     """The distance to the nearest labelled photo alone."""
 
     def logarithms(self, features: np.ndarray) -> np.ndarray:
-        return np.asarray(np.log(self.to_photo(features)))
+        return np.log(self.to_photo(features))[:, np.newaxis]
 
 
-SCORES = {"class means": ClassMeans, "nearest photo": NearestPhoto, "both": BlockDistance}
+class Far(BlockDistance):
+    """Both of these."""
+
+    def logarithms(self, features: np.ndarray) -> np.ndarray:
+        return super().logarithms(features)[:, :1]
+
+
+SCORES = {
+    "class means": ClassMeans,
+    "nearest photo": NearestPhoto,
+    "both": Far,
+    "both, and relative": BlockDistance,
+}
 
 
 def main() -> None:

@@ -43,6 +43,19 @@ def test_the_band_catches_errors() -> None:
     assert (review["errors_caught"]["estimate"], review["errors_caught"]["n"]) == (1, 1)
 
 
+def test_photos_taken_for_strangers_are_for_a_person_too() -> None:
+    # 0.9 is sure and right, 0.3 is in the band already; 0.05 is no less than the share
+    familiar = np.array([0.01, 0.05, 0.5, 0.049, 1, 1, 1, 1, 1, 1])
+    rule = replace(RULE, stranger_share=0.05)
+    review = RuleFigures(rule, FIGURES.config, TEST, familiar).tested()["review"]
+    assert review["refused"]["estimate"] == 0.2
+    assert review["share"]["estimate"] == 0.5
+    assert (review["accuracy_of_rest"]["estimate"], review["accuracy_of_rest"]["n"]) == (1, 5)
+    off = RuleFigures(replace(RULE, stranger_share=0.0), FIGURES.config, TEST, familiar)
+    assert off.tested()["review"]["refused"]["estimate"] == 0
+    assert "refused" not in FIGURES.tested()["review"]
+
+
 def test_without_a_threshold_answers_are_right_or_wrong() -> None:
     rule = DecisionRule(("bad", "good"), 1.0, (1.0, 1.0), review_limit=0.42)
     tested = RuleFigures(rule, DecisionConfig(), TEST).tested()

@@ -247,3 +247,16 @@ def test_frozen_can_be_saved(tmp_path: Path) -> None:
     ones, frozen = np.ones((1, 2)), loaded.get_layer("inner")
     np.testing.assert_array_equal(frozen(ones, training=True), around(ones))
     assert frozen.trainable_weights == []
+
+
+def test_blocks_below_the_first_changed_weight_are_as_loaded(backbone: Backbone) -> None:
+    assert backbone.blocks_as_loaded() == ("stem", "block1", "top")
+    part = backbone.cut_after("block1")
+    assert part.blocks_as_loaded() == ("stem", "block1")
+    for name, kept in (("top_bn", ("stem", "block1")), ("block1_conv", ("stem",))):
+        weights = backbone.model.get_layer(name).weights
+        weights[-1].assign(weights[-1] + 0.01)
+        assert backbone.blocks_as_loaded() == kept
+    assert part.blocks_as_loaded() == ("stem",)
+    backbone.restore_source()
+    assert backbone.blocks_as_loaded() == ("stem", "block1", "top")

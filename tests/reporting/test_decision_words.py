@@ -102,6 +102,24 @@ def test_in_short_there_are_three_lines(decision_facts: dict[str, Any]) -> None:
     assert "review: 12.0% of the test photos" in review
 
 
+def test_photos_taken_for_strangers_are_among_those_for_a_person(
+    decision_facts: dict[str, Any],
+) -> None:
+    decision_facts["test"]["review"]["refused"] = {
+        "estimate": 0.04, "low": 0.01, "high": 0.13, "n": 50
+    }  # fmt: skip
+    review = in_words(decision_facts).split(". ")[2]
+    assert numbers(review)[:5] == ["12.0%", "6.0%", "56.0%", "10%", "4.0%"]
+    assert "12.0% of the test photos (4.0%" in in_short(decision_facts)[2]
+    assert ["4.0%", "1.0% to 13.0%", "50 test photos"] in [
+        row[1:] for row in figures(decision_facts)
+    ]
+    # they are for a person where nothing else is
+    decision_facts["asked"]["review_share"] = 0
+    assert len(in_short(decision_facts)) == 3
+    assert "No photo is for a person" not in in_words(decision_facts)
+
+
 def test_a_word_for_several_classes_is_explained(decision_facts: dict[str, Any]) -> None:
     decision_facts["words"]["positive"] = "not good"
     assert in_short(decision_facts)[1].startswith('"not good" (bad) from 0.2 on')

@@ -23,6 +23,12 @@ def test_promise_and_figures_are_said() -> None:
         assert said in text
 
 
+def test_a_model_that_learned_the_test_photos_says_by_what_they_were_judged() -> None:
+    learned, measured = (in_words(facts(train_on=name))[0] for name in ("all", "training"))
+    assert learned != measured
+    assert "without them" in learned
+
+
 def test_what_was_not_measured_is_said() -> None:
     text = " ".join(in_words(facts(refused_test=None, refused_classes={})))
     assert "not measured" in text

@@ -83,8 +83,23 @@ def test_network_says_what_numpy_says(
     assert np.array_equal(answers["probabilities"], model(pixels.astype(np.float32)))
     expected = found.familiar(features_of(backbone, BLOCKS, pixels, np.arange(len(pixels))))
     assert answers["familiar"].shape == (len(pixels),)
-    assert np.asarray(answers["familiar"]) == pytest.approx(expected, abs=1e-5)
+    said, decide = np.asarray(answers["familiar"]), expected < 0.2
+    assert decide.sum() >= 10
+    assert said[decide] == pytest.approx(expected[decide], abs=1e-5)
+    # of what is much like the labelled photos the distances are small differences
+    assert said == pytest.approx(expected, abs=1e-4)
     assert expected.std() > 0.1
+
+
+def test_one_block_is_enough(
+    make_backbone: Callable[..., Backbone], images: LabelledImages
+) -> None:
+    backbone = make_backbone()
+    found = fitted(backbone, images, BLOCKS[:1])
+    network = familiar_classifier(trained(backbone, Pooling()), backbone, found)
+    said = network(images.pixels[ROWS].astype(np.float32))["familiar"]
+    expected = found.familiar(features_of(backbone, BLOCKS[:1], images.pixels, ROWS))
+    assert np.asarray(said) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("make", CLASSIFIERS.values(), ids=CLASSIFIERS.keys())

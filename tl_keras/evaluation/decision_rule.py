@@ -90,6 +90,10 @@ class DecisionRule:
         limit = math.inf if self.review_limit is None else self.review_limit
         return self.doubt(probabilities) > limit
 
+    def unknown(self, familiar: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Whether each photo is taken for a stranger, (n,), by its p-value of being like others."""
+        return ~self._known(_narrow(familiar))
+
     def band(self) -> tuple[float, float] | None:
         """Scores between which photos are for a person; None without threshold or review."""
         if self.review_limit is None or self.threshold is None or not 0 < self.threshold < 1:
@@ -153,9 +157,11 @@ class DecisionRule:
         reviewed = self._doubt(probabilities, calibrated, library) > -_rounded_up(-limit)
         decision = where(reviewed, np.int32(2), where(flagged, np.int32(1), np.int32(0)))
         if familiar is not None and self.stranger_share > 0:
-            known = familiar >= _rounded_up(self.stranger_share)
-            decision = where(known, decision, np.int32(3))
+            decision = where(self._known(familiar), decision, np.int32(3))
         return confidence, decision
+
+    def _known(self, familiar: Any) -> Any:
+        return familiar >= _rounded_up(self.stranger_share)
 
     def _calibrated(self, probabilities: Any, library: Arithmetic = NUMPY) -> Any:
         factors = np.array(self.class_factors)

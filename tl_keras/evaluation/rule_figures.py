@@ -32,11 +32,14 @@ class RuleFigures:
         rule: The rule.
         config: Costs and shares to count with.
         test: The run's predictions.
+        familiar: p-values of these photos of being like the labelled ones, (n,); None where no
+            photo is taken for a stranger.
     """
 
     rule: DecisionRule
     config: DecisionConfig
     test: Predictions
+    familiar: NDArray[np.floating] | None = None
 
     def calibration(self) -> dict[str, dict[str, float]]:
         """`CalibrationScores` of the model's answers, `before` and `after`.
@@ -120,9 +123,13 @@ class RuleFigures:
         }
 
     def _reviewed(self, wrong: NDArray[np.bool_]) -> dict[str, Any]:
+        """Of the photos that a person looks at: those in doubt, and those taken for strangers."""
         looked, groups = self.rule.reviewed(self.test.probabilities), self.test.groups
-        everything = np.ones_like(wrong)
-        shares = {
+        everything, shares = np.ones_like(wrong), {}
+        if self.familiar is not None:
+            strange = self.rule.unknown(self.familiar)
+            looked, shares = looked | strange, {"refused": (strange, everything)}
+        shares |= {
             "share": (looked, everything),
             "accuracy_of_all": (~wrong, everything),
             "accuracy_of_rest": (~wrong, ~looked),

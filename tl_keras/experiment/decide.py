@@ -21,6 +21,7 @@ from tl_keras.evaluation.rule_figures import RuleFigures
 from tl_keras.evaluation.rule_fit import FittedRule, fit_rule
 from tl_keras.experiment.hand_over import HandedOver, learned_rows, predictions_of
 from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.strangers import familiar_test_photos
 from tl_keras.reporting.decision_words import in_words
 from tl_keras.results.runs_table import FinishedRun, run_of
 from tl_keras.results.store import Store
@@ -56,7 +57,8 @@ def decide(
         learned=learned_rows(prepared, chosen),
     )
     tested = predictions_of(prepared, test, store.test_probabilities(run_id))
-    figures = RuleFigures(fitted.rule, config, tested)
+    familiar = familiar_test_photos(prepared, chosen) if config.stranger_share > 0 else None
+    figures = RuleFigures(fitted.rule, config, tested, familiar)
     _write_tables(store, figures, validation)
     measured_with = None
     if handed is not None and handed.learned_all:

@@ -25,7 +25,7 @@ from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.hand_over import HANDED_OVER, HandedOver, handed_before, learned_rows
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strangers import RECORD as STRANGERS
-from tl_keras.experiment.strangers import knowing_strangers
+from tl_keras.experiment.strangers import knowing_strangers, without_strangers
 from tl_keras.experiment.strategies.making import making, model_making
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.quiet import quiet_tensorflow
@@ -276,12 +276,8 @@ def _export(
     # after what else the trainer does: it is built of the network as it is now
     served, strangers = knowing_strangers(prepared, handed, model)
     wanted = rule is not None and rule.stranger_share > 0
-    if wanted and strangers is None and handed.learned_all and chosen.spec.changes_backbone:
-        prepared.monitor.warn(
-            f"{chosen.run_id} is exported without knowing strangers: a network that has learned "
-            "all photos leaves none that could say how strange is too strange. With "
-            "export.train_on training, or a strategy that leaves the backbone as it is, it does."
-        )
+    if wanted and strangers is None and (text := without_strangers(handed)):
+        prepared.monitor.warn(text)
     checks: list[Verification] = []
     rows: list[dict[str, object]] = []
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import keras
@@ -98,6 +99,22 @@ class Backbone:
         for weights in self.source_weights:
             digest.update(weights.tobytes())
         return digest.hexdigest()
+
+    def blocks_as_loaded(self) -> tuple[str, ...]:
+        """The blocks up to the first one with a weight that is not the source's."""
+        source = {
+            id(variable): weights
+            for variable, weights in zip(self.model.weights, self.source_weights, strict=True)
+        }
+
+        def as_loaded(block: Block) -> bool:
+            return all(
+                np.array_equal(variable.numpy(), source[id(variable)])
+                for leaf in leaves(block.layers)
+                for variable in leaf.weights
+            )
+
+        return tuple(block.name for block in takewhile(as_loaded, self.blocks))
 
     def restore_source(self) -> None:
         """Undo every change of the weights since the backbone was wrapped."""

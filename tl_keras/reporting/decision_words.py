@@ -34,11 +34,11 @@ def in_short(facts: Facts) -> list[str]:
             f"{_share(test['recall'])}, false alarms {_share(test['false_alarm_rate'])}"
         )
     reviewed = (
-        f"review: {review['share']['estimate']:.1%} of the test photos, of the rest "
-        f"{_share(review['accuracy_of_rest'])} are right, of all "
+        f"review: {review['share']['estimate']:.1%} of the test photos{_strange(review, ' (', ')')}"
+        f", of the rest {_share(review['accuracy_of_rest'])} are right, of all "
         f"{review['accuracy_of_all']['estimate']:.1%}"
     )
-    lines = [calibration, threshold, *([reviewed] if facts["asked"]["review_share"] else [])]
+    lines = [calibration, threshold, *([reviewed] if _any_for_a_person(facts) else [])]
     return [*lines, *remarks(facts)]
 
 
@@ -106,13 +106,24 @@ def _rule(facts: Facts) -> str:
             "models that did not learn them; the figures on test are those of one that is fitted "
             f"to {_counted(measured['images'], ' validation photos', measured['groups'])} alone."
         )
-    if facts["asked"]["review_share"] == 0:
+    if not _any_for_a_person(facts):
         return f"{told} No photo is for a person; {_share(review['accuracy_of_all'])} are right."
     return (
         f"{told} For a person are {_share(review['share'])} of the test photos "
-        f"({facts['asked']['review_share']:.0%} asked); of the rest "
+        f"({facts['asked']['review_share']:.0%} asked{_strange(review, '; ', '')}); of the rest "
         f"{_share(review['accuracy_of_rest'])} are right."
     )
+
+
+def _any_for_a_person(facts: Facts) -> bool:
+    return bool(facts["asked"]["review_share"]) or "refused" in facts["test"]["review"]
+
+
+def _strange(review: Facts, before: str, after: str) -> str:
+    """How many of the photos for a person are taken for strangers; nothing where none can be."""
+    if "refused" not in review:
+        return ""
+    return f"{before}{review['refused']['estimate']:.1%} as they look like strangers{after}"
 
 
 def _with_what(measured: Facts | None) -> str:
@@ -209,6 +220,8 @@ def _figures(facts: Facts) -> Iterator[list[str]]:
         yield from _threshold_figures(facts)
     yield from _band_figures(facts["review"])
     yield _share_row("photos for a person", test["review"]["share"])
+    if "refused" in test["review"]:
+        yield _share_row("photos taken for strangers, for a person too", test["review"]["refused"])
     yield _share_row("right, of the others", test["review"]["accuracy_of_rest"])
     yield _share_row("right, of all", test["review"]["accuracy_of_all"])
     yield _share_row("errors among the photos for a person", test["review"]["errors_caught"])

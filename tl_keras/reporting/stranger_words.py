@@ -40,6 +40,8 @@ def _sentences(facts: Facts) -> Iterator[str]:
     if tested is not None:
         interval = f"[{tested['low']:.1%}, {tested['high']:.1%}]"
         told += f"; of the test photos {tested['estimate']:.1%} {interval} were"
+        if facts.get("train_on") == "all":
+            told += ", by what was fitted without them"
     yield f"{told}."
     refused = len(facts["refused_images"])
     yield (

@@ -10,11 +10,11 @@ from tl_keras.data.rows import Rows
 from tl_keras.models.backbone import Backbone, Frozen
 from tl_keras.models.keras_internals import origin
 from tl_keras.models.networks import scaling_layer
-from tl_keras.models.pooling import SPREAD, Pooling
+from tl_keras.models.pooling import SPREAD, Pooling, deviation
 from tl_keras.transfer.familiarity import (
     LEAST_DISTANCE,
     MOST_DEVIATIONS,
-    STEEPNESS,
+    RELATIVE,
     TINY,
     BlockDistance,
     Familiarity,
@@ -75,7 +75,10 @@ def features_of(
     values = np.concatenate(
         [np.asarray(network(pixels[part].astype(np.float32), training=False)) for part in parts]
     )
-    return dict(zip(blocks, _parted(values, _widths(backbone, blocks)), strict=True))
+    channels = [int(output.shape[-1]) for output in _outputs(backbone, blocks)]
+    ends = 2 * np.cumsum(channels)[:-1]
+    by_block = np.split(values[:, _side_by_side(channels)], ends, axis=1)
+    return dict(zip(blocks, by_block, strict=True))
 
 
 def features_kept(
@@ -87,77 +90,105 @@ def features_kept(
 
 
 class _Familiar(keras.layers.Layer):
-    """From features of several blocks side by side to `Familiarity.familiar`.
+    """From the means of several blocks, and then their deviations, to `Familiarity.familiar`.
 
-    What is alike for all blocks is done at once: on a single photo operations take longer than
-    their arithmetic.
+    All blocks are asked at once: on a single photo operations take longer than their arithmetic.
     """
 
     def __init__(self, familiarity: Familiarity, **options: Any) -> None:
         super().__init__(trainable=False, **options)
         blocks = tuple(familiarity.blocks.values())
-        self._widths = [len(block.centre) for block in blocks]
+        self._channels = [len(block.centre) // 2 for block in blocks]
         self._centre = _narrow(np.concatenate([block.centre for block in blocks]))
-        self._parts = [_Products(block) for block in blocks]
-        self._variances, self._means, self._inverse = (
-            _narrow(np.array(values))
-            for values in (
-                [block.variance for block in blocks],
-                [block.mean for block in blocks],
-                [1 / block.deviation for block in blocks],
-            )
+        self._directions = max(
+            len(normal.directions) for each in blocks for normal in (each.classes, each.together)
         )
-        self._scores = _narrow(familiarity.scores)
-        self._width, self._tail = familiarity.width, familiarity.tail
+        self._matrices = [_matrix(block, self._directions) for block in blocks]
+        self._means = _narrow(
+            np.array([(each.classes.skewed * each.classes.means).sum(axis=1) for each in blocks])
+        )
+        self._photos = _narrow(np.array([(each.references**2).sum(axis=1) for each in blocks]))
+        self._ways, self._usual = (_narrow(values) for values in _deviations(familiarity))
+        self._precision = _narrow(familiarity.unusual.precision)
+        self._ends, self._widths = _narrow(familiarity.ends), _narrow(familiarity.widths)
+        self._tail = familiarity.tail
 
     def call(self, inputs: Any) -> Any:
         ops = keras.ops
-        powers = ops.exp(STEEPNESS * self._deviations(inputs))
-        scores = ops.log(ops.mean(powers, axis=1)) / STEEPNESS
-        steps = (self._scores + self._width - scores[:, None]) / self._width
-        above = ops.relu(scores - float(self._scores.max()) - self._width)
-        one_more = ops.exp(-above / self._tail)
-        counted = ops.sum(ops.clip(steps, 0.0, 1.0), axis=1) + one_more
-        return counted / (len(self._scores) + 1)
+        logarithms = ops.log(ops.maximum(self._squares(inputs), LEAST_DISTANCE))
+        above = ops.clip(ops.matmul(logarithms, self._ways) - self._usual, 0.0, MOST_DEVIATIONS)
+        squares = ops.sum(ops.matmul(above, self._precision) * above, axis=1)
+        scores = ops.sqrt(ops.relu(squares))
+        steps = ops.clip((self._ends - scores[:, None]) / self._widths, 0.0, 1.0)
+        one_more = ops.exp(ops.relu(scores - float(self._ends.max())) / -self._tail)
+        return (ops.sum(steps, axis=1) + one_more) / (len(self._ends) + 1)
 
     def compute_output_spec(self, inputs: Any) -> Any:
         return keras.KerasTensor((inputs.shape[0],))
 
-    def _deviations(self, inputs: Any) -> Any:
-        """As `BlockDistance.deviations`, of each block, (batch, blocks)."""
-        ops = keras.ops
-        halves = _membership([width // 2 for width in self._widths for _ in range(2)])
+    def _squares(self, inputs: Any) -> Any:
+        """Squared distances to the nearest class, to all and to the nearest photo, of each block.
+
+        The variances are still to be divided by: (batch, 3 * blocks).
+        """
+        ops, count = keras.ops, len(self._channels)
+        halves = _membership([*self._channels, *self._channels])
         lengths = ops.sqrt(2.0 * ops.matmul(inputs * inputs, halves) + TINY)
-        given = inputs * ops.matmul(1.0 / lengths, halves.T) - self._centre
-        squares = ops.matmul(given * given, _membership(self._widths))
-        pieces = zip(self._parts, _parted(given, self._widths), strict=True)
-        to_means, to_photos = (
-            ops.maximum(squares + ops.stack(found, axis=1), LEAST_DISTANCE)
-            for found in zip(*(part(piece) for part, piece in pieces), strict=True)
+        unit = inputs * ops.matmul(1.0 / lengths, halves.T)
+        given = ops.take(unit, _side_by_side(self._channels), axis=1) - self._centre
+        widths = [2 * channels for channels in self._channels]
+        squares = ops.matmul(given * given, _membership(widths))
+        ends = np.cumsum(widths)[:-1].tolist()
+        pieces = ops.split(given, ends, axis=1) if ends else [given]
+        products = ops.concatenate(
+            [ops.matmul(*both) for both in zip(pieces, self._matrices, strict=True)], axis=1
         )
-        logarithms = (ops.log(to_means / self._variances) + ops.log(to_photos)) / 2.0
-        return ops.minimum((logarithms - self._means) * self._inverse, MOST_DEVIATIONS)
+        products = ops.reshape(products, (-1, count, self._matrices[0].shape[1]))
+        ends = np.cumsum([2 * self._directions, self._means.shape[1]]).tolist()
+        along, to_means, to_photos = ops.split(products, ends, axis=2)
+        to_mean = ops.min(to_means + self._means, axis=2)
+        to_photo = ops.min(to_photos + self._photos, axis=2)
+        nearest = ops.stack([to_mean, to_photo, ops.zeros_like(to_mean)], axis=2)
+        less = ops.matmul(along * along, _taken_from(self._directions))
+        return ops.reshape(squares[:, :, None] + nearest - less, (-1, 3 * count))
 
 
-class _Products:
-    """The squared distances of a block, but for the square of what is given."""
+def _matrix(block: BlockDistance, directions: int) -> np.ndarray:
+    """What the features of a block are multiplied with, (features, columns).
 
-    def __init__(self, block: BlockDistance) -> None:
-        self._ends = np.cumsum([len(block.directions), len(block.means)]).tolist()
-        rows = [block.directions, -2 * block.skewed, -2 * block.references]
-        self._matrix = _narrow(np.concatenate(rows).T)
-        self._shares = _narrow(block.shares[:, np.newaxis])
-        self._means = _narrow((block.skewed * block.means).sum(axis=1))
-        self._references = _narrow((block.references**2).sum(axis=1))
+    The columns are directions of the classes' covariance and of that of all, then the means, then
+    the photos.
+    """
+    along = np.zeros((2, directions, len(block.centre)))
+    for place, normal in enumerate((block.classes, block.together)):
+        along[place, : len(normal.directions)] = normal.directions
+    rows = [*along, -2 * block.classes.skewed, -2 * block.references]
+    return _narrow(np.concatenate(rows).T)
 
-    def __call__(self, given: Any) -> tuple[Any, Any]:
-        """To the nearest class and to the nearest photo, (batch,) each."""
-        ops, (first, second) = keras.ops, self._ends
-        products = ops.matmul(given, self._matrix)
-        along = products[:, :first]
-        less = ops.matmul(along * along, self._shares)[:, 0]
-        to_class = ops.min(products[:, first:second] + self._means, axis=1) - less
-        return to_class, ops.min(products[:, second:] + self._references, axis=1)
+
+def _taken_from(directions: int) -> np.ndarray:
+    """Which of the distances to the nearest class, photo and all what lies along them lessens."""
+    return np.repeat(np.eye(3, dtype=np.float32)[[0, 2]], directions, axis=0)
+
+
+def _deviations(familiarity: Familiarity) -> tuple[np.ndarray, np.ndarray]:
+    """From logarithms of squares, as `_squares` gives them, to multiples of deviations.
+
+    A matrix (3 * blocks, 2 * blocks), and what is then subtracted, (2 * blocks,).
+    """
+    blocks, unusual = familiarity.blocks.values(), familiarity.unusual
+    # as `BlockDistance.logarithms`
+    way = np.array([[0.5, 1.0], [0.5, 0.0], [0.0, -RELATIVE]])
+    ways = np.kron(np.eye(len(blocks)), way) / unusual.deviations
+    variances = np.array([[b.classes.variance, 1.0, b.together.variance] for b in blocks])
+    return ways, unusual.means / unusual.deviations + np.log(variances).ravel() @ ways
+
+
+def _side_by_side(channels: Sequence[int]) -> np.ndarray:
+    """Where the means and deviations of each block lie among all means and then deviations."""
+    every = np.arange(sum(channels))
+    parts = np.split(every, np.cumsum(channels)[:-1])
+    return np.concatenate([np.concatenate([part, part + len(every)]) for part in parts])
 
 
 def _membership(widths: Sequence[int]) -> np.ndarray:
@@ -197,17 +228,17 @@ def _outputs(backbone: Backbone, blocks: Sequence[str]) -> list[Any]:
 
 
 def _features(maps: Sequence[Any]) -> Any:
-    pooled = [Pooling(SPREAD).features([each]) for each in maps]
-    return keras.layers.Concatenate()(pooled) if len(pooled) > 1 else pooled[0]
-
-
-def _widths(backbone: Backbone, blocks: Sequence[str]) -> list[int]:
-    return [2 * int(output.shape[-1]) for output in _outputs(backbone, blocks)]
-
-
-def _parted(values: Any, widths: Sequence[int]) -> list[Any]:
-    ends = np.cumsum(widths).tolist()
-    return [values[:, end - width : end] for end, width in zip(ends, widths, strict=True)]
+    """The means of maps over height and width, then their standard deviations."""
+    layers = keras.layers
+    pool = layers.GlobalAveragePooling2D()
+    means, squares = (
+        pooled[0] if len(pooled) == 1 else layers.Concatenate()(pooled)
+        for pooled in (
+            [pool(each) for each in maps],
+            [pool(layers.Multiply()([each, each])) for each in maps],
+        )
+    )
+    return layers.Concatenate()([means, deviation(means, squares)])
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
