@@ -26,6 +26,8 @@ FOLDS = 5
 # Where in a network the blocks lie that are read, of its depth. The first show the light, the last
 # only what the source task asked for: strangers look alike there.
 FROM, TO = 1 / 3, 3 / 4
+# Of these so many, evenly: neighbours say much the same, and each takes its time.
+MOST_BLOCKS = 4
 # Labelled photos that say how strange photos may be: fewer say nothing.
 LEAST_PHOTOS = 10
 # Labelled photos that are learned from, and directions of a covariance that are told apart.
@@ -41,11 +43,11 @@ _LEAST_SHRINKAGE, _LEAST_DEVIATION = 1e-3, 1e-3
 RELATIVE = 0.8
 # How far correlations are drawn to 0, as there are few photos to see them; standard deviations that
 # still count.
-_ALONE, MOST_DEVIATIONS = 0.5, 20.0
+_ALONE, MOST_DEVIATIONS = 0.4, 20.0
 # By how much of a standard deviation of the scores the steps of the p-value are smoothed, so that
 # the last digits of a score move none; and the least p-values, which that leaves as they are. The
 # scores of many photos are near 0, and so are steps of others smoothed by more.
-_SMOOTHED, _SHARP = 0.1, 0.2
+_SMOOTHED, _SHARP = 0.05, 0.2
 
 
 def watched_blocks(every: Sequence[str], present: Sequence[str]) -> tuple[str, ...]:
@@ -57,7 +59,8 @@ def watched_blocks(every: Sequence[str], present: Sequence[str]) -> tuple[str, .
     """
     last = len(every) - 1
     middle = every[round(FROM * last) : round(TO * last) + 1]
-    return tuple(name for name in middle if name in present) or (present[-1],)
+    found = np.array([name for name in middle if name in present] or [present[-1]])
+    return tuple(map(str, spread(found, MOST_BLOCKS)))
 
 
 def reach_the_middle(every: Sequence[str], present: Sequence[str]) -> bool:
