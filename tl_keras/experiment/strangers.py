@@ -54,6 +54,8 @@ class _Network:
         """By block, (rows, 2 * channels), until the trainer does more."""
         if self.trained:
             return features_of(self.backbone, self.blocks, prepared.bench.images.pixels, rows)
+        # another run may have changed what it shares
+        prepared.backbone.restore_source()
         return features_kept(prepared.bench.bank, self.blocks, rows)
 
 

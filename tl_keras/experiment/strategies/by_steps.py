@@ -112,9 +112,9 @@ def trained_backbone(
 ) -> Backbone | None:
     """The backbone of a finished run, until the trainer does more; None where it is the source."""
     trained = unpack(weights, run, prepared.config)
-    if not trained.backbone_weights:
-        return None
-    return prepared.bench.trainer.trained_backbone(trained)
+    # also where it is the source: what shares the layers has the weights of this run from now on
+    backbone = prepared.bench.trainer.trained_backbone(trained)
+    return backbone if trained.backbone_weights else None
 
 
 def seconds(run: Run, config: ExperimentConfig, train: int, validation: int) -> float:
