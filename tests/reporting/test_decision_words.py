@@ -25,7 +25,7 @@ def test_the_paragraph_says_what_the_rule_is_and_gives(decision_facts: dict[str,
     assert numbers(rule) == ["0.2", "4", "1"], "the threshold, a miss and a false alarm"
     found, flagged = ["95.0%", "47.5%", "97.5%", "20"], ["10.0%", "5.0%", "55.0%"]
     assert numbers(on_test) == [*found, *flagged]
-    share, asked, right = ["12.0%", "6.0%", "56.0%"], ["10%"], ["98.0%", "49.0%", "99.0%"]
+    share, asked, right = ["12.0%", "6.0%", "56.0%"], ["10%"], ["49", "50", "49.0%"]
     assert numbers(review) == [*share, *asked, *right]
 
 
@@ -90,9 +90,19 @@ def test_flagging_everything_is_named_where_it_is_cheaper(decision_facts: dict[s
 
 
 def test_a_calibration_that_makes_it_worse_is_named(decision_facts: dict[str, Any]) -> None:
-    decision_facts["calibration"]["before"]["ece"] = 0.02
+    before, after = (decision_facts["calibration"][stage] for stage in ("before", "after"))
+    before["ece"] = 0.02
+    # 0.07 is what chance makes of probabilities that are right
+    assert remarks(decision_facts) == []
+    after["ece"] = 0.08
     (told,) = remarks(decision_facts)
-    assert numbers(told)[:2] == ["0.020", "0.030"]
+    assert numbers(told)[:2] == ["0.020", "0.080"]
+
+
+def test_nothing_may_be_left_to_the_model(decision_facts: dict[str, Any]) -> None:
+    decision_facts["test"]["review"]["accuracy_of_rest"] = None
+    for told in (in_words(decision_facts), in_short(decision_facts)[2]):
+        assert "none is left" in told
 
 
 def test_in_short_there_are_three_lines(decision_facts: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ def in_short(facts: Facts) -> list[str]:
         )
     reviewed = (
         f"review: {review['share']['estimate']:.1%} of the test photos{_strange(review, ' (', ')')}"
-        f", of the rest {_share(review['accuracy_of_rest'])} are right, of all "
+        f"; {_right(review['accuracy_of_rest'])}, of all "
         f"{review['accuracy_of_all']['estimate']:.1%}"
     )
     lines = [calibration, threshold, *([reviewed] if _any_for_a_person(facts) else [])]
@@ -107,12 +107,21 @@ def _rule(facts: Facts) -> str:
             f"to {_counted(measured['images'], ' validation photos', measured['groups'])} alone."
         )
     if not _any_for_a_person(facts):
-        return f"{told} No photo is for a person; {_share(review['accuracy_of_all'])} are right."
+        every = review["accuracy_of_all"]
+        return f"{told} No photo is for a person; {_share(every)} are answered rightly."
     return (
         f"{told} For a person are {_share(review['share'])} of the test photos "
-        f"({facts['asked']['review_share']:.0%} asked{_strange(review, '; ', '')}); of the rest "
-        f"{_share(review['accuracy_of_rest'])} are right."
+        f"({facts['asked']['review_share']:.0%} asked{_strange(review, '; ', '')}); "
+        f"{_right(review['accuracy_of_rest'])}."
     )
+
+
+def _right(rest: Facts | None) -> str:
+    """How many of the photos that no person looks at are answered rightly."""
+    if rest is None:
+        return "none is left to the model"
+    counted = f"{_hits(rest)} of {rest['n']} are right"
+    return f"of the rest {counted} (of new ones at least {rest['low']:.1%})"
 
 
 def _any_for_a_person(facts: Facts) -> bool:
@@ -158,8 +167,10 @@ def _remarks(facts: Facts) -> Iterator[str]:
     if facts["threshold"] is not None:
         yield from _recall_remarks(facts)
         yield from _cost_remarks(facts)
-    before, after = facts["calibration"]["before"]["ece"], facts["calibration"]["after"]["ece"]
-    if after > before:
+    calibrated = facts["calibration"]["after"]
+    before, after = facts["calibration"]["before"]["ece"], calibrated["ece"]
+    # more than chance makes of probabilities that are right
+    if after > max(before, calibrated["ece_if_calibrated_high"]):
         yield (
             f"The calibration did not help on test (error {before:.3f} before, {after:.3f} "
             "after): the validation photos, which it is fitted to, are not quite like these."
