@@ -1,6 +1,7 @@
 """A photo beside its heat map, and a scale that says in words and numbers what colours mean."""
 
 import functools
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tl_keras.safe_text import one_line
 # Pixels: of the side of a photo, at least; around all; of letters and their lines; of the scale.
 LEAST_SIDE, MARGIN, LETTERS, LINE, BAR = 240, 12, 13, 19, 14
 MARKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+# Letters of a line, of which no picture has room for more.
+_LONGEST = 1000
 # What the scale is drawn on.
 _GRAY = 128
 
@@ -92,8 +95,11 @@ def _write(picture: Image.Image, place: tuple[int, int], text: str, anchor: str 
     """Write a line, with dots where it would go beyond the picture."""
     font, room = _font(), picture.width - 2 * MARGIN
     shown = one_line(text)
-    while font.getlength(shown) > room:
-        shown = f"{shown.removesuffix('...')[:-1]}..."
+    if font.getlength(shown[:_LONGEST]) > room or len(shown) > _LONGEST:
+        kept = range(min(len(shown), _LONGEST))
+        # the most that fits, by halves: measuring takes as long as the text is
+        most = bisect_left(kept, True, key=lambda n: font.getlength(f"{shown[: n + 1]}...") > room)
+        shown = f"{shown[:most]}..."
     ImageDraw.Draw(picture).text(place, shown, "black", font, anchor)
 
 
