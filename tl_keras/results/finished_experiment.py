@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tl_keras.data.corrections import COLUMNS, Correction
 from tl_keras.digests import listed, whole_bytes, whole_json
 from tl_keras.errors import DamagedError, ResultsError
 from tl_keras.path_kinds import A_FOLDER, NOTHING, kind_of
-from tl_keras.results.store import Store
+from tl_keras.results.store import CORRECTIONS, Store
 from tl_keras.results.summary_tables import largest_size
 from tl_keras.results.test_results import KEYS, method_of, rows_like, seed_name
 from tl_keras.strategy_table import STRATEGIES
@@ -171,6 +172,32 @@ class FinishedExperiment:
                 "f1": 2 * right / either.where(either > 0),
             }
         )
+
+    def tested_of(self, splits: pd.DataFrame) -> pd.DataFrame:
+        """The rows of `splits.csv` with the test photos of the chosen run."""
+        own = splits["seed"].isna() | (splits["seed"] == self.chosen["seed"])
+        return splits[own & (splits["part"] == "test")]
+
+    def test_answers(self) -> pd.DataFrame | None:
+        """The test photos of the chosen run: image_id, class_index, answered (a class index).
+
+        None where nobody knows which they are.
+        """
+        splits = self.table("splits")
+        if splits is None:
+            return None
+        tested = self.tested_of(splits)[["image_id", "class_index"]]
+        probabilities = Store(self.folder).test_probabilities(self.choice["run_id"])
+        return tested.assign(answered=probabilities.argmax(axis=1))
+
+    @cached_property
+    def corrections(self) -> tuple[Correction, ...]:
+        """What a person said of labels before; nothing without `data.corrections`."""
+        table = self.table(CORRECTIONS)
+        if table is None:
+            return ()
+        rows = table[list(COLUMNS)].fillna("").itertuples(index=False)
+        return tuple(Correction(*row) for row in rows)
 
     def _recall_bounds(self) -> pd.DataFrame:
         table = self.table("per_class")
