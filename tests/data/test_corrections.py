@@ -187,8 +187,8 @@ def test_tables_and_splits_of_the_source(tmp_path: Path) -> None:
     rows = [f"{n}.png,{'ab'[n % 2]},{parts[n]}" for n in range(6)]
     (tmp_path / "t.csv").write_text("\n".join(["path,label,split", *rows]))
     (tmp_path / "c.csv").write_text(f"{HEADER}0.png,a,b\n5.png,b,\n")
-    keys = {"table": str(tmp_path / "t.csv"), "root": str(tmp_path)}
-    table = load_images(DataConfig(**keys, corrections=str(tmp_path / "c.csv")))
+    source, said = str(tmp_path / "t.csv"), str(tmp_path / "c.csv")
+    table = load_images(DataConfig(table=source, root=str(tmp_path), corrections=said))
     assert labels_of(table) == {
         "0.png": "b",
         "1.png": "b",

@@ -70,7 +70,7 @@ def test_runs_rest_on_corrected_labels_and_go_on_with_the_same_ones_only(
     with pytest.raises(ResultsError, match=r"data\.corrections: .* -> null"):
         run_experiment(without)
     (tmp_path / "corrections.csv").unlink()
-    with pytest.raises(DataError, match="is missing"):
+    with pytest.raises(DataError, match="no such file"):
         run_experiment(settings)
 
 

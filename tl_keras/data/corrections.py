@@ -63,10 +63,10 @@ def read_corrections(path: str) -> tuple[Correction, ...]:
     table = Path(path)
     named = f'data.corrections "{path}"'
     if (there := kind_of(table)) != A_FILE:
-        is_what = "is missing" if there == NOTHING else f"must be a file; it is {there}"
+        is_what = "there is no such file" if there == NOTHING else f"it is {there}"
         raise DataError(
-            f"{named} {is_what}: it is the table that a page of an audit or a report saves; "
-            f"{where_paths_start(path)}."
+            f"{named} must be the table that a page of an audit or a report saves; {is_what}. Name "
+            f"the file with the folder that the browser saved it in; {where_paths_start(path)}."
         )
     try:
         found = tuple(_rows(named, rows_of(table, COLUMNS)))
