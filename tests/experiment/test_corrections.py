@@ -74,6 +74,19 @@ def test_runs_rest_on_corrected_labels_and_go_on_with_the_same_ones_only(
         run_experiment(settings)
 
 
+def test_with_folds_every_photo_has_an_answer(settings: dict[str, Any]) -> None:
+    folds = {"method": "k_fold", "folds": 2, "repeats": 2}
+    del settings["seeds"]
+    result = run_experiment({**settings, "estimate": folds})
+    answers = result.finished.test_answers()
+    assert answers is not None
+    assert answers["image_id"].is_unique
+    assert set(answers["image_id"]) == set(result.splits["image_id"])
+    first = result.runs[result.runs["seed"] < 2]
+    right = (first["test_accuracy"] * first["test_images"]).sum()
+    assert (answers["answered"] == answers["class_index"]).sum() == pytest.approx(right)
+
+
 def test_what_does_not_fit_the_photos_is_said_before_anything_is_written(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from tl_keras.data.corrections import CORRECTED, counted, in_words
 from tl_keras.evaluation.comparison import points
 from tl_keras.reporting.decision_words import found_and_flagged
 from tl_keras.reporting.handed_over_words import handed_in_words
-from tl_keras.results.finished_experiment import FinishedExperiment
+from tl_keras.results.finished_experiment import FinishedExperiment, tested_of
 from tl_keras.results.learning_curves import FARTHEST
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
 from tl_keras.strategy_table import STRATEGIES, names_where
@@ -193,7 +193,7 @@ def _look_alikes(results: FinishedExperiment) -> Iterator[str]:
 
 
 def _corrections(results: FinishedExperiment) -> Iterator[str]:
-    """What a person said of labels, and how the chosen run answers those that were corrected."""
+    """What a person said of labels, and how those that were corrected are answered."""
     rows = results.corrections
     if not rows:
         return
@@ -222,7 +222,7 @@ def _doubtful_labels(results: FinishedExperiment) -> Iterator[str]:
 
 def _tested(results: FinishedExperiment, splits: pd.DataFrame) -> set[str]:
     """The test photos of the chosen run."""
-    return set(results.tested_of(splits)["image_id"])
+    return set(tested_of(splits, results.chosen["seed"])["image_id"])
 
 
 def _more_photos(results: FinishedExperiment) -> Iterator[str]:

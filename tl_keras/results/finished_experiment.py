@@ -173,22 +173,27 @@ class FinishedExperiment:
             }
         )
 
-    def tested_of(self, splits: pd.DataFrame) -> pd.DataFrame:
-        """The rows of `splits.csv` with the test photos of the chosen run."""
-        own = splits["seed"].isna() | (splits["seed"] == self.chosen["seed"])
-        return splits[own & (splits["part"] == "test")]
-
     def test_answers(self) -> pd.DataFrame | None:
-        """The test photos of the chosen run: image_id, class_index, answered (a class index).
+        """Test photos of the chosen run: image_id, class_index, answered (a class index).
 
-        None where nobody knows which they are.
+        With folds all photos, each as the run of the chosen method that was tested on it in the
+        first division answers. None where nobody knows which they are.
         """
-        splits = self.table("splits")
+        splits, chosen = self.table("splits"), str(self.chosen["run_id"])
         if splits is None:
             return None
-        tested = self.tested_of(splits)[["image_id", "class_index"]]
-        probabilities = Store(self.folder).test_probabilities(self.choice["run_id"])
-        return tested.assign(answered=probabilities.argmax(axis=1))
+        runs = {chosen: self.chosen["seed"]}
+        if self.folds:
+            own = method_of(self.runs, chosen)
+            own = own[own["seed"] < self.folds]
+            runs = dict(zip(own["run_id"], own["seed"], strict=True))
+        parts = [
+            tested_of(splits, seed)[["image_id", "class_index"]].assign(
+                answered=Store(self.folder).test_probabilities(run_id).argmax(axis=1)
+            )
+            for run_id, seed in runs.items()
+        ]
+        return pd.concat(parts, ignore_index=True)
 
     @cached_property
     def corrections(self) -> tuple[Correction, ...]:
@@ -223,6 +228,12 @@ class FinishedExperiment:
             path = self.folder / f"{name}.csv"
             raise DamagedError(path, f"it lacks the chosen run, {self.choice['run_id']}")
         return rows.iloc[0].to_dict()
+
+
+def tested_of(splits: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The rows of `splits.csv` with the test photos of the runs of a seed."""
+    own = splits["seed"].isna() | (splits["seed"] == seed)
+    return splits[own & (splits["part"] == "test")]
 
 
 def _instead(folder: Path) -> str:
