@@ -103,7 +103,7 @@ def test_the_page_has_pictures_and_no_foreign_markup(audit: Audit, faulty: Path)
 
 def test_files_and_their_columns_are_those_described(audit: Audit, faulty: Path) -> None:
     text = (Path(__file__).parents[2] / "results" / "README.md").read_text(encoding="utf-8")
-    described = text.partition("## audit_<name>/")[2].partition("### exports.csv")[0]
+    described = text.partition("## `audit_<name>/`")[2].partition("### exports.csv")[0]
     output = audit(faulty)
     for path in output.iterdir():
         assert f"`{path.name}`" in described
