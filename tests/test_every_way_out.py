@@ -18,6 +18,7 @@ from PIL import Image
 
 from tests.hostile.texts import FILE_NAMES
 from tl_keras.commands import audit, predict, report, run
+from tl_keras.reporting import label_marks
 from tl_keras.safe_text import one_line, unguard
 
 # KerasTuner asks for the current thread by its old name.
@@ -75,7 +76,10 @@ def check_page(html: str) -> None:
     """No tag and no attribute but those of the templates, and no character that turns a line."""
     tags = Tags()
     tags.feed(html)
-    assert not [name for name in tags.found if name == "script" or name.startswith("on")]
+    assert not [name for name in tags.found if name.startswith("on")]
+    own = re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL)
+    assert own == [label_marks.script()] * ("form" in tags.found)
+    assert tags.found.count("script") == len(own)
     check_terminal(html)
 
 

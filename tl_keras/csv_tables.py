@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Columns of names, whatever they look like: a class may be called 007 or NA.
-_NAMES = ("image_id", "label", "suggested_label", "predicted", "true_class", "predicted_class")
+_NAMES = (
+    "image_id",
+    "label",
+    "was",
+    "suggested_label",
+    "predicted",
+    "true_class",
+    "predicted_class",
+)
 # A cell without any text is missing, and no other.
 _MISSING: Mapping[str, Any] = {"keep_default_na": False, "na_values": [""]}
 
@@ -26,6 +34,11 @@ def csv_text(table: "pd.DataFrame") -> str:
         return text
     # it ends a line for readers, and Python before 3.13 does not quote it
     return str(guarded.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC))
+
+
+def quoted(text: str) -> str:
+    """One cell of a CSV file with any text in it, behind `guard`."""
+    return '"' + guard(text).replace('"', '""') + '"'
 
 
 def read_table(source: Path | IO[bytes] | IO[str], types: Mapping[str, Any]) -> "pd.DataFrame":

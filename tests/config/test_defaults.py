@@ -17,6 +17,7 @@ DEFAULTS: dict[str, Any] = {
         "group_pattern": None,
         "class_level": None,
         "merge_labels": None,
+        "corrections": None,
         "keep_duplicates_together": True,
         "resize": "stretch",
         "exif_rotation": "apply",

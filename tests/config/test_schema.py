@@ -33,6 +33,7 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "data.columns.label": ("cell_type", 7, TEXT),
     "data.columns.group": ("slide", "", TEXT),
     "data.columns.split": ("part", None, TEXT),
+    "data.corrections": ("corrections.csv", 1, f"{PLACE}, or null"),
     "data.tfds": ("cats_vs_dogs", ["a"], f"{TEXT}, or null"),
     "data.data_dir": ("datasets", True, f"{PLACE}, or null"),
     "data.root": ("photos", {}, f"{PLACE}, or null"),

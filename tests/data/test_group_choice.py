@@ -76,3 +76,17 @@ def test_impossible_wish_gives_what_lacks_least() -> None:
 
 def test_no_groups() -> None:
     assert choose_groups(np.zeros((0, 2), np.int64), wish([1, 1]), 0).shape == (0,)
+
+
+def test_an_empty_group_is_never_chosen_and_keeps_the_order_of_the_others() -> None:
+    """Where an image was left out, the others are drawn as if it were there."""
+    counts = np.eye(2, dtype=np.int64)[np.arange(40) % 2]
+    wish = Wish(np.full(2, 6), np.ones(2, np.int64), np.full(2, 2), 2)
+    before = choose_groups(counts, wish, 0, 0)
+    for row in range(40):
+        empty = counts.copy()
+        empty[row] = 0
+        after = choose_groups(empty, wish, 0, 0)
+        assert not after[row]
+        # one that was chosen is replaced by the next of its class
+        assert np.flatnonzero(before != after).size == (2 if before[row] else 0)

@@ -73,6 +73,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "data.group_pattern": (r"\d", {}),
     "data.class_level": (2, {"data.folder": "sites"}),
     "data.merge_labels": (True, {"data.folder": "spelled"}),
+    "data.corrections": ("corrections.csv", {}),
     "data.keep_duplicates_together": (False, {"data.folder": "copied"}),
     "data.resize": ("pad", {}),
     "data.exif_rotation": ("ignore", {"data.folder": "turned"}),
@@ -253,6 +254,7 @@ def folders(
     paths = [path.relative_to("uneven") for path in sorted(Path("uneven").rglob("*.png"))]
     table = pd.DataFrame({"path": map(str, paths), "label": [path.parts[0] for path in paths]})
     table.to_csv("images.csv", index=False)
+    Path("corrections.csv").write_text("image_id,was,label\nblue/3.png,blue,green\n")
     numbers = np.arange(len(table))
     table.assign(
         other=table["path"].to_numpy()[::-1],

@@ -160,7 +160,7 @@ def test_a_checkpoint_older_than_some_keys_of_its_images_is_of_the_same_configur
     config = source_config(generated=None, data=data)
     facts = config.as_learned()
     younger = {"class_level", "merge_labels", "exif_rotation", "range_16_bit", "max_megapixels"}
-    younger |= {"columns"}
+    younger |= {"columns", "corrections"}
     facts["data"] = {key: value for key, value in facts["data"].items() if key not in younger}
     work = tmp_path / "work"
     work.mkdir()

@@ -1,5 +1,7 @@
 """Sections of an audit: what is shown, how much of it, and what is grave."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tl_keras.data.corrections import Correction
 from tl_keras.data.file_audit import Audit, examine
 from tl_keras.data.sources import ImageTable
 from tl_keras.reporting.audit_page import audit_facts, audit_page
@@ -14,6 +17,7 @@ from tl_keras.results.audit_report import AuditReport
 from tl_keras.transfer.label_errors import COLUMNS, LabelCheck
 
 COUNT = 20
+MARKED = ("label_errors", "duplicates_across_classes", "near_duplicates_across_classes")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +88,25 @@ def test_the_page_is_one_file_and_names_are_text(table: ImageTable, checked: Aud
     assert "<h1>Audit of &lt;set&gt;</h1>" in html
     assert "labelled &lt;good&gt; (0.01)" in html
     assert '<p class="notice">Read me.</p>' in html
-    assert "http" not in html
+    assert not re.search("https?:", html)
+
+
+def test_labels_that_look_wrong_may_be_marked(table: ImageTable, checked: Audit) -> None:
+    """Suspects, and copies of which one label is wrong; with what their source calls them."""
+    said = (Correction("01.png", "<good>", "bad"),)
+    report = AuditReport("set", replace(table, corrections=said), checked, labels=suspects(2))
+    found = sections(report)
+    marks = [photo["mark"] for photo in found["label_errors"]["parts"][0]["photos"]]
+    first = {"image_id": "00.png", "was": "<good>", "label": "<good>", "suggested": "bad"}
+    second = {"image_id": "01.png", "was": "<good>", "label": "bad", "suggested": "<good>"}
+    assert marks == [first, second]
+    copies = found["duplicates_across_classes"]["parts"][0]["photos"]
+    assert [photo["mark"]["suggested"] for photo in copies] == ["bad", "<good>"]
+    others = [section for kind, section in found.items() if kind not in MARKED]
+    assert not [p for s in others for part in s["parts"] for p in part["photos"] if p["mark"]]
+    html = audit_page(report)
+    assert html.count('<form class="mark"') == 4
+    assert "What was marked before stays in the file (1)" in html
 
 
 def test_nothing_found_is_said(table: ImageTable, checked: Audit) -> None:

@@ -2,27 +2,16 @@
 
 from pathlib import Path
 
-import jinja2
 import pytest
 
-from tl_keras.reporting.pages import Cells, Photo, render, write_page
+from tl_keras.reporting.pages import Cells, Photo, _templates, render, write_page
 
 
 def page(**content: object) -> str:
-    template = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [
-                jinja2.DictLoader(
-                    {
-                        "test.html": '{% import "_parts.html" as parts %}'
-                        "{{ parts.table(cells) }}{{ parts.photos(photos) }}"
-                    }
-                ),
-                jinja2.PackageLoader("tl_keras.reporting"),
-            ]
-        ),
-        autoescape=True,
-    ).get_template("test.html")
+    template = _templates().from_string(
+        '{% import "_parts.html" as parts %}'
+        '{{ parts.table(cells, "cells") }}{{ parts.photos(photos) }}'
+    )
     return template.render(content)
 
 

@@ -32,9 +32,55 @@ def test_the_page_needs_no_other_file_and_no_network(finish: Finish) -> None:
     sources = re.findall(r'(?:src|href)="([^"]+)"', html)
     assert sources
     assert all(source.startswith(("data:", "#")) for source in sources)
-    assert "<script" not in html
+    # the one that saves what a reader marks, and the policy of the page lets nothing be sent
+    assert html.count("<script") == html.count('<form class="mark"') == 0
+    assert "default-src 'none'" in html
     assert "@import" not in html
     assert "url(" not in html
+
+
+def correct(folder: Path) -> None:
+    """Five corrections: of two test photos, a training photo, one left out and one confirmed."""
+    rows = [("photo0", "dent", "crack"), ("photo39", "crack", "dent"), ("train1", "dent", "crack")]
+    rows += [("gone", "dent", ""), ("photo1", "crack", "crack")]
+    table = pd.DataFrame(rows, columns=["image_id", "was", "label"])
+    table.to_csv(folder / "corrections.csv", index=False)
+
+
+def test_the_answer_says_what_corrections_did_and_how_they_are_answered(finish: Finish) -> None:
+    """The chosen run is wrong about the first photos, which are cracks, alone."""
+    folder = finish()
+    assert not any("data.corrections" in sentence for sentence in answer_of(folder))
+    correct(folder)
+    (told,) = [sentence for sentence in answer_of(folder) if "data.corrections" in sentence]
+    assert "3 labels corrected, 1 photo left out, 1 label confirmed" in told
+    assert "Of 2 test photos with a corrected label it answers 1 with that label." in told
+
+
+def test_wrong_answers_may_be_marked_with_what_the_source_calls_them(finish: Finish) -> None:
+    folder = finish()
+    correct(folder)
+    (folder / "errors").mkdir()
+    rows = []
+    for number, (name, right) in enumerate([("photo0", False), ("photo2", False), ("p", True)]):
+        for end in ("", "_map"):
+            (folder / "errors" / f"{number:02d}{end}.jpg").write_bytes(b"jpeg")
+        rows.append([name, "crack", "crack" if right else "dent", 0.9, 0.1, right, number])
+    columns = ["image_id", "label", "predicted", "probability", "probability_of_label", "right"]
+    pd.DataFrame(rows, columns=[*columns, "photo"]).to_csv(folder / "errors.csv", index=False)
+    facts = {"run_id": "a", "test_images": 40, "wrong": 2, "randomisation_correlation": 0.1}
+    write_json(folder / "errors.json", facts)
+    found = content(FinishedExperiment.open(folder))["errors"]
+    marks = [photo.mark for photo in found["wrong_photos"]]
+    assert [(mark["image_id"], mark["was"], mark["suggested"]) for mark in marks] == [
+        ("photo0", "dent", "dent"),
+        ("photo2", "crack", "dent"),
+    ]
+    assert [photo.mark for photo in found["unsure_photos"]] == [None]
+    html = html_of(folder)
+    assert html.count("<script") == 1
+    assert html.count('<form class="mark"') == 2
+    assert "connect-src" not in html
 
 
 def answer_of(folder: Path) -> list[str]:

@@ -397,6 +397,17 @@ def test_another_division_is_refused(store: Store) -> None:
         store.keep_inputs(*inputs(part="validation"))
 
 
+def test_other_corrections_are_refused_as_such_before_what_follows_from_them(store: Store) -> None:
+    said = pd.DataFrame({"image_id": ["a/1.png"], "was": ["007"], "label": ["=b"]})
+    store.keep_inputs(*inputs(), said)
+    store.keep_inputs(*inputs(), said)
+    assert store.read("corrections").equals(said)
+    with pytest.raises(ResultsError, match=r"The corrections are not .*a/1\.png,007,=b.*--fresh"):
+        store.keep_inputs(*inputs(part="validation"), said.assign(label=["c"]))
+    (store.folder / "corrections.csv").unlink()
+    store.keep_inputs(*inputs(), said)
+
+
 def test_the_columns_of_the_runs_have_the_same_types_whatever_the_values() -> None:
     columns = {"unfrozen_blocks": "2", "train_per_class": 5, "weights": "imagenet"}
     full = runs_table([FinishedRun.from_row(columns)])

@@ -36,6 +36,7 @@ def facts(**changed: Any) -> dict[str, Any]:
             "groups": {"training": 15, "validation": 6, "test": 10},
             "per_class": {"training": counts, "validation": counts, "test": counts},
             "manifest_sha256": "ab" * 32,
+            "corrections": {"corrected": 0, "left out": 0, "confirmed": 0},
             "division": "The test photos are fold 2 of 5.",
         },
         "handed_over": {"text": "It learned everything."},
@@ -75,6 +76,13 @@ def test_labels_that_look_wrong_are_a_limit() -> None:
     limits = " ".join(card(doubtful_labels=doubtful)["known_limits"])
     assert "Labels that look wrong: 2 of training photos, 1 of test photos." in limits
     assert "look wrong" not in " ".join(card(doubtful_labels={})["known_limits"])
+
+
+def test_the_card_says_which_labels_were_corrected() -> None:
+    counts = {"corrected": 2, "left out": 1, "confirmed": 0}
+    trained_on = {**facts()["trained_on"], "corrections": counts}
+    assert "2 labels corrected, 1 photo left out" in markdown(card(trained_on=trained_on))
+    assert "corrected" not in markdown(card())
 
 
 def test_formats_that_are_read_and_not_served_are_a_limit() -> None:

@@ -168,6 +168,12 @@ class DataConfig(_Section):
         description="Whether labels that differ only in case, in blanks, - and _, or in what does "
         "not show are joined under the most frequent spelling (default: they are asked for).",
     )
+    corrections: Place | None = Field(
+        default=None,
+        description="CSV file with columns image_id, was and label, as the pages of audits and "
+        "reports save it: label is the right class of a picture whose label was the other, the "
+        "same where it was found right, or empty to leave the picture out.",
+    )
     keep_duplicates_together: bool = Field(
         default=True,
         description="Whether copies of a picture, exact ones and those that were encoded, resized, "

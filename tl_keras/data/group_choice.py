@@ -45,7 +45,7 @@ def choose_groups(counts: Counts, wish: Wish, *seeds: int) -> NDArray[np.bool_]:
     with other orders, and keeps the best. Groups of one image each are met exactly.
 
     Args:
-        counts: (groups, classes), images of each group in each class.
+        counts: (groups, classes), images of each group in each class; none is chosen without any.
         wish: What to choose. Where it is impossible, the choice that lacks least is returned.
         seeds: Whole numbers from 0; the same ones give the same choice.
 
@@ -53,7 +53,7 @@ def choose_groups(counts: Counts, wish: Wish, *seeds: int) -> NDArray[np.bool_]:
         (groups,), True for the chosen ones.
     """
     attempts = max(4, min(_MOST_ATTEMPTS, _GROUPS_TRIED_ALTOGETHER // max(len(counts), 1)))
-    if np.all(counts.sum(axis=1) == 1):
+    if np.all(counts.sum(axis=1) <= 1):
         # another order would choose as many of each class
         return _of_one_image(counts, wish, random_order(len(counts), *seeds, 0))
     best, least = np.zeros(len(counts), bool), None

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tl_keras.config.schema import DataConfig
+from tl_keras.data.corrections import Correction, corrected, fitting, read_corrections
 from tl_keras.data.folder_source import list_folder
 from tl_keras.data.group_names import groups_by_pattern
 from tl_keras.data.label_spellings import in_words, joined, spellings
@@ -39,6 +41,9 @@ class ImageTable:
         ignored: Files that are not used: path, reason.
         united: Images that share a group because they are copies of each other.
         spellings: Labels that may be one in several spellings, those that belong together.
+        corrections: What a person said of some of them, and of pictures that were left out.
+        gaps: Ids of those left out that belonged to no group: where they were, the draw of the test
+            split has a gap, so that other pictures stay in it or out of it.
     """
 
     frame: pd.DataFrame
@@ -47,6 +52,8 @@ class ImageTable:
     ignored: pd.DataFrame
     united: int = 0
     spellings: tuple[tuple[str, ...], ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    gaps: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -103,27 +110,49 @@ def load_images(data: DataConfig, *, to_train: bool = True) -> ImageTable:
     Raises:
         DataError: if the source is missing, empty or malformed, has too few classes, a label in
             several spellings or a class that is missing from its training images, or
-            `group_pattern` does not fit.
+            `group_pattern` or `corrections` do not fit.
     """
-    if data.folder is not None:
-        listing = list_folder(data.folder, class_level=data.class_level, skip_empty=not to_train)
-    elif data.table is not None:
-        listing = list_table(data.table, data.root, data.columns)
-    elif data.tfds is not None:
-        listing = list_tfds(data.tfds, data.data_dir)
-    else:
-        raise DataError("data must have one of folder, table, tfds; got none.")
+    found = _listed(data, to_train)
+    listing, corrections = _corrected(found, data)
     images = sorted(listing.images, key=lambda image: image.image_id)
     twins = spellings(image.label for image in images)
-    if data.merge_labels:
-        labels = joined([image.label for image in images])
-        images = [replace(i, label=label) for i, label in zip(images, labels, strict=True)]
-    elif twins and data.merge_labels is None and (to_train or any(i.split for i in images)):
+    if twins and data.merge_labels is None and (to_train or any(i.split for i in images)):
         _refuse_spellings(images, twins)
     classes = tuple(sorted({image.label for image in images}, key=_natural_order))
     _check_classes(images, classes, 2 if to_train else 1)
     table = _table(images, classes, _groups(images, data.group_pattern), listing)
+    if corrections:
+        gaps = () if data.group_pattern is not None else _gaps(found.images, listing.images)
+        table = replace(table, corrections=corrections, gaps=gaps)
     return table if data.merge_labels is not None else replace(table, spellings=tuple(twins))
+
+
+def _listed(data: DataConfig, to_train: bool) -> Listing:
+    if data.folder is not None:
+        return list_folder(data.folder, class_level=data.class_level, skip_empty=not to_train)
+    if data.table is not None:
+        return list_table(data.table, data.root, data.columns)
+    if data.tfds is not None:
+        return list_tfds(data.tfds, data.data_dir)
+    raise DataError("data must have one of folder, table, tfds; got none.")
+
+
+def _corrected(listing: Listing, data: DataConfig) -> tuple[Listing, tuple[Correction, ...]]:
+    """A source under the labels that count, and what a person said of them."""
+    labels = [image.label for image in listing.images]
+    names = dict(zip(labels, joined(labels) if data.merge_labels else labels, strict=True))
+    images = tuple(replace(image, label=names[image.label]) for image in listing.images)
+    listing = replace(listing, images=images)
+    if data.corrections is None:
+        return listing, ()
+    corrections = fitting(read_corrections(data.corrections), images, names)
+    return corrected(listing, corrections), corrections
+
+
+def _gaps(before: Sequence[ListedImage], after: Sequence[ListedImage]) -> tuple[str, ...]:
+    left, groups = {image.image_id for image in after}, {image.group for image in after} - {None}
+    out = (image for image in before if image.image_id not in left and not image.split)
+    return tuple(sorted(image.image_id for image in out if image.group not in groups))
 
 
 def _table(

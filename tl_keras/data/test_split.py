@@ -1,5 +1,6 @@
 """The test split, and the images that are left to draw training and validation images from."""
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +33,7 @@ class Pools:
         group_of: (images,), number of the group of every row.
         labels: Class names.
         united: Images that share a group because they are copies of each other.
+        gaps: Positions before which an image was left out.
     """
 
     test: Positions
@@ -41,6 +43,7 @@ class Pools:
     group_of: Numbers
     labels: tuple[str, ...]
     united: int = 0
+    gaps: tuple[int, ...] = ()
 
     def count(self, positions: Positions) -> Counts:
         """Count images per class, (classes,)."""
@@ -115,6 +118,7 @@ def pools_of_source(table: ImageTable) -> Pools:
         group_of=pd.factorize(table.groups)[0].astype(np.int64),
         labels=table.classes,
         united=table.united,
+        gaps=() if given else tuple(bisect_left(frame["image_id"].tolist(), i) for i in table.gaps),
     )
 
 
@@ -139,7 +143,11 @@ def _split_off_test(pools: Pools, data: DataConfig) -> tuple[Positions, Position
     left = 1 if pools.validation is not None else 2
     _check_group_number(pools, counts, 1 + left)
     wish = Wish(np.maximum(wanted, 1), ones, left * ones, left)
-    chosen = choose_groups(counts, wish, _TEST_GROUPS, data.split_seed)[number]
+    # an empty group in the place of each: the order of the others is as it was
+    gaps = [number[:row].max(initial=-1) + 1 for row in pools.gaps]
+    with_gaps = np.insert(counts, gaps, 0, axis=0)
+    there = np.insert(np.ones(len(counts), bool), gaps, False)
+    chosen = choose_groups(with_gaps, wish, _TEST_GROUPS, data.split_seed)[there][number]
     return pools.train[chosen], pools.train[~chosen]
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.config.schema import BUNDLED_BACKBONE, ExperimentConfig
+from tl_keras.data.corrections import counted, in_words
 from tl_keras.data.duplicate_groups import duplicates_across_given_splits, keep_together
 from tl_keras.data.file_audit import examine
 from tl_keras.data.findings import in_order
 from tl_keras.data.picture_reading import PictureReading
-from tl_keras.data.sources import load_images
+from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.digests import keep_json
 from tl_keras.errors import WeightsError
 from tl_keras.experiment.inputs import Configuration, experiment_config
@@ -73,6 +74,7 @@ def _audited(experiment: ExperimentConfig, network: bool, monitor: Monitor) -> A
     if leak is not None:
         checked = replace(checked, findings=in_order((*checked.findings, leak)))
     report = AuditReport(experiment.name, table, checked)
+    notes += _corrections(table)
     if backbone is None:
         notes.append("Labels and pictures of the same thing were not looked at: no network.")
     elif len(checked.table.frame) < _LEAST_IMAGES:
@@ -96,7 +98,8 @@ def report_audit(prepared: Prepared) -> None:
     if record.exists():
         return
     config, bench = prepared.config, prepared.bench
-    report = AuditReport(config.name, prepared.images.listed, prepared.images.audit)
+    listed = prepared.images.listed
+    report = AuditReport(config.name, listed, prepared.images.audit, notes=_corrections(listed))
     if borrowing(config.strategies) and config.backbone.weights is not None:
         report = look_with_network(report, bench.pooled_blocks(), bench.rows)
         for text in report.label_warnings():
@@ -104,6 +107,11 @@ def report_audit(prepared: Prepared) -> None:
     for name, table in report.tables().items():
         prepared.store.write(name, table)
     keep_json(record, audit_facts(report))
+
+
+def _corrections(table: ImageTable) -> tuple[str, ...]:
+    told = in_words(counted(table.corrections))
+    return (told,) if told else ()
 
 
 def look_with_network(
@@ -120,6 +128,7 @@ def look_with_network(
     groups = together.groups[rows]
     labels = check_labels(blocks, together.labels[rows], groups)
     suspects = labels.suspects.assign(position=rows[labels.suspects["position"].to_numpy(int)])
+    suspects = _not_looked_at(suspects, report.audit.table)
     pairs = embedding_matches(blocks[-1][1], groups)
     return replace(
         report,
@@ -127,6 +136,13 @@ def look_with_network(
         matches=_named(together.frame.iloc[rows], pairs),
         notes=(*report.notes, *([labels.note] if labels.note else [])),
     )
+
+
+def _not_looked_at(suspects: pd.DataFrame, table: ImageTable) -> pd.DataFrame:
+    """The suspects whose label no person has confirmed or corrected."""
+    ids = table.frame["image_id"].iloc[suspects["position"].to_numpy(int)]
+    left = suspects[~ids.isin([row.image_id for row in table.corrections]).to_numpy()]
+    return left.assign(rank=np.arange(1, len(left) + 1)).reset_index(drop=True)
 
 
 def _named(frame: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:

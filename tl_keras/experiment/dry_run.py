@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.corrections import counted
+from tl_keras.data.corrections import in_words as corrections_in_words
 from tl_keras.experiment.expected_time import expected_seconds
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.monitor import Silent
@@ -81,6 +83,7 @@ def in_words(plan: Plan) -> str:
             *_class_lines(plan),
             *(f"warning {text}" for text in plan.warnings),
             *([table.notice] if table.notice else []),
+            *filter(None, [corrections_in_words(counted(table.corrections))]),
             f"Network: {backbone.name} with {source}, {_sizes(backbone.asked_sizes)} px",
             f"Runs: {len(plan.runs)}, of {each} each:",
             *(f"  {name}" for name in strategies),

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.atomic_files import write_json
+from tl_keras.data.corrections import counted
 from tl_keras.data.image_formats import is_served
 from tl_keras.data.listing import some_of
 from tl_keras.data.picture_reading import PictureReading
@@ -535,6 +536,7 @@ def _trained_on(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:
         "learned_from": chosen.train_on or "training",
         "per_class": {name: _counts(prepared, rows) for name, rows in parts.items()},
         "manifest_sha256": _manifest_digest(prepared, np.concatenate(list(parts.values()))),
+        "corrections": counted(prepared.images.table.corrections),
         "division": _division(prepared, chosen),
     }
 

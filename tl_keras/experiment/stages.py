@@ -12,6 +12,7 @@ import pandas as pd
 
 from tl_keras.config.files import load_config
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.corrections import COLUMNS
 from tl_keras.digests import whole_json
 from tl_keras.errors import NoExportError, ResultsError
 from tl_keras.experiment.advise import write_advice
@@ -252,7 +253,10 @@ def write_inputs(prepared: Prepared) -> None:
     """Write what all runs rest on: images, splits, versions, the source; warn of a poor source."""
     table, images, store = prepared.images.table, prepared.images.audit.images, prepared.store
     groups = images["image_id"].map(table.frame.set_index("image_id")["group"])
-    store.keep_inputs(images.assign(group=groups), prepared.images.splits.manifest)
+    splits, said = prepared.images.splits.manifest, None
+    if table.corrections:
+        said = pd.DataFrame(map(asdict, table.corrections))[list(COLUMNS)]
+    store.keep_inputs(images.assign(group=groups), splits, said)
     store.write("ignored_files", table.ignored)
     most = max(len(draw.train) for draw in prepared.images.splits.draws.values())
     notes = source_notes(prepared.card, most)

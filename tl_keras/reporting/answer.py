@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from tl_keras.data.corrections import CORRECTED, counted, in_words
 from tl_keras.evaluation.comparison import points
 from tl_keras.reporting.decision_words import found_and_flagged
 from tl_keras.reporting.handed_over_words import handed_in_words
-from tl_keras.results.finished_experiment import FinishedExperiment
+from tl_keras.results.finished_experiment import FinishedExperiment, tested_of
 from tl_keras.results.learning_curves import FARTHEST
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
 from tl_keras.strategy_table import STRATEGIES, names_where
@@ -156,7 +157,7 @@ def _against(row: Row, other: str, sign: int) -> str:
 
 def _cautions(results: FinishedExperiment) -> Iterator[str]:
     """What to know before using it: a class that is missed, photos and labels, more photos."""
-    for part in (_weakest, _look_alikes, _doubtful_labels, _more_photos):
+    for part in (_weakest, _look_alikes, _corrections, _doubtful_labels, _more_photos):
         yield from part(results)
 
 
@@ -191,6 +192,21 @@ def _look_alikes(results: FinishedExperiment) -> Iterator[str]:
         )
 
 
+def _corrections(results: FinishedExperiment) -> Iterator[str]:
+    """What a person said of labels, and how those that were corrected are answered."""
+    rows = results.corrections
+    if not rows:
+        return
+    told, tested = in_words(counted(rows)), results.test_answers()
+    wrong = {row.image_id for row in rows if row.kind == CORRECTED}
+    if tested is None or not (own := tested["image_id"].isin(wrong)).any():
+        yield told
+        return
+    right = int((tested["answered"] == tested["class_index"])[own].sum())
+    photos = f"{own.sum()} test photo{'' if own.sum() == 1 else 's'}"
+    yield f"{told} Of {photos} with a corrected label it answers {right} with that label."
+
+
 def _doubtful_labels(results: FinishedExperiment) -> Iterator[str]:
     errors, splits = results.table("label_errors"), results.table("splits")
     if errors is not None and splits is not None:
@@ -199,14 +215,14 @@ def _doubtful_labels(results: FinishedExperiment) -> Iterator[str]:
         among = int(errors["image_id"].isin(_tested(results, splits)).sum())
         yield (
             f"{count} {labels} {verb} wrong (see The photos), {among} of them among the test "
-            "photos, which the figures take as right: correct them and run again."
+            "photos, which the figures take as right: mark there which are, save corrections.csv "
+            "and run again with data.corrections."
         )
 
 
 def _tested(results: FinishedExperiment, splits: pd.DataFrame) -> set[str]:
     """The test photos of the chosen run."""
-    own = splits["seed"].isna() | (splits["seed"] == results.chosen["seed"])
-    return set(splits.loc[own & (splits["part"] == "test"), "image_id"])
+    return set(tested_of(splits, results.chosen["seed"])["image_id"])
 
 
 def _more_photos(results: FinishedExperiment) -> Iterator[str]:

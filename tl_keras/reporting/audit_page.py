@@ -1,9 +1,10 @@
 """The audit as sections with small pictures: in a page of its own, and in a report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tl_keras.reporting.label_marks import Mark, label_mark, marking
 from tl_keras.reporting.pages import Photo, render
 from tl_keras.reporting.thumbnails import thumbnail
 from tl_keras.results.audit_report import FALSE_ALARMS, AuditReport
@@ -22,8 +23,11 @@ GRAVE = (
 )
 _SIDE = 160
 
-# Image ids, and what there is to say about each.
-Entries = Sequence[tuple[str, str]]
+# Findings of copies in several classes, of which one is wrong.
+_ACROSS = "_across_classes"
+
+# Image ids, what there is to say about each, and the class that it looks like; "" of none.
+Entries = Sequence[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,15 @@ def audit_page(report: AuditReport, most: int = MOST_PHOTOS) -> str:
         report: what was found.
         most: photos of each finding.
     """
-    return render("audit.html", {"name": report.name, "audit": audit_facts(report, most)})
+    table = report.table
+    return render(
+        "audit.html",
+        {
+            "name": report.name,
+            "audit": audit_facts(report, most),
+            "marks": marking(table.classes, table.corrections),
+        },
+    )
 
 
 def audit_facts(report: AuditReport, most: int = MOST_IN_REPORT) -> dict[str, Any]:
@@ -83,7 +95,7 @@ def _sections(report: AuditReport, most: int) -> Iterator[Section]:
         parts = [
             (
                 f"Group {number}" if finding.groups else "",
-                [(image, report.detail(finding.kind, image)) for image in group],
+                _entries(report, finding.kind, group, photos.labels),
             )
             for number, group in enumerate(groups[:most], 1)
         ]
@@ -97,25 +109,44 @@ def _sections(report: AuditReport, most: int) -> Iterator[Section]:
         pairs = [
             (
                 f"Pair {number}",
-                [(row["image_id"], row["label"]), (row["other_image_id"], row["other_label"])],
+                [
+                    (row["image_id"], row["label"], ""),
+                    (row["other_image_id"], row["other_label"], ""),
+                ],
             )
             for number, row in enumerate(matches.head(most).to_dict("records"), 1)
         ]
         yield photos.section("embedding_matches", text, pairs, 2 * len(matches))
 
 
-def _suspect(row: dict[Any, Any]) -> tuple[str, str]:
-    return row["image_id"], (
+def _suspect(row: dict[Any, Any]) -> tuple[str, str, str]:
+    text = (
         f"labelled {row['label']} ({row['probability_label']:.2f}), looks like "
         f"{row['suggested_label']} ({row['probability_suggested']:.2f})"
     )
+    return row["image_id"], text, row["suggested_label"]
+
+
+def _entries(
+    report: AuditReport, kind: str, group: Sequence[str], labels: Mapping[str, str]
+) -> Entries:
+    """What a finding says of some images; of copies in several classes, the one of another."""
+    found = []
+    for image in group:
+        others = [labels[other] for other in group if labels[other] != labels[image]]
+        other = others[0] if others and kind.endswith(_ACROSS) else ""
+        found.append((image, report.detail(kind, image), other))
+    return found
 
 
 class _Photos:
     """Makes the parts of a section, each picture read once."""
 
     def __init__(self, report: AuditReport, most: int) -> None:
-        self._paths = report.table.frame.set_index("image_id")["path"]
+        frame = report.table.frame.set_index("image_id")
+        self._paths = frame["path"]
+        self.labels = dict(zip(frame.index, frame["label"], strict=True))
+        self._corrections = report.table.corrections
         self._reading, self._most = report.audit.reading, most
         self._made: dict[str, str | None] = {}
 
@@ -125,14 +156,18 @@ class _Photos:
         shown, left = [], self._most
         for title, entries in parts:
             if left > 0:
-                chosen = [self._photo(image, words) for image, words in entries[:left]]
+                chosen = [self._photo(*entry) for entry in entries[:left]]
                 shown.append(Part(title, chosen))
                 left -= len(chosen)
         title = kind.replace("_", " ").capitalize()
         more = max(0, count - (self._most - left))
         return Section(kind, title, message, shown, more, kind in GRAVE)
 
-    def _photo(self, image_id: str, words: str) -> Photo:
+    def _photo(self, image_id: str, words: str, suggested: str) -> Photo:
         if image_id not in self._made:
             self._made[image_id] = thumbnail(self._paths[image_id], _SIDE, self._reading)
-        return Photo([self._made[image_id]], [image_id, *([words] if words else [])], image_id)
+        mark: Mark | None = None
+        if suggested:
+            mark = label_mark(image_id, self.labels[image_id], suggested, self._corrections)
+        lines = [image_id, *([words] if words else [])]
+        return Photo([self._made[image_id]], lines, image_id, mark)

@@ -57,3 +57,4 @@ def _show_labels(console: SafeConsole, report: AuditReport) -> None:
             probability = f"{row['probability_label']:.2f} / {row['probability_suggested']:.2f}"
             table.add_row(*map(one_line, names), probability)
         console.print(table)
+        console.print("Mark them in the page, which saves corrections.csv for data.corrections.")

@@ -11,6 +11,7 @@ import jinja2
 
 from tl_keras.atomic_files import write_text
 from tl_keras.errors import ResultsError
+from tl_keras.reporting.label_marks import Mark, cells, script, script_hash
 from tl_keras.safe_text import visible
 
 
@@ -40,16 +41,18 @@ class Photo:
             is no picture.
         lines: what stands below.
         alt: what it shows, for those who do not see it.
+        mark: what somebody may say of its label; None of a photo without choices.
     """
 
     images: Sequence[str | None]
     lines: Sequence[str] = field(default=())
     alt: str = "photo"
+    mark: Mark | None = None
 
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tl_keras.reporting"),
         # names of files and classes are anybody's text
         autoescape=True,
@@ -58,6 +61,9 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["cells"] = cells
+    environment.globals.update(script=script, script_hash=script_hash)
+    return environment
 
 
 def _as_it_stands(value: object) -> object:

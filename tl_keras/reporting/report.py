@@ -5,6 +5,7 @@ from typing import Any
 
 from tl_keras.reporting import photo_sections, sections
 from tl_keras.reporting.answer import answer, question
+from tl_keras.reporting.label_marks import marking
 from tl_keras.reporting.next_steps import next_steps
 from tl_keras.reporting.pages import render, write_page
 from tl_keras.results.finished_experiment import FinishedExperiment
@@ -50,6 +51,7 @@ def content(results: FinishedExperiment) -> dict[str, Any]:
         "blocks": sections.blocks(results),
         "classes": sections.classes(results),
         "errors": photo_sections.errors(results),
+        "marks": marking(list(results.confusion.index), results.corrections),
         "decision": sections.decision(results),
         "curve": sections.curve(results),
         "cost": sections.cost(results),

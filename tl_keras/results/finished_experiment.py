@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tl_keras.data.corrections import COLUMNS, Correction
 from tl_keras.digests import listed, whole_bytes, whole_json
 from tl_keras.errors import DamagedError, ResultsError
 from tl_keras.path_kinds import A_FOLDER, NOTHING, kind_of
-from tl_keras.results.store import Store
+from tl_keras.results.store import CORRECTIONS, Store
 from tl_keras.results.summary_tables import largest_size
 from tl_keras.results.test_results import KEYS, method_of, rows_like, seed_name
 from tl_keras.strategy_table import STRATEGIES
@@ -172,6 +173,37 @@ class FinishedExperiment:
             }
         )
 
+    def test_answers(self) -> pd.DataFrame | None:
+        """Test photos of the chosen run: image_id, class_index, answered (a class index).
+
+        With folds all photos, each as the run of the chosen method that was tested on it in the
+        first division answers. None where nobody knows which they are.
+        """
+        splits, chosen = self.table("splits"), str(self.chosen["run_id"])
+        if splits is None:
+            return None
+        runs = {chosen: self.chosen["seed"]}
+        if self.folds:
+            own = method_of(self.runs, chosen)
+            own = own[own["seed"] < self.folds]
+            runs = dict(zip(own["run_id"], own["seed"], strict=True))
+        parts = [
+            tested_of(splits, seed)[["image_id", "class_index"]].assign(
+                answered=Store(self.folder).test_probabilities(run_id).argmax(axis=1)
+            )
+            for run_id, seed in runs.items()
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    @cached_property
+    def corrections(self) -> tuple[Correction, ...]:
+        """What a person said of labels before; nothing without `data.corrections`."""
+        table = self.table(CORRECTIONS)
+        if table is None:
+            return ()
+        rows = table[list(COLUMNS)].fillna("").itertuples(index=False)
+        return tuple(Correction(*row) for row in rows)
+
     def _recall_bounds(self) -> pd.DataFrame:
         table = self.table("per_class")
         if self.folds or table is None or not set(_RECALL_BOUNDS) <= set(table.columns):
@@ -196,6 +228,12 @@ class FinishedExperiment:
             path = self.folder / f"{name}.csv"
             raise DamagedError(path, f"it lacks the chosen run, {self.choice['run_id']}")
         return rows.iloc[0].to_dict()
+
+
+def tested_of(splits: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The rows of `splits.csv` with the test photos of the runs of a seed."""
+    own = splits["seed"].isna() | (splits["seed"] == seed)
+    return splits[own & (splits["part"] == "test")]
 
 
 def _instead(folder: Path) -> str:

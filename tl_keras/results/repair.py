@@ -38,7 +38,7 @@ _READERS: Mapping[str, Callable[[Path], object]] = {
 _TABLES = (
     *("images", "splits", "runs", "summary", "comparisons", "per_class", "confusion", "history"),
     *("trials", "probes", "calibration", "thresholds", "learning_curve", "errors", "exports"),
-    *("findings", "label_errors", "embedding_matches", "ignored_files"),
+    *("findings", "label_errors", "embedding_matches", "ignored_files", "corrections"),
 )
 _RECORDS = (
     *("config", "environment", "advice", "audit", "choice", "decision", "learning_curve"),
@@ -54,7 +54,7 @@ _FOLDERS = ("runs", "search", "errors", "export", "tensorboard")
 # JSON of other kinds than an object.
 _LISTS = ("model.labels.json",)
 # Compared with what an experiment that goes on has, and refused where they differ.
-_COMPARED = ("config.json", "environment.json", "images.csv", "splits.csv")
+_COMPARED = ("config.json", "environment.json", "images.csv", "splits.csv", "corrections.csv")
 _MADE_AGAIN = sorted({*_WRITTEN, *_LISTS, "model.keras"} - {*_COMPARED})
 _SCORE = {field.name for field in fields(FoldScore)}
 _NUMBERS = ("seed", "validation_loss", "validation_accuracy", "selection_loss")

@@ -56,6 +56,10 @@ from tl_keras.safe_text import one_line
 # Of `environment.json`.
 _WEIGHTS = "source_weights_sha256"
 REFITTED, _WEIGHT, _HELD_OUT = "refitted.npz", "weight_", "held_out"
+# The table of what `data.corrections` said of labels.
+CORRECTIONS = "corrections"
+# What the tables that all runs share are about, and what else must be restored.
+_INPUTS = {"images": "images", "splits": "division", CORRECTIONS: "corrections"}
 
 
 @dataclass(frozen=True)
@@ -262,19 +266,30 @@ class Store:
             if weights.parent.name != run_id:
                 forget(weights)
 
-    def keep_inputs(self, images: pd.DataFrame, splits: pd.DataFrame) -> None:
+    def keep_inputs(
+        self,
+        images: pd.DataFrame,
+        splits: pd.DataFrame,
+        corrections: pd.DataFrame | None = None,
+    ) -> None:
         """Write `images.csv` and `splits.csv`, which all runs of the experiment share.
 
         Args:
             images: one row per image, with image_id and sha256.
             splits: the manifest of the splits.
+            corrections: what was said of labels, for `corrections.csv`; None without any.
 
         Raises:
-            ResultsError: the finished runs used other images or another division, or nobody knows
-                which.
+            ResultsError: the finished runs used other images, labels or another division, or nobody
+                knows which.
         """
+        if corrections is not None:
+            # first: they explain what follows from them
+            self._refuse_other(CORRECTIONS, corrections, [str(name) for name in corrections])
         self._refuse_other("images", images, ["image_id", "sha256"])
         self._refuse_other("splits", splits, [str(name) for name in splits])
+        if corrections is not None:
+            self.write(CORRECTIONS, corrections)
         self.write("images", images)
         self.write("splits", splits)
 
@@ -404,7 +419,7 @@ class Store:
         path = self.folder / f"{name}.csv"
         if not path.exists():
             if self._has_runs() and not expects(path, csv_text(table).encode()):
-                raise self._unknown(path, "images" if name == "images" else "division")
+                raise self._unknown(path, _INPUTS[name])
             return
         if absent := set(columns) - set(read_csv(path)):
             raise self._unknown(path, f"{min(absent)} of the images")
@@ -415,9 +430,10 @@ class Store:
             count = f"{len(changed)} line{'s' * (len(changed) > 1)}"
             which = "was there before" if changed[0] in gone else "is new"
             such = one_line(changed[0])
+            what = name if name == CORRECTIONS else "images"
             raise ResultsError(
-                f"The images are not those of the results in {self.folder}: {name}.csv differs in "
-                f"{count}, such as {such}, which {which}. Restore the images, or run them "
+                f"The {what} are not those of the results in {self.folder}: {name}.csv differs in "
+                f"{count}, such as {such}, which {which}. Restore the {what}, or run "
                 "under another name, or with run --fresh, which moves this folder aside."
             )
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.atomic_files import write_json, write_text
+from tl_keras.data.corrections import in_words as corrections_in_words
 from tl_keras.data.image_formats import served_in_words
 from tl_keras.evaluation.intervals import Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
@@ -229,6 +230,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         card,
         strangers_in_words=[] if strangers is None else in_words(strangers),
         refused_photos=[] if strangers is None else refused_photos(strangers),
+        corrections_in_words=corrections_in_words(card["trained_on"]["corrections"]),
     )
 
 
