@@ -76,6 +76,9 @@ def workplace(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for colour, name in CLASSES.items():
             shutil.copytree(photos / colour, Path(folder) / name)
     shutil.copytree(ROOT / "experiments", "experiments")
+    first = next(Path("photos").rglob("*.png")).relative_to("photos")
+    confirmed = f"{first.as_posix()},{first.parts[0]},{first.parts[0]}"
+    Path("corrections.csv").write_text(f"image_id,was,label\n{confirmed}\n")
     # no library is fetched
     monkeypatch.setattr(portable_folder, "fetch_wheels", lambda *_: [])
     return tmp_path
