@@ -448,3 +448,24 @@ def test_a_photo_folder_may_hold_a_file_of_that_name() -> None:
     Path("photos/crack").mkdir(parents=True)
     written(MINIMAL, "photos/config.json")
     assert load_config("photos").data.folder == "photos"
+
+
+def test_results_that_were_renamed_do_not_begin_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    text = {"name": "parts", "data": {"folder": "photos"}, "results_dir": str(tmp_path)}
+    (folder / "config.json").write_text(json.dumps(text))
+    (folder / "environment.json").write_text("{}")
+    assert load_config(folder / "config.json").name == "parts"
+    renamed = folder.rename(tmp_path / "other") / "config.json"
+    with pytest.raises(ConfigError, match=r"parts.*other.*Rename it back"):
+        load_config(renamed)
+    assert load_config(renamed, ["name=other"]).name == "other"
+    assert load_config(renamed, ["results_dir=again"]).name == "parts"
+
+
+@pytest.mark.parametrize("name", ["parts.xlsx", "Parts.ODS"])
+def test_a_spreadsheet_is_asked_for_as_csv(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04")
+    with pytest.raises(ConfigError, match="as CSV"):
+        load_config(tmp_path / name)

@@ -13,9 +13,10 @@ import pytest
 
 from tl_keras.atomic_files import write_json
 from tl_keras.errors import ResultsError
+from tl_keras.evaluation.intervals import wilson_interval
 from tl_keras.evaluation.metrics import METRICS, Metric
 from tl_keras.reporting import sections
-from tl_keras.reporting.answer import choice_in_words
+from tl_keras.reporting.answer import PROMISING, choice_in_words
 from tl_keras.reporting.next_steps import next_steps
 from tl_keras.reporting.report import content, write_report
 from tl_keras.results.finished_experiment import FinishedExperiment
@@ -116,6 +117,27 @@ def test_counts_of_one_model_come_before_what_is_said_of_its_method(
     assert re.findall(r"\d+%?", answer_of(folder)[0]) == ["50", "46", "46%"]
 
 
+def test_few_test_photos_are_said_with_how_many_it_takes(
+    finish: Finish, decision_facts: dict[str, Any]
+) -> None:
+    low, _ = wilson_interval(1.0, PROMISING)
+    assert wilson_interval(1.0, PROMISING - 1)[0] < 0.9 <= low
+    folder = finish()
+
+    def sentences() -> int:
+        write_json(folder / "decision.json", decision_facts)
+        return len(answer_of(folder))
+
+    few = sentences()
+    decision_facts["test"]["recall"]["n"] = PROMISING
+    assert sentences() == few - 1
+    # without a threshold all test photos count
+    decision_facts["threshold"] = None
+    assert sentences() == few - 1
+    decision_facts["test"]["review"]["accuracy_of_all"]["n"] = 9
+    assert sentences() == few
+
+
 def test_photos_per_class_are_those_of_each_class(finish: Finish) -> None:
     folder = finish()
     assert "with 10 labelled photos of each class" in question_of(folder)
@@ -178,6 +200,16 @@ def test_the_next_commands_fit_what_there_is(
         ["tl-keras", name] for name in ("predict", "serve", "export", "run", "run")
     ]
     assert all(Path(words[2]).exists() for words in commands)
+    # the decision asks for 4 and for a tenth
+    assert [words[-1] for words in commands[3:]] == [
+        "decision.miss_cost=10",
+        "decision.review_share=0.2",
+    ]
+    decision_facts["asked"] |= {"miss_cost": 20.0, "false_alarm_cost": 2.0, "review_share": 0.2}
+    write_json(folder / "decision.json", decision_facts)
+    *_, (purpose, dearer) = next_steps(FinishedExperiment.open(folder))
+    assert dearer.endswith("decision.miss_cost=40")
+    assert "20 false alarms" in purpose
 
 
 def test_the_page_says_why_this_was_chosen_and_what_became_of_the_advice(finish: Finish) -> None:

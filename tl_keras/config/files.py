@@ -22,6 +22,7 @@ from tl_keras.safe_text import brief
 _WITHOUT_EFFECT = ("description", "results_dir", "export", "cache", "engine", "decision")
 _LONGEST_SLUG = 100
 _TABLES = (".csv", ".tsv", ".parquet")
+_SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 _ABSENT = object()
 _EXPERIMENT = Kind(
     ExperimentConfig,
@@ -45,11 +46,35 @@ def load_config(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     path = Path(with_home(source))
     _refuse_results(path)
     if not (os.path.isdir(path) or is_table(path)):  # noqa: PTH112 (also of impossible paths)
-        return read_file(_EXPERIMENT, path, overrides)
+        _refuse_spreadsheet(path)
+        config = read_file(_EXPERIMENT, path, overrides)
+        _refuse_renamed(path, config)
+        return config
     name, images = images_on_disk(path)
     return validated(
         _EXPERIMENT, {"name": name, "data": images}, Places(brief(str(path))), overrides
     )
+
+
+def _refuse_spreadsheet(path: Path) -> None:
+    if path.suffix.lower() in _SPREADSHEETS:
+        raise ConfigError(
+            f"{path} must be {_EXPERIMENT.what}; got a file of a spreadsheet program. Save the "
+            "sheet as CSV there (CSV UTF-8), and name that file."
+        )
+
+
+def _refuse_renamed(path: Path, config: ExperimentConfig) -> None:
+    """A configuration in the folder of its results that leads to others: all would begin anew."""
+    folder = path.absolute().parent
+    if path.name != "config.json" or not (folder / "environment.json").exists():
+        return
+    leads = Path(config.results_folder).absolute()
+    if folder.parent == leads.parent and folder.name != leads.name:
+        raise ConfigError(
+            f"{folder} holds results of the experiment {config.name}, and must have its name to go "
+            f"on with them; got {folder.name}. Rename it back."
+        )
 
 
 def is_table(path: Path) -> bool:

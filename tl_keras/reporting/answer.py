@@ -19,6 +19,8 @@ Row = Mapping[Any, Any]
 
 # A class that is recognised less often is named in the answer.
 WEAK_RECALL = 0.8
+# So many right answers of as many have 90% for their lower bound (Wilson's, of a 95% interval).
+PROMISING = 35
 
 
 def question(results: FinishedExperiment) -> str:
@@ -107,6 +109,10 @@ def _chosen(results: FinishedExperiment) -> str:
     low, mean, high = (_percent(row[f"test_accuracy_{end}"]) for end in ("low", "mean", "high"))
     splits = results.table("splits")
     tested = f"{int(row['test_images'])} test photos"
+    decision = results.facts("decision")
+    if decision is not None and decision["threshold"] is not None and not results.folds:
+        # the counts above are of decisions
+        tested += " by the most probable class, before any threshold"
     if splits is not None and not results.folds:
         tested += _groups(results, _tested(results, splits))
     if n == 1:
@@ -157,8 +163,27 @@ def _against(row: Row, other: str, sign: int) -> str:
 
 def _cautions(results: FinishedExperiment) -> Iterator[str]:
     """What to know before using it: a class that is missed, photos and labels, more photos."""
-    for part in (_weakest, _look_alikes, _corrections, _doubtful_labels, _more_photos):
+    for part in (_few_tested, _weakest, _look_alikes, _corrections, _doubtful_labels, _more_photos):
         yield from part(results)
+
+
+def _few_tested(results: FinishedExperiment) -> Iterator[str]:
+    """How many test photos a promise of 90% takes, where there are fewer."""
+    decision = results.facts("decision")
+    if results.folds or decision is None:
+        return
+    test, found = decision["test"], decision["threshold"] is not None
+    figure = test["recall"] if found else test["review"]["accuracy_of_all"]
+    if figure is not None and figure["n"] < PROMISING:
+        what = "of those to be found " if found else ""
+        yield (
+            f"{figure['n']} test photos {what}are few: it takes {PROMISING}, all of them right, to "
+            f"promise 90%. Of further labelled photos {_test_share(results)} go to the test."
+        )
+
+
+def _test_share(results: FinishedExperiment) -> str:
+    return f"{results.config['data'].get('test_fraction', 0.3):.0%}"
 
 
 def _weakest(results: FinishedExperiment) -> Iterator[str]:
@@ -188,7 +213,7 @@ def _look_alikes(results: FinishedExperiment) -> Iterator[str]:
         yield (
             f"{len(twins)} of {len(tested)} test photos {verb} as if a training photo showed the "
             "same thing (see The photos), which flatters the figures: if so, give photos of one "
-            "thing one group, with data.group_pattern or a column group."
+            "thing the same group, with data.group_pattern or a column group."
         )
 
 

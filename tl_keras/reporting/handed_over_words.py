@@ -31,7 +31,10 @@ def handed_in_words(facts: Facts) -> str:
     told = f"The model that is handed over was fitted anew to all {_photos(facts)}"
     share = announced(facts)
     if share is facts["measured_accuracy"]:
-        return f"{told}, those of the test too: expect what was measured, or more."
+        return (
+            f"{told}, those of the test too: expect at least {share['low']:.1%}, as of the "
+            "measured ones."
+        )
     return (
         f"{told}, those of the test too; by the learning curve it answers about "
         f"{_share(share)} of new photos rightly."

@@ -1,5 +1,6 @@
 """What an exported model knows of strangers, in plain words."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,8 +35,9 @@ def _sentences(facts: Facts) -> Iterator[str]:
     promised, tested = facts["stranger_share"], facts["refused_test"]
     told = (
         "How like the labelled photos a photo is, the model answers as familiar, the share of such "
-        f'photos that are at least as strange; below {promised:g} its decision is "unknown". So at '
-        f"most {promised:.1%} of photos like these should be refused"
+        f'photos that are at least as strange; below {promised:g} its decision is "unknown". So '
+        f"about {promised:.1%} of photos like these should be refused, or fewer; {facts['images']} "
+        f"photos say that no more exactly than to {_at_most(promised, facts['images']):.1%}"
     )
     if tested is not None:
         interval = f"[{tested['low']:.1%}, {tested['high']:.1%}]"
@@ -49,6 +51,11 @@ def _sentences(facts: Facts) -> Iterator[str]:
         "if they were new."
     )
     yield from _classes(facts["refused_classes"])
+
+
+def _at_most(promised: float, images: int) -> float:
+    """What a promised share may be in truth, in 95% of samples of so many photos."""
+    return promised + 1.645 * math.sqrt(promised * (1 - promised) / (images + 1))
 
 
 def _classes(shares: Mapping[str, float]) -> Iterator[str]:

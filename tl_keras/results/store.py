@@ -19,6 +19,7 @@ where it was. Whatever is read is found whole first; `repair` is what becomes of
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -536,6 +537,8 @@ def _refuse_changes(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]
         raise ResultsError(
             f"{folder} holds results of another configuration:\n  "
             + "\n  ".join(changes)
-            + "\nGive this experiment another name, undo the change, or use --fresh to move the "
-            "old folder aside."
+            + f"\nTo go on with the settings of these results, name their file in place of the "
+            f"images: tl-keras run {shlex.quote(str(folder / 'config.json'))}, and after it --set "
+            "with what is to change. For other settings give the experiment another name (--set "
+            "name=...), or use --fresh to move the old folder aside."
         )

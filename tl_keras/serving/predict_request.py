@@ -51,6 +51,11 @@ def read_photos(body: bytes, max_batch: int) -> list[bytes]:
 def _read_object(body: bytes, max_batch: int) -> dict[str, Any]:
     # before anything is made of it: a body of brackets would take fifty times its size
     if sum(body.count(mark) for mark in b"[{,") > _MARKS_OF_A_PHOTO * max_batch + _OTHER_MARKS:
+        if body.lstrip(_SPACE)[:1] not in (b"{", b"["):
+            raise RequestError(
+                'The request must be JSON such as {"instances": [{"b64": "..."}]}, got something '
+                "else, such as a photo itself: send its bytes as base64."
+            )
         raise _too_many(max_batch, "more values")
     try:
         request = json.loads(body)

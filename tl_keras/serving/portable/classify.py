@@ -18,7 +18,7 @@ def main(folder: Path) -> int:
     """
     # an older Python reads this file, and no other of them
     if sys.version_info < _OLDEST:
-        print("Python 3.11 or newer is needed: install it from python.org.", file=sys.stderr)
+        print("This Python is too old: READ_ME.txt says which one is needed.", file=sys.stderr)
         return 2
     # some Pythons look there of themselves
     sys.path.insert(0, str(folder))
