@@ -108,22 +108,26 @@ def as_json(plan: Plan) -> dict[str, Any]:
 
 def _counts(plan: Plan) -> pd.DataFrame:
     """Photos by class: all, and of the first seed and largest size by part."""
-    images, table = plan.images, plan.images.table
-    labels, splits = table.frame["label"].to_numpy(object), images.splits
-    seed = plan.runs[0].seed
+    table = plan.images.table
+    labels = table.frame["label"].to_numpy(object)
+    return pd.DataFrame(
+        {
+            name: pd.Series(labels[rows]).value_counts().reindex(table.classes, fill_value=0)
+            for name, rows in _parts(plan).items()
+        }
+    )
+
+
+def _parts(plan: Plan) -> dict[str, np.ndarray]:
+    """Positions of all photos, and of those of the first seed and largest size by part."""
+    splits, seed = plan.images.splits, plan.runs[0].seed
     draw = splits.draws[seed, plan.config.data.training_sizes[-1]]
-    parts = {
-        "photos": np.arange(len(labels)),
+    return {
+        "photos": np.arange(len(plan.images.table)),
         "training": draw.train,
         "validation": draw.validation,
         "test": splits.test_of(seed),
     }
-    return pd.DataFrame(
-        {
-            name: pd.Series(labels[rows]).value_counts().reindex(table.classes, fill_value=0)
-            for name, rows in parts.items()
-        }
-    )
 
 
 def _class_lines(plan: Plan) -> Iterator[str]:
@@ -152,12 +156,10 @@ def _divided(config: ExperimentConfig) -> str:
 
 def _grouped(plan: Plan) -> str:
     """How many groups there are where any is shared, and in training and test."""
-    table, splits, run = plan.images.table, plan.images.splits, plan.runs[0]
-    groups = table.frame["group"].to_numpy(object)
+    groups, parts = plan.images.table.frame["group"].to_numpy(object), _parts(plan)
     if len(set(groups)) == len(groups):
         return ""
-    draw = splits.draws[run.seed, plan.config.data.training_sizes[-1]]
-    trained, tested = (len(set(groups[r])) for r in (draw.train, splits.test_of(run.seed)))
+    trained, tested = (len(set(groups[parts[name]])) for name in ("training", "test"))
     return f" and {len(set(groups))} groups ({trained} in training, {tested} in test)"
 
 

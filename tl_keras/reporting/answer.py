@@ -41,12 +41,17 @@ def _labelled(results: FinishedExperiment) -> str:
     run, splits = results.chosen, results.table("splits")
     if splits is None:
         return f"{run['labelled_images_per_class']:.0f} labelled photos per class"
-    own = rows_like(splits, run, ["seed", "train_per_class"])
-    counts = own.loc[own["part"] != "test", "class_index"].value_counts()
+    known = _known(results, splits)
+    counts = known["class_index"].value_counts()
     low, high = counts.min(), counts.max()
     each = f"{low}" if low == high else f"{low} to {high}"
-    learned = own.loc[own["part"] != "test", "image_id"]
-    return f"{each} labelled photos of each class{_groups(results, learned)}"
+    return f"{each} labelled photos of each class{_groups(results, known['image_id'])}"
+
+
+def _known(results: FinishedExperiment, splits: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the photos that the chosen run learned from, or was chosen with."""
+    own = rows_like(splits, results.chosen, ["seed", "train_per_class"])
+    return own[own["part"] != "test"]
 
 
 def _groups(results: FinishedExperiment, image_ids: Collection[str]) -> str:
@@ -204,8 +209,7 @@ def _look_alikes(results: FinishedExperiment) -> Iterator[str]:
     if matches is None or splits is None:
         return
     tested = _tested(results, splits)
-    own = rows_like(splits, results.chosen, ["seed", "train_per_class"])
-    learned = set(own.loc[own["part"] != "test", "image_id"])
+    learned = set(_known(results, splits)["image_id"])
     pairs = matches[["image_id", "other_image_id"]].to_numpy()
     twins = {a for pair in pairs for a, b in (pair, pair[::-1]) if a in tested and b in learned}
     if twins:
