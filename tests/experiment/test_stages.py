@@ -1070,7 +1070,6 @@ def test_a_linear_probe_looks_at_every_block_and_averages_some(probed: Experimen
     assert written["block"].tolist() == ["stem", "block1", "top", "average"] * 4
     # training and validation images
     assert written["images"].tolist() == [18] * 8 + [24] * 8
-    assert (probed.folder / "probes.png").stat().st_size > 10_000
 
 
 def test_a_linear_probe_learns_and_trains_the_head_alone(probed: ExperimentResult) -> None:

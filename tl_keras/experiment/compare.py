@@ -8,7 +8,6 @@ from tl_keras.digests import keep_json
 from tl_keras.engine.pool import Pool
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.small_runs import SmallRuns
-from tl_keras.reporting.plots import probes_figure, save
 from tl_keras.results.comparisons import comparison_table
 from tl_keras.results.learning_curves import curve_facts, curve_table, learning_curves
 from tl_keras.results.summary_tables import confusion_table, per_class_table, summary_table
@@ -48,8 +47,6 @@ def compare(prepared: Prepared, runs: pd.DataFrame) -> Tables:
     for name, table in vars(tables).items():
         if table is not None:
             prepared.store.write(name, table)
-    if tables.probes is not None:
-        save(probes_figure(tables.probes), prepared.store.folder / "probes.png")
     return tables
 
 

@@ -117,14 +117,19 @@ def explain_errors(
 
 
 def _shown(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Positions of wrong answers, the surest first, then of right ones, the least sure first."""
-    surest = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    wrong = np.flatnonzero(~right)
-    unsure = np.flatnonzero(right)
-    worst = wrong[np.argsort(-surest[wrong], kind="stable")][:MOST_WRONG]
-    doubtful = unsure[np.argsort(surest[unsure], kind="stable")][:MOST_UNSURE]
-    return np.concatenate([worst, doubtful])
+    """Positions of wrong answers, the surest first, then of right ones, the least sure first.
+
+    Where there are more wrong ones than are shown, the surest of every pair of true and answered
+    class comes first, then the second ones, and so on: every kind of error can be looked at.
+    """
+    surest, predicted = probabilities.max(axis=1), probabilities.argmax(axis=1)
+    table = pd.DataFrame({"label": labels, "predicted": predicted, "surest": surest})
+    wrong = table[labels != predicted].sort_values("surest", ascending=False, kind="stable")
+    rank = wrong.groupby(["label", "predicted"]).cumcount()
+    shown = wrong.loc[rank.sort_values(kind="stable").index[:MOST_WRONG]]
+    worst = shown.sort_values("surest", ascending=False, kind="stable").index
+    right = table[labels == predicted].sort_values("surest", kind="stable")
+    return np.concatenate([worst, right.index[:MOST_UNSURE]]).astype(np.int64)
 
 
 def _draw(folder: Path, photos: np.ndarray, maps: np.ndarray) -> list[str]:

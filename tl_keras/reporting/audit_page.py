@@ -6,6 +6,7 @@ from typing import Any
 
 from tl_keras.reporting.label_marks import Mark, label_mark, marking
 from tl_keras.reporting.pages import Photo, render
+from tl_keras.reporting.photo_names import short_names
 from tl_keras.reporting.thumbnails import thumbnail
 from tl_keras.results.audit_report import FALSE_ALARMS, AuditReport
 
@@ -146,6 +147,7 @@ class _Photos:
         frame = report.table.frame.set_index("image_id")
         self._paths = frame["path"]
         self.labels = dict(zip(frame.index, frame["label"], strict=True))
+        self._names = short_names(self._paths.index)
         self._corrections = report.table.corrections
         self._reading, self._most = report.audit.reading, most
         self._made: dict[str, str | None] = {}
@@ -169,5 +171,7 @@ class _Photos:
         mark: Mark | None = None
         if suggested:
             mark = label_mark(image_id, self.labels[image_id], suggested, self._corrections)
-        lines = [image_id, *([words] if words else [])]
-        return Photo([self._made[image_id]], lines, image_id, mark)
+        name = self._names[image_id]
+        lines = [name, *([words] if words else [])]
+        path = image_id if image_id != name else ""
+        return Photo([self._made[image_id]], lines, name, mark, path)

@@ -17,7 +17,9 @@ from tl_keras.errors import ResultsError
 from tl_keras.evaluation.comparison import verdict
 from tl_keras.evaluation.intervals import Interval, independent_difference
 from tl_keras.reporting.pages import Cells, render, write_page
-from tl_keras.reporting.plots import data_uri, experiments_figure
+from tl_keras.reporting.plot_files import Plot
+from tl_keras.reporting.plot_words import experiments_words
+from tl_keras.reporting.plots import experiments_figure
 from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.store import Store
 from tl_keras.results.test_results import TestResults, method_of, strategy_name
@@ -161,7 +163,11 @@ def comparison(choices: Sequence[Compared]) -> dict[str, Any]:
     names = [choice.name for choice in choices]
     return {
         "names": [choice.results.config["name"] for choice in choices],
-        "plot": data_uri(experiments_figure(names, intervals)),
+        "plot": Plot(
+            "experiments",
+            experiments_figure(names, intervals),
+            experiments_words(names, intervals),
+        ),
         "table": _table(choices, intervals),
         "sentences": [_sentence(a, b) for a, b in combinations(choices, 2)],
         "cautions": [text for a, b in combinations(choices, 2) for text in _cautions(a, b)],

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tl_keras.reporting.plots import BLUE, GRAY, ORANGE, around, single_panel
+from tl_keras.reporting.plots import BLUE, GRAY, GREEN, ORANGE, around, legend_above, single_panel
 
 
 def reliability_figure(calibration: pd.DataFrame) -> Figure:
@@ -26,14 +26,13 @@ def reliability_figure(calibration: pd.DataFrame) -> Figure:
             fmt="o-" if len(bins) > 2 else "o",
             color=color,
             capsize=3,
-            alpha=0.85,
             label=words,
         )
     axes.set_xlabel("probability of the answer, mean of a bin of test photos")
     axes.set_ylabel("share of right answers in the bin")
     axes.set(xlim=(lowest, 1.02), ylim=(lowest, 1.02))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=9)
+    legend_above(axes)
     return figure
 
 
@@ -52,9 +51,9 @@ def thresholds_figure(thresholds: pd.DataFrame) -> Figure:
     axes.set_xlabel("calibrated score from which on a photo is flagged")
     axes.set_ylabel("share of test photos")
     costs = axes.twinx()
-    costs.plot(test["threshold"], test["cost_per_100"], color="tab:green", linestyle=":")
+    costs.plot(test["threshold"], test["cost_per_100"], color=GREEN, linestyle=":")
     costs.set_ylabel("cost per 100 photos (dotted)")
     costs.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=9)
+    legend_above(axes)
     return figure

@@ -1,14 +1,11 @@
 """Labels that the reader of a page marks as right, wrong or to be left out.
 
-The page itself saves them, as a table that `tl_keras.data.corrections` reads: a script of its own,
-which no name of a file or class can become a part of, makes the file out of cells made here.
+The page itself saves them, as a table that `tl_keras.data.corrections` reads: a script of its own
+(`templates/label_marks.js`), which no name of a file or class can become a part of, makes the file
+out of cells made here.
 """
 
-import base64
-import functools
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 from typing import Any
 
 from tl_keras.csv_tables import quoted
@@ -53,16 +50,3 @@ def marking(classes: Sequence[str], corrections: Iterable[Correction]) -> dict[s
 def cells(mark: Mark) -> dict[str, str]:
     """A mark as the script takes it: cells of the table."""
     return {name: quoted(text) for name, text in mark.items()}
-
-
-@functools.cache
-def script() -> str:
-    """The script of pages with marks."""
-    own = resources.files("tl_keras.reporting") / "templates" / "label_marks.js"
-    return own.read_text(encoding="utf-8")
-
-
-@functools.cache
-def script_hash() -> str:
-    """The digest by which a page lets this script run, and no other."""
-    return base64.b64encode(hashlib.sha256(script().encode()).digest()).decode()

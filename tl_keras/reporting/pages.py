@@ -11,8 +11,24 @@ import jinja2
 
 from tl_keras.atomic_files import write_text
 from tl_keras.errors import ResultsError
-from tl_keras.reporting.label_marks import Mark, cells, script, script_hash
+from tl_keras.reporting.label_marks import Mark, cells
+from tl_keras.reporting.page_scripts import script, script_hash
 from tl_keras.safe_text import visible
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table with more than its text.
+
+    Attributes:
+        text: of the cell.
+        place: an id of the page that the text leads to; "" is none.
+        title: what a pointer that rests on it shows.
+    """
+
+    text: str
+    place: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -21,15 +37,17 @@ class Cells:
 
     Attributes:
         columns: headings, each once.
-        rows: as many cells each.
+        rows: as many cells each, text, numbers or a `Cell`.
         numbers: headings of the columns that are set flush right.
         marked: positions of the rows that are set off.
+        alike: whether rows are of one kind, so that they can be sorted.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
     numbers: Sequence[str] = ()
     marked: Sequence[int] = ()
+    alike: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,12 +60,14 @@ class Photo:
         lines: what stands below.
         alt: what it shows, for those who do not see it.
         mark: what somebody may say of its label; None of a photo without choices.
+        path: its whole name, where the first line has a short one.
     """
 
     images: Sequence[str | None]
     lines: Sequence[str] = field(default=())
     alt: str = "photo"
     mark: Mark | None = None
+    path: str = ""
 
 
 @functools.cache

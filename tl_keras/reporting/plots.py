@@ -1,42 +1,28 @@
-"""Plots of the tables, as figures; `save` and `data_uri` turn them into files and pages."""
+"""Plots of the tables, as figures; `plot_files` turns them into files and pages."""
 
-import base64
-import io
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import cast
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tl_keras.atomic_files import replacing
 from tl_keras.evaluation.intervals import Interval
 from tl_keras.results.summary_tables import mean_probes
 from tl_keras.results.test_results import rows_like, seed_name, strategy_name
 from tl_keras.transfer.probing import AVERAGE
 
 INCHES = (7.0, 3.8)
-DOTS_PER_INCH = 150
-# each at least 3:1 on white
-BLUE, ORANGE, GRAY = "tab:blue", "#c2540a", "0.45"
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG file; a reader never sees half of it."""
-    with replacing(path) as unfinished:
-        figure.savefig(unfinished)
-
-
-def data_uri(figure: Figure) -> str:
-    """A figure as SVG inside an address, for a page that needs no other file."""
-    drawn = io.BytesIO()
-    # without a date and with fixed names, the same tables give the same page
-    with mpl.rc_context({"svg.hashsalt": "tl_keras"}):
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(drawn.getvalue()).decode()
+DOTS_PER_INCH = 200
+# each at least 3:1 on white, which a plot has in dark pages as well
+BLUE, ORANGE, GRAY, GREEN = "#1f77b4", "#c2540a", "#737373", "#1b7a46"
+SEVERAL = (BLUE, ORANGE, GREEN, "#7a4fa3", "#a3195b", "#5c4a32")
+# told apart without colours too
+MARKERS = "os^Dv*"
+# Letters of a legend, with which four in a row are wider than a phone shows of a plot.
+_LONG = 40
 
 
 def probes_figure(probes: pd.DataFrame) -> Figure:
@@ -55,7 +41,7 @@ def probes_figure(probes: pd.DataFrame) -> Figure:
         *(blocks["depth"], blocks["accuracy"], around(blocks)),
         fmt="-",
         color=BLUE,
-        alpha=0.6,
+        linewidth=1,
         capsize=3,
     )
     for shares, fill, label in ((True, BLUE, "averaged"), (False, "white", "left out")):
@@ -71,9 +57,8 @@ def probes_figure(probes: pd.DataFrame) -> Figure:
     axes.set_xticks(blocks["depth"], blocks["block"], rotation=60, ha="right")
     axes.set_xlabel("block, from the input to the head")
     axes.set_ylabel(f"accuracy, cross-validated\non {blocks['images'].iloc[0]:.0f} images")
-    axes.set_title("How well a linear classifier reads the classes at every block")
     axes.grid(axis="y", alpha=0.3)
-    axes.legend()
+    legend_above(axes)
     return figure
 
 
@@ -130,7 +115,7 @@ def history_figure(history: pd.DataFrame, runs: pd.DataFrame, folds: int = 0) ->
         panel.set_title(f"{strategy_name(run)}, {seed_name(run['seed'], folds)}", fontsize=10)
     for panel in panels[len(runs) :]:
         panel.set_axis_off()
-    panels[0].legend(fontsize=9)
+    legend_above(panels[0])
     return figure
 
 
@@ -141,19 +126,17 @@ def learning_curve_figure(curve: pd.DataFrame) -> Figure:
         curve: as `learning_curve.csv`.
     """
     figure, axes = single_panel(height=4.4)
-    methods = curve.groupby(["strategy", "unfrozen_blocks"], dropna=False, sort=False)
     largest = curve.loc[curve["kind"] == "measured", "train_per_class"].max()
-    for number, (_, group) in enumerate(methods):
-        color = f"C{number}"
+    for number, (name, group) in enumerate(curve_methods(curve)):
+        color, marker = SEVERAL[number % len(SEVERAL)], MARKERS[number % len(MARKERS)]
         fitted, measured = (group[group["kind"] == kind] for kind in ("fitted", "measured"))
         bounds = fitted["accuracy_low"], fitted["accuracy_high"]
         axes.fill_between(fitted["train_per_class"], *bounds, color=color, alpha=0.12, linewidth=0)
         axes.plot(fitted["train_per_class"], fitted["accuracy"], color=color, linewidth=1.2)
         # a little apart, so that intervals of several methods do not hide each other
         places = measured["train_per_class"] * (1 + 0.015 * number)
-        name = strategy_name(group.iloc[0].to_dict())
         axes.errorbar(
-            places, measured["accuracy"], around(measured), fmt="o", color=color, label=name
+            places, measured["accuracy"], around(measured), fmt=marker, color=color, label=name
         )
     axes.axvline(largest, color=GRAY, linestyle=":", linewidth=1)
     at_top = axes.get_xaxis_transform()
@@ -165,8 +148,14 @@ def learning_curve_figure(curve: pd.DataFrame) -> Figure:
     axes.set_xlabel("training images per class")
     axes.set_ylabel("accuracy on the test split")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=9)
+    legend_above(axes)
     return figure
+
+
+def curve_methods(curve: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The name and the rows of every strategy and depth of `learning_curve.csv`."""
+    for _, group in curve.groupby(["strategy", "unfrozen_blocks"], dropna=False, sort=False):
+        yield strategy_name(group.iloc[0].to_dict()), group
 
 
 def around(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -182,8 +171,20 @@ def single_panel(height: float = INCHES[1]) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
+def legend_above(axes: Axes) -> None:
+    """Say what a panel's lines are, above all panels: it hides nothing, and a phone shows it."""
+    handles, labels = axes.get_legend_handles_labels()
+    cast(Figure, axes.figure).legend(
+        *(handles, labels),
+        loc="outside upper left",
+        ncols=2 if len("".join(labels)) > _LONG else 4,
+        fontsize=9,
+        frameon=False,
+    )
+
+
 def _draw_interval(axes: Axes, place: float, estimate: float, low: float, high: float) -> None:
-    axes.plot([low, high], [place, place], color=BLUE, linewidth=2.5, alpha=0.8)
+    axes.plot([low, high], [place, place], color=BLUE, linewidth=2.5)
     axes.plot([estimate], [place], "o", color=BLUE)
 
 
@@ -191,10 +192,14 @@ def _draw_history(axes: Axes, epochs: pd.DataFrame) -> None:
     position = np.arange(1, len(epochs) + 1)
     axes.plot(position, epochs["loss"], color=ORANGE, label="training")
     axes.plot(position, epochs["validation_loss"], color=BLUE, label="validation")
-    phases = epochs["phase"].to_numpy()
+    phases, at_top = epochs["phase"].to_numpy(), axes.get_xaxis_transform()
     for boundary in np.flatnonzero(phases[1:] != phases[:-1]) + 1:
         axes.axvline(boundary + 0.5, color=GRAY, linestyle="--", linewidth=1)
-        axes.text(boundary + 0.5, axes.get_ylim()[1], " fine-tuning", fontsize=9, va="top")
+        # on the side where there is more room
+        side = "left" if boundary < len(epochs) / 2 else "right"
+        axes.text(
+            boundary + 0.5, 1, " fine-tuning ", transform=at_top, ha=side, va="top", fontsize=9
+        )
     axes.set_xlabel("epoch")
     axes.set_ylabel("cross-entropy, nats")
     axes.set_ylim(bottom=0)

@@ -1,5 +1,6 @@
 """The report of an experiment: one page with everything that a reader would ask."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from tl_keras.reporting.answer import answer, question
 from tl_keras.reporting.label_marks import marking
 from tl_keras.reporting.next_steps import next_steps
 from tl_keras.reporting.pages import render, write_page
+from tl_keras.reporting.plot_files import Plot, write_plots
 from tl_keras.results.finished_experiment import FinishedExperiment
 
 REPORT = "report.html"
@@ -18,7 +20,7 @@ def write_report(folder: Path, path: Path | None = None) -> Path:
 
     Args:
         folder: of the experiment.
-        path: of the page; None is `report.html` in the folder.
+        path: of the page; None is `report.html` in the folder, with its plots in `plots/`.
 
     Returns:
         The page.
@@ -27,11 +29,20 @@ def write_report(folder: Path, path: Path | None = None) -> Path:
         ResultsError: the folder holds no finished experiment, or the page cannot be written.
     """
     results = FinishedExperiment.open(folder)
-    path = path or folder / REPORT
     with results.as_this_version_writes():
-        page = render(REPORT, content(results))
-    write_page(path, page)
-    return path
+        shown = content(results)
+        page = render(REPORT, shown)
+    write_page(path or folder / REPORT, page)
+    if path is None:
+        write_plots(folder, _plots(shown))
+    return path or folder / REPORT
+
+
+def _plots(shown: Mapping[str, Any]) -> Iterator[Plot]:
+    """Every plot of the sections."""
+    for section in shown.values():
+        if isinstance(section, dict):
+            yield from (part for part in section.values() if isinstance(part, Plot))
 
 
 def content(results: FinishedExperiment) -> dict[str, Any]:

@@ -15,9 +15,18 @@ from tl_keras.evaluation.metrics import METRICS, column_of
 from tl_keras.reporting.answer import choice_in_words
 from tl_keras.reporting.decision_plots import reliability_figure, thresholds_figure
 from tl_keras.reporting.decision_words import figures
-from tl_keras.reporting.pages import Cells
+from tl_keras.reporting.pages import Cell, Cells
+from tl_keras.reporting.photo_sections import known_names
+from tl_keras.reporting.plot_files import Plot
+from tl_keras.reporting.plot_words import (
+    history_words,
+    learning_curve_words,
+    probes_words,
+    reliability_words,
+    strategies_words,
+    thresholds_words,
+)
 from tl_keras.reporting.plots import (
-    data_uri,
     history_figure,
     learning_curve_figure,
     probes_figure,
@@ -67,7 +76,7 @@ def strategies(results: FinishedExperiment) -> dict[str, Any]:
         for row in shown.to_dict("records")
     ]
     return {
-        "plot": data_uri(strategies_figure(shown, results.runs)),
+        "plot": Plot("strategies", strategies_figure(shown, results.runs), strategies_words(shown)),
         "table": Cells(columns, rows, columns[1:], marked),
         "choice": choice_in_words(results),
         "comparisons": _comparisons(results),
@@ -108,7 +117,11 @@ def training(results: FinishedExperiment) -> dict[str, Any] | None:
         return None
     phases = history[history["run_id"].isin(own["run_id"])].groupby("run_id")["phase"].nunique()
     return {
-        "plot": data_uri(history_figure(history, own, results.folds)),
+        "plot": Plot(
+            "training",
+            history_figure(history, own, results.folds),
+            history_words(history, own, results.folds),
+        ),
         "phases": bool((phases > 1).any()),
     }
 
@@ -118,8 +131,11 @@ def blocks(results: FinishedExperiment) -> dict[str, Any] | None:
     probes, advice = results.table("probes"), results.facts("advice")
     if probes is None and advice is None:
         return None
+    plot = None
+    if probes is not None:
+        plot = Plot("probes", probes_figure(probes), probes_words(probes))
     return {
-        "plot": None if probes is None else data_uri(probes_figure(probes)),
+        "plot": plot,
         "advice": None if advice is None else _advice(advice),
         "exported": _probe_in_words(results.chosen),
     }
@@ -147,7 +163,7 @@ def _advice(advice: dict[str, Any]) -> dict[str, Any]:
         "cut": advice["cut"],
         "confidence": advice["confidence"],
         "reasons": advice["reasons"],
-        "checks": Cells(["condition for transfer", "finding", ""], checks),
+        "checks": Cells(["condition for transfer", "finding", ""], checks, alike=False),
     }
 
 
@@ -184,7 +200,12 @@ def _matrix(counts: pd.DataFrame) -> dict[str, Any]:
             {
                 "name": name,
                 "cells": [
-                    {"count": int(count), "share": float(share), "right": name == predicted}
+                    {
+                        "predicted": predicted,
+                        "count": int(count),
+                        "share": float(share),
+                        "right": name == predicted,
+                    }
                     for predicted, count, share in zip(
                         counts.columns, counts.loc[name], shares.loc[name], strict=True
                     )
@@ -215,15 +236,23 @@ def decision(results: FinishedExperiment) -> dict[str, Any] | None:
     if strangers is not None and strangers["run_id"] != facts["run_id"]:
         strangers = None
     refused = [] if strangers is None else refused_photos(strangers)
+    names = known_names(results, [str(row[0]) for row in refused])
+    refused = [[Cell(names[image], title=image), *rest] for image, *rest in refused]
     return {
         "text": facts["text"],
-        "figures": Cells(_FIGURES, figures(facts), _FIGURES[1:3]),
+        "figures": Cells(_FIGURES, figures(facts), _FIGURES[1:3], alike=False),
         "about": _about_one_model(int(results.summary_of(results.chosen)["n"])),
         "strangers": [] if strangers is None else stranger_words(strangers),
         "refused": Cells(_REFUSED, refused, _REFUSED[2:]) if refused else None,
-        "reliability": data_uri(reliability_figure(calibration)),
-        "thresholds": None if thresholds is None else data_uri(thresholds_figure(thresholds)),
+        "reliability": Plot(
+            "reliability", reliability_figure(calibration), reliability_words(calibration)
+        ),
+        "thresholds": None if thresholds is None else _thresholds(thresholds),
     }
+
+
+def _thresholds(table: pd.DataFrame) -> Plot:
+    return Plot("thresholds", thresholds_figure(table), thresholds_words(table))
 
 
 def _about_one_model(runs: int) -> str:
@@ -242,7 +271,8 @@ def curve(results: FinishedExperiment) -> dict[str, Any] | None:
     table, facts = results.table("learning_curve"), results.facts("learning_curve")
     if table is None or facts is None:
         return None
-    return {"plot": data_uri(learning_curve_figure(table)), "sentences": facts["sentences"]}
+    plot = Plot("learning_curve", learning_curve_figure(table), learning_curve_words(table))
+    return {"plot": plot, "sentences": facts["sentences"]}
 
 
 def cost(results: FinishedExperiment) -> Cells:
@@ -277,6 +307,7 @@ def made(results: FinishedExperiment) -> dict[str, Any]:
                 ["seeds", results.config["seeds"]],
                 ["runs", len(results.runs)],
             ],
+            alike=False,
         ),
         "command": f"tl-keras run {(results.folder / 'config.json').as_posix()} "
         "--set results_dir=again",

@@ -174,25 +174,35 @@ class FinishedExperiment:
         )
 
     def test_answers(self) -> pd.DataFrame | None:
-        """Test photos of the chosen run: image_id, class_index, answered (a class index).
+        """Test photos of the chosen run: image_id, class_index, answered, probability.
 
-        With folds all photos, each as the run of the chosen method that was tested on it in the
-        first division answers. None where nobody knows which they are.
+        `answered` is a class index, and `probability` its own, 0 to 1. With folds all photos, each
+        as the run of the chosen method that was tested on it in the first division answers. None
+        where nobody knows which they are.
         """
-        splits, chosen = self.table("splits"), str(self.chosen["run_id"])
+        if not self.folds:
+            return self.chosen_answers()
+        own = method_of(self.runs, str(self.chosen["run_id"]))
+        own = own[own["seed"] < self.folds]
+        return self._answers(dict(zip(own["run_id"], own["seed"], strict=True)))
+
+    def chosen_answers(self) -> pd.DataFrame | None:
+        """As `test_answers`, with folds of the chosen run alone."""
+        return self._answers({str(self.chosen["run_id"]): self.chosen["seed"]})
+
+    def _answers(self, seeds: Mapping[str, int]) -> pd.DataFrame | None:
+        """Of runs, by name, with their seeds."""
+        splits = self.table("splits")
         if splits is None:
             return None
-        runs = {chosen: self.chosen["seed"]}
-        if self.folds:
-            own = method_of(self.runs, chosen)
-            own = own[own["seed"] < self.folds]
-            runs = dict(zip(own["run_id"], own["seed"], strict=True))
-        parts = [
-            tested_of(splits, seed)[["image_id", "class_index"]].assign(
-                answered=Store(self.folder).test_probabilities(run_id).argmax(axis=1)
+        parts = []
+        for run_id, seed in seeds.items():
+            probabilities = Store(self.folder).test_probabilities(run_id)
+            parts.append(
+                tested_of(splits, seed)[["image_id", "class_index"]].assign(
+                    answered=probabilities.argmax(axis=1), probability=probabilities.max(axis=1)
+                )
             )
-            for run_id, seed in runs.items()
-        ]
         return pd.concat(parts, ignore_index=True)
 
     @cached_property

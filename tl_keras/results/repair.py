@@ -50,7 +50,7 @@ _WRITTEN = (
     "runs.parquet",
 )
 # Where these are, an experiment could not write.
-_FOLDERS = ("runs", "search", "errors", "export", "tensorboard")
+_FOLDERS = ("runs", "search", "errors", "export", "tensorboard", "plots")
 # JSON of other kinds than an object.
 _LISTS = ("model.labels.json",)
 # Compared with what an experiment that goes on has, and refused where they differ.

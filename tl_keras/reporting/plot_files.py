@@ -1,0 +1,79 @@
+"""Plots inside a page, and beside it as files for slides and papers."""
+
+import base64
+import io
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from tl_keras.atomic_files import replacing
+from tl_keras.errors import ResultsError
+
+PLOTS = "plots"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot of a page.
+
+    Attributes:
+        name: of its files, without an ending.
+        figure: what is drawn.
+        words: its numbers, for those who do not see it.
+    """
+
+    name: str
+    figure: Figure
+    words: str
+
+    @cached_property
+    def svg(self) -> bytes:
+        """Vectors; the same tables give the same bytes."""
+        return self._as("svg", {"Date": None})
+
+    @property
+    def png(self) -> bytes:
+        """Pixels; the same tables give the same bytes."""
+        return self._as("png", {"Software": None})
+
+    @property
+    def uri(self) -> str:
+        """An address with the plot inside, for a page that needs no other file."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode()
+
+    def _as(self, ending: str, metadata: dict[str, Any]) -> bytes:
+        drawn = io.BytesIO()
+        # names inside the file are random otherwise
+        with mpl.rc_context({"svg.hashsalt": "tl_keras"}):
+            self.figure.savefig(drawn, format=ending, metadata=metadata)
+        return drawn.getvalue()
+
+
+def write_plots(folder: Path, plots: Iterable[Plot]) -> None:
+    """Write `plots/<name>.svg` and `.png`, in place of those that were there.
+
+    Args:
+        folder: of the experiment.
+        plots: each of another name.
+
+    Raises:
+        ResultsError: they cannot be written.
+    """
+    try:
+        with replacing(folder / PLOTS) as unfinished:
+            unfinished.mkdir()
+            for plot in plots:
+                (unfinished / f"{plot.name}.svg").write_bytes(plot.svg)
+                (unfinished / f"{plot.name}.png").write_bytes(plot.png)
+            shutil.rmtree(folder / PLOTS, ignore_errors=True)
+    except OSError as error:
+        raise ResultsError(
+            f"{folder / PLOTS} must be a folder that can be written; got: {error}. Write the "
+            "report alone with --output."
+        ) from error
