@@ -1,4 +1,4 @@
-"""A page in a real browser, in a frame of any width, driven by a script of the test."""
+"""A page in a real browser: in a frame of any width, driven by a script, or judged by axe-core."""
 
 import html
 import json
@@ -51,3 +51,23 @@ def told_by(page: str, script: str, tmp_path: Path, width: int = 1000) -> Any:
     title = re.search(r"<title>(.*?)</title>", answer.stdout, re.DOTALL)
     assert title, "the page was not loaded"
     return json.loads(html.unescape(title.group(1)))
+
+
+def serious_findings(browser: Any, address: str) -> list[str]:
+    """What axe-core finds serious or critical of a page: light and dark, on phone and screen."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = []
+    for scheme in ("light", "dark"):
+        page = browser.new_page(color_scheme=scheme)
+        page.goto(address)
+        for width in (390, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            found += [
+                f"{scheme}, {width} px: {finding['id']}, {part['html']}: {part['failureSummary']}"
+                for finding in Axe().run(page).response["violations"]
+                if finding["impact"] in ("serious", "critical")
+                for part in finding["nodes"]
+            ]
+        page.close()
+    return found

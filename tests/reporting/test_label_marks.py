@@ -2,17 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.hostile.texts import FILE_NAMES
 from tests.reporting.browser import in_browser, told_by
+from tests.reporting.marked_page import marked_page
 from tl_keras.data.corrections import Correction, read_corrections
-from tl_keras.reporting.label_marks import label_mark, marking, script, script_hash
-from tl_keras.reporting.pages import Photo, render
+from tl_keras.reporting.page_scripts import script, script_hash
+from tl_keras.reporting.pages import render
 
-CLASSES = ("crack", "dent", "good")
 BEFORE = (Correction("old.png", "dent", ""), Correction("a.png", "good", "crack"))
 # Saves as a click of a person does, and tells what file that is.
 SAVED = """
@@ -33,20 +32,6 @@ const save = async () => {
 """
 
 
-def page_of(
-    photos: list[tuple[str, str, str]],
-    classes: tuple[str, ...] = CLASSES,
-    before: tuple[Correction, ...] = (),
-) -> str:
-    """An audit's page with these photos: image_id, label, suggested class."""
-    shown = [Photo([None], [row[0]], mark=label_mark(*row, before)) for row in photos]
-    section: dict[str, Any] = {"kind": "label_errors", "title": "Label errors", "message": ""}
-    section |= {"parts": [{"title": "", "photos": shown}], "more": 0, "grave": True}
-    audit = {"images": 3, "classes": [], "notes": [], "sections": [section]}
-    content = {"name": "parts", "audit": audit, "marks": marking(classes, before)}
-    return render("audit.html", content)
-
-
 def saved(page: str, steps: str, tmp_path: Path) -> tuple[Correction, ...]:
     found = told_by(page, f"{SAVED}{steps}; return await save();", tmp_path)
     assert found["name"] == "corrections.csv"
@@ -56,14 +41,14 @@ def saved(page: str, steps: str, tmp_path: Path) -> tuple[Correction, ...]:
 
 
 def test_only_its_own_script_runs_and_nothing_is_sent() -> None:
-    html = page_of([("a.png", "crack", "dent")])
+    html = marked_page([("a.png", "crack", "dent")])
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', html)
     rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
-    assert rules["script-src"] == f"'sha256-{script_hash()}'"
+    assert rules["script-src"] == f"'sha256-{script_hash('label_marks')}'"
     assert rules["form-action"] == "'none'"
     assert "connect-src" not in rules
-    assert re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL) == [script()]
+    assert re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL) == [script("label_marks")]
 
 
 def test_a_page_without_marks_runs_no_script() -> None:
@@ -84,7 +69,9 @@ def test_what_an_earlier_version_found_is_shown_without_choices() -> None:
 
 @pytest.mark.parametrize("name", FILE_NAMES.values(), ids=FILE_NAMES)
 def test_no_name_is_markup(name: str) -> None:
-    html = page_of([(name, name, "b" + name)], (name, "b" + name), (Correction(name, "c", name),))
+    html = marked_page(
+        [(name, name, "b" + name)], (name, "b" + name), (Correction(name, "c", name),)
+    )
     assert html.count("<script") == html.count("<form") == html.count("<select") == 1
     assert not re.search(r"<(?:img|a)\b", html.partition("<main>")[2])
 
@@ -95,7 +82,7 @@ class TestInBrowser:
     pytestmark = in_browser
 
     def test_right_wrong_and_out(self, tmp_path: Path) -> None:
-        page = page_of([(f"{n}.png", "crack", "good") for n in range(4)])
+        page = marked_page([(f"{n}.png", "crack", "good") for n in range(4)])
         steps = "choose(forms[0], 'right'); choose(forms[1], 'wrong'); choose(forms[2], 'out')"
         assert saved(page, steps, tmp_path) == (
             Correction("0.png", "crack", "crack"),
@@ -104,7 +91,7 @@ class TestInBrowser:
         )
 
     def test_another_class_is_picked_and_a_mark_taken_back(self, tmp_path: Path) -> None:
-        page = page_of([(f"{n}.png", "crack", "good") for n in range(3)])
+        page = marked_page([(f"{n}.png", "crack", "good") for n in range(3)])
         steps = (
             "pick(forms[0], 0); choose(forms[1], 'out'); choose(forms[2], 'right'); "
             "forms[1].querySelector('button').click(); choose(forms[2], 'wrong')"
@@ -115,7 +102,7 @@ class TestInBrowser:
         )
 
     def test_what_was_said_before_stays_in_the_table(self, tmp_path: Path) -> None:
-        page = page_of([("a.png", "crack", "dent"), ("b.png", "dent", "good")], before=BEFORE)
+        page = marked_page([("a.png", "crack", "dent"), ("b.png", "dent", "good")], before=BEFORE)
         steps = "choose(forms[0], 'wrong'); choose(forms[1], 'wrong')"
         assert saved(page, steps, tmp_path) == (
             BEFORE[0],
@@ -124,7 +111,7 @@ class TestInBrowser:
         )
 
     def test_a_photo_that_is_shown_twice_is_marked_once(self, tmp_path: Path) -> None:
-        page = page_of([("a.png", "crack", "dent"), ("a.png", "crack", "dent")])
+        page = marked_page([("a.png", "crack", "dent"), ("a.png", "crack", "dent")])
         steps = (
             "choose(forms[0], 'wrong'); const same = forms[1].elements.is[1].checked; "
             "choose(forms[1], same ? 'right' : 'out')"
@@ -133,7 +120,7 @@ class TestInBrowser:
 
     def test_any_name_comes_back_as_it_was(self, tmp_path: Path) -> None:
         names = [name for name in FILE_NAMES.values() if name.strip()]
-        page = page_of([(f"{n}{n}", n, n[::-1] + "x") for n in names], (*names, "=x"))
+        page = marked_page([(f"{n}{n}", n, n[::-1] + "x") for n in names], (*names, "=x"))
         steps = "forms.forEach((form, k) => k % 2 ? choose(form, 'right') : pick(form, k ? 0 : 1))"
         found = saved(page, steps, tmp_path)
         others = [names[k] if k % 2 else names[2 * (k == 0)] for k in range(len(names))]
@@ -141,7 +128,7 @@ class TestInBrowser:
         assert list(found) == expected
 
     def test_the_button_waits_for_a_mark_and_counts(self, tmp_path: Path) -> None:
-        page = page_of([("a.png", "crack", "dent"), ("b.png", "crack", "dent")])
+        page = marked_page([("a.png", "crack", "dent"), ("b.png", "crack", "dent")])
         script = (
             SAVED + "const button = bar.querySelector('button'), before = button.disabled;"
             "choose(forms[0], 'right'); choose(forms[1], 'out'); const told = await save();"
@@ -153,7 +140,7 @@ class TestInBrowser:
         assert told == "2 photos marked, saved as corrections.csv"
 
     def test_every_control_has_a_name_and_is_reached_by_keyboard(self, tmp_path: Path) -> None:
-        page = page_of([("a.png", "crack", "dent")])
+        page = marked_page([("a.png", "crack", "dent")])
         script = (
             "const controls = [...page.querySelectorAll('input, select, button')];"
             "return controls.map(c => [c.tabIndex, "
@@ -165,7 +152,7 @@ class TestInBrowser:
 
     def test_a_script_that_a_name_brings_does_not_run(self, tmp_path: Path) -> None:
         """Even where it became markup, the policy of the page would stop it."""
-        page = page_of([("a.png", "crack", "dent")])
+        page = marked_page([("a.png", "crack", "dent")])
         evil = "<script>window.ran = true</script><img src=x onerror='window.ran = true'>"
         broken = page.replace("<h1>", evil + "<h1>")
         assert told_by(broken, "return !!inside.ran", tmp_path) is False

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tl_keras.reporting.pages import Cells, Photo, _templates, render, write_page
+from tl_keras.reporting.pages import Cell, Cells, Photo, _templates, render, write_page
 
 
 def page(**content: object) -> str:
@@ -27,6 +27,30 @@ def test_numbers_stand_flush_right_and_marked_rows_are_set_off() -> None:
     assert html.count('class="number"') == 3
     assert html.count('class="chosen"') == 1
     assert html.index('class="chosen"') > html.index(">x</th>")
+
+
+def test_cells_lead_to_places_and_say_their_whole_name() -> None:
+    cells = Cells(["a", "b"], [[Cell("x", place="pair_1"), Cell("<y>", title="day/<y>")]])
+    html = page(cells=cells, photos=[])
+    assert '<a href="#pair_1">x</a>' in html
+    assert '<span title="day/&lt;y&gt;">&lt;y&gt;</span>' in html
+
+
+def test_only_rows_of_one_kind_can_be_sorted() -> None:
+    rows = [["x", 1], ["y", 2]]
+    for cells, sortable in (
+        (Cells(["a", "n"], rows), True),
+        (Cells(["a", "n"], rows[:1]), False),
+        (Cells(["a", "n"], rows, alike=False), False),
+    ):
+        assert ('class="sortable"' in page(cells=cells, photos=[])) == sortable
+
+
+def test_a_short_name_has_its_path_beside_it() -> None:
+    shown = [Photo([None], ["7.jpg", "crack"], path="day_1/7.jpg"), Photo([None], ["8.jpg"])]
+    html = page(cells=Cells(["a"], []), photos=shown)
+    assert '<div title="day_1/7.jpg">7.jpg</div>' in html
+    assert html.count("title=") == 1
 
 
 def test_what_a_template_names_must_be_given() -> None:

@@ -1,5 +1,6 @@
 """The report of a small experiment made by hand: what a reader finds in it."""
 
+import base64
 import json
 import re
 import shlex
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.reporting.finished_errors import add_errors
 from tl_keras.atomic_files import write_json
 from tl_keras.errors import ResultsError
 from tl_keras.evaluation.intervals import wilson_interval
@@ -20,12 +22,16 @@ from tl_keras.reporting.answer import PROMISING, choice_in_words
 from tl_keras.reporting.next_steps import next_steps
 from tl_keras.reporting.report import content, write_report
 from tl_keras.results.finished_experiment import FinishedExperiment
+from tl_keras.results.store import Store
 
 Finish = Callable[..., Path]
 
+RIGHT = ("photo9", "crack", "crack")
+
 
 def html_of(folder: Path) -> str:
-    return write_report(folder).read_text(encoding="utf-8")
+    # elsewhere: the plots are not drawn again as files
+    return write_report(folder, folder / "page.html").read_text(encoding="utf-8")
 
 
 def test_the_page_needs_no_other_file_and_no_network(finish: Finish) -> None:
@@ -33,8 +39,9 @@ def test_the_page_needs_no_other_file_and_no_network(finish: Finish) -> None:
     sources = re.findall(r'(?:src|href)="([^"]+)"', html)
     assert sources
     assert all(source.startswith(("data:", "#")) for source in sources)
-    # the one that saves what a reader marks, and the policy of the page lets nothing be sent
-    assert html.count("<script") == html.count('<form class="mark"') == 0
+    # the one that sorts tables, and the policy of the page lets nothing be sent
+    assert html.count("<script") == 1
+    assert html.count('<form class="mark"') == 0
     assert "default-src 'none'" in html
     assert "@import" not in html
     assert "url(" not in html
@@ -61,25 +68,16 @@ def test_the_answer_says_what_corrections_did_and_how_they_are_answered(finish: 
 def test_wrong_answers_may_be_marked_with_what_the_source_calls_them(finish: Finish) -> None:
     folder = finish()
     correct(folder)
-    (folder / "errors").mkdir()
-    rows = []
-    for number, (name, right) in enumerate([("photo0", False), ("photo2", False), ("p", True)]):
-        for end in ("", "_map"):
-            (folder / "errors" / f"{number:02d}{end}.jpg").write_bytes(b"jpeg")
-        rows.append([name, "crack", "crack" if right else "dent", 0.9, 0.1, right, number])
-    columns = ["image_id", "label", "predicted", "probability", "probability_of_label", "right"]
-    pd.DataFrame(rows, columns=[*columns, "photo"]).to_csv(folder / "errors.csv", index=False)
-    facts = {"run_id": "a", "test_images": 40, "wrong": 2, "randomisation_correlation": 0.1}
-    write_json(folder / "errors.json", facts)
+    add_errors(folder, [("photo0", "crack", "dent"), ("photo1", "crack", "dent"), RIGHT])
     found = content(FinishedExperiment.open(folder))["errors"]
-    marks = [photo.mark for photo in found["wrong_photos"]]
+    marks = [photo.mark for photo in found["pairs"][0]["photos"]]
     assert [(mark["image_id"], mark["was"], mark["suggested"]) for mark in marks] == [
         ("photo0", "dent", "dent"),
-        ("photo2", "crack", "dent"),
+        ("photo1", "crack", "dent"),
     ]
     assert [photo.mark for photo in found["unsure_photos"]] == [None]
     html = html_of(folder)
-    assert html.count("<script") == 1
+    assert html.count("<script") == 2
     assert html.count('<form class="mark"') == 2
     assert "connect-src" not in html
 
@@ -424,29 +422,72 @@ def test_folds_are_called_folds(finish: Finish) -> None:
 
 def test_errors_whose_label_looks_wrong_are_marked(finish: Finish) -> None:
     folder = finish()
-    (folder / "errors").mkdir()
-    for number in (1, 2):
-        for end in ("", "_map"):
-            (folder / "errors" / f"{number:02d}{end}.jpg").write_bytes(b"jpeg")
-    pd.DataFrame(
-        {
-            "image_id": ["doubtful.png", "clear.png"],
-            "label": "crack",
-            "predicted": "dent",
-            "probability": 0.9,
-            "probability_of_label": 0.1,
-            "right": False,
-            "photo": ["01", "02"],
-        }
-    ).to_csv(folder / "errors.csv", index=False)
-    facts = {"wrong": 2, "test_images": 40, "randomisation_correlation": 0.0}
-    write_json(folder / "errors.json", facts)
-    pd.DataFrame({"image_id": ["doubtful.png"]}).to_csv(folder / "label_errors.csv", index=False)
-    errors = content(FinishedExperiment.open(folder))["errors"]
-    marked, clear = errors["wrong_photos"]
+    add_errors(folder, [("photo0", "crack", "dent"), ("photo1", "crack", "dent")])
+    pd.DataFrame({"image_id": ["photo0"]}).to_csv(folder / "label_errors.csv", index=False)
+    (pair,) = content(FinishedExperiment.open(folder))["errors"]["pairs"]
+    marked, clear = pair["photos"]
     assert marked.lines[-1] == "this label looks wrong"
-    assert clear.lines[-1] == "probability of crack: 10%"
+    assert clear.lines[-1] == "dent 90%, crack 10%"
     assert "Of those shown 1 has a label that looks wrong" in html_of(folder)
+
+
+def test_wrong_answers_stand_by_pair_and_every_one_is_listed(finish: Finish) -> None:
+    """Of nine photos that were answered wrongly one has a picture."""
+    folder = finish("parts", ("feature_extraction",))
+    classes = FinishedExperiment.open(folder).confusion.index.tolist()
+    splits = Store(folder).read("splits")
+    # the last photo, rightly called a dent, is now a crack
+    splits.loc[splits["image_id"] == "photo39", "class_index"] = 0
+    Store(folder).write("splits", splits)
+    add_errors(folder, [("photo39", "crack", "dent"), RIGHT])
+    found = content(FinishedExperiment.open(folder))["errors"]
+    (pair,) = found["pairs"]
+    assert (pair["label"], pair["predicted"], pair["count"]) == (*classes, 9)
+    assert [photo.path for photo in pair["photos"]] == ["photo39"]
+    assert found["table"].rows[0][2] == 9
+    listed = [row[0].title for row in found["list"].rows]
+    assert sorted(listed) == sorted(["photo39", *(f"photo{k}" for k in range(8))])
+    html = html_of(folder)
+    assert '<h3 id="pair_1">crack, answered dent: 9 photos</h3>' in html
+    # from the table of pairs, and from the confusion matrix
+    assert html.count('href="#pair_1"') == 2
+    assert "8 more without a picture" in html
+
+
+def test_where_nothing_was_answered_wrongly_no_heading_says_so(finish: Finish) -> None:
+    folder = finish("parts", ("feature_extraction",))
+    splits = Store(folder).read("splits")
+    answered = FinishedExperiment.open(folder).chosen_answers()
+    assert answered is not None
+    right = dict(zip(answered["image_id"], answered["answered"], strict=True))
+    index = splits["image_id"].map(right).fillna(splits["class_index"]).astype(int)
+    Store(folder).write("splits", splits.assign(class_index=index))
+    add_errors(folder, [RIGHT])
+    html = html_of(folder)
+    assert '<h2 id="errors">The least sure answers</h2>' in html
+    assert 'id="pair_' not in html
+    assert "Every wrong answer" not in html
+
+
+def test_every_plot_is_a_file_too_and_the_same_every_time(finish: Finish) -> None:
+    folder = finish("parts", ("feature_extraction", "fine_tuning"))
+    (folder / "plots").mkdir()
+    (folder / "plots" / "stale.svg").touch()
+    page = write_report(folder).read_text(encoding="utf-8")
+    written = {path.name: path.read_bytes() for path in (folder / "plots").iterdir()}
+    names = ("strategies", "training")
+    assert set(written) == {f"{name}.{end}" for name in names for end in ("svg", "png")}
+    for name in names:
+        assert base64.b64encode(written[f"{name}.svg"]).decode() in page
+    write_report(folder)
+    assert written == {path.name: path.read_bytes() for path in (folder / "plots").iterdir()}
+
+
+def test_plots_tell_their_numbers_to_those_who_do_not_see_them(finish: Finish) -> None:
+    html = html_of(finish("parts", ("feature_extraction",)))
+    told = re.findall(r'<img src="data:image/svg[^"]*" alt="([^"]*)"', html)
+    assert "feature extraction 0.80 (0." in told[0]
+    assert "training from 1.00 to 0.30 and validation from 1.10 to 0.50 in 4 epochs" in told[1]
 
 
 def test_a_new_metric_has_a_column_among_the_strategies(

@@ -26,7 +26,7 @@ return {
 def test_it_fits_the_width_and_shows_every_picture(
     finish: Finish, tmp_path: Path, width: int
 ) -> None:
-    page = write_report(finish()).read_text(encoding="utf-8")
+    page = write_report(finish(), tmp_path / "page.html").read_text(encoding="utf-8")
     found = told_by(page, SHOWN, tmp_path, width)
     assert found["width"] <= width
     assert found["images"] >= 2

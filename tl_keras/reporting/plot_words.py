@@ -78,8 +78,10 @@ def thresholds_words(thresholds: pd.DataFrame) -> str:
     test = thresholds[thresholds["part"] == "test"].sort_values("threshold")
     others = test[~test["chosen"]]
     others = others.iloc[:: max(1, -(-len(others) // _THRESHOLDS))]
-    chosen = _at(test[test["chosen"]].iloc[0].to_dict())
-    return f"Chosen: {chosen}. Others: {'; '.join(map(_at, others.to_dict('records')))}."
+    told = f"Chosen: {_at(test[test['chosen']].iloc[0].to_dict())}."
+    if others.empty:
+        return told
+    return f"{told} Others: {'; '.join(map(_at, others.to_dict('records')))}."
 
 
 def _at(row: dict[str, float]) -> str:

@@ -163,7 +163,7 @@ def _advice(advice: dict[str, Any]) -> dict[str, Any]:
         "cut": advice["cut"],
         "confidence": advice["confidence"],
         "reasons": advice["reasons"],
-        "checks": Cells(["condition for transfer", "finding", ""], checks, alike=False),
+        "checks": Cells(["condition for transfer", "finding", "why"], checks, alike=False),
     }
 
 
