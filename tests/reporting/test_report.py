@@ -454,6 +454,23 @@ def test_wrong_answers_stand_by_pair_and_every_one_is_listed(finish: Finish) -> 
     assert "8 more without a picture" in html
 
 
+def test_pairs_of_one_photo_stand_together(finish: Finish) -> None:
+    folder = finish("parts", ("fine_tuning",))
+    splits = Store(folder).read("splits")
+    splits.loc[splits["image_id"].isin(["photo0", "photo39"]), "class_index"] = [1, 0]
+    splits.loc[splits["image_id"] == "photo9", "class_index"] = 1
+    Store(folder).write("splits", splits)
+    add_errors(folder, [("photo1", "crack", "dent"), ("photo9", "dent", "crack")])
+    found = content(FinishedExperiment.open(folder))["errors"]
+    counts = {(row[0].text, row[1]): (row[2], row[0].place) for row in found["table"].rows}
+    assert counts == {("crack", "dent"): (2, "pair_1"), ("dent", "crack"): (1, "pair_2")}
+    assert [pair["place"] for pair in found["pairs"]] == ["pair_1"]
+    (single,) = found["single_photos"]
+    assert (single.place, list(single.lines)[:2]) == ("pair_2", ["photo9", "dent, answered crack"])
+    html = html_of(folder)
+    assert all(f'id="{place}"' in html for place in ("pair_1", "pair_2", "wrong_answers"))
+
+
 def test_where_nothing_was_answered_wrongly_no_heading_says_so(finish: Finish) -> None:
     folder = finish("parts", ("feature_extraction",))
     splits = Store(folder).read("splits")

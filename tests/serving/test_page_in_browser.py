@@ -28,6 +28,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.hostile.pictures import SOUND
 from tests.hostile.texts import FILE_NAMES
+from tests.reporting.browser import serious_findings
 from tl_keras.commands import predict
 from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.safe_text import guard, one_line, unguard
@@ -233,6 +234,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     (folder / "garbage.jpg").write_bytes(b"garbage")
     (folder / "cut.png").write_bytes((folder / "red.png").read_bytes()[:-30])
     return sorted(folder.iterdir())
+
+
+def test_nobody_is_kept_out_by_how_they_see_or_type(browser: Any) -> None:
+    pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
+    with serving(Told()) as address:
+        assert serious_findings(browser, address) == []
 
 
 def test_answers_are_those_of_predict_and_no_photo_leaves_the_machine(

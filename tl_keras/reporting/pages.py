@@ -61,6 +61,7 @@ class Photo:
         alt: what it shows, for those who do not see it.
         mark: what somebody may say of its label; None of a photo without choices.
         path: its whole name, where the first line has a short one.
+        place: an id, for links to it.
     """
 
     images: Sequence[str | None]
@@ -68,6 +69,7 @@ class Photo:
     alt: str = "photo"
     mark: Mark | None = None
     path: str = ""
+    place: str = ""
 
 
 @functools.cache

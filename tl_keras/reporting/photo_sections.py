@@ -1,6 +1,7 @@
 """Sections of the report that show photos."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,8 @@ ERRORS = "errors"
 INDEPENDENT = 0.5
 # Of wrong answers, in a table that a browser sorts at once.
 MOST_LISTED = 500
+# Where that table is.
+LIST = "wrong_answers"
 _PAIR = ("true class", "answered", "photos", "how sure")
 _ANSWER = ("photo", "true class", "answered", "how sure")
 
@@ -36,28 +39,42 @@ def errors(results: FinishedExperiment) -> dict[str, Any] | None:
         row["image_id"]: _photo(results, row, names, doubtful) for row in table.to_dict("records")
     }
     pairs = [
-        {
-            "place": f"pair_{number}",
-            "label": label,
-            "predicted": predicted,
-            "count": len(own),
-            "sure": own["probability"].mean(),
-            "photos": [photos[image_id] for image_id in own["image_id"] if image_id in photos],
-        }
-        for number, ((label, predicted), own) in enumerate(_most_confused(wrong), 1)
+        _pair(number, key, own, photos)
+        for number, (key, own) in enumerate(_most_confused(wrong), 1)
     ]
     return {
         **facts,
         "doubtful": int((table["image_id"].isin(doubtful) & ~table["right"]).sum()),
         "table": _pairs_table(pairs) if pairs else None,
-        "pairs": pairs,
+        "pairs": [pair for pair in pairs if pair["count"] > 1 and pair["photos"]],
+        "single_photos": [
+            replace(photo, place=pair["place"], lines=[photo.lines[0], photo.alt, *photo.lines[1:]])
+            for pair in pairs
+            if pair["count"] == 1
+            for photo in pair["photos"]
+        ],
         # with folds the matrix counts other photos too
         "places": {}
         if results.folds
         else {(p["label"], p["predicted"]): p["place"] for p in pairs},
-        "list": _list(wrong, names) if len(wrong) else None,
+        "list": _list(wrong, names) if pairs else None,
         "unsure_photos": [photos[image_id] for image_id in table.loc[table["right"], "image_id"]],
         "weights_matter": facts["randomisation_correlation"] < INDEPENDENT,
+    }
+
+
+def _pair(
+    number: int, key: tuple[str, str], wrong: pd.DataFrame, photos: Mapping[str, Photo]
+) -> dict[str, Any]:
+    """The photos of one true class that got one answer, and where the page has them."""
+    pictured = [photos[image_id] for image_id in wrong["image_id"] if image_id in photos]
+    return {
+        "place": f"pair_{number}" if pictured else LIST,
+        "label": key[0],
+        "predicted": key[1],
+        "count": len(wrong),
+        "sure": wrong["probability"].mean(),
+        "photos": pictured,
     }
 
 
