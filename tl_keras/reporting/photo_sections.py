@@ -38,10 +38,7 @@ def errors(results: FinishedExperiment) -> dict[str, Any] | None:
     photos = {
         row["image_id"]: _photo(results, row, names, doubtful) for row in table.to_dict("records")
     }
-    pairs = [
-        _pair(number, key, own, photos)
-        for number, (key, own) in enumerate(_most_confused(wrong), 1)
-    ]
+    pairs = [_pair(number, own, photos) for number, own in enumerate(_most_confused(wrong), 1)]
     return {
         **facts,
         "doubtful": int((table["image_id"].isin(doubtful) & ~table["right"]).sum()),
@@ -63,15 +60,13 @@ def errors(results: FinishedExperiment) -> dict[str, Any] | None:
     }
 
 
-def _pair(
-    number: int, key: tuple[str, str], wrong: pd.DataFrame, photos: Mapping[str, Photo]
-) -> dict[str, Any]:
+def _pair(number: int, wrong: pd.DataFrame, photos: Mapping[str, Photo]) -> dict[str, Any]:
     """The photos of one true class that got one answer, and where the page has them."""
     pictured = [photos[image_id] for image_id in wrong["image_id"] if image_id in photos]
     return {
         "place": f"pair_{number}" if pictured else LIST,
-        "label": key[0],
-        "predicted": key[1],
+        "label": wrong["label"].iloc[0],
+        "predicted": wrong["predicted"].iloc[0],
         "count": len(wrong),
         "sure": wrong["probability"].mean(),
         "photos": pictured,
@@ -98,12 +93,10 @@ def _wrong_answers(results: FinishedExperiment, pictured: pd.DataFrame) -> pd.Da
     return wrong.sort_values("probability", ascending=False, kind="stable")
 
 
-def _most_confused(wrong: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
+def _most_confused(wrong: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows of each true class and answer, the most first."""
-    pairs = [
-        (key, own) for key, own in wrong.groupby(["label", "predicted"], sort=False) if len(own)
-    ]
-    return sorted(pairs, key=lambda pair: -len(pair[1]))
+    pairs = [own for _, own in wrong.groupby(["label", "predicted"], sort=False)]
+    return sorted(pairs, key=len, reverse=True)
 
 
 def _pairs_table(pairs: Sequence[Mapping[str, Any]]) -> Cells:

@@ -1,6 +1,7 @@
 """What plots show, in words: the numbers, for those who do not see them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -84,14 +85,14 @@ def thresholds_words(thresholds: pd.DataFrame) -> str:
     return f"{told} Others: {'; '.join(map(_at, others.to_dict('records')))}."
 
 
-def _at(row: dict[str, float]) -> str:
+def _at(row: Mapping[Any, Any]) -> str:
     return (
         f"from {row['threshold']:.3g} on, recall {row['recall']:.2f}, false alarms "
         f"{row['false_alarm_rate']:.2f}, cost {row['cost_per_100']:.3g} per 100 photos"
     )
 
 
-def _with(row: dict[str, float]) -> str:
+def _with(row: Mapping[Any, Any]) -> str:
     return f"{row['accuracy']:.2f} with {row['train_per_class']:.0f}"
 
 

@@ -235,20 +235,25 @@ def decision(results: FinishedExperiment) -> dict[str, Any] | None:
     thresholds, strangers = results.table("thresholds"), results.facts("strangers")
     if strangers is not None and strangers["run_id"] != facts["run_id"]:
         strangers = None
-    refused = [] if strangers is None else refused_photos(strangers)
-    names = known_names(results, [str(row[0]) for row in refused])
-    refused = [[Cell(names[image], title=image), *rest] for image, *rest in refused]
     return {
         "text": facts["text"],
         "figures": Cells(_FIGURES, figures(facts), _FIGURES[1:3], alike=False),
         "about": _about_one_model(int(results.summary_of(results.chosen)["n"])),
         "strangers": [] if strangers is None else stranger_words(strangers),
-        "refused": Cells(_REFUSED, refused, _REFUSED[2:]) if refused else None,
+        "refused": None if strangers is None else _refused(results, strangers),
         "reliability": Plot(
             "reliability", reliability_figure(calibration), reliability_words(calibration)
         ),
         "thresholds": None if thresholds is None else _thresholds(thresholds),
     }
+
+
+def _refused(results: FinishedExperiment, strangers: Mapping[str, Any]) -> Cells | None:
+    """Labelled photos that would be refused; None where none would be."""
+    rows = refused_photos(strangers)
+    names = known_names(results, [row[0] for row in rows])
+    named = [[Cell(names[image], title=image), *rest] for image, *rest in rows]
+    return Cells(_REFUSED, named, _REFUSED[2:]) if rows else None
 
 
 def _thresholds(table: pd.DataFrame) -> Plot:
