@@ -62,7 +62,7 @@ def test_a_legend_stands_outside_what_it_explains() -> None:
     assert legend.get_window_extent().y0 >= figure.axes[0].get_window_extent().y1
 
 
-@pytest.mark.parametrize("color", {BLUE, ORANGE, GRAY, GREEN, *SEVERAL})
+@pytest.mark.parametrize("color", sorted({BLUE, ORANGE, GRAY, GREEN, *SEVERAL}))
 def test_what_is_drawn_stands_out_from_white(color: str) -> None:
     """WCAG 2.2, 1.4.11: 3 to 1."""
     rgb = np.array(to_rgb(color))

@@ -196,10 +196,11 @@ def _draw_history(axes: Axes, epochs: pd.DataFrame) -> None:
     for boundary in np.flatnonzero(phases[1:] != phases[:-1]) + 1:
         axes.axvline(boundary + 0.5, color=GRAY, linestyle="--", linewidth=1)
         # on the side where there is more room
-        side = "left" if boundary < len(epochs) / 2 else "right"
-        axes.text(
-            boundary + 0.5, 1, " fine-tuning ", transform=at_top, ha=side, va="top", fontsize=9
+        early = boundary < len(epochs) / 2
+        told, side = (
+            (" fine-tuning", "left") if early else ("fine-tuning \N{RIGHTWARDS ARROW} ", "right")
         )
+        axes.text(boundary + 0.5, 0.98, told, transform=at_top, ha=side, va="top", fontsize=9)
     axes.set_xlabel("epoch")
     axes.set_ylabel("cross-entropy, nats")
     axes.set_ylim(bottom=0)
