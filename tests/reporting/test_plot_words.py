@@ -68,7 +68,7 @@ def test_the_chosen_threshold_comes_first_and_few_others_follow() -> None:
         }
     )
     told = thresholds_words(thresholds)
-    assert told.startswith("Chosen: from 0.2 on, recall 0.90, false alarms 0.20, cost 6 per 100")
+    assert told.startswith("Chosen: from 0.2 on, recall 0.90, false alarms 0.20, cost 6.0 per 100")
     assert 2 <= told.count("recall") <= 7
     alone = thresholds_words(thresholds[thresholds["chosen"]])
     assert alone.count("recall") == 1

@@ -39,6 +39,8 @@ def errors(results: FinishedExperiment) -> dict[str, Any] | None:
         row["image_id"]: _photo(results, row, names, doubtful) for row in table.to_dict("records")
     }
     pairs = [_pair(number, own, photos) for number, own in enumerate(_most_confused(wrong), 1)]
+    # with folds the confusion matrix counts other photos too
+    linked = () if results.folds else pairs
     return {
         **facts,
         "doubtful": int((table["image_id"].isin(doubtful) & ~table["right"]).sum()),
@@ -50,10 +52,7 @@ def errors(results: FinishedExperiment) -> dict[str, Any] | None:
             if pair["count"] == 1
             for photo in pair["photos"]
         ],
-        # with folds the matrix counts other photos too
-        "places": {}
-        if results.folds
-        else {(p["label"], p["predicted"]): p["place"] for p in pairs},
+        "places": {(pair["label"], pair["predicted"]): pair["place"] for pair in linked},
         "list": _list(wrong, names) if pairs else None,
         "unsure_photos": [photos[image_id] for image_id in table.loc[table["right"], "image_id"]],
         "weights_matter": facts["randomisation_correlation"] < INDEPENDENT,

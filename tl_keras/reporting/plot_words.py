@@ -88,7 +88,7 @@ def thresholds_words(thresholds: pd.DataFrame) -> str:
 def _at(row: Mapping[Any, Any]) -> str:
     return (
         f"from {row['threshold']:.3g} on, recall {row['recall']:.2f}, false alarms "
-        f"{row['false_alarm_rate']:.2f}, cost {row['cost_per_100']:.3g} per 100 photos"
+        f"{row['false_alarm_rate']:.2f}, cost {row['cost_per_100']:.1f} per 100 photos"
     )
 
 

@@ -1,12 +1,12 @@
 "use strict";
 {
   // "0.83", "-1.5 to 2.0" by its lower end, "95.0%", "13 of 20"
-  const number = (text) => parseFloat(text.replace("\u2212", "-").replace(/(\d)[,\u202f](?=\d{3})/g, "$1"));
+  const number = (text) => parseFloat(text.replace(/(\d),(?=\d{3})/g, "$1"));
   const words = new Intl.Collator(undefined, { numeric: true }).compare;
 
   function compare(one, other, numbers) {
     const [a, b] = [one, other].map((text) => (numbers ? number(text) : 0));
-    // interval by interval: equal lower ends are told apart by the rest
+    // intervals of one lower end are told apart by the rest
     return a - b || words(one, other);
   }
 
@@ -15,16 +15,18 @@
     const original = [...body.rows];
 
     const sort = (heading, column) => {
-      const next = { ascending: "descending", descending: "" }[heading.ariaSort] ?? "ascending";
+      const now = heading.getAttribute("aria-sort");
+      const next = { ascending: "descending", descending: "" }[now] ?? "ascending";
       headings.forEach((each) => each.removeAttribute("aria-sort"));
       const rows = [...original];
       if (next) {
-        heading.ariaSort = next;
+        heading.setAttribute("aria-sort", next);
         const numbers = heading.classList.contains("number");
         const text = (row) => row.cells[column].textContent.trim();
         const empty = (row) => !text(row) || (numbers && Number.isNaN(number(text(row))));
+        const direction = next === "ascending" ? 1 : -1;
         rows.sort((one, other) => empty(one) - empty(other) ||
-          (empty(one) ? 0 : compare(text(one), text(other), numbers) * (next === "ascending" ? 1 : -1)));
+          (empty(one) ? 0 : compare(text(one), text(other), numbers) * direction));
       }
       body.append(...rows);
     };
