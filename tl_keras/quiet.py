@@ -1,15 +1,18 @@
 """TensorFlow without its notes on itself. Imports it only when asked to."""
 
 import gc
+import io
 import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from tl_keras.keras_settings import check_keras, note_settings, say_overruled, tensorflow_backend
+from tl_keras.shared_block import SharedBlock
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_STANDARD_ERROR = 2
 
 
 @contextmanager
@@ -71,13 +74,45 @@ def _no_collection() -> Iterator[None]:
 
 
 @contextmanager
-def no_standard_error() -> Iterator[None]:
-    """Send what the process writes to its standard error nowhere, other languages included."""
-    stderr = os.dup(2)
+def own_standard_error() -> Iterator[None]:
+    """Let what Python writes to the standard error pass within `no_standard_error`."""
+    stream = sys.stderr
+    if not isinstance(stream, io.TextIOWrapper) or stream.fileno() != _STANDARD_ERROR:
+        yield
+        return
+    stream.flush()
+    # left open, for whoever keeps it, such as a logger
+    sys.stderr = open(  # noqa: PTH123, SIM115
+        os.dup(_STANDARD_ERROR),
+        "w",
+        buffering=1,
+        encoding=stream.encoding,
+        errors=stream.errors,
+    )
     try:
-        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), 2)
         yield
     finally:
-        os.dup2(stderr, 2)
+        sys.stderr = stream
+
+
+def no_standard_error() -> AbstractContextManager[None]:
+    """Send what the process writes to its standard error nowhere, other languages included.
+
+    Until the last of the threads that are inside has left.
+    """
+    return _NOWHERE
+
+
+@contextmanager
+def _to_nowhere() -> Iterator[None]:
+    stderr = os.dup(_STANDARD_ERROR)
+    try:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), _STANDARD_ERROR)
+        yield
+    finally:
+        os.dup2(stderr, _STANDARD_ERROR)
         os.close(stderr)
+
+
+_NOWHERE = SharedBlock(_to_nowhere)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from tl_keras.commands.command_line import Parser, carry_out, say, writing
 from tl_keras.data.photo_paths import find_photos
 from tl_keras.data.picture_walk import left_out_in_words
-from tl_keras.quiet import quiet_tensorflow
+from tl_keras.quiet import own_standard_error, quiet_tensorflow
 from tl_keras.safe_text import guard, json_line, one_line, readable_name
 from tl_keras.serving.heat_map_folder import HeatMapFolder, check_place
 from tl_keras.serving.versions import EXTRA, find_version
@@ -65,6 +65,7 @@ def _predict(options: argparse.Namespace) -> int:
     if options.heat_maps is not None:
         with writing(options.heat_maps, "--heat-maps"):
             check_place(options.heat_maps, options.photos)
+    say(f"Loading TensorFlow and {readable_name(version)} ...", sys.stderr)
     with quiet_tensorflow():
         from tl_keras.serving.decision_record import other_decision, read_rule
         from tl_keras.serving.exported_classifier import ExportedClassifier
@@ -79,7 +80,11 @@ def _predict(options: argparse.Namespace) -> int:
     for note in filter(None, (left_out, other_decision(version))):
         say(note, sys.stderr)
     unread = start = 0
-    with _opened(options.output) as stream, _progress(len(files), options.output) as advance:
+    with (
+        _opened(options.output) as stream,
+        own_standard_error(),
+        _progress(len(files), options.output) as so_far,
+    ):
         names = columns(classifier.decides or rule is not None, classifier.knows_strangers)
         if options.heat_maps is not None:
             names.append("heat_map")
@@ -92,7 +97,7 @@ def _predict(options: argparse.Namespace) -> int:
             stream.flush()
             start += len(lines)
             unread += sum(bool(line["problem"]) for line in lines)
-            advance(len(lines))
+            so_far(start)
     if options.heat_maps is not None:
         say(f"{len(files) - unread} heat maps in {options.heat_maps}", sys.stderr)
     if unread:
@@ -209,14 +214,20 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
 
 @contextmanager
 def _progress(total: int, output: Path | None) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, unless the lines themselves go to the terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
+    """A line on standard error, unless the answers themselves go to its terminal."""
+    from tl_keras.reporting.moving_line import MovingLine
+    from tl_keras.reporting.safe_console import SafeConsole
 
-    console = Console(stderr=True)
-    if not console.is_terminal or (output is None and sys.stdout.isatty()):
-        yield lambda count: None
+    console = SafeConsole(stderr=True)
+    if console.is_terminal and output is None and sys.stdout.isatty():
+        yield lambda done: None
         return
-    with Progress(console=console) as progress:
-        task = progress.add_task("classifying", total=total)
-        yield lambda count: progress.advance(task, count)
+    with MovingLine(console) as line:
+        line.show(total=total)
+        line.stage("Classifying", said=False)
+
+        def so_far(done: int) -> None:
+            line.far(f"{done:,} of {total:,} files")
+            line.show(completed=done)
+
+        yield so_far

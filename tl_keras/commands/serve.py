@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from tl_keras.commands.command_line import Parser, carry_out, say
 from tl_keras.errors import ConfigError, installing
-from tl_keras.quiet import quiet_tensorflow
+from tl_keras.quiet import own_standard_error, quiet_tensorflow
 from tl_keras.serving.versions import Version, find_version
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def _serve(options: argparse.Namespace) -> int:
             model = load_model(folder, name)
         say(_welcome(model, folder, _url(options.host, listener.getsockname()[1])))
         limits = Limits(options.max_request_megabytes * MEGABYTE, options.max_batch)
-        serve(model, limits, listener, {options.host, socket.gethostname()})
+        with own_standard_error():
+            serve(model, limits, listener, {options.host, socket.gethostname()})
     return 0
 
 

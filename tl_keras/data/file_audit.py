@@ -20,6 +20,7 @@ from tl_keras.data.listing import some_of
 from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import DataError
+from tl_keras.progress import counted
 
 # What the pictures that are decoded side by side take together; larger ones come one by one.
 _MEMORY_BYTES = 2**31
@@ -134,7 +135,7 @@ def _look(paths: list[str], reading: PictureReading) -> list[tuple[FileFacts, Fi
 
     # Decoding and hashing release Python's lock.
     with ThreadPoolExecutor(threads) as together:
-        return list(together.map(look, paths))
+        return list(counted(together.map(look, paths), len(paths), "photos"))
 
 
 def _unreadable(broken: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tl_keras.data.picture_reading import DEFAULTS, PictureReading
+from tl_keras.quiet import no_standard_error
 
 THUMBNAIL = 64
 # ITU-R BT.601, as JPEG files and Pillow have it.
@@ -54,7 +55,9 @@ def fingerprint(encoded: bytes, reading: PictureReading = DEFAULTS) -> Fingerpri
 
     from tl_keras.data.decoding_graphs import decoding
 
-    image = decoding(reading)(tf.constant(encoded))
+    # what libraries of formats say of damaged ones, without their names
+    with no_standard_error():
+        image = decoding(reading)(tf.constant(encoded))
     pixels, (thumbnail, ends) = image.numpy(), _made_small()(image)
     small = pixels.shape[0] * pixels.shape[1] <= _HOT_PIXELS
     if small and _mostly_alike(thumbnail.numpy()):

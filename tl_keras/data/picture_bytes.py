@@ -23,6 +23,7 @@ from tl_keras.data.image_formats import (
     why_undecodable,
 )
 from tl_keras.errors import DataError
+from tl_keras.quiet import no_standard_error
 from tl_keras.shared_block import SharedBlock
 
 # No file of a picture is larger; it would fill the memory.
@@ -221,10 +222,11 @@ def _not_read(name: str) -> str:
 
 @contextmanager
 def _without_remarks() -> Iterator[None]:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), no_standard_error():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
 
 
-# Pillow's warnings are kept from the user while any thread is inside.
+# Pillow's warnings, and what its libraries of formats write, are kept from the user while any
+# thread is inside.
 _SILENCE = SharedBlock(_without_remarks)

@@ -15,6 +15,8 @@ from tl_keras.data.picture_bytes import UnreadableError, readable_bytes, why_unr
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import MappedRows
 from tl_keras.errors import DataError
+from tl_keras.progress import counted
+from tl_keras.quiet import no_standard_error
 
 # Beside the feature bank's and what TensorFlow takes, it leaves a laptop of 4 GB some room.
 MEMORY_BUDGET_BYTES = 2**29
@@ -60,7 +62,7 @@ def load_pictures(
     chosen = [paths[row] for row in rows]
     pictures = decoded_pictures(chosen, image_size=image_size, reading=reading)
     try:
-        for row, picture in zip(rows, pictures, strict=True):
+        for row, picture in zip(rows, counted(pictures, len(rows), "photos"), strict=True):
             pixels[row] = picture
     except OSError as error:
         raise DataError(
@@ -84,7 +86,9 @@ def decoded_pictures(
     most, load = reading.max_megapixels, loading(image_size, reading)
 
     def picture(path: str | Path) -> np.ndarray:
-        pixels: np.ndarray = load(tf.constant(readable_bytes(path, most))).numpy()
+        # what libraries of formats say of damaged ones, without their names
+        with no_standard_error():
+            pixels: np.ndarray = load(tf.constant(readable_bytes(path, most))).numpy()
         return pixels
 
     for path, decoded in _ahead(picture, paths):

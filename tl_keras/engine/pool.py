@@ -10,6 +10,7 @@ from types import TracebackType
 from tl_keras.engine.here import Here
 from tl_keras.engine.tasks import Answer, IdleDeathError, Load, Task, Worker
 from tl_keras.errors import WorkerError
+from tl_keras.progress import making
 
 # Of workers that die while they make one task, before it is given up.
 _MOST_DEATHS = 2
@@ -161,6 +162,7 @@ class Pool:
 
     def _begin(self, desk: _Desk, task: Task) -> None:
         desk.task = task
+        making(", ".join(other.task.name for other in self._desks if other.task))
         try:
             future = desk.worker.submit(task.call)
         except BrokenExecutor as error:

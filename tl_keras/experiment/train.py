@@ -13,6 +13,7 @@ from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.run_tasks import run_task
 from tl_keras.experiment.study import lost_table, studies
 from tl_keras.models.pooling import Pooling
+from tl_keras.progress import making
 from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome
 from tl_keras.results.tensorboard import FOLDER as EVENTS_FOLDER
@@ -76,6 +77,7 @@ class RunsLeft:
             if self.pool.elsewhere and self.pool.idle:
                 self.pool.submit(run_task(self.prepared, run, self._keep))
             else:
+                making(run.run_id)
                 self._keep(make_run(self.prepared, run))
 
     def _keep(self, outcome: Outcome) -> None:

@@ -5,23 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.reporting.decision_words import in_short
+from tl_keras.reporting.moving_line import MovingLine
 from tl_keras.reporting.next_steps import Step
 from tl_keras.reporting.safe_console import SafeConsole, marked
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.summary_tables import mean_probes
 from tl_keras.results.test_results import seed_name, strategy_name
-from tl_keras.safe_text import one_line, visible
 from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.source_checks import FAR, NEAR
@@ -44,34 +37,18 @@ class TerminalMonitor:
             folds: of a division, where every fold is a run.
         """
         self._console, self._folds = console, folds
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[made]}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn("left:"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            console=console,
-            transient=True,
-            # a log file has no bar to redraw, and needs no thread for it
-            auto_refresh=console.is_terminal,
-            speed_estimate_period=3600,
-        )
+        self._line = MovingLine(console)
         self._runs = self._made = 0
-        self._task = self._bar.add_task("Starting", total=None, made="")
 
     def __enter__(self) -> "TerminalMonitor":
-        self._bar.start()
+        self._line.__enter__()
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
+    def __exit__(self, *exception: Any) -> None:
+        self._line.__exit__(*exception)
 
     def stage(self, text: str) -> None:
-        if not self._console.is_terminal:
-            # a log file shows no bar
-            self._console.print(f"{visible(text)} ...")
-        self._bar.update(self._task, description=one_line(text))
+        self._line.stage(text)
 
     def warn(self, text: str) -> None:
         show_warning(self._console, text)
@@ -83,11 +60,13 @@ class TerminalMonitor:
         if finished:
             self._console.print(f"{finished} of {len(runs)} runs were finished before.")
         self._runs, self._made = len(runs), finished
-        self._bar.update(self._task, total=seconds, completed=0, made=self._count())
+        self._line.show(total=seconds, completed=0, made=self._count())
+        if self._made < self._runs:
+            self._line.stage("Training", said=False)
 
     def progress(self, seconds: float) -> None:
         if seconds:
-            self._bar.advance(self._task, seconds)
+            self._line.advance(seconds)
 
     def trial(self, trial: Trial) -> None:
         rate = "" if trial.learning_rate is None else f" at {trial.learning_rate:g}"
@@ -106,7 +85,9 @@ class TerminalMonitor:
             soft_wrap=True,
         )
         self._made += 1
-        self._bar.update(self._task, description="Training", made=self._count())
+        self._line.show(made=self._count())
+        done = self._made == self._runs
+        self._line.stage("Comparing the runs" if done else "Training", said=False)
 
     def _count(self) -> str:
         return f"{self._made}/{self._runs} runs"

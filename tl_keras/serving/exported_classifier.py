@@ -14,6 +14,7 @@ from tl_keras.data.picture_bytes import PictureFile, UnreadableError, readable_b
 from tl_keras.errors import ExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.models.heat import overlay, relative
+from tl_keras.quiet import no_standard_error
 from tl_keras.serving.checksums import damaged_files
 from tl_keras.serving.reading_record import stored_reading
 from tl_keras.serving.signature_names import (
@@ -253,8 +254,10 @@ class ExportedClassifier:
 
 def _asked(signature: Any, files: Sequence[bytes]) -> dict[str, np.ndarray]:
     """What a signature that takes files answers, by name."""
-    answer = signature(image_bytes=tf.constant(list(files), tf.string))
-    return {name: values.numpy() for name, values in answer.items()}
+    # what libraries of formats say of damaged ones, without their names
+    with no_standard_error():
+        answer = signature(image_bytes=tf.constant(list(files), tf.string))
+        return {name: values.numpy() for name, values in answer.items()}
 
 
 def _answers(found: Mapping[str, np.ndarray]) -> Answers:

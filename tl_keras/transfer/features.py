@@ -13,6 +13,7 @@ from tl_keras.data.rows import ChosenRows, Rows
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.blocks import unfrozen_range
 from tl_keras.models.pooling import PLAIN, STRAIGHT, VIEWS, Pooling, View
+from tl_keras.progress import far_of
 from tl_keras.transfer.passes import (
     Pass,
     batch_norms,
@@ -232,6 +233,7 @@ class FeatureBank:
             pooled = np.empty((len(wanted), *on_the_way.shape), np.float32)
             for batch in _batches(len(wanted), way.batch):
                 pooled[batch], values[batch] = way(self.pixels[positions[wanted[batch]]])
+                _tell(wanted[batch], positions)
             self._keep(on_the_way, images[wanted], pooled)
 
         return SideBySide.of(self.cache.rows(way.facts(), way.shape, images, compute), places)
@@ -249,6 +251,7 @@ class FeatureBank:
         def compute(wanted: np.ndarray, values: np.ndarray) -> None:
             for batch in _batches(len(wanted), way.batch):
                 values[batch] = way(self.pixels[positions[wanted[batch]]])
+                _tell(wanted[batch], positions)
 
         return self.cache.rows(way.facts(), way.shape, self._digests.of(positions), compute)
 
@@ -278,6 +281,11 @@ class _Digests:
                 self._values[row] = digest.digest()
         self._known[missing] = True
         return self._values[positions]
+
+
+def _tell(made: np.ndarray, positions: np.ndarray) -> None:
+    """Tell how far it has come; images are made in their order, so that all before are there."""
+    far_of(int(made[-1]) + 1, len(positions), "photos")
 
 
 def _batches(count: int, size: int) -> Iterator[slice]:

@@ -15,6 +15,7 @@ from tl_keras.config.schema import PhaseConfig, TrainingConfig
 from tl_keras.data.batches import Batches, in_stretches, stretches
 from tl_keras.data.rows import Rows
 from tl_keras.models.backbone import seed_random_layers
+from tl_keras.progress import counted, far
 from tl_keras.transfer.batch_norm import BatchNormStatistics
 from tl_keras.transfer.early_stopping import EarlyStopping
 from tl_keras.transfer.optimizers import make_optimizer
@@ -295,6 +296,7 @@ def train_phase(
     seen = seen or CrossFit.of(validation.targets.argmax(axis=1))
     rows = []
     for epoch in range(1, phase.epochs + 1):
+        far(f"epoch {epoch} of at most {phase.epochs}")
         watch.epoch_begins()
         row, held_out = _epoch(graph, train, validation)
         rows.append({"phase": name, "epoch": epoch, **row})
@@ -333,7 +335,10 @@ def train_epochs(
         A row per epoch: phase, epoch, loss, accuracy.
     """
     graph.start_again(learning_rate, seed)
-    rows = [{"phase": name, "epoch": epoch, **graph.train(train)} for epoch in range(1, epochs + 1)]
+    rows = [
+        {"phase": name, "epoch": epoch, **graph.train(train)}
+        for epoch in counted(range(1, epochs + 1), epochs, "epochs")
+    ]
     if graph.statistics is not None:
         graph.statistics.estimate(train.inputs)
     return pd.DataFrame(rows)

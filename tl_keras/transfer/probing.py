@@ -15,6 +15,7 @@ from tl_keras.data.folds import stratified_folds
 from tl_keras.errors import PicturesError, WeightsError
 from tl_keras.evaluation.dependence import shared_groups, standard_error
 from tl_keras.evaluation.intervals import share_interval, wilson_interval
+from tl_keras.progress import counted
 from tl_keras.transfer.logistic import fit_logistic
 from tl_keras.transfer.one_thread import one_thread
 
@@ -299,7 +300,8 @@ class Folds:
         self, blocks: Sequence[tuple[str, np.ndarray]], penalty: float = PENALTY
     ) -> CrossValidated:
         """`cross_validate`, with a penalty on the length of the coefficients."""
-        held_out = {name: self.held_out(features, penalty) for name, features in blocks}
+        each = counted(blocks, len(blocks), "blocks")
+        held_out = {name: self.held_out(features, penalty) for name, features in each}
         widths = {name: features.shape[1] for name, features in blocks}
         rows = [
             self._row(name, predicted) | {"depth": depth, "features": widths[name]}
