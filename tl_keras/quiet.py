@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import TextIO
 
 from tl_keras.keras_settings import check_keras, note_settings, say_overruled, tensorflow_backend
 from tl_keras.shared_block import SharedBlock
@@ -73,26 +74,18 @@ def _no_collection() -> Iterator[None]:
         gc.freeze()
 
 
-@contextmanager
-def own_standard_error() -> Iterator[None]:
-    """Let what Python writes to the standard error pass within `no_standard_error`."""
+def error_stream() -> TextIO:
+    """The standard error, for what Python writes while `no_standard_error` lasts."""
     stream = sys.stderr
     if not isinstance(stream, io.TextIOWrapper) or stream.fileno() != _STANDARD_ERROR:
-        yield
-        return
-    stream.flush()
-    # left open, for whoever keeps it, such as a logger
-    sys.stderr = open(  # noqa: PTH123, SIM115
+        return stream
+    return open(  # noqa: PTH123 (until the process ends)
         os.dup(_STANDARD_ERROR),
         "w",
         buffering=1,
         encoding=stream.encoding,
         errors=stream.errors,
     )
-    try:
-        yield
-    finally:
-        sys.stderr = stream
 
 
 def no_standard_error() -> AbstractContextManager[None]:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tl_keras.atomic_files import scratch_folder, write_json
-from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say, writing
+from tl_keras.commands.command_line import Parser, add_overrides, carry_out, loading, say, writing
 from tl_keras.config.files import load_config
-from tl_keras.quiet import quiet_tensorflow
 
 DESCRIPTION = """\
 Say how much of the pretrained network your images ask for: which blocks, whether to fine-tune, and
@@ -39,8 +38,7 @@ def _advise(options: argparse.Namespace) -> int:
 
     look_at_inputs(config)
     console = SafeConsole()
-    console.print("Loading TensorFlow ...")
-    with quiet_tensorflow():
+    with loading(console):
         from tl_keras.experiment.advise import advise
         from tl_keras.reporting.terminal import TerminalMonitor, show_advice, show_blocks
 

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tl_keras.atomic_files import check_writable
-from tl_keras.commands.command_line import Parser, add_overrides, carry_out, writing
+from tl_keras.commands.command_line import Parser, add_overrides, carry_out, loading, writing
 from tl_keras.config.files import load_config, refuse_experiment_folder
-from tl_keras.quiet import quiet_tensorflow
 
 DESCRIPTION = """\
 Look for unreadable files, copies, wrong labels and other faults among your images. Changes and
@@ -52,8 +51,7 @@ def _audit(options: argparse.Namespace) -> int:
         # images that are not there are told before TensorFlow is loaded
         load_images(config.data, to_train=False)
     console = SafeConsole()
-    console.print("Loading TensorFlow ...")
-    with quiet_tensorflow():
+    with loading(console):
         from tl_keras.experiment.audit import audit_images
         from tl_keras.reporting.audit_page import audit_page
         from tl_keras.reporting.audit_terminal import show_audit

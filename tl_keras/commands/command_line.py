@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from tl_keras.commands.stop_signals import exit_code, stopping
 from tl_keras.errors import ConfigError, TlKerasError
 from tl_keras.home import with_home
-from tl_keras.quiet import few_notes
+from tl_keras.quiet import few_notes, quiet_tensorflow
 from tl_keras.safe_text import brief, visible
+
+if TYPE_CHECKING:
+    from tl_keras.reporting.safe_console import SafeConsole
 
 # What every command returns.
 EXIT_CODES = {
@@ -162,6 +165,23 @@ def say(text: object, stream: TextIO | None = None) -> None:
 def warn(text: str) -> None:
     """Say what is no error, where whoever reads the output of the command does not meet it."""
     say(f"warning: {text}", sys.stderr)
+
+
+@contextmanager
+def loading(console: "SafeConsole", what: str = "TensorFlow") -> Iterator[None]:
+    """Load TensorFlow and what the block imports, and say so for as long as it takes.
+
+    Args:
+        console: to say it on.
+        what: is loaded.
+    """
+    from tl_keras.reporting.moving_line import MovingLine
+
+    # what libraries keep of the streams when they are imported shall be the streams
+    with MovingLine(console, takes_prints=False) as line:
+        line.stage(f"Loading {what}")
+        with quiet_tensorflow():
+            yield
 
 
 @contextmanager

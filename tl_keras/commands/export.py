@@ -5,9 +5,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tl_keras.commands.command_line import Parser, carry_out, warn
+from tl_keras.commands.command_line import Parser, carry_out, loading, warn
 from tl_keras.errors import NoExportError
-from tl_keras.quiet import quiet_tensorflow
 from tl_keras.results.folder_lock import alone_in
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXTRA
@@ -73,8 +72,7 @@ def _exported(options: argparse.Namespace) -> int:
     from tl_keras.reporting.safe_console import SafeConsole
 
     console = SafeConsole()
-    console.print("Loading TensorFlow ...")
-    with quiet_tensorflow():
+    with loading(console):
         from tl_keras.experiment.stages import export_experiment
         from tl_keras.reporting.terminal import TerminalMonitor
 

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from tl_keras.commands.command_line import Parser, carry_out, say, writing
+from tl_keras.commands.command_line import Parser, carry_out, loading, say, writing
 from tl_keras.data.photo_paths import find_photos
 from tl_keras.data.picture_walk import left_out_in_words
-from tl_keras.quiet import own_standard_error, quiet_tensorflow
+from tl_keras.quiet import error_stream
+from tl_keras.reporting.moving_line import MovingLine
+from tl_keras.reporting.safe_console import SafeConsole
 from tl_keras.safe_text import guard, json_line, one_line, readable_name
 from tl_keras.serving.heat_map_folder import HeatMapFolder, check_place
 from tl_keras.serving.versions import EXTRA, find_version
@@ -65,8 +67,9 @@ def _predict(options: argparse.Namespace) -> int:
     if options.heat_maps is not None:
         with writing(options.heat_maps, "--heat-maps"):
             check_place(options.heat_maps, options.photos)
-    say(f"Loading TensorFlow and {readable_name(version)} ...", sys.stderr)
-    with quiet_tensorflow():
+    # beside answers, which may be for programs
+    console = SafeConsole(file=error_stream())
+    with loading(console, f"TensorFlow and {readable_name(version)}"):
         from tl_keras.serving.decision_record import other_decision, read_rule
         from tl_keras.serving.exported_classifier import ExportedClassifier
         from tl_keras.serving.prediction_lines import columns, lines_of
@@ -80,11 +83,7 @@ def _predict(options: argparse.Namespace) -> int:
     for note in filter(None, (left_out, other_decision(version))):
         say(note, sys.stderr)
     unread = start = 0
-    with (
-        _opened(options.output) as stream,
-        own_standard_error(),
-        _progress(len(files), options.output) as so_far,
-    ):
+    with _opened(options.output) as stream, _progress(console, len(files), stream) as so_far:
         names = columns(classifier.decides or rule is not None, classifier.knows_strangers)
         if options.heat_maps is not None:
             names.append("heat_map")
@@ -213,16 +212,12 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _progress(total: int, output: Path | None) -> Iterator[Callable[[int], None]]:
-    """A line on standard error, unless the answers themselves go to its terminal."""
-    from tl_keras.reporting.moving_line import MovingLine
-    from tl_keras.reporting.safe_console import SafeConsole
-
-    console = SafeConsole(stderr=True)
-    if console.is_terminal and output is None and sys.stdout.isatty():
+def _progress(console: SafeConsole, total: int, stream: TextIO) -> Iterator[Callable[[int], None]]:
+    """How far it is, unless the answers themselves go to the terminal."""
+    if console.is_terminal and stream.isatty():
         yield lambda done: None
         return
-    with MovingLine(console) as line:
+    with MovingLine(console, takes_prints=False) as line:
         line.show(total=total)
         line.stage("Classifying", said=False)
 

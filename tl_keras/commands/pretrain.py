@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tl_keras.backbone_table import BACKBONES
-from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say, warn
+from tl_keras.commands.command_line import Parser, add_overrides, carry_out, loading, say, warn
 from tl_keras.errors import ConfigError
 from tl_keras.keras_settings import needed_keras
 from tl_keras.pretraining.source_config import PLACES, SourceConfig, read_source_config
 from tl_keras.pretraining.source_images import SourceImages, stored_images
-from tl_keras.quiet import quiet_tensorflow
+from tl_keras.reporting.safe_console import SafeConsole
 from tl_keras.results.folder_lock import alone_in
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def pretrain(config: SourceConfig, command: str = "") -> Path:
         WeightsError: If the output folder holds something else.
     """
     # Seconds of import, not needed where the configuration is refused.
-    with quiet_tensorflow():
+    with loading(SafeConsole()):
         from tl_keras.models.source_card import check_replaceable
 
     check_replaceable(Path(config.output))

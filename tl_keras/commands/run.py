@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tl_keras.commands.command_line import Parser, add_overrides, carry_out, say, warn
+from tl_keras.commands.command_line import Parser, add_overrides, carry_out, loading, say, warn
 from tl_keras.config.files import json_schema, load_config
-from tl_keras.quiet import quiet_tensorflow
+from tl_keras.quiet import error_stream
 from tl_keras.results.folder_lock import alone_in
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def _run(looked: "FirstLook") -> int:
     from tl_keras.reporting.safe_console import SafeConsole
 
     console = SafeConsole()
-    console.print("Loading TensorFlow ...")
-    with quiet_tensorflow():
+    with loading(console):
         from tl_keras.experiment.stages import run_stages
         from tl_keras.reporting.answer import answer, choice_in_words
         from tl_keras.reporting.next_steps import next_steps
@@ -113,7 +112,10 @@ def _run(looked: "FirstLook") -> int:
 
 
 def _dry_run(looked: "FirstLook", for_programs: bool) -> int:
-    with quiet_tensorflow():
+    from tl_keras.reporting.safe_console import SafeConsole
+
+    # the plan may be for programs
+    with loading(SafeConsole(file=error_stream())):
         from tl_keras.experiment.dry_run import as_json, in_words, make_plan
 
     plan = make_plan(looked)

@@ -5,13 +5,15 @@ import importlib.util
 import shlex
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tl_keras.commands.command_line import Parser, carry_out, say
+from tl_keras.commands.command_line import Parser, carry_out, loading, say
 from tl_keras.errors import ConfigError, installing
-from tl_keras.quiet import own_standard_error, quiet_tensorflow
+from tl_keras.quiet import error_stream
+from tl_keras.reporting.safe_console import SafeConsole
 from tl_keras.serving.versions import Version, find_version
 
 if TYPE_CHECKING:
@@ -84,8 +86,7 @@ def _serve(options: argparse.Namespace) -> int:
     folder = find_version(options.export)
     name = _checked_name(options.name if options.name is not None else folder.model_name)
     with _listen(options.host, options.port) as listener:
-        say("Loading TensorFlow ...")
-        with quiet_tensorflow():
+        with loading(SafeConsole(), f"TensorFlow and {folder.path}"):
             from tl_keras.serving.request_bodies import MEGABYTE
             from tl_keras.serving.served_model import load_model
             from tl_keras.serving.server import Limits, serve
@@ -93,7 +94,8 @@ def _serve(options: argparse.Namespace) -> int:
             model = load_model(folder, name)
         say(_welcome(model, folder, _url(options.host, listener.getsockname()[1])))
         limits = Limits(options.max_request_megabytes * MEGABYTE, options.max_batch)
-        with own_standard_error():
+        # of a request whose answer fails, while others are answered
+        with redirect_stderr(error_stream()):
             serve(model, limits, listener, {options.host, socket.gethostname()})
     return 0
 

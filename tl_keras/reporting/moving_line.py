@@ -39,11 +39,12 @@ class _TwoLines(Progress):
 class MovingLine:
     """Shows what is done in a terminal, a log file or a pipe; use it as a context."""
 
-    def __init__(self, console: SafeConsole) -> None:
+    def __init__(self, console: SafeConsole, *, takes_prints: bool = True) -> None:
         """Begin with nothing.
 
         Args:
             console: to show it on.
+            takes_prints: whether what others print in a terminal goes out above the line.
         """
         self._console, self._inside = console, ExitStack()
         self._stage, self._what, self._far = "Starting", "", ""
@@ -56,6 +57,8 @@ class MovingLine:
             TimeRemainingColumn(elapsed_when_finished=False),
             console=console,
             transient=True,
+            redirect_stdout=takes_prints,
+            redirect_stderr=takes_prints,
             # a log file has no bar to redraw
             auto_refresh=console.is_terminal,
             speed_estimate_period=3600,

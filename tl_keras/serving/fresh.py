@@ -18,7 +18,13 @@ from typing import Any
 import numpy as np
 
 from tl_keras.errors import ExportError
-from tl_keras.serving.exported_classifier import BATCH, Answers, ExportedClassifier, content
+from tl_keras.serving.exported_classifier import (
+    BATCH,
+    MAPS_BATCH,
+    Answers,
+    ExportedClassifier,
+    content,
+)
 
 # TensorFlow does without Keras where there is none, and importing it would take as long again.
 # Nothing that is imported is garbage.
@@ -38,11 +44,14 @@ class Fresh:
         answers: of the files, in their order.
         milliseconds_batch_1: median per image, one image a call, warm, decoding included.
         milliseconds_batch_32: the same, 32 images a call.
+        map_scores: float64 (k,), of the first files, whose heat maps were asked for, their mean;
+            not finite where any pixel of a map is not. None of an export without heat maps.
     """
 
     answers: Answers
     milliseconds_batch_1: float
     milliseconds_batch_32: float
+    map_scores: np.ndarray | None = None
 
 
 Ask = Callable[[Path, Sequence[Path]], Fresh]
@@ -92,9 +101,9 @@ def _ask(process: "subprocess.Popen[str]", version: Path, files: Sequence[Path])
             )
         with np.load(output) as stored:
             columns = {name: stored[name] for name in stored.files}
-        times = columns.pop("milliseconds").tolist()
+        times, scores = columns.pop("milliseconds").tolist(), columns.pop("map_scores", None)
         texts = {name: columns[name].tolist() for name in ("labels", "decision") if name in columns}
-        return Fresh(Answers(**{**columns, **texts}), *times)
+        return Fresh(Answers(**{**columns, **texts}), *times, scores)
 
 
 def classify_and_time(version: Path, files: Sequence[Path]) -> Fresh:
@@ -116,7 +125,13 @@ def classify_and_time(version: Path, files: Sequence[Path]) -> Fresh:
     times = (
         classifier.milliseconds(batch[:size], repeats) / size for size, repeats in _REPEATS.items()
     )
-    return Fresh(answers, *times)
+    return Fresh(answers, *times, _map_scores(classifier, batch[: min(len(files), MAPS_BATCH)]))
+
+
+def _map_scores(classifier: ExportedClassifier, files: Sequence[bytes]) -> np.ndarray | None:
+    if not classifier.explains:
+        return None
+    return classifier.heat_maps(files).evidence.mean(axis=(1, 2), dtype=np.float64)
 
 
 def main() -> int:
@@ -133,6 +148,8 @@ def main() -> int:
         return 1
     given = vars(found.answers).items()
     columns: dict[str, Any] = {name: values for name, values in given if values is not None}
+    if found.map_scores is not None:
+        columns["map_scores"] = found.map_scores
     times = np.array([found.milliseconds_batch_1, found.milliseconds_batch_32])
     np.savez(output, **columns, milliseconds=times)
     return 0

@@ -13,6 +13,9 @@ from tl_keras.serving.exported_classifier import Answers
 from tl_keras.serving.fresh import Ask, answers_of_fresh_process
 
 TOLERANCE = 1e-4
+# Of the mean of a heat map, against the score that it shows; and the smallest probability whose
+# logarithm float32 knows so well.
+MAP_TOLERANCE, _LEAST = 1e-2, 1e-20
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Verification:
         milliseconds_batch_32: the same, 32 images a call.
         example: name of the first `file`, and the `answer` to it as TensorFlow Serving gives it;
             None where no process was asked.
+        heat_maps: number of files whose heat maps were checked; 0 of an export without them.
     """
 
     images: int
@@ -37,6 +41,7 @@ class Verification:
     milliseconds_batch_1: float = float("nan")
     milliseconds_batch_32: float = float("nan")
     example: dict[str, Any] | None = None
+    heat_maps: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -62,16 +67,42 @@ def verify_export(
         rule: that it was exported with.
 
     Raises:
-        ExportError: the model cannot be loaded, or its answers differ, see `compare`.
+        ExportError: the model cannot be loaded, or its answers differ, see `compare`, or its heat
+            maps are not of these answers.
     """
     fresh = (ask or answers_of_fresh_process)(version, files)
     found = compare(fresh.answers, files, expected, labels, rule=rule)
+    if fresh.map_scores is not None:
+        check_heat_maps(fresh.map_scores, fresh.answers.probabilities, files)
     return replace(
         found,
         milliseconds_batch_1=fresh.milliseconds_batch_1,
         milliseconds_batch_32=fresh.milliseconds_batch_32,
         example={"file": files[0].name, "answer": fresh.answers.rows()[0]},
+        heat_maps=0 if fresh.map_scores is None else len(fresh.map_scores),
     )
+
+
+def check_heat_maps(scores: np.ndarray, probabilities: np.ndarray, files: Sequence[Path]) -> None:
+    """Nothing, if heat maps add up to the scores that they show, as `HeatMaps` says.
+
+    Args:
+        scores: (k,), the means of the maps of the first files.
+        probabilities: (files, classes), of the same export.
+        files: the n pictures.
+
+    Raises:
+        ExportError: one does not.
+    """
+    logs = np.log(np.maximum(probabilities[: len(scores)].astype(np.float64), _LEAST))
+    wanted = logs.max(axis=1) - logs.mean(axis=1)
+    known = probabilities[: len(scores)].min(axis=1) > _LEAST
+    near = np.abs(scores - wanted) <= MAP_TOLERANCE * np.maximum(1, np.abs(wanted))
+    for row in np.flatnonzero(~np.isfinite(scores) | (known & ~near)):
+        raise ExportError(
+            f"The heat map of an exported model must add up to the score of its answer, "
+            f"{wanted[row]:.4g} for {files[row]}, got {scores[row]:.4g}. Export the model again."
+        )
 
 
 def compare(

@@ -70,6 +70,11 @@ def as_text(found: Answered) -> str:
         decision = f"  ({answer['decision']})" if "decision" in answer else ""
         sure = answer.get("confidence", answer["probability"])
         text = f"{found.file}  {sure:.4f}  {answer['label']}{decision}"
+    return plain(text)
+
+
+def plain(text: str) -> str:
+    """Text of anybody on one line, in which nothing acts on a terminal."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 

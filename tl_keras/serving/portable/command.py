@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .answers import Answered, Table, answered, as_json, as_text, page
+from .answers import Answered, Table, answered, as_json, as_text, page, plain
 from .model import FolderError, PlainClassifier
-from .photos import NoPhotosError, find_photos, new_photos
+from .photos import NoPhotosError, find_photos, in_words, new_photos
 
 _ON_A_PAGE = 500
 PHOTOS, ANSWERS = "photos", "answers.csv"
@@ -32,13 +32,13 @@ def main(folder: Path, arguments: Sequence[str]) -> int:
     try:
         return _classify(PlainClassifier.of(folder), options)
     except (FolderError, NoPhotosError) as error:
-        print(error, file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
     except BrokenPipeError:
         # whoever read the answers has enough; Python would still try to write the rest
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        print(f"A file cannot be used: {error}", file=sys.stderr)
+        print(f"error: A file cannot be used: {plain(str(error))}", file=sys.stderr)
     except KeyboardInterrupt:
         return 0
     return 2
@@ -66,7 +66,7 @@ def _classify(classifier: PlainClassifier, options: argparse.Namespace) -> int:
         watched.mkdir(exist_ok=True)
     show = as_json if options.json else as_text
     latest: deque[Answered] = deque(maxlen=_ON_A_PAGE)
-    unread = True
+    unread = asked = 0
     with Table(table, classifier.columns) as rows:
         try:
             for path in _paths(options.photos, watched, rows):
@@ -74,16 +74,22 @@ def _classify(classifier: PlainClassifier, options: argparse.Namespace) -> int:
                 print(show(found), flush=True)
                 rows.add(found)
                 latest.append(found)
-                unread = unread and bool(found.answer["problem"])
+                asked += 1
+                unread += bool(found.answer["problem"])
         finally:
             if options.page is not None:
                 options.page.write_text(page(latest, classifier.columns), encoding="utf-8")
-    return 1 if unread else 0
+    if unread:
+        print(f"{unread} of {asked} files could not be read", file=sys.stderr)
+    return 1 if unread == asked else 0
 
 
 def _paths(photos: Sequence[Path], watched: Path | None, rows: Table) -> Iterator[Path]:
     if photos:
-        yield from find_photos(photos)
+        files, left_out = find_photos(photos)
+        if left_out:
+            print(f"left out: {plain(in_words(left_out))}", file=sys.stderr)
+        yield from files
     if watched is not None:
         print(f"Watching {watched}; Ctrl+C ends it.", file=sys.stderr)
         yield from new_photos(watched, rows.knows)

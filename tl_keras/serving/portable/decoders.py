@@ -72,7 +72,13 @@ def decode(encoded: bytes, reading: Reading) -> NDArray[np.uint8]:
     except MemoryError as error:
         raise NoPictureError("too large for the memory") from error
     except Exception as error:
-        raise NoPictureError(f"damaged or cut short {name}, or of a kind not read") from error
+        raise NoPictureError(_why(name)) from error
+
+
+def _why(name: str) -> str:
+    if name in ("TIFF", "WEBP"):
+        return f"damaged {name}, or of a kind that is not read: save it anew, as PNG"
+    return f"damaged or cut short {name}"
 
 
 def _jpeg(encoded: bytes, reading: Reading) -> Pixels:

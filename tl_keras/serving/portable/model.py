@@ -80,7 +80,9 @@ class PlainClassifier:
     def answer(self, encoded: bytes) -> dict[str, Any]:
         """What the model says of a file, with "problem" where it cannot be read."""
         try:
-            pixels = self.pixels(encoded)
+            # what libraries of formats say of damaged files
+            with _quiet():
+                pixels = self.pixels(encoded)
         except NoPictureError as error:
             return self.nothing(str(error))
         outputs = self.network.call(pixels[np.newaxis].astype(np.float32))
@@ -152,7 +154,7 @@ def litert(content: bytes) -> Network:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the runtime says of itself; its errors are Python's."""
+    """Without what libraries write past Python; their errors are Python's."""
     with Path(os.devnull).open("w") as nowhere:
         kept = os.dup(_STANDARD_ERROR)
         os.dup2(nowhere.fileno(), _STANDARD_ERROR)
