@@ -6,8 +6,7 @@ CASE is one of the experiments of `benchmarks/experiments.py`, which also says w
 are.
 
 Everything is measured from outside, in a process of its own without a feature cache: what the
-experiment tells its monitor begins and ends a stage; where it tells nothing, functions are wrapped
-(`AROUND`). With `--threads` TensorFlow computes with so many, so that runs in processes beside each
+experiment tells its monitor begins and ends a stage. With `--threads` TensorFlow computes with so many, so that runs in processes beside each
 other can be told from this. Processor seconds are those of all threads and of processes that have
 ended; of them `tracing_seconds` went into functions of TensorFlow being traced. A part that several
 runs share counts where it was made. Puts a row per stage into results/stages.csv, in place of those
@@ -21,7 +20,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial, wraps
+from functools import wraps
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,14 +43,12 @@ SAID = {
     "Searching": "search",
     "Training in": "workers",
     "Measuring a": "learning curve",
+    "Deciding": "decision",
     "Looking at the errors": "explanations",
     "Fitting": "new fit",
     "Exporting": "export",
+    "Drawing the report": "report",
     **dict.fromkeys(("Writing", "Checking the SavedModel", "Completing", "Trying"), "export"),
-}
-AROUND = {
-    "tl_keras.experiment.stages:decide": "decision",
-    "tl_keras.experiment.stages:write_report": "report",
 }
 _PHASE = "tl_keras.transfer.trainer:train_phase"
 _TRACING = "tensorflow.python.framework.func_graph:func_graph_from_py_func"
@@ -96,8 +93,6 @@ def measure(config: Row, started: float) -> list[Row]:
     with quiet_tensorflow():
         stages = importlib.import_module("tl_keras.experiment.stages")
     watched = Listener(clock)
-    for place, stage in AROUND.items():
-        _wrap(place, partial(_as, clock, stage))
     _wrap(_PHASE, lambda *_, name, **__: clock.part(name))
     _wrap(_TRACING, clock.tracing)
     clock.begin("preparation")
@@ -219,13 +214,6 @@ def _wrap(place: str, around: Callable[..., AbstractContextManager[None]]) -> No
             return function(*args, **options)
 
     setattr(module, name, wrapped)
-
-
-@contextmanager
-def _as(clock: Clock, stage: str, *_: Any, **__: Any) -> Any:
-    before = clock.begin(stage)
-    yield
-    clock.begin(before)
 
 
 def _parser() -> argparse.ArgumentParser:

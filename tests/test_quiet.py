@@ -2,8 +2,10 @@
 
 import gc
 import importlib
+import io
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -11,7 +13,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from tl_keras import quiet
-from tl_keras.quiet import few_notes, quiet_tensorflow
+from tl_keras.quiet import error_stream, few_notes, no_standard_error, quiet_tensorflow
 
 BOTH = pytest.mark.parametrize("quiet", [few_notes, quiet_tensorflow])
 Quiet = Callable[[], AbstractContextManager[None]]
@@ -88,3 +90,36 @@ def test_where_tensorflow_is_there_garbage_is_collected_as_before() -> None:
     with quiet_tensorflow():
         assert gc.isenabled()
     assert gc.get_freeze_count() == frozen
+
+
+def test_the_last_of_several_threads_brings_the_standard_error_back(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    inside, outside = no_standard_error(), no_standard_error()
+    inside.__enter__()
+    outside.__enter__()
+    inside.__exit__(None, None, None)
+    os.write(2, b"nobody reads it\n")
+    outside.__exit__(None, None, None)
+    os.write(2, b"all is as before\n")
+    assert capfd.readouterr().err == "all is as before\n"
+
+
+def test_what_python_writes_passes_where_the_standard_error_goes_nowhere() -> None:
+    program = (
+        "import os\n"
+        "from tl_keras.quiet import error_stream, no_standard_error\n"
+        "stream = error_stream()\n"
+        "with no_standard_error():\n"
+        "    os.write(2, b'a library')\n"
+        "    print('a person', file=stream)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr == "a person\n"
+
+
+def test_a_standard_error_that_was_replaced_is_used_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert error_stream() is sys.stderr

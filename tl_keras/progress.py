@@ -50,7 +50,7 @@ def far_of(done: int, total: int, unit: str) -> None:
 
 
 def counted(items: Iterable[Item], total: int, unit: str) -> Iterator[Item]:
-    """The items; whenever the next one is asked for, it is told how many are done.
+    """The items; whenever the next one is asked for, it is told how many are done, until all are.
 
     Args:
         items: to go through.
@@ -60,3 +60,4 @@ def counted(items: Iterable[Item], total: int, unit: str) -> Iterator[Item]:
     for done, item in enumerate(items, 1):
         yield item
         far_of(done, total, unit)
+    far("")

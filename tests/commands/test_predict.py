@@ -96,7 +96,8 @@ def test_folder_is_classified_and_what_is_unreadable_is_listed(
     }
     assert "no JPEG, PNG" in found["a.png"]["problem"]
     assert float(found["r.gif"]["probability"]) > 0.9
-    first, second = said.err.splitlines()
+    loading, first, second = said.err.splitlines()
+    assert "TensorFlow" in loading
     assert first.startswith("left out: 1 not a ") and first.endswith("(notes.txt)")
     assert second == "1 of 4 files could not be read"
 
@@ -443,7 +444,7 @@ def test_a_folder_is_listed_as_run_lists_it(
     # but for the link to a device, which the listing leaves out as well
     assert [line["file"] for line in found] == listed.paths
     assert [line["label"] for line in found] == ["red", "blue"]
-    (note,) = said.err.splitlines()
+    _, note = said.err.splitlines()
     numbers = [int(part.split()[0]) for part in note.removeprefix("left out: ").split("; ")]
     assert sum(numbers) == count + len(odd) == len(listed.ignored)
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.hostile.pictures import BROKEN, HEIGHT, SOUND, WIDTH, photo
+from tests.hostile.pictures import BROKEN, HEIGHT, SOUND, WIDTH, photo, saved
 from tl_keras.config.schema import DataConfig, ResizeMode
 from tl_keras.data import file_audit, file_facts, findings
 from tl_keras.data.duplicate_groups import duplicates_across_splits
@@ -23,6 +23,7 @@ from tl_keras.data.file_facts import FileFacts
 from tl_keras.data.findings import Finding
 from tl_keras.data.fingerprints import Fingerprint, fingerprint
 from tl_keras.data.picture_reading import DEFAULTS, PictureReading
+from tl_keras.data.pixels import load_pictures
 from tl_keras.data.sources import load_images
 from tl_keras.data.splits import make_splits
 from tl_keras.errors import DataError
@@ -106,6 +107,22 @@ def break_three(folder: Path) -> None:
     (folder / "a/empty.png").write_bytes(b"")
     (folder / "b/text.jpg").write_text("no picture")
     (folder / "b/cut.png").write_bytes((folder / "b/0.png").read_bytes()[:100])
+
+
+def test_libraries_of_formats_say_nothing_of_damaged_files(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = {"noise.jpg": saved(photo(), "JPEG")[:-2] + b"\x01" * 99 + b"\xff\xd9"}
+    packed = saved(photo(), "TIFF", compression="tiff_adobe_deflate")
+    files["packed.tif"] = packed[:60] + bytes(20) + packed[80:]
+    for name, content in files.items():
+        for label in ("a", "b"):
+            (tmp_path / label).mkdir(exist_ok=True)
+            (tmp_path / label / name).write_bytes(content)
+    found = examine(load_images(DataConfig(folder=str(tmp_path))), image_size=8)
+    assert found.left_out == 2
+    load_pictures(found.table.paths, np.arange(2), image_size=8, reading=DEFAULTS)
+    assert capfd.readouterr().err == ""
 
 
 def test_unreadable_files_stop_with_all_their_names(plain: Path) -> None:

@@ -33,7 +33,13 @@ RUN = Run("fine_tuning", 1, 10, 2)
 
 
 def console(terminal: bool = False) -> SafeConsole:
-    return SafeConsole(file=io.StringIO(), width=80, force_terminal=terminal, color_system=None)
+    return SafeConsole(
+        file=io.StringIO(),
+        width=80,
+        force_terminal=terminal,
+        force_interactive=terminal,
+        color_system=None,
+    )
 
 
 def shown(console: SafeConsole) -> str:
@@ -223,7 +229,7 @@ def test_the_bar_is_full_only_when_all_is_done_and_not_when_all_runs_are() -> No
         monitor.plan((RUN,), 0, 10.0)
         monitor.run(RUN, FinishedRun.from_row(ROW))
         monitor.progress(6.0)
-        (bar,) = monitor._bar.tasks
+        (bar,) = monitor._line._bar.tasks
         assert (bar.completed, bar.total) == (6.0, 10.0)
         monitor.progress(4.0)
         assert bar.finished

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.hostile.pictures import photo, saved
 from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.errors import ExportError
 from tl_keras.models.backbone import Backbone
@@ -17,7 +18,9 @@ from tl_keras.models.heads import build_head
 from tl_keras.models.networks import build_backbone
 from tl_keras.models.pooling import Pooling
 from tl_keras.serving.exported_classifier import ExportedClassifier
+from tl_keras.serving.fresh import classify_and_time
 from tl_keras.serving.saved_model import export_classifier
+from tl_keras.serving.verify import check_heat_maps
 from tl_keras.transfer.familiar_network import familiar_classifier, features_of
 from tl_keras.transfer.familiarity import fit_familiarity
 from tl_keras.transfer.probes import probe_classifier
@@ -52,6 +55,25 @@ def test_evidence_worked_out_by_hand(colour_export: Path) -> None:
     # red for, blue against, and gray where nothing speaks
     red, blue = (found.pictures[0, ..., channel].astype(int) for channel in (0, 2))
     assert (np.sign(red - blue) == np.sign(expected)).all()
+
+
+def test_libraries_of_formats_say_nothing_of_damaged_files(
+    colour_export: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    classifier = ExportedClassifier(colour_export / "3")
+    noise = saved(photo(), "JPEG")[:-2] + b"\x01" * 99 + b"\xff\xd9"
+    capfd.readouterr()
+    assert classifier.classify([noise]).decoded.all()
+    assert classifier.heat_maps([noise]).decoded.all()
+    assert capfd.readouterr().err == ""
+
+
+def test_the_check_of_an_export_covers_its_heat_maps(colour_export: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(png(np.full((4, 4, 3), (9, 90, 200), np.uint8)))
+    found = classify_and_time(colour_export / "3", [file])
+    assert found.map_scores is not None
+    check_heat_maps(found.map_scores, found.answers.probabilities, [file])
 
 
 def test_no_files(colour_export: Path) -> None:

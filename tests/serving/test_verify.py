@@ -16,7 +16,7 @@ from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
 from tl_keras.serving.fresh import answers_of_fresh_process, classify_and_time
 from tl_keras.serving.saved_model import export_classifier
-from tl_keras.serving.verify import Verification, compare, verify_export
+from tl_keras.serving.verify import Verification, check_heat_maps, compare, verify_export
 
 SIZE = 6
 LABELS = ["blue", "green", "red"]
@@ -204,6 +204,18 @@ def test_what_a_fresh_process_answers_is_kept_whole(
     here = ExportedClassifier(version).classify([files[0].read_bytes()])
     assert found.example["answer"] == here.rows()[0]
     assert found.example["answer"]["decision"] == "red"
+
+
+def test_heat_maps_that_do_not_add_up_to_the_score_are_refused(files: list[Path]) -> None:
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.2, 0.5, 0.3], [1.0, 0.0, 0.0]], np.float32)
+    # of the third the logarithms are not known
+    scores = np.array([1.0662, 0.4757, 40.0])
+    check_heat_maps(scores, probabilities, files)
+    for place, wrong in ((0, 1.09), (1, -0.4757), (1, np.nan), (2, np.inf)):
+        changed = scores.copy()
+        changed[place] = wrong
+        with pytest.raises(ExportError, match=files[place].name):
+            check_heat_maps(changed, probabilities, files)
 
 
 def test_missing_model_is_refused(tmp_path: Path, files: list[Path], expected: np.ndarray) -> None:

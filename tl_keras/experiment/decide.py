@@ -46,6 +46,7 @@ def decide(
     chosen = run_of(runs, run_id)
     if chosen.spec.trivial:
         return None
+    prepared.monitor.stage("Deciding by photos that were held out")
     config, store = prepared.config.decision, prepared.store
     pool = [FinishedRun.from_row(row) for row in method_of(runs, run_id).to_dict("records")]
     test = prepared.test_of(chosen)

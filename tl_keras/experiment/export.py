@@ -29,6 +29,7 @@ from tl_keras.experiment.strangers import RECORD as STRANGERS
 from tl_keras.experiment.strangers import knowing_strangers, without_strangers
 from tl_keras.experiment.strategies.making import making, model_making
 from tl_keras.models.plain_classifier import plain_classifier
+from tl_keras.progress import making as telling
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.reporting.handed_over_words import handed_in_words, measured_in_words
 from tl_keras.results.environment import environment
@@ -275,6 +276,7 @@ def _export(
     model = making(chosen.strategy).model(prepared, chosen, weights)
     answers = _answers(prepared, handed, evidence)
     # after what else the trainer does: it is built of the network as it is now
+    telling("how strange a photo may be")
     served, strangers = knowing_strangers(prepared, handed, model)
     wanted = rule is not None and rule.stranger_share > 0
     if wanted and strangers is None and (text := without_strangers(handed)):

@@ -175,6 +175,7 @@ def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
             monitor.progress(seconds.get(EXPORT, 0.0))
             curves()
             monitor.progress(seconds.get(CURVE, 0.0))
+        monitor.stage("Drawing the report")
         write_report(prepared.store.folder)
         monitor.progress(seconds[REPORT])
     return ExperimentResult(

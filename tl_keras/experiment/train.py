@@ -77,7 +77,7 @@ class RunsLeft:
             if self.pool.elsewhere and self.pool.idle:
                 self.pool.submit(run_task(self.prepared, run, self._keep))
             else:
-                making(run.run_id)
+                making(f"the run {run.run_id}")
                 self._keep(make_run(self.prepared, run))
 
     def _keep(self, outcome: Outcome) -> None:

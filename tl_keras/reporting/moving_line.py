@@ -47,6 +47,7 @@ class MovingLine:
             takes_prints: whether what others print in a terminal goes out above the line.
         """
         self._console, self._inside = console, ExitStack()
+        self._moves = console.is_interactive
         self._stage, self._what, self._far = "Starting", "", ""
         self._began, self._ended = time.monotonic(), threading.Event()
         self._bar = _TwoLines(
@@ -59,16 +60,15 @@ class MovingLine:
             transient=True,
             redirect_stdout=takes_prints,
             redirect_stderr=takes_prints,
-            # a log file has no bar to redraw
-            auto_refresh=console.is_terminal,
             speed_estimate_period=3600,
         )
         self._task = self._bar.add_task(self._stage, total=None, made="")
 
     def __enter__(self) -> "MovingLine":
         self._inside.enter_context(heard_by(self))
-        self._inside.enter_context(self._bar)
-        if not self._console.is_terminal:
+        if self._moves:
+            self._inside.enter_context(self._bar)
+        else:
             thread = threading.Thread(target=self._remind, daemon=True)
             thread.start()
             self._inside.callback(thread.join)
@@ -90,7 +90,7 @@ class MovingLine:
             text: what.
             said: whether a log file has a line of it at once.
         """
-        if said and not self._console.is_terminal:
+        if said and not self._moves:
             self._console.print(f"{visible(text)} ...", soft_wrap=True)
         self._stage = text
         self.making("")

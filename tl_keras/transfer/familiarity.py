@@ -21,6 +21,7 @@ import numpy as np
 
 from tl_keras.data.folds import stratified_folds
 from tl_keras.data.rows import spread
+from tl_keras.progress import counted
 
 FOLDS = 5
 # Where in a network the blocks lie that are read, of its depth. The first show the light, the last
@@ -330,7 +331,8 @@ def refused_classes(
     every = np.unique(labels)
     if len(every) < 3:
         return found
-    for label in spread(every, MOST_LEFT_OUT):
+    some = spread(every, MOST_LEFT_OUT)
+    for label in counted(some, len(some), "classes"):
         known = labels != label
         rows, others = np.flatnonzero(known), np.flatnonzero(~known)
         fitted = fit_familiarity(_of(features, rows), labels[rows], groups[rows])

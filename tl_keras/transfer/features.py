@@ -13,7 +13,7 @@ from tl_keras.data.rows import ChosenRows, Rows
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.blocks import unfrozen_range
 from tl_keras.models.pooling import PLAIN, STRAIGHT, VIEWS, Pooling, View
-from tl_keras.progress import far_of
+from tl_keras.progress import far, far_of
 from tl_keras.transfer.passes import (
     Pass,
     batch_norms,
@@ -253,7 +253,9 @@ class FeatureBank:
                 values[batch] = way(self.pixels[positions[wanted[batch]]])
                 _tell(wanted[batch], positions)
 
-        return self.cache.rows(way.facts(), way.shape, self._digests.of(positions), compute)
+        rows = self.cache.rows(way.facts(), way.shape, self._digests.of(positions), compute)
+        far("")
+        return rows
 
     def _keep(self, way: Pass, images: np.ndarray, rows: np.ndarray) -> None:
         """Into the cache, as far as they are not there."""

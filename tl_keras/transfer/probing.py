@@ -360,7 +360,8 @@ class Folds:
     ) -> np.ndarray:
         """As `of_all`, of an average whose weights, by block, are given."""
         if len(self.rows) == len(labels):
-            held_out = {name: self.held_out(features[name], penalty) for name in weights}
+            each = counted(weights, len(weights), "blocks")
+            held_out = {name: self.held_out(features[name], penalty) for name in each}
             return _averaged(weights, held_out)
         repeats = len(self.divisions)
         predicted = np.empty((repeats, len(labels), self.classes), np.float32)

@@ -15,6 +15,7 @@ import numpy as np
 from tl_keras.config.schema import ProbeConfig
 from tl_keras.evaluation.dependence import standard_error
 from tl_keras.models.pooling import AS_IT_IS, FLIP, MEAN, PLAIN, SPREAD, VIEWS, Pooling
+from tl_keras.progress import counted
 from tl_keras.transfer.probing import PENALTY, CrossValidated, Folds
 
 # Divisions into folds that candidates are compared by, and good blocks at most that they run on.
@@ -209,9 +210,10 @@ class _Race:
     @classmethod
     def of(cls, folds: Folds, read: Read, plainest: Representation) -> "_Race":
         laps = folds.first(LAPS)
+        blocks = read(plainest.pooling)
         held_out = {
             name: laps.held_out(features, plainest.penalty)
-            for name, features in read(plainest.pooling).items()
+            for name, features in counted(blocks.items(), len(blocks), "blocks")
         }
         weights = laps.average_weights(held_out)
         heaviest = sorted(weights, key=lambda name: weights[name])[-RACED:]

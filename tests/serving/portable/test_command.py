@@ -55,7 +55,7 @@ def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str
 
 def test_answers_of_a_folder_in_every_form(folder: Path, photos: Path, tmp_path: Path) -> None:
     done = run(folder, photos, "--json", "--csv", "out.csv", "--page", "out.html")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "1 of 5 files could not be read\n")
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [Path(answer["file"]).name for answer in answers] == sorted(
         file.name for file in photos.iterdir()
@@ -85,10 +85,20 @@ def test_nothing_that_can_be_read_is_a_failure(folder: Path, photos: Path) -> No
     assert run(folder, photos / "cut_at_25.png").returncode == 1
 
 
+def test_what_is_left_out_of_a_folder_is_named(folder: Path, photos: Path) -> None:
+    (photos / "notes.txt").touch()
+    (photos / "Thumbs.db").touch()
+    done = run(folder, photos)
+    left_out, unread = done.stderr.splitlines()
+    assert "(notes.txt)" in left_out and "(Thumbs.db)" in left_out
+    assert unread.startswith("1 of 5 ")
+    assert len(done.stdout.splitlines()) == 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nowhere"], "A photo or a folder must be named, got nowhere"),
+        (["nowhere"], "nowhere must be a file or a folder; there is no such path"),
         (["--watch", "nowhere"], "--watch must name a folder"),
         (["a stick", "--csv", "."], "A file cannot be used"),
         (["--what"], "unrecognized arguments: --what"),

@@ -1,0 +1,110 @@
+"""A line that moves in a terminal; elsewhere a word whenever nothing was said for long."""
+
+import io
+import threading
+import time
+
+import pytest
+
+from tl_keras.progress import counted, making
+from tl_keras.reporting import moving_line
+from tl_keras.reporting.moving_line import MovingLine
+from tl_keras.reporting.safe_console import SafeConsole
+
+
+def console(terminal: bool = False) -> SafeConsole:
+    return SafeConsole(
+        file=io.StringIO(),
+        width=80,
+        force_terminal=terminal,
+        force_interactive=terminal,
+        color_system=None,
+    )
+
+
+def shown(console: SafeConsole) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def wait_for(console: SafeConsole, text: str) -> None:
+    for _ in range(1000):
+        if text in shown(console):
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{text!r} is not in {shown(console)!r}")
+
+
+def test_a_log_file_has_a_word_in_a_long_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving_line, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(moving_line, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(moving_line, "NEXT_SECONDS", 0.0)
+    screen, threads = console(), threading.active_count()
+    with MovingLine(screen) as line:
+        line.stage("Looking at the images")
+        making("the \x1b[2J run")
+        photos = counted(range(9), 9, "photos")
+        next(photos)
+        next(photos)
+        wait_for(screen, "1 of 9 photos (0:")
+    assert threading.active_count() == threads
+    first, *_, last = shown(screen).splitlines()
+    assert first == "Looking at the images ..."
+    assert "Looking at the images" in last and "run" in last
+    assert "\x1b" not in shown(screen)
+
+
+def test_a_second_word_comes_after_a_longer_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving_line, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(moving_line, "FIRST_SECONDS", 0.0)
+    screen = console()
+    with MovingLine(screen) as line:
+        for stage in ("First", "Second"):
+            line.stage(stage)
+            wait_for(screen, f"  {stage} (0:")
+            time.sleep(0.05)
+    assert len(shown(screen).splitlines()) <= 5
+    assert shown(screen).count("  Second (0:") == 1
+
+
+def test_a_log_file_of_short_stages_has_a_line_for_each() -> None:
+    screen = console()
+    with MovingLine(screen) as line:
+        line.stage("First")
+        line.stage("unsaid", said=False)
+        list(counted(range(1000), 1000, "photos"))
+        line.stage("Second")
+    assert shown(screen).splitlines() == ["First ...", "Second ..."]
+
+
+def test_a_terminal_shows_what_is_done_and_how_far() -> None:
+    screen = console(terminal=True)
+    with MovingLine(screen) as line:
+        line.stage(
+            "Fitting a strategy with a long name anew on all 1,000,000 photos that there are"
+        )
+        making("something")
+        for _ in counted(range(2), 2, "photos"):
+            pass
+        line.far("epoch 3 of 5")
+        line.show(total=10, completed=5, made="1/2 runs")
+    text = shown(screen)
+    assert "1/2 runs" in text and "left:" in text
+    assert "Fitting a strategy" in text
+
+
+def test_an_error_ends_it() -> None:
+    threads = threading.active_count()
+    with pytest.raises(ZeroDivisionError), MovingLine(console()):
+        1 / 0  # noqa: B018
+    assert threading.active_count() == threads
+
+
+def test_a_reader_who_has_enough_is_no_error_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving_line, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(moving_line, "FIRST_SECONDS", 0.0)
+    screen = console()
+    with MovingLine(screen):
+        assert isinstance(screen.file, io.StringIO)
+        screen.file.close()
+        time.sleep(0.05)
