@@ -6,11 +6,11 @@ CASE is one of the experiments of `benchmarks/experiments.py`, which also says w
 are.
 
 Everything is measured from outside, in a process of its own without a feature cache: what the
-experiment tells its monitor begins and ends a stage. With `--threads` TensorFlow computes with so many, so that runs in processes beside each
-other can be told from this. Processor seconds are those of all threads and of processes that have
-ended; of them `tracing_seconds` went into functions of TensorFlow being traced. A part that several
-runs share counts where it was made. Puts a row per stage into results/stages.csv, in place of those
-of the same case, threads and commit.
+experiment tells its monitor begins and ends a stage. With `--threads` TensorFlow computes with so
+many, so that runs in processes beside each other can be told from this. Processor seconds are those
+of all threads and of processes that have ended; of them `tracing_seconds` went into functions of
+TensorFlow being traced. A part that several runs share counts where it was made. Puts a row per
+stage into results/stages.csv, in place of those of the same case, threads and commit.
 """
 
 import argparse

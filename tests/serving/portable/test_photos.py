@@ -23,7 +23,7 @@ def test_the_endings_are_those_of_training() -> None:
 def test_of_a_folder_with_odd_things_as_predict_has_it(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     of_classes(tmp_path / "elsewhere", "x")
-    with_system_files(root, "", "a")
+    with_system_files(root, "", "a", "b")
     with_odd_entries(root / "b", tmp_path / "elsewhere")
     for name in ("b.jpg", "aa/2.png", "aa/1.tif", "c.png/notes.txt", "d.png/x.bmp", "e.JPG"):
         (root / name).parent.mkdir(exist_ok=True)
