@@ -41,6 +41,7 @@ FIRST = (
     "oracle_table",
     "strategy_table",
     "target_table",
+    "progress",
     "quiet",
     "safe_text",
     "home",

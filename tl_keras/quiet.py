@@ -1,7 +1,6 @@
 """TensorFlow without its notes on itself. Imports it only when asked to."""
 
 import gc
-import io
 import logging
 import os
 import sys
@@ -77,7 +76,7 @@ def _no_collection() -> Iterator[None]:
 def error_stream() -> TextIO:
     """The standard error, for what Python writes while `no_standard_error` lasts."""
     stream = sys.stderr
-    if not isinstance(stream, io.TextIOWrapper) or stream.fileno() != _STANDARD_ERROR:
+    if stream is not sys.__stderr__:
         return stream
     return open(  # noqa: PTH123 (until the process ends)
         os.dup(_STANDARD_ERROR),

@@ -28,7 +28,7 @@ def shown(console: SafeConsole) -> str:
 
 
 def wait_for(console: SafeConsole, text: str) -> None:
-    for _ in range(1000):
+    for _ in range(10_000):
         if text in shown(console):
             return
         time.sleep(0.01)
