@@ -76,7 +76,7 @@ def _no_collection() -> Iterator[None]:
 def error_stream() -> TextIO:
     """The standard error, for what Python writes while `no_standard_error` lasts."""
     stream = sys.stderr
-    if stream is not sys.__stderr__:
+    if sys.__stderr__ is None or stream is not sys.__stderr__:
         return stream
     return open(  # noqa: PTH123 (until the process ends)
         os.dup(_STANDARD_ERROR),

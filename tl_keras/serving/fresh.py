@@ -103,7 +103,8 @@ def _ask(process: "subprocess.Popen[str]", version: Path, files: Sequence[Path])
             columns = {name: stored[name] for name in stored.files}
         times, scores = columns.pop("milliseconds").tolist(), columns.pop("map_scores", None)
         texts = {name: columns[name].tolist() for name in ("labels", "decision") if name in columns}
-        return Fresh(Answers(**{**columns, **texts}), *times, scores)
+        alone, together = times
+        return Fresh(Answers(**{**columns, **texts}), alone, together, scores)
 
 
 def classify_and_time(version: Path, files: Sequence[Path]) -> Fresh:
@@ -122,10 +123,12 @@ def classify_and_time(version: Path, files: Sequence[Path]) -> Fresh:
         content(files[number % len(files)], classifier.reading.max_megapixels)
         for number in range(BATCH)
     ]
-    times = (
+    alone, together = (
         classifier.milliseconds(batch[:size], repeats) / size for size, repeats in _REPEATS.items()
     )
-    return Fresh(answers, *times, _map_scores(classifier, batch[: min(len(files), MAPS_BATCH)]))
+    return Fresh(
+        answers, alone, together, _map_scores(classifier, batch[: min(len(files), MAPS_BATCH)])
+    )
 
 
 def _map_scores(classifier: ExportedClassifier, files: Sequence[bytes]) -> np.ndarray | None:

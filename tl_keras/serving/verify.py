@@ -98,7 +98,7 @@ def check_heat_maps(scores: np.ndarray, probabilities: np.ndarray, files: Sequen
     wanted = logs.max(axis=1) - logs.mean(axis=1)
     known = probabilities[: len(scores)].min(axis=1) > _LEAST
     near = np.abs(scores - wanted) <= MAP_TOLERANCE * np.maximum(1, np.abs(wanted))
-    for row in np.flatnonzero(~np.isfinite(scores) | (known & ~near)):
+    for row in map(int, np.flatnonzero(~np.isfinite(scores) | (known & ~near))):
         raise ExportError(
             f"The heat map of an exported model must add up to the score of its answer, "
             f"{wanted[row]:.4g} for {files[row]}, got {scores[row]:.4g}. Export the model again."
