@@ -70,9 +70,11 @@ class MovingLine:
             self._inside.enter_context(self._bar)
         else:
             thread = threading.Thread(target=self._remind, daemon=True)
-            thread.start()
-            self._inside.callback(thread.join)
-            self._inside.callback(self._ended.set)
+            # where threads are used up, a log file does without
+            with suppress(RuntimeError):
+                thread.start()
+                self._inside.callback(thread.join)
+                self._inside.callback(self._ended.set)
         return self
 
     def __exit__(
