@@ -23,11 +23,18 @@ from tl_keras.data.photo_paths import find_photos
 from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.data.sources import load_images
 from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.reporting import moving_line
 from tl_keras.serving import exported_classifier
 from tl_keras.serving.saved_model import export_classifier
 
 SIZE = 6
 LABELS = ["blue", "green", "red"]
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is busy with something else has no further lines of waiting."""
+    monkeypatch.setattr(moving_line, "FIRST_SECONDS", 3600.0)
 
 
 @pytest.fixture(scope="module")
