@@ -27,6 +27,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.json"))
 
 # Modules that every stage may use; none of them needs TensorFlow.
 FIRST = (
+    "invocation",
     "errors",
     "shared_block",
     "keras_settings",

@@ -4,8 +4,9 @@ Every exception here is shown as one message without a traceback. `exit_code` is
 command line returns: 2 for what the user can mend before anything ran, 1 for a failure on the way.
 """
 
-import shlex
 from pathlib import Path
+
+from tl_keras.invocation import fresh, go_on
 
 
 def installing(extra: str) -> str:
@@ -82,11 +83,9 @@ def _remedy(path: Path) -> str:
     if config is None or config == path:
         return (
             "Run the experiment again from its own file, which goes on where it was, or use "
-            "--fresh to move the folder aside."
+            f"{fresh()} to move the folder aside."
         )
-    return (
-        f"Go on with the experiment, which makes it again: tl-keras run {shlex.quote(str(config))}"
-    )
+    return f"Go on with the experiment, which makes it again: {go_on(config)}"
 
 
 class ExportError(TlKerasError):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -164,9 +165,35 @@ def test_without_imagenet_weights_the_bundled_ones_say_so(
     )
     assert main([str(source)]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "NOTE The ImageNet weights could not be had" in shown
-    assert "bundled weights instead, which know surfaces and not objects" in shown
+    # before the work, with what was found, and at the end
+    assert "warning The ImageNet weights" in shown
+    assert "to MobileNetV2 with the bundled weights" in shown
+    assert "--set backbone.weights=FILE" in shown
     assert (tmp_path / "audit_parts" / "audit.html").is_file()
+
+
+def test_other_images_of_one_name_do_not_replace_an_audit(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, table = shutil.copytree(photos, tmp_path / "parts"), tmp_path / "parts.csv"
+    rows = [f"{path},{path.parent.name}" for path in sorted(folder.rglob("*.png"))]
+    table.write_text("\n".join(["path,label", *rows]))
+    there = ["--no-network", "--set", f"results_dir={tmp_path / 'results'}"]
+    for _ in range(2):
+        assert main([str(folder), *there]) == 0
+    before = digests(tmp_path / "results")
+    assert main([str(table), *there]) == 2
+    assert digests(tmp_path / "results") == before
+    words = shlex.split(capsys.readouterr().err.splitlines()[-1].partition("name: ")[2])
+    assert words[:3] == ["tl-keras", "audit", str(table)]
+    assert main(words[2:]) == 0
+    assert main([str(table), *there, "--output", str(tmp_path / "results/audit_parts")]) == 0
+    # the project was moved: the paths lead there as before
+    (tmp_path / "moved").mkdir()
+    shutil.move(tmp_path / "results", tmp_path / "moved/results")
+    shutil.move(folder, tmp_path / "moved/parts")
+    moved = ["--no-network", "--set", f"results_dir={tmp_path / 'moved/results'}"]
+    assert main([str(tmp_path / "moved/parts"), *moved]) == 2
 
 
 def test_a_place_that_cannot_be_written_is_said_before_the_work(

@@ -387,8 +387,30 @@ def test_output_that_cannot_be_written_is_said(
     exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "none" / "answers.csv"
-    assert main([str(exported), str(photos), "--output", str(output)]) != 0
-    assert "cannot be written: No such file" in capsys.readouterr().err
+    assert main([str(exported), str(photos), "--output", str(output)]) == 2
+    assert f"there is no folder {output.parent}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [".", "none/a.csv", "answers.xlsx"])
+def test_a_wrong_output_is_refused_before_the_model_is_loaded(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    monkeypatch.setattr("tl_keras.commands.predict.find_version", lambda _: pytest.fail())
+    assert main(["export", str(photos), "--output", str(tmp_path / name)]) == 2
+    assert "--output" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.xlsx"))
+
+
+@pytest.mark.parametrize(("name", "first"), [("a.csv", "file,"), ("b.jsonl", "{"), ("c", "file ")])
+def test_the_ending_of_the_output_is_its_format(
+    exported: Path, photos: Path, tmp_path: Path, name: str, first: str
+) -> None:
+    assert main([str(exported), str(photos), "--output", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).read_text().startswith(first)
 
 
 def test_a_failure_while_classifying_is_not_blamed_on_the_output(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tl_keras.commands import export, predict, serve
 from tl_keras.commands.report import main
+from tl_keras.file_locks import hold, release
 
 Finish = Callable[..., Path]
 
@@ -35,6 +37,36 @@ def test_the_page_of_a_comparison_can_be_named(finish: Finish, tmp_path: Path) -
     folders = [str(finish("a")), str(finish("b"))]
     assert main([*folders, "--output", str(tmp_path / "both.html")]) == 0
     assert (tmp_path / "both.html").is_file()
+
+
+@pytest.mark.parametrize("name", [".", "page.pdf", "none/page.html"])
+def test_a_wrong_page_is_refused_before_the_work(
+    finish: Finish, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert main([str(finish()), "--output", str(tmp_path / name)]) == 2
+    assert "--output" in capsys.readouterr().err
+
+
+def test_a_folder_where_an_experiment_is_at_work_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("fcntl", reason="this system has no such locks")
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    # another open file is as another process to the lock
+    holder = hold(tmp_path / ".parts.lock", create=True)
+    ends: list[Callable[[], int]] = [
+        lambda: main([str(folder)]),
+        lambda: predict.main([str(folder), __file__]),
+        lambda: serve.main([str(folder / "export"), "--port", "0"]),
+        lambda: export.main([str(folder)]),
+    ]
+    for end in ends:
+        assert end() == 2
+        assert "is at work there" in capsys.readouterr().err
+    release(holder)
+    assert main([str(folder)]) == 2
+    assert "at work" not in capsys.readouterr().err
 
 
 def test_a_folder_without_results_is_a_sentence(
@@ -83,4 +115,4 @@ def test_a_page_that_cannot_be_written_is_a_sentence(
     finish: Finish, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(finish()), "--output", str(tmp_path / "no" / "mine.html")]) == 2
-    assert "must be a file that can be written" in capsys.readouterr().err
+    assert f"there is no folder {tmp_path / 'no'}" in capsys.readouterr().err

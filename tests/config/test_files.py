@@ -440,7 +440,7 @@ def test_the_results_of_an_experiment_are_no_images() -> None:
     Path("results/parts/runs").mkdir(parents=True)
     written(MINIMAL, "results/parts/config.json")
     message = refusal("results/parts")
-    assert "give results/parts/config.json" in message
+    assert "results/parts/config.json" in message
     assert load_config("results/parts/config.json").name == "parts"
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,16 @@ from tl_keras.data import fitting_numbers
 from tl_keras.data.division import divide
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import TooFewImagesError
+from tl_keras.invocation import typed
 
 SCHEMA = schema_of(ExperimentConfig)
+
+
+@pytest.fixture(autouse=True)
+def by_command() -> Iterator[None]:
+    """A command asks, so that proposals are those of a shell."""
+    with typed(["tl-keras", "run", "f"]):
+        yield
 
 
 def configured(estimate: dict[str, Any] | None = None, **data: Any) -> ExperimentConfig:

@@ -25,6 +25,7 @@ from tl_keras.data.splits import Draw
 from tl_keras.data.table_source import list_table
 from tl_keras.data.test_split import pools_of_source
 from tl_keras.errors import DataError
+from tl_keras.invocation import typed
 from tl_keras.path_kinds import A_FOLDER
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -671,9 +672,9 @@ def test_a_table_with_other_columns_says_how_to_name_its_own(tmp_path: Path, end
         frame.to_csv(table, index=False)
     else:
         frame.to_parquet(table)
-    with pytest.raises(DataError) as raised:
+    with pytest.raises(DataError) as raised, typed(["tl-keras", "run", str(table)]):
         list_table(str(table))
-    (told,) = re.findall(r"--set data\.columns='(.+)'", str(raised.value))
+    (told,) = re.findall(r"--set 'data\.columns=(.+)'", str(raised.value))
     columns = TableColumns(**json.loads(told))
     assert (columns.path, columns.label, columns.group) == ("file", "cell_type", "slide_id")
     assert len(list_table(str(table), str(tmp_path), columns).images) == 2

@@ -10,8 +10,10 @@ import pytest
 from tests.documentation.pages import EVERY, EVERY_NAME, NAMES, PAGES, ROOT, blocks
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import parse_config
+from tl_keras.config.schema import BackboneConfig
 from tl_keras.imagenet_table import imagenet_url
-from tl_keras.models.imagenet_weights import offline_error
+from tl_keras.invocation import typed
+from tl_keras.models.imagenet_weights import experiment_offline_error
 from tl_keras.pretraining.source_config import SourceConfig
 
 README = PAGES[0]
@@ -72,7 +74,8 @@ def test_every_experiment_that_comes_along_is_listed() -> None:
 def test_what_is_said_offline_is_what_the_page_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_HOME", "/home/you/.keras")
     failure = URLError(OSError(-3, "Temporary failure in name resolution"))
-    said = str(offline_error("MobileNetV2", None, 160, failure))
+    with typed(["tl-keras", "run", "photos/"]):
+        said = str(experiment_offline_error(BackboneConfig(), failure))
     (shown,) = [block.text for block in blocks(ROOT / "docs/offline.md", "text")]
     assert shown == f"error: {said}\n"
 

@@ -226,7 +226,7 @@ def test_no_room_for_anybody_is_said_and_not_waited_for_without_end(
     for worker in desk.workers:
         worker.is_ready = False
     desk.submit("task")
-    with pytest.raises(WorkerError, match="the same command goes on"):
+    with pytest.raises(WorkerError, match="it goes on when it is started again"):
         desk.pool.wait()
     assert len(desk.warnings) == 1
     assert "engine.processors" in desk.warnings[0]

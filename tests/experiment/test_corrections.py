@@ -64,7 +64,7 @@ def test_runs_rest_on_corrected_labels_and_go_on_with_the_same_ones_only(
     assert again.runs.equals(result.runs)
     for rows in (ROWS.replace("amber,amber", "amber,blue"), ROWS.partition("\n")[0]):
         correct(tmp_path, rows)
-        with pytest.raises(ResultsError, match=r"The corrections are not those .*--fresh"):
+        with pytest.raises(ResultsError, match=r"The corrections are not those .*fresh=True"):
             run_experiment(settings)
     without = {**settings, "data": {"folder": settings["data"]["folder"]}}
     with pytest.raises(ResultsError, match=r"data\.corrections: .* -> null"):

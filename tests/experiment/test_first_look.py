@@ -151,7 +151,7 @@ def test_a_name_that_no_export_holds_stops_it_where_one_is_asked_for(
         for number in range(20):
             (tmp_path / "own" / label / f"{number}.png").touch()
     own = {"folder": tmp_path / "own"}
-    with pytest.raises(DataError, match=r"export=false"):
+    with pytest.raises(DataError, match=r"export=False"):
         look_before(configure(data=own))
     look_before(configure(data=own, export=False))
     look_before(configure(data=own, strategies=["majority_class"]))

@@ -452,7 +452,7 @@ def test_a_finished_experiment_is_exported_again_wherever_it_lies(
 
 def test_a_renamed_folder_is_not_exported(result: ExperimentResult, tmp_path: Path) -> None:
     folder = shutil.copytree(result.folder, tmp_path / "colors")
-    with pytest.raises(ResultsError, match="the name of its experiment, colours"):
+    with pytest.raises(ConfigError, match=r"the experiment colours.*got colors"):
         export_experiment(folder)
 
 
@@ -784,7 +784,7 @@ def test_the_export_answers_as_measured_before_a_restart(
 def test_a_changed_configuration_is_refused_with_the_difference(quick: Configure) -> None:
     folder = run_experiment(quick()).folder
     before = (folder / "runs.csv").read_bytes()
-    with pytest.raises(ResultsError, match=r"(?s)another configuration.*seeds: 2 -> 3.*--fresh"):
+    with pytest.raises(ResultsError, match=r"(?s)another configuration.*seeds: 2 -> 3.*fresh=True"):
         run_experiment(quick(seeds=3))
     assert (folder / "runs.csv").read_bytes() == before
 
@@ -832,7 +832,7 @@ def test_images_that_changed_since_are_refused(
     data = quick()["data"] | {"folder": own}
     run_experiment(quick(data=data))
     (own / "blue" / "0.png").unlink()
-    with pytest.raises(ResultsError, match=r"(?s)images.*blue/0\.png.*--fresh"):
+    with pytest.raises(ResultsError, match=r"(?s)images.*blue/0\.png.*fresh=True"):
         run_experiment(quick(data=data))
 
 

@@ -3,15 +3,21 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tl_keras.experiment import strangers
 from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_experiment
 from tl_keras.serving.exported_classifier import ExportedClassifier
 from tl_keras.serving.versions import EXTRA
+
+if TYPE_CHECKING:
+    from tl_keras.experiment.prepare import Prepared
+    from tl_keras.results.runs_table import FinishedRun
 
 pytestmark = pytest.mark.usefixtures("without_report")
 
@@ -160,3 +166,15 @@ def test_a_record_that_is_gone_comes_back_from_the_card(run: Run, tmp_path: Path
     facts = facts_of(result := run(tmp_path))
     (result.folder / "strangers.json").unlink()
     assert facts_of(run(tmp_path)) == facts
+
+
+def test_what_test_photos_look_like_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(
+        strangers, "_familiar_test_photos", lambda prepared, run: asked.append(run.run_id)
+    )
+    prepared = cast("Prepared", SimpleNamespace(familiar={}))
+    run = cast("FinishedRun", SimpleNamespace(run_id="a"))
+    for _ in range(2):
+        assert strangers.familiar_test_photos(prepared, run) is None
+    assert asked == ["a"]

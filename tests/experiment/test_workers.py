@@ -335,7 +335,7 @@ def test_workers_that_always_die_end_the_experiment_which_goes_on_afterwards(
     code, output = ran(experiment, 2, kill)
     assert code == 1
     said = " ".join(output.split())
-    assert "the same command goes on" in said
+    assert "it goes on when it is started again" in said
     assert "the run " in said or "a trial " in said
     assert "Traceback" not in output
     code, output = ran(experiment, 2, anew=False)

@@ -1,17 +1,22 @@
 """Whether ImageNet weights can be had is known without a download."""
 
+import json
+import shlex
 from email.message import Message
 from http.client import BadStatusLine
+from importlib import import_module
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request
 
 import pytest
 
-from tl_keras.config.files import load_config
+from tl_keras.config.files import load_config, parse_config
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import WeightsError
+from tl_keras.experiment.inputs import experiment_config
 from tl_keras.imagenet_table import imagenet_file
+from tl_keras.invocation import typed
 from tl_keras.models.imagenet_weights import check_imagenet
 
 SETTINGS = BackboneConfig()
@@ -42,7 +47,7 @@ def test_weights_that_keras_has_ask_nobody(asked: list[str], tmp_path: Path) -> 
 
 
 def test_offline_the_commands_that_go_on_are_said(asked: list[str], tmp_path: Path) -> None:
-    with pytest.raises(WeightsError) as refused:
+    with pytest.raises(WeightsError) as refused, typed(["tl-keras", "run", "x"]):
         check_imagenet(SETTINGS)
     said, name = str(refused.value), imagenet_file("MobileNetV2", None, 160)
     assert asked == ["HEAD"]
@@ -51,18 +56,35 @@ def test_offline_the_commands_that_go_on_are_said(asked: list[str], tmp_path: Pa
 
 
 @pytest.mark.parametrize("changes", [{}, {"name": "VGG16", "cut": "block3"}, {"alpha": 0.5}])
-def test_what_is_proposed_is_a_valid_configuration(
-    asked: list[str], tmp_path: Path, changes: dict[str, object]
+@pytest.mark.parametrize("command", ["run", "advise"])
+def test_offline_the_last_line_is_the_command_that_works(
+    asked: list[str], tmp_path: Path, changes: dict[str, object], command: str
 ) -> None:
-    settings = BackboneConfig.model_validate({"name": "MobileNetV2", **changes})
-    with pytest.raises(WeightsError) as refused:
+    path = tmp_path / "my x.json"
+    experiment = {"name": "a", "data": {"folder": "f"}, "backbone": changes}
+    path.write_text(json.dumps(experiment))
+    settings = load_config(path).backbone
+    with pytest.raises(WeightsError) as refused, typed(["tl-keras", command, str(path)]):
         check_imagenet(settings)
-    path = tmp_path / "x.json"
-    backbone = settings.model_dump_json()
-    path.write_text(f'{{"name": "a", "data": {{"folder": "f"}}, "backbone": {backbone}}}')
-    for line in str(refused.value).splitlines()[2:]:
-        sets = [word for word in line.split() if "=" in word]
-        assert load_config(path, sets).backbone.weights in ("bundled", None)
+    program, subcommand, *words = shlex.split(str(refused.value).splitlines()[-1])
+    assert (program, subcommand) == ("tl-keras", command)
+    module = import_module(f"tl_keras.commands.{command}")
+    options = module._parser().parse_args(words)
+    backbone = load_config(options.experiment, options.set).backbone
+    assert backbone.weights == "bundled"
+    assert backbone.side == (160 if "image_size" in changes else 96)
+
+
+@pytest.mark.parametrize("changes", [{}, {"name": "VGG16", "cut": "block3"}, {"alpha": 0.5}])
+def test_offline_python_is_told_the_arguments_that_work(
+    asked: list[str], changes: dict[str, object]
+) -> None:
+    raw = {"name": "a", "data": {"folder": "f"}, "backbone": changes}
+    with pytest.raises(WeightsError) as refused:
+        check_imagenet(parse_config(raw).backbone)
+    assert "--set" not in str(refused.value)
+    added = eval(f"dict({str(refused.value).splitlines()[-1].strip()})")
+    assert experiment_config(raw, settings=added).backbone.weights == "bundled"
 
 
 def test_a_server_that_answers_is_a_network(

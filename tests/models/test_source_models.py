@@ -323,8 +323,8 @@ def test_imagenet_without_a_network_says_what_to_do(
         "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "not known",
         f"{tmp_path}/models/vgg16",
-        "--set backbone.weights=FOLDER/vgg16_weights",
-        "--set backbone.weights=bundled --set backbone.image_size=96",
+        'weights="FOLDER/vgg16_weights',
+        'weights="bundled", with MobileNetV2',
     ):
         assert part in str(caught.value)
 

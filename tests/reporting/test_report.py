@@ -342,6 +342,8 @@ def test_a_learning_curve_is_shown_with_its_sentences(finish: Finish) -> None:
     law["more_photos"]["beyond_measured"] = 6.0
     write_law(folder, law)
     assert "[1.2, 5.0], a guess so far from" in answer_of(folder)[2]
+    write_law(folder, law | {"measured": 0.95})
+    assert "not expected to help" in answer_of(folder)[2]
     write_law(folder, law | {"measured": 1.0})
     assert len(answer_of(folder)) == 2
 
@@ -353,7 +355,12 @@ def write_law(folder: Path, law: dict[str, Any] | None = None) -> dict[str, Any]
         "strategy": "fine_tuning",
         "unfrozen_blocks": "2",
         "measured": 0.9,
-        "more_photos": {"photos": 50, "gain": gain, "beyond_measured": 1.5},
+        "more_photos": {
+            "photos": 50,
+            "gain": gain,
+            "accuracy": {"estimate": 0.94, "low": 0.9, "high": 0.97},
+            "beyond_measured": 1.5,
+        },
     }
     facts = {"laws": [law], "sentences": ["50 more photos would help."]}
     write_json(folder / "learning_curve.json", facts)

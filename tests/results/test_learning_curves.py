@@ -86,6 +86,15 @@ def test_a_law_far_beyond_what_was_measured_is_called_a_guess() -> None:
     assert "2.2 times the largest size measured, so take it as a guess" in far
 
 
+@pytest.mark.parametrize("shares", [[0.6, 0.7, 0.8], [0.5, 0.8, 0.95], [0.6, 0.9, 0.9]])
+def test_no_accuracy_below_the_measured_one_is_promised(shares: list[float]) -> None:
+    facts = curve_facts(*curves_of({"fine_tuning": shares}))
+    (law,), sentence = facts["laws"], facts["sentences"][-1]
+    higher = law["more_photos"]["accuracy"]["estimate"] > law["measured"]
+    assert higher or "are not expected to raise" in sentence
+    assert ("would add" in sentence) != ("are not expected to raise" in sentence)
+
+
 def test_where_every_photo_was_answered_rightly_no_gain_is_foretold() -> None:
     facts = curve_facts(*curves_of({"fine_tuning": [0.6, 0.9, 1.0]}))
     assert facts["laws"][0]["measured"] == 1

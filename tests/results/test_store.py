@@ -64,7 +64,7 @@ def test_a_run_of_an_earlier_version_is_refused(store: Store) -> None:
     run = store.folder / "runs/a"
     np.savez(run / "probabilities.npz", test=PROBABILITIES, validation=PROBABILITIES)
     (run / "digests.json").unlink()
-    with pytest.raises(ResultsError, match=r"got a of an earlier one\. Use --fresh"):
+    with pytest.raises(ResultsError, match=r"got a of an earlier one\. Use fresh=True"):
         store.selection_losses("a")
 
 
@@ -199,7 +199,7 @@ def test_search_of_other_facts_is_refused_with_what_changed(store: Store) -> Non
     lines = str(refused.value).splitlines()
     assert lines[1:3] == ["  search.folds: 3 -> 2", '  images_sha256: "12ab" -> "34cd"']
     assert "nall" in lines[0]
-    assert "--fresh" in lines[-1]
+    assert "fresh=True" in lines[-1]
 
 
 def test_search_folder_older_than_a_key_has_its_default(store: Store, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_changed_configuration_is_refused_with_every_difference(
     message = str(error.value)
     assert "seeds: 3 -> 5" in message
     assert "training.batch_size: 32 -> 8" in message
-    assert "--fresh" in message
+    assert "fresh=True" in message
     assert json.loads((store.folder / "config.json").read_text())["seeds"] == 3
 
 
@@ -269,7 +269,7 @@ def test_fresh_without_earlier_results_is_no_error(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "thesis.txt").touch()
-    with pytest.raises(ResultsError, match=r"parts must be empty.*--fresh"):
+    with pytest.raises(ResultsError, match=r"parts must be empty.*fresh=True"):
         Store.open(config(tmp_path))
 
 
@@ -358,7 +358,7 @@ def test_trials_are_there_whole_or_not_at_all(
 
 def test_a_damaged_configuration_is_refused(store: Store, tmp_path: Path) -> None:
     (store.folder / "config.json").write_text('{"name": ')
-    with pytest.raises(ResultsError, match=r"config\.json must be the configuration.*--fresh"):
+    with pytest.raises(ResultsError, match=r"config\.json must be the configuration.*fresh=True"):
         Store.open(config(tmp_path, seeds=5))
     assert Store.open(config(tmp_path)).folder == store.folder
     assert json.loads((store.folder / "config.json").read_text())["name"] == "parts"
@@ -386,7 +386,7 @@ def test_the_same_inputs_are_accepted_again(store: Store) -> None:
 
 def test_an_image_that_changed_is_refused_by_name(store: Store) -> None:
     store.keep_inputs(*inputs())
-    with pytest.raises(ResultsError, match=r"images\.csv differs .* b/2\.png.*--fresh"):
+    with pytest.raises(ResultsError, match=r"images\.csv differs .* b/2\.png.*fresh=True"):
         store.keep_inputs(*inputs(sha256="cafe"))
     assert list(store.read("images")["sha256"]) == ["beef", "f00d"]
 
@@ -402,7 +402,9 @@ def test_other_corrections_are_refused_as_such_before_what_follows_from_them(sto
     store.keep_inputs(*inputs(), said)
     store.keep_inputs(*inputs(), said)
     assert store.read("corrections").equals(said)
-    with pytest.raises(ResultsError, match=r"The corrections are not .*a/1\.png,007,=b.*--fresh"):
+    with pytest.raises(
+        ResultsError, match=r"The corrections are not .*a/1\.png,007,=b.*fresh=True"
+    ):
         store.keep_inputs(*inputs(part="validation"), said.assign(label=["c"]))
     (store.folder / "corrections.csv").unlink()
     store.keep_inputs(*inputs(), said)

@@ -5,8 +5,18 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from tl_keras.atomic_files import scratch_folder, write_json
-from tl_keras.commands.command_line import Parser, add_overrides, carry_out, loading, say, writing
+from tl_keras.atomic_files import write_json
+from tl_keras.commands.command_line import (
+    IMAGES,
+    Parser,
+    add_overrides,
+    carry_out,
+    check_file,
+    loading,
+    read_options,
+    say,
+    writing,
+)
 from tl_keras.config.files import load_config
 
 DESCRIPTION = """\
@@ -16,15 +26,20 @@ why. Looks at training and validation images only, trains no network, and takes 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
-    options = _parser().parse_args(arguments)
-    return carry_out(lambda: _advise(options))
+    options = read_options(_parser(), arguments)
+    return carry_out(lambda: _advise(options), words=options.words)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("tl-keras advise", description=DESCRIPTION)
-    parser.add_argument("experiment", type=Path, help="a JSON file, or a folder of images")
+    parser.add_argument("experiment", type=Path, help=IMAGES)
     add_overrides(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the advice there as well")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="file to write the advice to as well, for programs",
+    )
     return parser
 
 
@@ -33,7 +48,7 @@ def _advise(options: argparse.Namespace) -> int:
 
     config = load_config(options.experiment, options.set)
     if options.json is not None:
-        _check(options.json)
+        check_file(options.json, "--json")
     from tl_keras.experiment.first_look import look_at_inputs
 
     look_at_inputs(config)
@@ -54,13 +69,3 @@ def _advise(options: argparse.Namespace) -> int:
         with writing(options.json, "--json"):
             write_json(options.json, advice.as_dict())
     return 0
-
-
-def _check(file: Path) -> None:
-    """Refuse a file that cannot be written, and leave it as it is."""
-    with writing(file, "--json"):
-        if file.exists():
-            file.open("a").close()
-        else:
-            with scratch_folder(file.parent):
-                pass

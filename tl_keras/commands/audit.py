@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tl_keras.atomic_files import check_writable
-from tl_keras.commands.command_line import Parser, add_overrides, carry_out, loading, writing
+from tl_keras.commands.command_line import (
+    IMAGES,
+    Parser,
+    add_overrides,
+    carry_out,
+    check_file,
+    loading,
+    read_options,
+    writing,
+)
 from tl_keras.config.files import load_config, refuse_experiment_folder
 
 DESCRIPTION = """\
@@ -15,24 +24,25 @@ deletes nothing; writes tables and a page with pictures, audit.html."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
-    options = _parser().parse_args(arguments)
-    return carry_out(lambda: _audit(options))
+    options = read_options(_parser(), arguments)
+    return carry_out(lambda: _audit(options), words=options.words)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("tl-keras audit", description=DESCRIPTION)
-    parser.add_argument("experiment", type=Path, help="a JSON file, or a folder of images")
+    parser.add_argument("experiment", type=Path, help=IMAGES)
     add_overrides(parser)
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
-        help="folder to write to (default: results/audit_<name>)",
+        help="folder for the tables and the page (default: results/audit_NAME, where NAME is that "
+        "of the folder or file of images)",
     )
     parser.add_argument(
         "--no-network",
         action="store_true",
-        help="files and copies only: no look at labels with a pretrained network",
+        help="look at files and copies only, and not at labels, which takes a pretrained network",
     )
     return parser
 
@@ -43,8 +53,15 @@ def _audit(options: argparse.Namespace) -> int:
     config = load_config(options.experiment, options.set)
     folder = options.output or Path(config.results_dir) / f"audit_{config.name}"
     refuse_experiment_folder(folder)
+    if options.output is None:
+        from tl_keras.results.audit_report import refuse_other_audit
+
+        refuse_other_audit(folder, config)
     with writing(folder, "--output"):
         check_writable(folder)
+    page = folder / "audit.html"
+    if page.exists():
+        check_file(page, "--output")
     if config.data.tfds is None:
         from tl_keras.data.sources import load_images
 
@@ -62,7 +79,6 @@ def _audit(options: argparse.Namespace) -> int:
         report = audit_images(config, network=not options.no_network, monitor=monitor)
     with writing(folder, "--output"):
         report.write(folder)
-    page = folder / "audit.html"
     write_page(page, audit_page(report))
     show_audit(console, report)
     console.print(f"Tables and pictures: {page}", soft_wrap=True)

@@ -7,44 +7,51 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from tl_keras.commands.command_line import Parser, carry_out, say
+from tl_keras.commands.command_line import Parser, carry_out, read_options, say
 from tl_keras.data.cache_entries import CacheEntry, default_folder, entries
 from tl_keras.errors import CacheError, ConfigError
 
 DESCRIPTION = """\
-Features of frozen networks are computed once and kept for later runs. Show what is kept, or
-remove it; what is missing is computed again."""
+What a pretrained network says of your photos (features) is computed once and kept for later runs.
+Show what is kept, or remove it to make room; what is missing is computed again."""
 _DAY = 86_400  # seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
-    options = _parser().parse_args(arguments)
+    options = read_options(_parser(), arguments)
     command = _list if options.command == "list" else _remove
-    return carry_out(lambda: command(options))
+    return carry_out(lambda: command(options), words=options.words)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("tl-keras cache", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
-    listing = commands.add_parser("list", help="show the entries, the one used last at the end")
+    listing = commands.add_parser("list", help="show what is kept, the one used last at the end")
     removal = commands.add_parser(
-        "remove", help="remove entries; not while an experiment is running"
+        "remove", help="remove what is kept; not while an experiment is running"
     )
     which = removal.add_mutually_exclusive_group(required=True)
     which.add_argument(
-        "entries", nargs="*", default=[], metavar="ENTRY", help="as `list` names them"
+        "entries",
+        nargs="*",
+        default=[],
+        metavar="ENTRY",
+        help="names of entries, as `tl-keras cache list` shows them",
     )
-    which.add_argument("--all", action="store_true", help="every entry")
+    which.add_argument("--all", action="store_true", help="remove every entry")
     which.add_argument(
-        "--older-than", type=float, metavar="DAYS", help="entries not used for so many days"
+        "--older-than",
+        type=float,
+        metavar="DAYS",
+        help="remove entries that were not used for so many days",
     )
     for command in (listing, removal):
         command.add_argument(
             "--folder",
             type=Path,
             default=default_folder(),
-            help="as in cache.folder of the experiment (default: %(default)s)",
+            help="where it is kept, cache.folder of the experiment (default: %(default)s)",
         )
     return parser
 

@@ -6,15 +6,17 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from tl_keras.atomic_files import scratch_folder
 from tl_keras.commands.stop_signals import exit_code, stopping
 from tl_keras.errors import ConfigError, TlKerasError
 from tl_keras.home import with_home
+from tl_keras.invocation import typed
 from tl_keras.quiet import few_notes, quiet_tensorflow
 from tl_keras.safe_text import brief, visible
 
@@ -44,15 +46,30 @@ _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 _OF_TEMPORARY = "Temporary files are in {}: make room there, or set TMPDIR to another folder"
 
 
-def carry_out(command: Callable[[], int], stopped: str = "stopped") -> int:
+# What experiments and looks at images take.
+IMAGES = (
+    "a folder of images, with a sub-folder for each class; or a table of them (.csv, .tsv, "
+    ".parquet) with the columns path and label; or a JSON file with settings, such as "
+    "experiments/defects.json"
+)
+
+
+def carry_out(
+    command: Callable[[], int],
+    stopped: str = "stopped",
+    *,
+    words: Sequence[str] | None = None,
+) -> int:
     """Run a command; its exit code, or that of its error, which is printed without a traceback.
 
     Args:
         command: returns 0, or another exit code.
         stopped: what to say after Ctrl-C, or when the system ends the process.
+        words: of it, as it was typed; None where another command is carried out inside.
     """
     try:
-        with stopping(), few_notes(), _no_warnings(), _any_letter():
+        asked = nullcontext() if words is None else typed(words)
+        with asked, stopping(), few_notes(), _no_warnings(), _any_letter():
             code = command()
             # here, where a full disk can be told
             sys.stdout.flush()
@@ -157,6 +174,14 @@ class Parser(argparse.ArgumentParser):
         super().error(visible(message))
 
 
+def read_options(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
+) -> argparse.Namespace:
+    """The options that were typed; `words` is the whole command."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return parser.parse_args(given, argparse.Namespace(words=[*parser.prog.split(), *given]))
+
+
 def say(text: object, stream: TextIO | None = None) -> None:
     """Print for people, with names made visible, at once: a reader who has enough is noticed."""
     print(visible(text), file=stream, flush=True)
@@ -216,6 +241,35 @@ def writing(path: Path, option: str) -> Iterator[None]:
         ) from error
 
 
+def check_file(path: Path, option: str, endings: Sequence[str] = ()) -> None:
+    """Nothing, if a file can be written; it is left as it is, and none is made.
+
+    Args:
+        path: of the file.
+        option: that it was given by.
+        endings: that its name may have; any where there are none.
+
+    Raises:
+        ConfigError: it cannot, or its name has another ending.
+    """
+    if endings and path.suffix.lower() not in endings:
+        allowed = f"{', '.join(endings[:-1])} or {endings[-1]}" if endings[1:] else endings[0]
+        raise ConfigError(
+            f"{option} must name a file that ends in {allowed}; got {path}. Choose another name."
+        )
+    if not (path.exists() or path.parent.is_dir()):
+        raise ConfigError(
+            f"{path} cannot be written: there is no folder {path.parent}. Make it, or choose "
+            f"another {option}."
+        )
+    with writing(path, option):
+        if path.is_file() or path.is_dir():
+            path.open("a").close()
+        elif not path.exists():
+            with scratch_folder(path.parent):
+                pass
+
+
 def add_overrides(
     parser: argparse.ArgumentParser, example: str = "data.train_per_class=10"
 ) -> None:
@@ -225,5 +279,5 @@ def add_overrides(
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help=f"override a key, such as {example}; may be repeated",
+        help=f"give a setting another value, such as {example}; may be given several times",
     )

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tl_keras.commands.command_line import Parser, carry_out, loading, warn
+from tl_keras.commands.command_line import Parser, carry_out, loading, read_options, warn
 from tl_keras.errors import NoExportError
 from tl_keras.results.folder_lock import alone_in
 from tl_keras.serving.targets import check_targets
@@ -14,41 +14,58 @@ from tl_keras.serving.wheels import COMPUTERS, OLDEST, Destination
 from tl_keras.target_table import PORTABLE, TARGETS
 
 DESCRIPTION = """\
-Export the chosen run of a finished experiment again, as the next version, and in other formats if
-you name some. Nothing is trained and nothing overwritten."""
+Write the model of a finished experiment once more, as a new version beside the old ones, and in
+other formats if you name some. Nothing is trained and nothing overwritten."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
-    options = _parser().parse_args(arguments)
-    return carry_out(lambda: _export(options))
+    options = read_options(_parser(), arguments)
+    return carry_out(lambda: _export(options), words=options.words)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("tl-keras export", description=DESCRIPTION)
-    parser.add_argument("results", type=Path, help="its folder, such as results/defects")
     parser.add_argument(
-        "--targets", nargs="+", default=[], choices=TARGETS, help="formats beside the SavedModel"
+        "results",
+        type=Path,
+        metavar="EXPERIMENT",
+        help="the folder of a finished experiment, such as results/defects",
+    )
+    parser.add_argument(
+        "--targets",
+        nargs="+",
+        default=[],
+        choices=TARGETS,
+        metavar="FORMAT",
+        help=f"formats to write beside the SavedModel: {', '.join(TARGETS)}",
     )
     parser.add_argument(
         "--computers",
         nargs="+",
         default=[],
         choices=COMPUTERS,
-        help="those that the folder of the target portable is for; this one where none is named",
+        metavar="COMPUTER",
+        help="computers that the format portable is for (default: this one): "
+        + ", ".join(COMPUTERS),
     )
     parser.add_argument(
-        "--pythons", nargs="+", default=[], metavar="3.N", help="their versions of Python"
+        "--pythons",
+        nargs="+",
+        default=[],
+        metavar="3.N",
+        help="versions of Python on these computers, such as 3.12 (default: that of this one)",
     )
     return parser
 
 
 def _export(options: argparse.Namespace) -> int:
+    from tl_keras.results.finished_experiment import check_experiment_folder
+
     check_targets(options.targets)
     _destination(options)
-    if not options.results.is_dir():
-        return _exported(options)
     # before TensorFlow is loaded
+    check_experiment_folder(options.results)
     with alone_in(options.results, warn):
         return _exported(options)
 

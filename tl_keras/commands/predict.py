@@ -8,9 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from tl_keras.commands.command_line import Parser, carry_out, loading, say, writing
+from tl_keras.commands.command_line import (
+    Parser,
+    carry_out,
+    check_file,
+    loading,
+    read_options,
+    say,
+    writing,
+)
 from tl_keras.data.photo_paths import find_photos
 from tl_keras.data.picture_walk import left_out_in_words
+from tl_keras.errors import ConfigError
 from tl_keras.quiet import error_stream
 from tl_keras.reporting.moving_line import MovingLine
 from tl_keras.reporting.safe_console import SafeConsole
@@ -24,12 +33,13 @@ if TYPE_CHECKING:
     from tl_keras.serving.prediction_lines import Line
 
 DESCRIPTION = """\
-Classify photos with an exported model: a line per file with its class and probability, and of an
-export that decides, with the calibrated confidence and the decision: the class or group ("not
-good", "positive", "accept"), "review" for photos that a person should look at, or "unknown" for
-photos unlike those that it learned from. Files that cannot be read are listed as such. With
---heat-maps, a picture of each photo shows what spoke for the answer, and what against it."""
+Say what photos show, with the model of a finished experiment: a line per photo with its class and
+how probable that is, and where the model decides, how sure it is and the decision: the class or
+group (such as "not good"), "review" for photos that a person should look at, or "unknown" for
+photos unlike those that it learned from. Files that cannot be read are listed as such."""
 
+# Formats by the ending of the file.
+_ENDINGS = {"": "table", ".txt": "table", ".csv": "csv", ".jsonl": "jsonl"}
 # Characters of the first column of the table, where the names are longer.
 _WIDEST = 100
 
@@ -39,30 +49,52 @@ Write = Callable[[Sequence[dict[str, str | float]]], None]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
-    options = _parser().parse_args(arguments)
-    return carry_out(lambda: _predict(options))
+    options = read_options(_parser(), arguments)
+    return carry_out(lambda: _predict(options), words=options.words)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser("tl-keras predict", description=DESCRIPTION)
     parser.add_argument(
-        "export", type=Path, help="a folder of versions, such as results/defects/export, or one"
+        "export",
+        type=Path,
+        metavar="EXPERIMENT",
+        help="the folder of a finished experiment, such as results/defects, whose newest model is "
+        "asked; or one version of it, such as results/defects/export/1",
     )
     parser.add_argument(
-        "photos", type=Path, nargs="+", metavar="PHOTO_OR_FOLDER", help="folders with all below"
+        "photos",
+        type=Path,
+        nargs="+",
+        metavar="PHOTO_OR_FOLDER",
+        help="photos, or folders: all photos in them and in their sub-folders",
     )
-    parser.add_argument("--format", choices=list(FORMATS), default="table", help="of the output")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="instead of the terminal")
+    parser.add_argument(
+        "--format",
+        choices=list(FORMATS),
+        help="of the answers: a table to read, CSV for spreadsheets, or JSON Lines for programs "
+        "(default: as the name of --output ends, else a table)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="file for the answers, in place of the terminal: .txt, .csv or .jsonl",
+    )
     parser.add_argument(
         "--heat-maps",
         type=Path,
         metavar="FOLDER",
-        help="also draw what speaks for each answer, and what against it: a picture per photo",
+        help="folder for pictures, one per photo, of what speaks for its answer and what "
+        "against it",
     )
     return parser
 
 
 def _predict(options: argparse.Namespace) -> int:
+    form = options.format or _by_name(options.output)
+    if options.output is not None:
+        check_file(options.output, "--output")
     version, (files, ignored) = find_version(options.export).path, find_photos(options.photos)
     if options.heat_maps is not None:
         with writing(options.heat_maps, "--heat-maps"):
@@ -87,7 +119,7 @@ def _predict(options: argparse.Namespace) -> int:
         names = columns(classifier.decides or rule is not None, classifier.knows_strangers)
         if options.heat_maps is not None:
             names.append("heat_map")
-        write = FORMATS[options.format](stream, files, names)
+        write = FORMATS[form](stream, files, names)
         for answers, pictures in _answered(classifier, files, rule, options.heat_maps):
             asked = files[start : start + len(answers.labels)]
             found = lines_of(asked, answers, classifier.reading.max_megapixels)
@@ -102,6 +134,21 @@ def _predict(options: argparse.Namespace) -> int:
     if unread:
         say(f"{unread} of {len(files)} files could not be read", sys.stderr)
     return 1 if unread == len(files) else 0
+
+
+def _by_name(output: Path | None) -> str:
+    """The format that the ending of a file's name asks for.
+
+    Raises:
+        ConfigError: it is that of none.
+    """
+    ending = "" if output is None else output.suffix.lower()
+    if ending not in _ENDINGS:
+        raise ConfigError(
+            f"--output must end in {', '.join(filter(None, _ENDINGS))}, or come with --format; got "
+            f"{output}. A spreadsheet program opens .csv."
+        )
+    return _ENDINGS[ending]
 
 
 def _answered(

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tl_keras.backbone_table import BACKBONES
-from tl_keras.commands.command_line import Parser, add_overrides, carry_out, loading, say, warn
+from tl_keras.commands.command_line import (
+    Parser,
+    add_overrides,
+    carry_out,
+    check_file,
+    loading,
+    read_options,
+    say,
+    warn,
+)
 from tl_keras.errors import ConfigError
 from tl_keras.keras_settings import needed_keras
 from tl_keras.pretraining.source_config import PLACES, SourceConfig, read_source_config
@@ -134,9 +143,10 @@ def write_preview(config: SourceConfig, path: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
-    options = _parser().parse_args(arguments)
+    options = read_options(_parser(), arguments)
     return carry_out(
         lambda: _pretrain(options),
+        words=options.words,
         stopped="stopped; the same command goes on at the last checkpoint",
     )
 
@@ -144,6 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _pretrain(options: argparse.Namespace) -> int:
     config = read_source_config(options.config, options.set)
     if options.preview:
+        check_file(options.preview, "--preview", (".png", ".jpg", ".jpeg"))
         write_preview(config, options.preview)
     else:
         pretrain(config, _command(options))
@@ -214,10 +225,21 @@ class _ImageProgress:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="tl-keras pretrain",
-        description="Train a source model from scratch: generated images, a folder, a table or "
-        "a TFDS data set. A run that was stopped goes on at its last checkpoint.",
+        description="Train a network of your own from scratch, to borrow from later: on generated "
+        "images, a folder, a table, or a data set of TensorFlow Datasets. One that was stopped "
+        "goes on where it was last saved.",
     )
-    parser.add_argument("config", type=Path, help="JSON file, such as source_textures.json")
-    parser.add_argument("--preview", type=Path, help="write a contact sheet here and stop")
+    parser.add_argument(
+        "config",
+        type=Path,
+        metavar="CONFIG",
+        help="a JSON file, such as experiments/source_textures.json",
+    )
+    parser.add_argument(
+        "--preview",
+        type=Path,
+        metavar="FILE",
+        help="only draw some of the generated images on one sheet, a .png file, and stop",
+    )
     add_overrides(parser, "epochs=3 or output=models/mine")
     return parser

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tl_keras.commands.command_line import Parser, add_overrides, carry_out, loading, say, warn
+from tl_keras.commands.command_line import (
+    IMAGES,
+    Parser,
+    add_overrides,
+    carry_out,
+    loading,
+    read_options,
+    say,
+    warn,
+)
 from tl_keras.config.files import json_schema, load_config
 from tl_keras.quiet import error_stream
 from tl_keras.results.folder_lock import alone_in
@@ -16,20 +25,23 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Compare how much to borrow from a pretrained network on your images: from scratch, feature
-extraction, fine-tuning. Writes tables and a SavedModel to results/<name>/."""
+extraction, fine-tuning. Writes a report, tables and a model to results/NAME/, where NAME is that of
+the folder or file of images. Started again, it goes on where it was."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
-    options = _parser().parse_args(arguments)
+    options = read_options(_parser(), arguments)
     if options.schema:
-        return carry_out(lambda: _show(json.dumps(json_schema(), indent=2)))
+        return carry_out(lambda: _show(json.dumps(json_schema(), indent=2)), words=options.words)
     if options.experiment is None:
         _parser().error("an experiment is needed: a JSON file, a folder or a table of images")
     if options.json and not options.dry_run:
         _parser().error("--json goes with --dry-run; add it, or leave --json out")
     return carry_out(
-        lambda: _experiment(options), stopped="stopped; the same command goes on where it was"
+        lambda: _experiment(options),
+        words=options.words,
+        stopped="stopped; the same command goes on where it was",
     )
 
 
@@ -50,20 +62,26 @@ def _parser() -> argparse.ArgumentParser:
         "experiment",
         nargs="?",
         type=Path,
-        help="a JSON file, or a folder or table (CSV, TSV, Parquet) of images",
+        help=IMAGES,
     )
     add_overrides(parser)
     parser.add_argument(
-        "--fresh", action="store_true", help="move earlier results of this name aside first"
+        "--fresh",
+        action="store_true",
+        help="begin anew: move earlier results of this name to a folder beside them first",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="show what would run, and about how long"
+        "--dry-run",
+        action="store_true",
+        help="only say what would run, on which images, and about how long",
     )
     parser.add_argument(
-        "--json", action="store_true", help="with --dry-run: as JSON, with the whole configuration"
+        "--json", action="store_true", help="with --dry-run: say it as JSON, with all settings"
     )
     parser.add_argument(
-        "--schema", action="store_true", help="print the JSON Schema of experiment files"
+        "--schema",
+        action="store_true",
+        help="only print which settings there are, as JSON Schema, for editors",
     )
     return parser
 

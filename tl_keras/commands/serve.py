@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tl_keras.commands.command_line import Parser, carry_out, loading, say
+from tl_keras.commands.command_line import Parser, carry_out, loading, read_options, say
 from tl_keras.errors import ConfigError, installing
 from tl_keras.quiet import error_stream
 from tl_keras.reporting.safe_console import SafeConsole
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from tl_keras.serving.served_model import ServedModel
 
 DESCRIPTION = """\
-Answer requests for an exported model on this machine, on the REST paths of TensorFlow Serving. For
-trying the model out: production belongs to TensorFlow Serving, which takes the same requests."""
+Try the model of a finished experiment out in a browser, or from other programs over HTTP, on this
+computer. In production TensorFlow Serving takes the same requests."""
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 1 for a failure, 2 for a mistake."""
-    options = _parser().parse_args(arguments)
-    return carry_out(lambda: _serve(options))
+    options = read_options(_parser(), arguments)
+    return carry_out(lambda: _serve(options), words=options.words)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,35 +37,39 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "export",
         type=Path,
-        metavar="EXPORT",
-        help="a folder of versions, such as results/defects/export, of which the highest is "
-        "served; or one version in it",
+        metavar="EXPERIMENT",
+        help="the folder of a finished experiment, such as results/defects, whose newest model is "
+        "served; or one version of it, such as results/defects/export/1",
     )
     parser.add_argument(
         "--name", help="the model's name in the paths (default: that of the experiment's folder)"
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s, which only this computer reaches; "
+        "0.0.0.0 is for all in its network)",
     )
     parser.add_argument(
         "--port",
         type=_whole_number(0, 65535),
         default=8501,
-        help="0 for any free one (default: %(default)s, that of TensorFlow Serving)",
+        help="port to listen on, 0 for any free one (default: %(default)s, "
+        "that of TensorFlow Serving)",
     )
     parser.add_argument(
         "--max-request-megabytes",
         type=_whole_number(1, 2048),
         default=32,
         metavar="MB",
-        help="largest body of a request (default: %(default)s)",
+        help="largest request that is answered, in megabytes (default: %(default)s)",
     )
     parser.add_argument(
         "--max-batch",
         type=_whole_number(1, 10_000),
         default=64,
         metavar="IMAGES",
-        help="most images in a request (default: %(default)s)",
+        help="most photos in one request (default: %(default)s)",
     )
     return parser
 

@@ -16,6 +16,7 @@ from tl_keras.config.schema import ExperimentConfig
 from tl_keras.config.stored import completed, hash_of
 from tl_keras.errors import ConfigError
 from tl_keras.home import with_home
+from tl_keras.invocation import by_command, go_on
 from tl_keras.safe_text import brief
 
 # Keys and sections that change no number of a run, by their dotted names.
@@ -48,7 +49,8 @@ def load_config(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     if not (os.path.isdir(path) or is_table(path)):  # noqa: PTH112 (also of impossible paths)
         _refuse_spreadsheet(path)
         config = read_file(_EXPERIMENT, path, overrides)
-        _refuse_renamed(path, config)
+        if not _lead_elsewhere(overrides):
+            _refuse_renamed(path, config)
         return config
     name, images = images_on_disk(path)
     return validated(
@@ -64,17 +66,35 @@ def _refuse_spreadsheet(path: Path) -> None:
         )
 
 
+def check_folder_name(folder: Path, config: ExperimentConfig) -> None:
+    """Nothing, if a folder of results has the name of its experiment, by which it is found again.
+
+    Args:
+        folder: of the experiment.
+        config: that lies in it.
+
+    Raises:
+        ConfigError: it was renamed.
+    """
+    if folder.name != config.name:
+        raise ConfigError(
+            f"{folder} holds results of the experiment {config.name}, and must have its name to go "
+            f"on with them; got {folder.name}. Rename it back."
+        )
+
+
+def _lead_elsewhere(overrides: Sequence[str]) -> bool:
+    """Whether overrides ask for results in another folder."""
+    return any(text.partition("=")[0].strip() in ("name", "results_dir") for text in overrides)
+
+
 def _refuse_renamed(path: Path, config: ExperimentConfig) -> None:
     """A configuration in the folder of its results that leads to others: all would begin anew."""
     folder = path.absolute().parent
     if path.name != "config.json" or not (folder / "environment.json").exists():
         return
-    leads = Path(config.results_folder).absolute()
-    if folder.parent == leads.parent and folder.name != leads.name:
-        raise ConfigError(
-            f"{folder} holds results of the experiment {config.name}, and must have its name to go "
-            f"on with them; got {folder.name}. Rename it back."
-        )
+    if folder.parent == Path(config.results_folder).absolute().parent:
+        check_folder_name(folder, config)
 
 
 def is_table(path: Path) -> bool:
@@ -139,7 +159,7 @@ def refuse_experiment_folder(folder: Path) -> None:
     if (folder / "config.json").exists():
         raise ConfigError(
             "An audit must not be written into the folder of an experiment, whose tables it would "
-            f"replace; got {folder}. Name another folder (--output)."
+            f"replace; got {folder}. Name another folder{' (--output)' if by_command() else ''}."
         )
 
 
@@ -176,7 +196,7 @@ def _refuse_results(folder: Path) -> None:
     if os.path.isfile(stored) and os.path.isdir(runs):  # noqa: PTH112, PTH113
         raise ConfigError(
             f"{folder}: must be {_EXPERIMENT.what}; got the results of an experiment. To go on "
-            f"with it, give {stored}; to show them again: tl-keras report {folder}"
+            f"with it: {go_on(stored)}; to show them again: tl-keras report {folder}"
         )
 
 

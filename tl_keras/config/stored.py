@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from tl_keras.config.leaves import leaves, with_default, without
 from tl_keras.config.problems import shown
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.invocation import fresh
 
 # Every key that is younger than stored results, with what was done before there was one (JSON
 # types). The keys of a line came together: a hash holds them all, or none where all are so.
@@ -94,8 +95,8 @@ def continued(
             config = kept
             notes.append(
                 f"{key} stays {shown(had[key])}, as the results in {config.results_folder} have "
-                f"it; to begin anew with {shown(asked[key])}, set it and use --fresh or another "
-                "name."
+                f"it; to begin anew with {shown(asked[key])}, set it and use {fresh()} or "
+                "another name."
             )
     return config, " ".join(notes) or None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.invocation import settings as given
 
 # Where groups are kept whole, a trial may take a second.
 _SECONDS = 2.0
@@ -113,8 +114,8 @@ class _Trials:
         for end in range(len(sizes), 0, -1):
             some = {**numbers, _SIZE: sizes[:end]}
             if self.fits(_with_all(self.config, some)):
-                return f"{_sets(numbers)}; of the sizes asked for these fit: {_sets(some)}"
-        return _sets(numbers)
+                return f"{given(numbers)}; of the sizes asked for these fit: {given(some)}"
+        return given(numbers)
 
     def together(self) -> Iterator[dict[str, Any]]:
         """Several numbers that do together: first with as much to test on as was asked for."""
@@ -134,17 +135,6 @@ class _Trials:
                 yield others
         elif found := self.largest(_SIZE, others):
             yield {_SIZE: found.value} | others
-
-
-def _sets(numbers: Numbers) -> str:
-    return " ".join(f"--set {_setting(key, value)}" for key, value in numbers.items())
-
-
-def _setting(key: str, value: Any) -> str:
-    if isinstance(value, tuple):
-        # shells take brackets for a pattern
-        return f"'{key}=[{','.join(map(str, value))}]'"
-    return f"{key}=null" if value is None else f"{key}={value:g}"
 
 
 def _with_all(config: ExperimentConfig, numbers: Numbers) -> ExperimentConfig:

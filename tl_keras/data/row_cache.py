@@ -57,7 +57,7 @@ class _Segment:
         if records is None:
             raise CacheError(
                 f"{self.path} is gone or damaged: the feature cache was changed while it was in "
-                "use. Run the same command again"
+                "use. Start it again"
             )
         return records
 

@@ -1,7 +1,6 @@
 """Images from a CSV, TSV or Parquet table with columns path, label and optional group, split."""
 
 import csv
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from tl_keras.data.listing import ListedImage, Listing, some_of, where_paths_sta
 from tl_keras.data.split_names import UNLABELLED, splits_of
 from tl_keras.errors import DataError
 from tl_keras.home import with_home
+from tl_keras.invocation import settings
 from tl_keras.path_kinds import A_FILE, A_FOLDER, NOTHING, kind_of
 from tl_keras.safe_text import brief, one_line
 
@@ -169,8 +169,8 @@ def _check_columns(table: Path, columns: Sequence[str], named: Names, first: Seq
     told = ", ".join(columns) or "an empty file"
     mend = "Separate the columns by commas, and name them so."
     if len(columns) > 1:
-        guess = json.dumps(_guessed(columns, first), ensure_ascii=False)
-        mend = f"If the columns have other names, say which they are: --set data.columns='{guess}'"
+        guess = settings({"data.columns": _guessed(columns, first)})
+        mend = f"If the columns have other names, say which they are: {guess}"
     raise DataError(
         f'data.table "{table}" {fault}. It must have the columns {named[_PATH]} and '
         f"{named[_LABEL]} and may have {named['group']} and {named['split']}; got {told}. {mend}"

@@ -21,7 +21,7 @@ from tl_keras.data.listing import IgnoredFile, Listing, some_of
 from tl_keras.data.table_source import list_table
 from tl_keras.errors import DataError
 
-_FOLDER, _TABLE, _IGNORED = "tl_keras_images", "images.csv", "ignored.csv"
+IMAGES_FOLDER, _TABLE, _IGNORED = "tl_keras_images", "images.csv", "ignored.csv"
 _OWN_SPLITS = ("train", "validation", "test")
 
 
@@ -45,7 +45,7 @@ def list_tfds(name: str, data_dir: str | None = None) -> Listing:
     builder = _builder(name, data_dir)
     features = _features(name, builder.info.features)
     _prepare(name, builder)
-    folder = Path(builder.data_dir) / _FOLDER
+    folder = Path(builder.data_dir) / IMAGES_FOLDER
     if not folder.is_dir():
         with _complete_or_absent(folder) as unfinished:
             _write(builder, features, unfinished)

@@ -10,6 +10,7 @@ from types import TracebackType
 from tl_keras.engine.here import Here
 from tl_keras.engine.tasks import Answer, IdleDeathError, Load, Task, Worker
 from tl_keras.errors import WorkerError
+from tl_keras.invocation import settings
 from tl_keras.progress import making
 
 # Of workers that die while they make one task, before it is given up.
@@ -24,7 +25,7 @@ _NO_ROOM = (
     "No worker can begin: what one reserves (engine.processors, engine.accelerators) is taken, or "
     "no machine of the cluster has it."
 )
-_KEPT = "What is finished is kept: the same command goes on."
+_KEPT = "What is finished is kept: it goes on when it is started again."
 
 
 @dataclass(eq=False)
@@ -222,7 +223,7 @@ class Pool:
         if deaths == most:
             raise WorkerError(
                 f"A worker process ended {when}, {which}: {why}. {_KEPT} With fewer at a time they "
-                "need less memory: --set engine.workers=1."
+                f"need less memory: {settings({'engine.workers': 1})}"
             ) from error
         self._warn(f"A worker process ended {when}: {why}. Another one makes it.")
         desk.kinds.clear()

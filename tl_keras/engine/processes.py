@@ -21,14 +21,11 @@ from joblib.externals.loky.backend import resource_tracker as loky_tracker
 from tl_keras.child_processes import starting
 from tl_keras.engine.carrying_out import carry_out
 from tl_keras.engine.tasks import Answer, Load
+from tl_keras.invocation import settings
 from tl_keras.quiet import no_standard_error
 
 # How often a process looks whether the one that started it is still there.
 _WATCH_SECONDS = 1.0
-_REMEDY = (
-    "One run at a time, in one process, needs the least: --set engine.workers=1. What is finished "
-    "is kept: the same command goes on."
-)
 
 
 class WorkerProcess:
@@ -88,7 +85,7 @@ class WorkerProcess:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
-        with starting(_REMEDY) as self._started:
+        with starting(_remedy()) as self._started:
             _see_to_the_trackers()
             self._executor = ProcessPoolExecutor(1, get_context("loky"), _begin, self._begins)
             self._executor.submit(self._warm_up)
@@ -125,3 +122,10 @@ def _end_with(parent: int, scratch: str | None) -> None:
 
 def _nothing() -> None:
     """Nothing to load."""
+
+
+def _remedy() -> str:
+    return (
+        f"One run at a time, in one process, needs the least: {settings({'engine.workers': 1})}. "
+        "What is finished is kept: it goes on when it is started again."
+    )

@@ -17,15 +17,12 @@ from typing import Any
 from tl_keras.engine.carrying_out import carry_out
 from tl_keras.engine.tasks import Answer, IdleDeathError, Load
 from tl_keras.errors import ConfigError, WorkerError, installing
+from tl_keras.invocation import settings
 from tl_keras.safe_text import brief
 
 _ADDRESS = (
     'engine.address must be that of a running Ray cluster, such as "auto" on one of its machines '
     "or ray://head:10001 from elsewhere;"
-)
-_START = (
-    "Start one with `ray start --head`, or leave engine.address out (--set engine.address=null) to "
-    "use this machine alone."
 )
 # An address that Ray takes where it is given none.
 _FROM_ELSEWHERE = "RAY_ADDRESS"
@@ -75,7 +72,7 @@ def ray_cluster(address: str | None) -> Iterator[bool]:
     except ray.exceptions.RayError as error:
         raise WorkerError(
             f"Ray ended, or cannot go on ({brief(str(error), _BRIEF)}). What is finished is kept: "
-            "the same command goes on."
+            "it goes on when it is started again."
         ) from error
     finally:
         if not found:
@@ -85,17 +82,21 @@ def ray_cluster(address: str | None) -> Iterator[bool]:
 def _connect(address: str | None) -> None:
     import ray
 
+    start = (
+        "Start one with `ray start --head`, or leave engine.address out "
+        f"({settings({'engine.address': None})}) to use this machine alone."
+    )
     try:
         _reach(address)
         with termination_kept():
             ray.init(address=address, logging_level="ERROR", log_to_driver=False)
     except ConnectionError as error:
-        raise ConfigError(f"{_ADDRESS} got {address}, where none answers. {_START}") from error
+        raise ConfigError(f"{_ADDRESS} got {address}, where none answers. {start}") from error
     except (OSError, ValueError, RuntimeError) as error:
         why = brief(str(error), _BRIEF)
         if address is None:
             raise WorkerError(f"Ray could not be started on this machine: {why}") from error
-        raise ConfigError(f"{_ADDRESS} got {address}: {why}. {_START}") from error
+        raise ConfigError(f"{_ADDRESS} got {address}: {why}. {start}") from error
 
 
 @contextmanager

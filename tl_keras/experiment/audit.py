@@ -20,8 +20,10 @@ from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
 from tl_keras.experiment.prepare import Prepared, load_backbone
 from tl_keras.experiment.workbench import Workbench
+from tl_keras.invocation import again
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone
+from tl_keras.models.source_places import network_in_words
 from tl_keras.reporting.audit_page import audit_facts
 from tl_keras.results.audit_report import AuditReport
 from tl_keras.strategy_table import borrowing
@@ -56,7 +58,8 @@ def audit_images(
         ConfigError: the configuration is not valid.
         DataError: there are no images.
         WeightsError: weights other than "imagenet" cannot be had. In place of "imagenet" the
-            bundled ones are used, with a note.
+            bundled ones are used, and a warning and a note say so: what is doubtful is shown to a
+            person either way, where a run would answer another question.
     """
     experiment = experiment_config(config, images, None, settings)
     with seeds_kept(), deterministic_ops(experiment.deterministic):
@@ -66,14 +69,14 @@ def audit_images(
 def _audited(experiment: ExperimentConfig, network: bool, monitor: Monitor) -> AuditReport:
     table = load_images(experiment.data, to_train=False)
     notes: list[str] = []
-    backbone = _backbone(experiment, notes) if network else None
+    backbone, looked_with = _network(experiment, notes, monitor) if network else (None, "")
     monitor.stage("Looking at the images")
     reading = PictureReading.of(experiment.data)
     checked = examine(table, image_size=experiment.backbone.side, reading=reading)
     leak = duplicates_across_given_splits(checked.table, checked.duplicates)
     if leak is not None:
         checked = replace(checked, findings=in_order((*checked.findings, leak)))
-    report = AuditReport(experiment.name, table, checked)
+    report = AuditReport(experiment.name, table, checked, network=looked_with, data=experiment.data)
     notes += _corrections(table)
     if backbone is None:
         notes.append("Labels and pictures of the same thing were not looked at: no network.")
@@ -99,7 +102,14 @@ def report_audit(prepared: Prepared) -> None:
         return
     config, bench = prepared.config, prepared.bench
     listed = prepared.images.listed
-    report = AuditReport(config.name, listed, prepared.images.audit, notes=_corrections(listed))
+    looked_with = network_in_words(config.backbone.name, config.backbone.weights)
+    report = AuditReport(
+        config.name,
+        listed,
+        prepared.images.audit,
+        notes=_corrections(listed),
+        network=looked_with,
+    )
     if borrowing(config.strategies) and config.backbone.weights is not None:
         report = look_with_network(report, bench.pooled_blocks(), bench.rows)
         for text in report.label_warnings():
@@ -159,17 +169,24 @@ def _named(frame: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _backbone(config: ExperimentConfig, notes: list[str]) -> Backbone:
+def _network(config: ExperimentConfig, notes: list[str], monitor: Monitor) -> tuple[Backbone, str]:
+    """What looks at the images, and its name for people: the bundled weights where need be."""
+    settings = config.backbone
     try:
-        return load_backbone(config)[0]
-    except WeightsError as error:
-        if config.backbone.weights != "imagenet":
+        return load_backbone(config)[0], network_in_words(settings.name, settings.weights)
+    except WeightsError:
+        if settings.weights != "imagenet":
             raise
-        notes.append(
-            "The ImageNet weights could not be had. Labels and pictures of the same thing were "
-            "checked with the bundled weights instead, which know surfaces and not objects: "
-            f"expect less of these checks on photos of things. {error}"
-        )
-    changes = {"name": BUNDLED_BACKBONE, "alpha": None, "weights": "bundled"}
-    bundled = config.backbone.model_copy(update={**changes, "cut": "top"})
-    return load_backbone(config.model_copy(update={"backbone": bundled}))[0]
+    monitor.warn(
+        f"The ImageNet weights of {settings.name} are not on this machine and could not be "
+        f"downloaded: {BUNDLED_BACKBONE} with the bundled weights looks at the labels."
+    )
+    notes.append(
+        "The bundled weights, which looked at the labels in place of ImageNet's, know surfaces and "
+        "not objects: on photos of objects expect them to miss wrong labels and to name right "
+        f"ones. To look with others: {again({'backbone.weights': 'FILE'})}"
+    )
+    changes = {"name": BUNDLED_BACKBONE, "alpha": None, "weights": "bundled", "cut": "top"}
+    bundled = settings.model_copy(update=changes)
+    found = load_backbone(config.model_copy(update={"backbone": bundled}))[0]
+    return found, network_in_words(BUNDLED_BACKBONE, "bundled")

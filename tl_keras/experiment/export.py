@@ -33,6 +33,7 @@ from tl_keras.progress import making as telling
 from tl_keras.quiet import quiet_tensorflow
 from tl_keras.reporting.handed_over_words import handed_in_words, measured_in_words
 from tl_keras.results.environment import environment
+from tl_keras.results.folder_lock import at_work
 from tl_keras.results.learning_curves import expected_accuracy
 from tl_keras.results.repair import ASIDE, set_aside
 from tl_keras.results.runs_table import FinishedRun
@@ -213,10 +214,10 @@ def exported_run(folder: Path) -> str:
         DamagedError: its record.
     """
     if not (folder / EXPORT_RECORD).exists():
-        raise NoExportError(
-            f"{folder} has no exported run yet: set export to true and run the experiment to its "
-            "end; what is trained is kept."
-        )
+        mend = "set export to true and run the experiment to its end; what is trained is kept."
+        if who := at_work(folder):
+            mend = f"{who} is at work there. Wait until it has ended."
+        raise NoExportError(f"{folder} has no exported run yet: {mend}")
     return str(_record(folder)["run_id"])
 
 

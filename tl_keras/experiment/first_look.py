@@ -12,6 +12,7 @@ from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.engine.ray_workers import check_ray
 from tl_keras.errors import DataError
 from tl_keras.evaluation.positive_classes import check_positive
+from tl_keras.invocation import settings
 from tl_keras.models.source_places import check_source
 from tl_keras.results.store import Store
 from tl_keras.serving.class_names import unusable_names
@@ -101,7 +102,7 @@ def check_names(classes: tuple[str, ...]) -> None:
     if fault := unusable_names(classes):
         raise DataError(
             f"The names of classes {fault}: the export holds them. Rename the class, or leave the "
-            "export out (--set export=false)."
+            f"export out ({settings({'export': False})})."
         )
 
 

@@ -1,6 +1,6 @@
 """The first stage: everything that can be wrong is found, before a file is written."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import keras
@@ -21,6 +21,7 @@ from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.sizes import choose_size, chosen_size, size_in
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
+from tl_keras.models.imagenet_weights import DownloadError, check_imagenet, experiment_offline_error
 from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_models import load_source
 from tl_keras.results.runs_table import FinishedRun
@@ -75,6 +76,7 @@ class Prepared:
         monitor: hears how it goes on.
         bench: what runs share: decoded pictures, features, traced graphs.
         sizes: of `choose_size`; None where one size was asked for, or an earlier start chose.
+        familiar: by run_id, what `strangers.familiar_test_photos` found, for the stages after it.
     """
 
     config: ExperimentConfig
@@ -87,6 +89,7 @@ class Prepared:
     monitor: Monitor
     bench: Workbench
     sizes: pd.DataFrame | None = None
+    familiar: dict[str, np.ndarray | None] = field(default_factory=dict)
 
     @property
     def borrowed(self) -> Backbone:
@@ -214,14 +217,20 @@ def load_backbone(
         WeightsError: the weights cannot be had or do not fit.
     """
     settings = config.backbone
+    if settings.weights == "imagenet":
+        # Keras would try the download, and not know what an experiment can do without
+        check_imagenet(settings.model_copy(update={"image_size": side or settings.side}))
     # random source weights (`weights` null) must be the same when the experiment is started again
     keras.utils.set_random_seed(0)
-    model, card = load_source(
-        settings.name,
-        image_size=side or settings.side,
-        alpha=settings.alpha,
-        weights=settings.weights,
-    )
+    try:
+        model, card = load_source(
+            settings.name,
+            image_size=side or settings.side,
+            alpha=settings.alpha,
+            weights=settings.weights,
+        )
+    except DownloadError as error:
+        raise experiment_offline_error(settings, error.failure) from error
     return Backbone.wrap(settings.name, settings.alpha, model), card
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import keras
 import pandas as pd
 
-from tl_keras.config.files import load_config
+from tl_keras.config.files import check_folder_name, load_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.corrections import COLUMNS
 from tl_keras.digests import whole_json
-from tl_keras.errors import NoExportError, ResultsError
+from tl_keras.errors import NoExportError
 from tl_keras.experiment.advise import write_advice
 from tl_keras.experiment.audit import report_audit
 from tl_keras.experiment.choose import choose
@@ -34,7 +34,7 @@ from tl_keras.keras_settings import needed_keras
 from tl_keras.reporting.report import write_report
 from tl_keras.results.choice import Choice
 from tl_keras.results.environment import environment
-from tl_keras.results.finished_experiment import FinishedExperiment
+from tl_keras.results.finished_experiment import FinishedExperiment, check_experiment_folder
 from tl_keras.results.folder_lock import alone_in
 from tl_keras.serving.keras_file import read_model
 from tl_keras.serving.targets import check_targets
@@ -212,7 +212,7 @@ def export_experiment(
         The folder of the version.
 
     Raises:
-        ConfigError: the configuration in the folder cannot be read.
+        ConfigError: the configuration in the folder cannot be read, or the folder was renamed.
         DataError: the images are no longer there.
         WeightsError: the source weights cannot be had.
         ResultsError: it is no folder of an experiment, images or weights are not those of it, a
@@ -220,18 +220,10 @@ def export_experiment(
         ExportError: nothing was exported before, or the model does not answer as the trained one.
     """
     path = Path(os.path.realpath(folder))
-    if not (path / "config.json").exists():
-        raise ResultsError(
-            f"{folder} must be the folder of a finished experiment, such as results/defects, with "
-            "its config.json; got another path."
-        )
+    check_experiment_folder(Path(folder))
     whole_json(path / "config.json")
     stored = load_config(path / "config.json")
-    if path.name != stored.name:
-        raise ResultsError(
-            f"{folder} must have the name of its experiment, {stored.name}, to go on with it; got "
-            f"{path.name}. Rename it."
-        )
+    check_folder_name(path, stored)
     check_targets(targets)
     moved = stored.model_copy(update={"results_dir": str(path.parent)})
     run_id, monitor = exported_run(path), monitor or Silent()

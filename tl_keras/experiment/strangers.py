@@ -146,6 +146,12 @@ def familiar_test_photos(prepared: Prepared, run: FinishedRun) -> np.ndarray | N
     Returns:
         None where the weights of the run are gone or the photos too few.
     """
+    if run.run_id not in prepared.familiar:
+        prepared.familiar[run.run_id] = _familiar_test_photos(prepared, run)
+    return prepared.familiar[run.run_id]
+
+
+def _familiar_test_photos(prepared: Prepared, run: FinishedRun) -> np.ndarray | None:
     if run.spec.trivial or not prepared.store.has_weights(run.run_id):
         return None
     weights, test = prepared.store.weights(run.run_id), prepared.test_of(run)

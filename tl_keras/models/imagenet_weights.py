@@ -3,6 +3,7 @@
 import os
 import tempfile
 import urllib.request
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
@@ -11,11 +12,27 @@ from tl_keras.config.schema import BUNDLED_ALPHA, BUNDLED_BACKBONE, BackboneConf
 from tl_keras.errors import WeightsError
 from tl_keras.home import with_home
 from tl_keras.imagenet_table import URLS, imagenet_file, imagenet_url
+from tl_keras.invocation import again, by_command
+from tl_keras.invocation import settings as given
 
 # As long as a slow network may take to answer; without one the answer comes at once.
 _SECONDS = 10.0
-# Of the images that the bundled weights were trained on, pixels.
-_BUNDLED_SIZE = 96
+
+
+class DownloadError(WeightsError):
+    """Weights that a function was asked for are not here, and could not be downloaded.
+
+    Attributes:
+        failure: why.
+    """
+
+    def __init__(self, message: str, failure: Exception) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+    def __reduce__(self) -> tuple[type["DownloadError"], tuple[str, Exception]]:
+        # from a worker process
+        return type(self), (str(self), self.failure)
 
 
 def check_imagenet(settings: BackboneConfig) -> None:
@@ -37,13 +54,38 @@ def check_imagenet(settings: BackboneConfig) -> None:
         return  # something answers; what a download gives is Keras's to say
     # the second of an answer that is none, or of a proxy that cannot be
     except (OSError, HTTPException) as error:
-        raise offline_error(settings.name, settings.alpha, settings.side, error) from error
+        raise experiment_offline_error(settings, error) from error
+
+
+def experiment_offline_error(settings: BackboneConfig, failure: Exception) -> WeightsError:
+    """What to do where an experiment's weights cannot be downloaded; at the end what works now.
+
+    Args:
+        settings: of the network.
+        failure: why.
+    """
+    changes: dict[str, str | None] = {"backbone.weights": "bundled"}
+    if settings.name != BUNDLED_BACKBONE:
+        changes |= {"backbone.name": BUNDLED_BACKBONE, "backbone.cut": "top"}
+    if (settings.alpha or BUNDLED_ALPHA) != BUNDLED_ALPHA:
+        changes["backbone.alpha"] = None
+
+    def named(weights: str | None) -> str:
+        return given({"backbone.weights": weights})
+
+    told = _ways(
+        _fault(settings.name, failure),
+        _fetching(settings.name, settings.alpha, settings.side, named),
+        named(None),
+        again(changes),
+    )
+    return WeightsError(told)
 
 
 def offline_error(
     backbone: str, alpha: float | None, image_size: int, failure: Exception
-) -> WeightsError:
-    """What to do where the weights cannot be downloaded.
+) -> DownloadError:
+    """What to do where weights that a function was asked for cannot be downloaded.
 
     Args:
         backbone: its name.
@@ -51,32 +93,49 @@ def offline_error(
         image_size: side of the input, pixels.
         failure: why.
     """
-    ways = [
-        f"those that ship with the package: {_bundled(backbone, alpha)}",
-        "random ones: --set backbone.weights=null",
-    ]
-    if backbone in URLS:
-        name = imagenet_file(backbone, alpha, image_size)
-        ways.insert(
-            0,
-            f"the same weights: fetch {imagenet_url(backbone, alpha, image_size)} where there is a "
-            f"network and put it here as {_keras_folder() / name}, or name it: "
-            f"--set backbone.weights=FOLDER/{name}",
-        )
+    bundled = given({"weights": "bundled"})
+    if backbone != BUNDLED_BACKBONE or (alpha or BUNDLED_ALPHA) != BUNDLED_ALPHA:
+        bundled += f", with {BUNDLED_BACKBONE} for the network and no alpha"
+    told = _ways(
+        _fault(backbone, failure),
+        _fetching(backbone, alpha, image_size, lambda file: given({"weights": file})),
+        given({"weights": None}),
+        bundled,
+    )
+    return DownloadError(told, failure)
+
+
+def _ways(fault: str, fetched: str | None, random: str, bundled: str) -> str:
+    ways = [fetched] if fetched else []
+    ways.append(f"random weights, which borrow nothing: {random}")
     listed = "".join(f"\n  {way}" for way in ways)
-    return WeightsError(
-        f'The weights "imagenet" of {backbone} are not on this machine and could not be '
-        f"downloaded ({failure}). One of these goes on:{listed}"
+    now = "this command" if by_command() else "these arguments in the call"
+    return (
+        f"{fault} One of these goes on:{listed}\n"
+        "Or at once, with weights that ship with the package (good for surfaces and textures; "
+        f"objects come out near guessing), by {now}:\n  {bundled}"
     )
 
 
-def _bundled(backbone: str, alpha: float | None) -> str:
-    sets = ["backbone.weights=bundled", f"backbone.image_size={_BUNDLED_SIZE}"]
-    if backbone != BUNDLED_BACKBONE:
-        sets += [f"backbone.name={BUNDLED_BACKBONE}", "backbone.cut=top"]
-    if (alpha or BUNDLED_ALPHA) != BUNDLED_ALPHA:
-        sets.append("backbone.alpha=null")
-    return " ".join(f"--set {text}" for text in sets)
+def _fault(backbone: str, failure: Exception) -> str:
+    return (
+        f'The weights "imagenet" of {backbone} are not on this machine and could not be '
+        f"downloaded ({failure})."
+    )
+
+
+def _fetching(
+    backbone: str, alpha: float | None, image_size: int, named: Callable[[str], str]
+) -> str | None:
+    """How to bring the file here; None of a network of somebody's own, which has none."""
+    if backbone not in URLS:
+        return None
+    name = imagenet_file(backbone, alpha, image_size)
+    return (
+        f"the same weights: fetch {imagenet_url(backbone, alpha, image_size)} where there is a "
+        f"network and put it here as {_keras_folder() / name}, or name it: "
+        f"{named(f'FOLDER/{name}')}"
+    )
 
 
 def _keras_folder() -> Path:

@@ -117,6 +117,18 @@ def bundled_folder() -> Any:
     return folder
 
 
+def network_in_words(backbone: str, weights: str | None) -> str:
+    """A network and where its weights are from, for people.
+
+    >>> network_in_words("MobileNetV2", "bundled")
+    'MobileNetV2 with the bundled weights'
+    """
+    known = {"imagenet": "ImageNet weights", "bundled": "the bundled weights"}
+    if weights is None:
+        return f"{backbone} with random weights"
+    return f"{backbone} with {known.get(weights, f'the weights of {Path(weights).name}')}"
+
+
 def imagenet_card(spec: BackboneSpec) -> SourceCard:
     """Of the weights that Keras downloads."""
     return SourceCard(

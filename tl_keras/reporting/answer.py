@@ -1,17 +1,17 @@
 """The question of an experiment and its answer in a few sentences."""
 
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from tl_keras.data.corrections import CORRECTED, counted, in_words
 from tl_keras.evaluation.comparison import points
+from tl_keras.models.source_places import network_in_words
 from tl_keras.reporting.decision_words import found_and_flagged
 from tl_keras.reporting.handed_over_words import handed_in_words
 from tl_keras.results.finished_experiment import FinishedExperiment, tested_of
-from tl_keras.results.learning_curves import FARTHEST
+from tl_keras.results.learning_curves import FARTHEST, is_expected_to_help
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
 from tl_keras.strategy_table import STRATEGIES, names_where
 
@@ -26,10 +26,7 @@ PROMISING = 35
 def question(results: FinishedExperiment) -> str:
     """What the experiment was made to find out."""
     run, backbone = results.chosen, results.config["backbone"]
-    known = {"imagenet": "ImageNet weights", "bundled": "the shipped weights"}
-    source = backbone["weights"]
-    weights = "random weights" if source is None else f"the weights of {Path(source).name}"
-    borrowed = f"{backbone['name']} with {known.get(source, weights)}"
+    borrowed = network_in_words(backbone["name"], backbone["weights"])
     return (
         f"How much of {borrowed} should be borrowed to tell {run['classes']} classes apart with "
         f"{_labelled(results)}?"
@@ -263,9 +260,12 @@ def _more_photos(results: FinishedExperiment) -> Iterator[str]:
         guess = (
             ", a guess so far from what was measured" if more["beyond_measured"] > FARTHEST else ""
         )
+        gained = f"{points(more['gain']['estimate'])} points [{gain}]"
         yield (
-            f"{more['photos']} more labelled photos would add about "
-            f"{points(more['gain']['estimate'])} points [{gain}]{guess}."
+            f"{more['photos']} more labelled photos would add about {gained}{guess}."
+            if is_expected_to_help(law)
+            else f"{more['photos']} more labelled photos are not expected to help measurably (the "
+            f"learning curve rises by {gained}, and not above what was measured)."
         )
     yield from _unused_photos(results)
 

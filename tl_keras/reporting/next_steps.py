@@ -1,8 +1,13 @@
 """What to do with a finished experiment, as commands that are ready to paste."""
 
+import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
+from tl_keras.data.tfds_source import IMAGES_FOLDER
+from tl_keras.home import with_home
 from tl_keras.results.finished_experiment import FinishedExperiment
 
 Step = tuple[str, str]
@@ -18,7 +23,10 @@ def _steps(results: FinishedExperiment) -> Iterator[Step]:
     folder = results.folder.as_posix()
     quoted, again = shlex.quote(folder), f"tl-keras run {shlex.quote(f'{folder}/config.json')}"
     if results.facts("export") is not None:
-        yield "try a photo", f"tl-keras predict {quoted} {_photo(results)} --heat-maps maps"
+        photo = _photo(results)
+        which = "try a photo" if photo else "try a photo of yours"
+        named = shlex.quote(photo or "photo.jpg")
+        yield which, f"tl-keras predict {quoted} {named} --heat-maps maps"
         yield "try it in a browser", f"tl-keras serve {quoted}"
         yield "for the plant's computer", f"tl-keras export {quoted} --targets portable"
     decision = results.facts("decision")
@@ -36,10 +44,24 @@ def _steps(results: FinishedExperiment) -> Iterator[Step]:
             yield "show a person more photos", more
 
 
-def _photo(results: FinishedExperiment) -> str:
-    """One that is there, to begin with."""
-    folder, splits = results.config["data"]["folder"], results.table("splits")
-    if folder is None or splits is None:
-        return "photo.jpg"
-    tested = splits.loc[splits["part"] == "test", "image_id"]
-    return shlex.quote(f"{folder.rstrip('/')}/{tested.iloc[0]}")
+def _photo(results: FinishedExperiment) -> str | None:
+    """A test photo to begin with; None where none is there any more."""
+    splits = results.table("splits")
+    if splits is None:
+        return None
+    tested = str(splits.loc[splits["part"] == "test", "image_id"].iloc[0])
+    places = (folder / tested for folder in _photo_folders(results.config["data"]))
+    return next((place.as_posix() for place in places if place.is_file()), None)
+
+
+def _photo_folders(data: Mapping[str, Any]) -> list[Path]:
+    """Where the names of photos may start from."""
+    if data["folder"] is not None:
+        return [Path(data["folder"])]
+    if data.get("tfds") is None:
+        return [Path(data.get("root") or ".")]
+    usual = os.environ.get("TFDS_DATA_DIR") or with_home("~/tensorflow_datasets")
+    name = Path(data.get("data_dir") or usual) / data["tfds"].partition(":")[0]
+    # below the version, or the configuration and the version
+    versions = [*name.glob(f"*/{IMAGES_FOLDER}"), *name.glob(f"*/*/{IMAGES_FOLDER}")]
+    return sorted(versions, reverse=True)

@@ -11,6 +11,7 @@ import jinja2
 
 from tl_keras.atomic_files import write_text
 from tl_keras.errors import ResultsError
+from tl_keras.invocation import other_place
 from tl_keras.reporting.label_marks import Mark, cells
 from tl_keras.reporting.page_scripts import script, script_hash
 from tl_keras.safe_text import visible
@@ -124,5 +125,6 @@ def write_page(path: Path, html: str) -> None:
         write_text(path, html)
     except OSError as error:
         raise ResultsError(
-            f"{path} must be a file that can be written; got: {error}. Choose another --output."
+            f"{path} must be a file that can be written; got: {error}. Choose another "
+            f"{other_place('--output', 'path')}."
         ) from error

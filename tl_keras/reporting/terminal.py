@@ -22,6 +22,8 @@ from tl_keras.transfer.trials import Trial
 
 # Characters of an accuracy of 1.
 BAR = 30
+# Columns of a terminal that hold every column of the summary beside whole names.
+_WIDE = 104
 # The largest test class over the smallest, from which on accuracy alone may mislead.
 UNEQUAL = 1.5
 
@@ -114,6 +116,9 @@ def show_summary(console: SafeConsole, summary: pd.DataFrame, notice: str | None
     numbers = ["test", "95% interval", "sd", "validation", "seconds"]
     if unequal:
         numbers.insert(3, "balanced")
+    if (swept or unequal) and console.width < _WIDE:
+        # for the names: the interval tells more, and summary.csv has it
+        numbers.remove("sd")
     for name in (*(["per class"] if swept else []), *numbers):
         # in a narrow terminal the names give way, not the numbers
         table.add_column(name, justify="right", no_wrap=True)
@@ -124,7 +129,7 @@ def show_summary(console: SafeConsole, summary: pd.DataFrame, notice: str | None
             *([str(size)] if swept else []),
             f"{row['test_accuracy_mean']:.3f}",
             f"{row['test_accuracy_low']:.3f}-{row['test_accuracy_high']:.3f}",
-            "" if pd.isna(row["test_accuracy_sd"]) else f"{row['test_accuracy_sd']:.3f}",
+            *(["" if pd.isna(sd := row["test_accuracy_sd"]) else f"{sd:.3f}"] * ("sd" in numbers)),
             *([f"{row['test_balanced_accuracy_mean']:.3f}"] if unequal else []),
             f"{row['validation_accuracy_mean']:.3f}",
             f"{row['training_seconds_mean']:.0f}",

@@ -1,20 +1,29 @@
 """What an audit of images found, as tables."""
 
+import json
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from tl_keras.atomic_files import write_csv
-from tl_keras.config.files import refuse_experiment_folder
+from tl_keras.atomic_files import write_csv, write_json
+from tl_keras.config.files import refuse_experiment_folder, slug
+from tl_keras.config.schema import DataConfig, ExperimentConfig
 from tl_keras.data.file_audit import Audit
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
+from tl_keras.errors import ConfigError
+from tl_keras.invocation import again
+from tl_keras.safe_text import brief
 from tl_keras.transfer.label_errors import LabelCheck
 
 FINDINGS = ["kind", "group", "image_id", "label", "detail"]
 # Measured on steel, cats and dogs, cells and digits as they are; see `transfer.label_errors`.
 FALSE_ALARMS = "Of right labels up to 1 in 200 is named too, so look before you change one."
+# Of which images an audit is.
+SOURCE = "source.json"
 _SIZES = ("large_pictures", "small_pictures", "odd_size", "aspect_ratio")
 
 
@@ -30,6 +39,8 @@ class AuditReport:
         matches: pairs that look alike to the network: image_id, other_image_id, label,
             other_label, similarity, closeness; None where they were left out.
         notes: what was not done, and why.
+        network: that looked at the labels, in words; "" where none did.
+        data: where the images come from; None where that is not known.
     """
 
     name: str
@@ -38,6 +49,8 @@ class AuditReport:
     labels: LabelCheck | None = None
     matches: pd.DataFrame | None = None
     notes: tuple[str, ...] = ()
+    network: str = ""
+    data: DataConfig | None = None
 
     def class_counts(self) -> pd.DataFrame:
         """A row per class, in their order: images that were `listed`, and `readable` of them."""
@@ -89,9 +102,10 @@ class AuditReport:
         return [f"{self.doubtful()}: {some_of(named, 3)}. {FALSE_ALARMS} See the report."]
 
     def doubtful(self) -> str:
-        """How many labels look wrong, in words."""
+        """How many labels look wrong, and to which network, in words."""
         count = len(self.label_errors())
-        return "1 label looks wrong" if count == 1 else f"{count} labels look wrong"
+        told = "1 label looks wrong" if count == 1 else f"{count} labels look wrong"
+        return f"{told} to {self.network}" if self.network else told
 
     def embedding_matches(self) -> pd.DataFrame:
         """The pairs that look alike to the network; no rows where they were left out."""
@@ -141,3 +155,44 @@ class AuditReport:
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in {"images": self.audit.images, **self.tables()}.items():
             write_csv(folder / f"{name}.csv", table)
+        if self.data is not None:
+            write_json(folder / SOURCE, _source(self.data, folder))
+
+
+def refuse_other_audit(folder: Path, config: ExperimentConfig) -> None:
+    """Nothing, if a folder holds no audit of other images, which a new one would replace.
+
+    Args:
+        folder: that images of this name are audited into.
+        config: which images.
+
+    Raises:
+        ConfigError: it holds one.
+    """
+    try:
+        there = json.loads((folder / SOURCE).read_text(encoding="utf-8"))
+    # none, or one of an earlier version, or damaged
+    except (OSError, ValueError):
+        return
+    here = _source(config.data, folder)
+    if there == here or not isinstance(there, dict):
+        return
+    old, new = (brief(" ".join(map(str, each.values()))) for each in (there, here))
+    kind = Path(str(config.data.table)).suffix.lstrip(".") or next(iter(here))
+    name = slug(f"{config.name}_{kind}")
+    raise ConfigError(
+        f"{folder} holds the audit of other images, {old}, and that of {new} would replace it. "
+        f"Give this one another name: {again({'name': name})}"
+    )
+
+
+def _source(data: DataConfig, folder: Path) -> dict[str, str]:
+    """Where images come from; a path as it leads there from a folder, which may move with them."""
+    if data.tfds is not None:
+        return {"tfds": data.tfds}
+    kind, place = ("table", data.table) if data.folder is None else ("folder", data.folder)
+    whole = os.path.realpath(str(place))
+    # on Windows a path on another drive has none
+    with suppress(ValueError):
+        whole = os.path.relpath(whole, os.path.realpath(folder))
+    return {kind: Path(whole).as_posix()}

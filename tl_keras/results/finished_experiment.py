@@ -1,6 +1,5 @@
 """The folder of an experiment as it can be read again: tables and facts, without its images."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ import pandas as pd
 from tl_keras.data.corrections import COLUMNS, Correction
 from tl_keras.digests import listed, whole_bytes, whole_json
 from tl_keras.errors import DamagedError, ResultsError
+from tl_keras.invocation import go_on
 from tl_keras.path_kinds import A_FOLDER, NOTHING, kind_of
+from tl_keras.results.folder_lock import at_work
 from tl_keras.results.store import CORRECTIONS, Store
 from tl_keras.results.summary_tables import largest_size
 from tl_keras.results.test_results import KEYS, method_of, rows_like, seed_name
@@ -51,11 +52,7 @@ class FinishedExperiment:
             ResultsError: it holds no finished experiment.
             DamagedError: its configuration.
         """
-        if not all((folder / name).exists() for name in ("config.json", "choice.json")):
-            raise ResultsError(
-                f"{folder} must be the folder of a finished experiment, such as results/defects; "
-                f"{_instead(folder)}"
-            )
+        check_experiment_folder(folder, "choice.json")
         return cls(folder, whole_json(folder / "config.json", _KEYS["config"]))
 
     def table(self, name: str) -> pd.DataFrame | None:
@@ -102,7 +99,7 @@ class FinishedExperiment:
                 f"{self.folder} must hold tables as this version writes them; got something else "
                 f"({type(error).__name__}: {error}) in one of {', '.join(unproven)}, which are of "
                 "an earlier version or from elsewhere. Go on with the experiment, which writes "
-                f"them again: tl-keras run {shlex.quote(str(self.folder / 'config.json'))}"
+                f"them again: {go_on(self.folder / 'config.json')}"
             ) from error
 
     @cached_property
@@ -246,15 +243,31 @@ def tested_of(splits: pd.DataFrame, seed: int) -> pd.DataFrame:
     return splits[own & (splits["part"] == "test")]
 
 
+def check_experiment_folder(folder: Path, record: str = "config.json") -> None:
+    """Nothing, if a path is the folder of an experiment that came as far as a record of it.
+
+    Args:
+        folder: of the experiment.
+        record: its file.
+
+    Raises:
+        ResultsError: it is something else, or not as far.
+    """
+    if not all((folder / name).exists() for name in ("config.json", record)):
+        raise ResultsError(
+            f"{folder} must be the folder of a finished experiment, such as results/defects; "
+            f"{_instead(folder)}"
+        )
+
+
 def _instead(folder: Path) -> str:
     """What a path is that is no finished experiment, and what to do."""
+    if who := at_work(folder):
+        return f"it is not finished: {who} is at work there. Wait until it has ended."
     if (there := kind_of(folder)) != A_FOLDER:
         return "there is no such path." if there == NOTHING else f"got {there}."
     if (folder / "config.json").is_file():
-        return (
-            "it holds one that was not finished. Go on with it: tl-keras run "
-            f"{folder / 'config.json'}"
-        )
+        return f"it holds one that was not finished. Go on with it: {go_on(folder / 'config.json')}"
     if (folder / "audit.html").is_file():
         return f"it holds an audit, whose page is {folder / 'audit.html'}."
     return "it holds none: no config.json and choice.json. Run an experiment first."

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tl_keras.errors import ResultsError
 from tl_keras.file_locks import hold, release
+from tl_keras.invocation import fresh, settings
 from tl_keras.path_kinds import in_the_way, kind_of
 
 # In a folder that nothing can be written beside.
@@ -60,6 +61,26 @@ def alone_in(folder: Path, warn: Callable[[str], None]) -> Iterator[None]:
                 empty.rmdir()
 
 
+def at_work(folder: Path) -> str | None:
+    """Which process works in an experiment's folder, in words; None where none does.
+
+    Args:
+        folder: of the experiment; it need not be there yet.
+    """
+    place = Path(os.path.realpath(folder))
+    lock = _lock_of(place)
+    if place in _HELD.get():
+        return None
+    try:
+        release(hold(lock))
+    except BlockingIOError:
+        return _who(lock)
+    # nobody made a lock, or it cannot be told
+    except OSError:
+        return None
+    return None
+
+
 @contextmanager
 def in_a_sentence(folder: Path) -> Iterator[None]:
     """Say what is wrong with an experiment's folder, and what to do.
@@ -72,8 +93,10 @@ def in_a_sentence(folder: Path) -> Iterator[None]:
     except (OSError, ValueError) as error:
         wrong = in_the_way(folder)
         got = error if wrong is None else f"{wrong} is {kind_of(wrong)}"
-        mend = "Choose another results_dir or name, or use --fresh to move the folder aside."
-        if wrong not in (None, folder):
+        mend = f"Make it writable, or choose another place: {settings({'results_dir': 'FOLDER'})}"
+        if wrong == folder:
+            mend = f"Choose another results_dir or name, or use {fresh()} to move it aside."
+        elif wrong is not None:
             mend = "Move it away, or choose another results_dir."
         raise ResultsError(
             f"{folder} must be a folder that can be written, new or with results of this package; "

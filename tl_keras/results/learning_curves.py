@@ -181,6 +181,20 @@ def curve_facts(curves: Sequence[Curve], results: TestResults) -> dict[str, Any]
     return {"laws": laws, "overtaking": overtaking, "sentences": [*overtaking, *bought]}
 
 
+def is_expected_to_help(law: Mapping[str, Any]) -> bool:
+    """Whether a curve promises of more photos what could be measured.
+
+    The law is fitted to all sizes, and may lie below the accuracy that was measured at the largest:
+    what it says of more photos is then no promise.
+
+    Args:
+        law: of `curve_facts`.
+    """
+    more = law["more_photos"]
+    gains = points(more["gain"]["estimate"]) != points(0)
+    return bool(gains and more["accuracy"]["estimate"] > law["measured"])
+
+
 def _more_sentence(law: Mapping[str, Any]) -> str:
     more = law["more_photos"]
     gain = more["gain"]
@@ -189,6 +203,17 @@ def _more_sentence(law: Mapping[str, Any]) -> str:
             f"{law['name']}: every test photo was answered rightly, so that what more photos would "
             "add cannot be told; it takes more test photos."
         )
+    gained = f"{points(gain['estimate'])} points [{points(gain['low'])}, {points(gain['high'])}]"
+    photos = (
+        f"{more['photos']} more labelled photos ({more['train_per_class']:.0f} training photos per "
+        "class)"
+    )
+    if not is_expected_to_help(law):
+        return (
+            f"{law['name']}: {photos} are not expected to raise the measured "
+            f"{law['measured']:.3f}: the curve that fits all sizes rises by {gained}, and not "
+            "above that."
+        )
     far = (
         f"; that is {more['beyond_measured']:.1f} times the largest size measured, so take it as "
         "a guess"
@@ -196,9 +221,7 @@ def _more_sentence(law: Mapping[str, Any]) -> str:
         else ""
     )
     return (
-        f"{law['name']}: {more['photos']} more labelled photos ({more['train_per_class']:.0f} "
-        f"training photos per class) would add about {points(gain['estimate'])} points "
-        f"[{points(gain['low'])}, {points(gain['high'])}], to "
+        f"{law['name']}: {photos} would add about {gained}, to "
         f"{more['accuracy']['estimate']:.3f} [{more['accuracy']['low']:.3f}, "
         f"{more['accuracy']['high']:.3f}]{far}."
     )

@@ -19,10 +19,10 @@ where it was. Whatever is read is found whole first; `repair` is what becomes of
 
 import json
 import os
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ from tl_keras.digests import (
     whole_json,
 )
 from tl_keras.errors import DamagedError, ResultsError
+from tl_keras.invocation import again, fresh, go_on
 from tl_keras.results.folder_lock import LOCK, in_a_sentence
 from tl_keras.results.repair import ASIDE, finished_run, set_aside, set_aside_damaged
 from tl_keras.results.runs_table import FinishedRun
@@ -211,7 +212,7 @@ class Store:
         if "tempered" not in stored:
             raise ResultsError(
                 f"{self.folder} must hold runs of this version, with losses to choose among "
-                f"them; got {run_id} of an earlier one. Use --fresh to move the folder aside."
+                f"them; got {run_id} of an earlier one. Use {fresh()} to move the folder aside."
             )
         return stored["tempered"]
 
@@ -411,7 +412,7 @@ class Store:
         return ResultsError(
             f"{path} must say which {what} the finished runs in {self.folder} rest on; it was "
             f"damaged or removed, and the {what} of now cannot be proven to be the same. Put it "
-            "back, or run the experiment under another name, or with --fresh, which moves this "
+            f"back, or run the experiment under another name, or with {fresh()}, which moves this "
             "folder aside."
         )
 
@@ -435,7 +436,7 @@ class Store:
             raise ResultsError(
                 f"The {what} are not those of the results in {self.folder}: {name}.csv differs in "
                 f"{count}, such as {such}, which {which}. Restore the {what}, or run "
-                "under another name, or with run --fresh, which moves this folder aside."
+                f"under another name, or with {fresh()}, which moves this folder aside."
             )
 
     def _run(self, run_id: str) -> Path:
@@ -489,7 +490,7 @@ def _stored_config(path: Path) -> dict[str, Any]:
     except DamagedError as error:
         raise ResultsError(
             f"{path} must be the configuration of the results beside it; got a file that cannot be "
-            f"used: {error.why}. Restore it, or use --fresh to move the folder aside."
+            f"used: {error.why}. Restore it, or use {fresh()} to move the folder aside."
         ) from error
     try:
         return ExperimentConfig.model_validate_json(json.dumps(completed(raw))).as_dict()
@@ -515,7 +516,7 @@ def _refuse_other_files(folder: Path) -> None:
     if not all(path.name.startswith((UNFINISHED, LOCK, DIGESTS)) for path in folder.iterdir()):
         raise ResultsError(
             f"{folder} must be empty or hold results of this package; got other files. Choose "
-            "another name, or use --fresh to move the folder aside."
+            f"another name, or use {fresh()} to move the folder aside."
         )
 
 
@@ -528,8 +529,14 @@ def _refuse_other_weights(folder: Path, old: Mapping[str, Any], new: Mapping[str
         raise ResultsError(
             f"The source weights are not those of the results in {folder}: their SHA-256 must be "
             f"{old[_WEIGHTS]}, got {new[_WEIGHTS]}. Restore the weights, give this experiment "
-            "another name, or use --fresh to move the old folder aside."
+            f"another name, or use {fresh()} to move the old folder aside."
         )
+
+
+def _free_name(folder: Path) -> str:
+    """A name near that of a folder, which no other folder beside it has."""
+    names = (f"{folder.name}_{number}" for number in count(2))
+    return next(name for name in names if not os.path.lexists(folder.with_name(name)))
 
 
 def _refuse_changes(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -537,8 +544,7 @@ def _refuse_changes(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]
         raise ResultsError(
             f"{folder} holds results of another configuration:\n  "
             + "\n  ".join(changes)
-            + f"\nTo go on with the settings of these results, name their file in place of the "
-            f"images: tl-keras run {shlex.quote(str(folder / 'config.json'))}, and after it --set "
-            "with what is to change. For other settings give the experiment another name (--set "
-            "name=...), or use --fresh to move the old folder aside."
+            + f"\nTo go on with the settings of these results: {go_on(folder / 'config.json')}\n"
+            f"For other settings use {fresh()}, which moves the old folder aside, or another name: "
+            f"{again({'name': _free_name(folder)})}"
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tl_keras.atomic_files import write_text
 from tl_keras.errors import NoExportError
+from tl_keras.results.folder_lock import at_work
 
 EXPORT_FOLDER, LATEST = "export", "latest"
 # What a version holds beside the model; TensorFlow Serving looks there for warm-up requests.
@@ -60,12 +61,20 @@ def find_version(export: Path) -> Version:
         )
     complete = version_folders(export)
     if not complete:
-        raise NoExportError(
-            f"No exported model in {export}: it must hold a folder named by a version number, such "
-            "as 1, with a saved_model.pb in it. Export a model first: an experiment writes it to "
-            "results/<name>/export."
-        )
+        raise NoExportError(f"No exported model in {export}{_why_none(export)}")
     return Version(complete[0], int(complete[0].name))
+
+
+def _why_none(export: Path) -> str:
+    """Why a folder holds no complete version, and what to do."""
+    # of the experiment, or of its versions
+    workers = filter(None, map(at_work, (export, export.parent)))
+    if who := next(workers, None):
+        return f" yet: {who} is at work there. Wait until it has ended."
+    return (
+        ": it must hold a folder named by a version number, such as 1, with a saved_model.pb in "
+        "it. Export a model first: an experiment writes it to results/<name>/export."
+    )
 
 
 def version_folders(directory: Path) -> list[Path]:
