@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from tl_keras.atomic_files import replacing
 from tl_keras.errors import ResultsError
+from tl_keras.invocation import other_place
 
 PLOTS = "plots"
 
@@ -75,5 +76,5 @@ def write_plots(folder: Path, plots: Iterable[Plot]) -> None:
     except OSError as error:
         raise ResultsError(
             f"{folder / PLOTS} must be a folder that can be written; got: {error}. Write the "
-            "report alone with --output."
+            f"report alone with {other_place('--output', 'path')}."
         ) from error
