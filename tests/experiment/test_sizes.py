@@ -104,6 +104,7 @@ def test_advice_measures_sizes_without_an_experiment(weaves: Path) -> None:
     backbone = {"name": "Tiny", "weights": None, "image_size": SIZES}
     advice = advise(images=weaves, data={"train_per_class": 5}, backbone=backbone)
     assert advice.image_size == 64 and advice.sizes["chosen"].tolist() == [False, True]
+    assert advice.sizes["views"].isin(["none", "flip"]).all()
     assert "backbone.image_size=64" in advice.settings()
 
 

@@ -18,7 +18,7 @@ from tl_keras.errors import ResultsError
 from tl_keras.evaluation.intervals import wilson_interval
 from tl_keras.evaluation.metrics import METRICS, Metric
 from tl_keras.reporting import sections
-from tl_keras.reporting.answer import PROMISING, choice_in_words
+from tl_keras.reporting.answer import PROMISING, answer, choice_in_words
 from tl_keras.reporting.next_steps import next_steps
 from tl_keras.reporting.report import content, write_report
 from tl_keras.results.finished_experiment import FinishedExperiment
@@ -313,6 +313,17 @@ def test_the_chosen_probe_says_which_blocks_it_reads(finish: Finish) -> None:
     shown = sections.blocks(results)
     assert shown is not None
     assert shown["exported"].startswith("The chosen probe, probe, averages 3 blocks, a to c:")
+
+
+def test_the_answer_says_what_is_read_beyond_the_means_of_the_photo(finish: Finish) -> None:
+    results = FinishedExperiment.open(finish())
+    plain = answer(results)
+    vars(results)["chosen"] = {**results.chosen, "pooling": "mean_std", "views": "flip"}
+    told = [sentence for sentence in answer(results) if sentence not in plain]
+    assert len(told) == 1
+    assert "standard deviations" in told[0] and "two passes" in told[0]
+    vars(results)["chosen"] = {**results.chosen, "pooling": "mean", "views": "none"}
+    assert answer(results) == plain
 
 
 def test_a_section_without_results_is_left_out(finish: Finish) -> None:

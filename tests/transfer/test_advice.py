@@ -160,6 +160,11 @@ def test_without_probes_the_classical_rule_stands() -> None:
     assert "nothing was measured" in given.paragraph()
 
 
+def test_the_figures_are_said_to_be_of_one_draw() -> None:
+    assert "one draw, the first," in advice().paragraph()
+    assert "one draw, that of seed 2," in advice(seed=2).paragraph()
+
+
 def test_advice_is_written_as_json() -> None:
     read = json.loads(json.dumps(advice(distances=None).as_dict(), allow_nan=False))
 
@@ -181,6 +186,7 @@ def test_sizes_are_told_with_what_they_read_and_cost() -> None:
         {
             "image_size": [96, 224],
             "accuracy": [0.84, 0.97],
+            "views": ["flip", "none"],
             "milliseconds_per_image": [1.25, 5.5],
             "chosen": [False, True],
         }
@@ -191,5 +197,8 @@ def test_sizes_are_told_with_what_they_read_and_cost() -> None:
         *("224 px", "97%", "5.5 ms"),
         "224 px",
     ]
+    # the time at 96 px is that of two passes
+    assert re.findall(r"ms[^,)]*mirror", given.paragraph()) == ["ms with its mirror"]
+    assert given.paragraph().index("mirror") < given.paragraph().index("224 px")
     assert "backbone.image_size=224" in given.settings()
     assert not any("image_size" in setting for setting in advice().settings())

@@ -36,7 +36,7 @@ def write_advice(prepared: Prepared) -> None:
     if record.exists() or not borrowing(prepared.config.strategies):
         return
     rows = prepared.images.splits.labelled(seed=0)
-    found = _advice(prepared.bench, prepared.card, rows, prepared.sizes)
+    found = _advice(prepared.bench, prepared.card, rows, prepared.sizes, seed=0)
     keep_json(record, found.as_dict())
     prepared.monitor.advise(found)
 
@@ -81,15 +81,19 @@ def advise(
             sizes = measured_sizes(checked, prepared, rows, monitor)
             backbone, card = load_backbone(checked, chosen_size(sizes))
         bench = Workbench(checked, backbone, prepared.table, rows, monitor)
-        return _advice(bench, card, rows, sizes)
+        return _advice(bench, card, rows, sizes, seed)
 
 
 def _advice(
-    bench: Workbench, card: SourceCard | None, rows: np.ndarray, sizes: pd.DataFrame | None
+    bench: Workbench,
+    card: SourceCard | None,
+    rows: np.ndarray,
+    sizes: pd.DataFrame | None,
+    seed: int,
 ) -> Advice:
     """Drawn from training and validation images alone."""
     # Before the probes, for one pass gives what both read.
     input_moments(bench.bank, rows)
     images, probes = bench.images, bench.probes
     bench.monitor.stage("Measuring what to borrow")
-    return advice.advise(measure(bench.bank, card, images, probes, rows, sizes))
+    return advice.advise(measure(bench.bank, card, images, probes, rows, sizes, seed))

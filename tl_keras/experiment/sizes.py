@@ -24,7 +24,7 @@ from tl_keras.transfer.representation import cheapest_within
 # Standard errors.
 WITHIN = 0.5
 _READ = ["accuracy", "accuracy_low", "accuracy_high", "cross_entropy"]
-COLUMNS = ["image_size", *_READ, "excess", "excess_se", "milliseconds_per_image", "chosen"]
+COLUMNS = ["image_size", *_READ, "excess", "excess_se", "views", "milliseconds_per_image", "chosen"]
 
 
 def choose_size(
@@ -46,8 +46,8 @@ def choose_size(
     Returns:
         A row per size, ascending: image_size, accuracy of the probe that an experiment would take,
         cross-validated, with its 95% interval, cross_entropy (nats), by how much that exceeds the
-        lowest (excess) with the standard error over images or groups of them (excess_se),
-        milliseconds_per_image of such a classifier, chosen. Where the images are too few to hold
+        lowest (excess) with the standard error over images or groups of them (excess_se), views
+        that this probe reads, milliseconds_per_image of it, all views included, chosen. Where the images are too few to hold
         any out, the smallest alone, of which nothing is known.
     """
     measured, losses, groups = [], [], None
@@ -59,8 +59,13 @@ def choose_size(
             break
         average = chosen.found.table.set_index("block").loc[AVERAGE]
         last = list(average_weights(chosen.found.table))[-1]
-        time = bench.costs.milliseconds(last, chosen.representation.pooling)
-        measured.append({**average[_READ], "image_size": side, "milliseconds_per_image": time})
+        pooling = chosen.representation.pooling
+        facts = {
+            "image_size": side,
+            "views": pooling.views,
+            "milliseconds_per_image": bench.costs.milliseconds(last, pooling),
+        }
+        measured.append({**average[_READ], **facts})
         losses.append(chosen.folds.losses(chosen.found.average()))
         groups = chosen.folds.groups
     if not losses:

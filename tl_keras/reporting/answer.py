@@ -17,6 +17,12 @@ from tl_keras.strategy_table import STRATEGIES, names_where
 
 Row = Mapping[Any, Any]
 
+# Views beside the photo itself, and what they cost.
+_VIEWS = {
+    "flip": ", of each photo and its mirror image, which takes two passes",
+    "turns": ", of each photo turned and mirrored in all eight ways, which takes eight passes",
+}
+
 # A class that is recognised less often is named in the answer.
 WEAK_RECALL = 0.8
 # So many right answers of as many have 90% for their lower bound (Wilson's, of a 95% interval).
@@ -64,7 +70,13 @@ def answer(results: FinishedExperiment) -> list[str]:
     """What it gets right; what was chosen; how that compares; what is handed over; what to know."""
     handed = results.facts("handed_over")
     over = [] if handed is None or "measured" not in handed else [handed_in_words(handed)]
-    return [*_found(results), _chosen(results), _compared(results), *over, *_cautions(results)]
+    return [
+        *_found(results),
+        " ".join((_chosen(results), *_read(results))),
+        _compared(results),
+        *over,
+        *_cautions(results),
+    ]
 
 
 def choice_in_words(results: FinishedExperiment) -> str:
@@ -129,6 +141,19 @@ def _chosen(results: FinishedExperiment) -> str:
         f"kind, such models are right in at least {low} of new photos ({mean} of "
         f"{tested}; 95% interval {low} to {high}; {n} {runs})."
     )
+
+
+def _read(results: FinishedExperiment) -> Iterator[str]:
+    """What the head of the chosen run reads of a photo, where that is more than usual."""
+    if read := what_is_read(results.chosen):
+        yield f"Its head reads {read}."
+
+
+def what_is_read(run: Row) -> str:
+    """Of feature maps and of views of a photo, in words; empty for the means of the photo alone."""
+    spread = "means and standard deviations" if run.get("pooling") == "mean_std" else "means"
+    views = _VIEWS.get(str(run.get("views")), "")
+    return f"{spread} of the network's features{views}" if views or spread != "means" else ""
 
 
 def _compared(results: FinishedExperiment) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from tl_keras.evaluation.comparison import points
 from tl_keras.evaluation.metrics import METRICS, column_of
-from tl_keras.reporting.answer import choice_in_words
+from tl_keras.reporting.answer import choice_in_words, what_is_read
 from tl_keras.reporting.decision_plots import reliability_figure, thresholds_figure
 from tl_keras.reporting.decision_words import figures
 from tl_keras.reporting.pages import Cell, Cells
@@ -40,11 +40,6 @@ from tl_keras.strategy_table import STRATEGIES, names_where
 
 # Of classes, in a confusion matrix that can still be read on a page.
 MOST_CLASSES = 40
-# What a probe reads beside the photo itself.
-_VIEWS = {
-    "flip": ", of each photo and its mirror image",
-    "turns": ", of each photo turned and mirrored in all eight ways",
-}
 _REFUSED = ("labelled photo that would be refused", "class", "familiar")
 _FIGURES = ("figure", "estimate", "95% interval", "of")
 
@@ -148,11 +143,10 @@ def _probe_in_words(run: Mapping[Any, Any]) -> str | None:
         return None
     several = f"averages {len(names)} blocks, {names[0]} to {names[-1]}"
     reads = several if names[1:] else f"reads {names[0]}"
-    spread = ", means and standard deviations" if run.get("pooling") == "mean_std" else ""
-    seen = _VIEWS.get(str(run.get("views")), "")
+    read = what_is_read(run)
     return (
-        f"The chosen probe, {run['run_id']}, {reads}{spread}{seen}: each run cross-validates on "
-        "its own labelled images."
+        f"The chosen probe, {run['run_id']}, {reads}{f' ({read})' if read else ''}: each run "
+        "cross-validates on its own labelled images."
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from tl_keras.models.pooling import AS_IT_IS, FLIP, TURNS
 from tl_keras.strategy_table import FINE_TUNING, HEAD_ONLY, PROBING, STRATEGIES
 from tl_keras.transfer.measurements import Measurements
 from tl_keras.transfer.probing import AVERAGE, average_weights, choose_block
@@ -28,6 +29,9 @@ NEARLY_ALL = 0.97
 
 # With fewer labelled images in all, probes are a guess whatever they say.
 FEW_IMAGES = 30
+
+# What a time includes beside one pass through the network.
+_VIEWS = {AS_IT_IS: "", FLIP: " with its mirror image", TURNS: " with all eight ways to turn it"}
 
 Confidence = Literal["clear", "likely", "a guess"]
 
@@ -137,7 +141,12 @@ def advise(measured: Measurements) -> Advice:
     gives_up_last = confidence == "clear" if alike else best != last
     overruled = frozen != little or (frozen and gives_up_last == alike)
     classical = _classical(little, alike)
-    reasons = [*_about_sizes(measured.sizes), about_block, about_strategy]
+    reasons = [
+        *_about_sizes(measured.sizes),
+        about_block,
+        about_strategy,
+        _about_draw(measured.seed),
+    ]
     if measured.card is not None:
         data, task = "little" if little else "moderate", "alike" if alike else "different"
         agreement = "the measurements overrule it" if overruled else "the measurements agree"
@@ -171,10 +180,23 @@ def _about_sizes(sizes: pd.DataFrame | None) -> Iterator[str]:
     (chosen,) = (row for row in rows if row["chosen"])
     reads = ", ".join(
         f"at {row['image_size']} px {row['accuracy']:.0%} in {row['milliseconds_per_image']:.1f} ms"
+        f"{_VIEWS[row['views']]}"
         for row in rows
     )
     why = "the smallest whose loss on held-out photos is within half a standard error of the lowest"
-    yield f"Probes read {reads} a photo; taken: {chosen['image_size']} px, {why}."
+    yield (
+        f"Probes read {reads} (time of a linear probe for a photo, up to the last block that it "
+        f"reads); taken: {chosen['image_size']} px, {why}."
+    )
+
+
+def _about_draw(seed: int) -> str:
+    """Whose figures these are: they chose what is advised, and are not the means of the runs."""
+    which = "the first" if seed == 0 else f"that of seed {seed}"
+    return (
+        f"These figures are of the photos of one draw, {which}, and chose the advice as well: on "
+        "other photos they differ."
+    )
 
 
 def _with_scores(blocks: pd.DataFrame, measured: Measurements) -> pd.DataFrame:

@@ -35,6 +35,7 @@ class Measurements:
         image_size: of the network's input, pixels.
         representation: that the probes read; None where the images are too few.
         sizes: a row per size that was measured; None where one was asked for.
+        seed: of the draw that the images are of.
     """
 
     probes: pd.DataFrame
@@ -46,6 +47,7 @@ class Measurements:
     image_size: int
     representation: Representation | None
     sizes: pd.DataFrame | None = None
+    seed: int = 0
 
 
 def measure(
@@ -55,6 +57,7 @@ def measure(
     probes: LinearProbes,
     rows: np.ndarray,
     sizes: pd.DataFrame | None = None,
+    seed: int = 0,
 ) -> Measurements:
     """Measure the images at some positions.
 
@@ -65,6 +68,7 @@ def measure(
         probes: on the same bank.
         rows: positions of training and validation images, none of the test split.
         sizes: what was measured at several sizes of the input.
+        seed: of the draw that the images are of.
     """
     some = spread(rows, MOST_SCORED)
     labels = images.class_indices[some]
