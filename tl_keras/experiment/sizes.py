@@ -47,8 +47,8 @@ def choose_size(
         A row per size, ascending: image_size, accuracy of the probe that an experiment would take,
         cross-validated, with its 95% interval, cross_entropy (nats), by how much that exceeds the
         lowest (excess) with the standard error over images or groups of them (excess_se), views
-        that this probe reads, milliseconds_per_image of it, all views included, chosen. Where the images are too few to hold
-        any out, the smallest alone, of which nothing is known.
+        that this probe reads, milliseconds_per_image of it, all views included, chosen. Where the
+        images are too few to hold any out, the smallest alone, of which nothing is known.
     """
     measured, losses, groups = [], [], None
     for side in config.backbone.asked_sizes:
