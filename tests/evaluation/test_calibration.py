@@ -1,6 +1,7 @@
 """Temperatures that are known, and calibration errors worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,13 +57,29 @@ def test_the_temperature_that_is_right_is_found(temperature: float) -> None:
     assert found == pytest.approx(temperature, rel=0.08)
 
 
-def test_where_every_image_is_right_the_prior_holds_the_temperature() -> None:
-    labels = np.arange(40) % 2
+def all_right(n: int) -> HeldOut:
+    """Right answers alone, each with a probability of 0.9."""
+    labels = np.arange(n) % 2
     sure = np.where(np.eye(2)[labels] == 1, 0.9, 0.1)
-    found = fit_temperature(
-        HeldOut.pooled([Predictions(np.arange(40), labels, sure)], np.array([0.5, 0.5]))
-    )
-    assert 0.2 < found < 0.8
+    return HeldOut.pooled([Predictions(np.arange(n), labels, sure)], np.array([0.5, 0.5]))
+
+
+def test_where_every_image_is_right_the_prior_holds_the_temperature() -> None:
+    assert 0.2 < fit_temperature(all_right(200)) < 0.8
+
+
+def test_a_few_right_answers_make_no_model_surer() -> None:
+    few = all_right(20)
+    assert fit_temperature(few) == pytest.approx(1, abs=0.02)
+    # though it may well be too timid
+    low, high = np.quantile(temperature_draws(few), [0.025, 0.975])
+    assert low < 0.5 < 1 < high
+
+
+def test_a_few_wrong_answers_make_a_model_less_sure() -> None:
+    right = all_right(20)
+    wrong = replace(right, labels=np.where(np.arange(20) < 8, 1 - right.labels, right.labels))
+    assert fit_temperature(wrong) > 1.3
 
 
 def test_the_temperature_undoes_shares_that_were_not_trained_for() -> None:

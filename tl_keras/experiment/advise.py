@@ -36,7 +36,7 @@ def write_advice(prepared: Prepared) -> None:
     if record.exists() or not borrowing(prepared.config.strategies):
         return
     rows = prepared.images.splits.labelled(seed=0)
-    found = _advice(prepared.bench, prepared.card, rows, prepared.sizes, seed=0)
+    found = _advice(prepared.bench, prepared.card, rows, prepared.sizes, 0)
     keep_json(record, found.as_dict())
     prepared.monitor.advise(found)
 
