@@ -26,6 +26,7 @@ from benchmarks.rows import keep_in_table
 from benchmarks.source_models import BACKBONE, MOST_TESTED, SETS, SIDE, load_photos
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
 from tl_keras.reporting.handed_over_words import announced
+from tl_keras.results_layout import place
 from tl_keras.serving.keras_file import LABELS_FILE
 from tl_keras.serving.versions import EXTRA
 
@@ -101,7 +102,7 @@ def _row(
             strategies=options.strategies,
             export={"train_on": train_on},
         )
-        names = json.loads((result.folder / LABELS_FILE).read_text("utf-8"))
+        names = json.loads(place(result.folder, LABELS_FILE).read_text("utf-8"))
         answers = result.model().predict(asked.astype(np.float32), verbose=0).argmax(axis=1)
         row[name] = float((np.array(names, int)[answers] == labels).mean())
     return {**row, **_announced(result), "asked": len(labels)}

@@ -35,6 +35,7 @@ import pandas as pd
 from benchmarks.record import record
 from tl_keras.engine.pool import Pool
 from tl_keras.engine.tasks import Answer, Load, Task
+from tl_keras.results_layout import CONFIG, place
 
 # Loading TensorFlow, building the network, mapping the pixels; writing a result and the tables.
 START_SECONDS, KEEP_SECONDS = 12.0, 0.25
@@ -103,8 +104,8 @@ def measured(experiment: Path, workers: int, folder: Path) -> float:
 
 def lengths_of(folder: Path) -> list[Length]:
     """The trainings of an experiment that was made by one worker."""
-    (path,) = folder.glob("results/*/runs.csv")
-    runs = pd.read_csv(path)
+    (results,) = folder.glob("results/*")
+    runs = pd.read_csv(place(results, "runs.csv"))
     runs = runs[~runs["strategy"].isin(_NOT_TRAINED)]
     runs["seconds"] = runs["phase_1_seconds"] + runs["phase_2_seconds"]
     runs["kind"] = runs["strategy"] + " " + runs["unfrozen_blocks"].astype(str)
@@ -121,11 +122,11 @@ def lengths_of(folder: Path) -> list[Length]:
 
 def shared_bytes(folder: Path) -> float:
     """Decoded pixels of the images that were used, and the source weights."""
-    (path,) = folder.glob("results/*/config.json")
-    config = json.loads(path.read_text())
-    splits = pd.read_csv(path.with_name("splits.csv"))
+    (results,) = folder.glob("results/*")
+    config = json.loads((results / CONFIG).read_text())
+    splits = pd.read_csv(place(results, "splits.csv"))
     side = config["backbone"]["image_size"]
-    parameters = pd.read_csv(path.with_name("runs.csv"))["parameters"].max()
+    parameters = pd.read_csv(place(results, "runs.csv"))["parameters"].max()
     return float(splits["image_id"].nunique() * side**2 * 3 + 4 * parameters)
 
 

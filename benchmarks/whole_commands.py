@@ -99,7 +99,8 @@ def measured(config: Config, checkout: Path) -> Measured:
     with TemporaryDirectory(prefix="tl_keras-speed-") as name:
         folder = Path(name)
         figures = _timed(_command(config, folder), checkout)
-        (summary,) = folder.glob("results/*/summary.csv")
+        # an older checkout has it in another folder
+        (summary,) = (folder / "results").rglob("summary.csv")
         return figures | accuracies(pd.read_csv(summary))
 
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.picture_reading import DEFAULTS
-from tl_keras.digests import DIGESTS, keep_json
+from tl_keras.digests import keep_json, list_in
 from tl_keras.evaluation.metrics import METRICS, column_of
 from tl_keras.results import summary_tables as tables
 from tl_keras.results.choice import OnValidation, choose_run
@@ -29,6 +29,7 @@ from tl_keras.results.comparisons import comparison_table
 from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome, Store
 from tl_keras.results.test_results import TestResults
+from tl_keras.results_layout import place
 
 # What tests share lies beside them; last, so that an installed package comes before its source.
 sys.path.append(str(Path(__file__).parents[1]))
@@ -321,7 +322,7 @@ def finish(tmp_path: Path) -> Callable[..., Path]:
             "splits": finished_splits(ids, sorted(set(runs["seed"]))),
         }.items():
             store.write(title, table)
-        keep_json(store.folder / "environment.json", {"tensorflow": "2.21", "processors": 2})
+        keep_json(place(store.folder, "environment.json"), {"tensorflow": "2.21", "processors": 2})
         validation = {
             run_id: OnValidation(
                 store.selection_losses(run_id), np.ones(20, bool), np.array(ids[:20])
@@ -329,9 +330,9 @@ def finish(tmp_path: Path) -> Callable[..., Path]:
             for run_id in run_ids
         }
         choice = choose_run(runs, validation, lambda run: False)
-        keep_json(store.folder / "choice.json", asdict(choice))
+        keep_json(place(store.folder, "choice.json"), asdict(choice))
         # tests change some of it
-        (store.folder / DIGESTS).unlink()
+        list_in(store.folder).unlink()
         return store.folder
 
     return finished

@@ -19,6 +19,7 @@ from PIL import Image
 from tests.hostile.texts import FILE_NAMES
 from tl_keras.commands import audit, predict, report, run
 from tl_keras.reporting import page_scripts
+from tl_keras.results_layout import TABLES, place
 from tl_keras.safe_text import one_line, unguard
 
 # KerasTuner asks for the current thread by its old name.
@@ -87,7 +88,7 @@ def check_page(html: str) -> None:
 
 def check_tables(folder: Path) -> None:
     """No cell that a spreadsheet would compute."""
-    tables = list(folder.glob("*.csv"))
+    tables = list((folder / TABLES).glob("*.csv"))
     assert tables
     for table in tables:
         with table.open(encoding="utf-8", newline="") as file:
@@ -150,7 +151,7 @@ def test_run(results: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_names_in_tables_are_those_of_the_files(results: Path, photos: Path) -> None:
-    table = pd.read_csv(results / "images.csv", dtype=str, keep_default_na=False)
+    table = pd.read_csv(place(results, "images.csv"), dtype=str, keep_default_na=False)
     ids = set(map(unguard, table["image_id"]))
     assert ids == {path.relative_to(photos).as_posix() for path in photos.rglob("*.png")}
 

@@ -36,6 +36,7 @@ FIRST = (
     "digests",
     "file_locks",
     "path_kinds",
+    "results_layout",
     "augmentation_table",
     "backbone_table",
     "imagenet_table",

@@ -37,6 +37,7 @@ from tests.hostile import experiments
 from tests.hostile.experiments import TinyExperiment, answers, differing
 from tests.hostile.mutated_pictures import mutated_picture
 from tl_keras.errors import ConfigError
+from tl_keras.results_layout import inner, place
 
 Tried = Callable[[Part, int, str], int]
 
@@ -99,7 +100,7 @@ class Nodes:
 
 
 def _other_digit(folder: Path) -> bool:
-    table = folder / "runs.csv"
+    table = place(folder, "runs.csv")
     table.write_text(table.read_text().replace("\n1,", "\n6,"))
     return True
 
@@ -158,8 +159,8 @@ def test_the_tiny_experiment_is_a_whole_one(tmp_path: Path) -> None:
     experiment = TinyExperiment.make(tmp_path / "experiment")
     assert ended(experiment.command()).problem([0]) is None
     found = answers(experiment.results)
-    tables = {"runs.csv", "trials.csv", "probes.csv", "splits.csv", "learning_curve.csv"}
-    assert found.keys() >= tables | {"export/1/variables/variables.index"}
+    tables = ("runs.csv", "trials.csv", "probes.csv", "splits.csv", "learning_curve.csv")
+    assert found.keys() >= {*map(inner, tables)} | {"export/1/variables/variables.index"}
     assert any(name.endswith("probabilities.npz") for name in found)
     assert [*experiment.cache.iterdir()]
 

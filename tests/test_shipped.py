@@ -10,6 +10,7 @@ import pytest
 from tl_keras.config.files import parse_config
 from tl_keras.experiment.advise import advise
 from tl_keras.experiment.stages import run_experiment
+from tl_keras.results_layout import place
 from tl_keras.transfer.advice import Advice
 
 ROOT = Path(__file__).parents[1]
@@ -34,11 +35,11 @@ def test_first_command_of_the_readme(tmp_path: Path) -> None:
     assert "Generated images" in done.stdout
 
     folder = tmp_path / "defects"
-    accuracy = accuracies(pd.read_csv(folder / "summary.csv"))
+    accuracy = accuracies(pd.read_csv(place(folder, "summary.csv")))
     chance = accuracy["majority_class"]
     assert chance < accuracy["from_scratch"] < 0.75
     assert accuracy["feature_extraction"] > accuracy["from_scratch"]
-    trials = pd.read_csv(folder / "trials.csv")
+    trials = pd.read_csv(place(folder, "trials.csv"))
     assert len(trials) >= 6
     assert trials["unfrozen_blocks"].nunique() >= 4
     assert (folder / "export/1/saved_model.pb").is_file()

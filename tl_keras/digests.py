@@ -3,6 +3,9 @@
 <folder>/digests.json    files: file -> digests of what was written last, and of what it replaced
                          sha256: of `files`, for the list may be damaged too
 
+A folder that has none is listed by the folder of the experiment that it is or lies in, whose list
+is `state/digests.json` and names files by their path from there, such as "tables/runs.csv".
+
 A digest is written before its file appears, beside that of the file in whose place it comes. So
 whenever a process is killed, or another one reads, one of the two is that of the file. A file that
 is not listed is older than the list, and is read as it is.
@@ -18,6 +21,7 @@ from typing import Any
 
 from tl_keras.atomic_files import replacing, write_json
 from tl_keras.errors import DamagedError
+from tl_keras.results_layout import STATE
 
 DIGESTS = "digests.json"
 
@@ -49,24 +53,58 @@ def keep_json(path: Path, content: Any) -> None:
 def seal(folder: Path) -> None:
     """List all files of a folder that is complete, but not yet in its place."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    _write(folder, {path.name: [_digest(path.read_bytes())] for path in files})
+    write_list(folder / DIGESTS, {path.name: [_digest(path.read_bytes())] for path in files})
 
 
 def forget(path: Path) -> None:
     """Remove a file that is no longer needed, so that it is not missed."""
-    known = listed(path.parent)
-    if known.pop(path.name, None):
-        _write(path.parent, known)
+    place, name = _list_of(path)
+    known = _listed(place)
+    if known.pop(name, None):
+        write_list(place, known)
     path.unlink(missing_ok=True)
 
 
+def list_in(folder: Path) -> Path:
+    """Where the list of a folder is, or would be."""
+    own, state = folder / DIGESTS, folder / STATE
+    return state / DIGESTS if state.is_dir() and not own.exists() else own
+
+
 def listed(folder: Path) -> dict[str, list[str]]:
-    """File names and the digests of what each may be; empty where a folder has no list.
+    """Files and the digests of what each may be; empty where a folder has no list.
 
     Raises:
         DamagedError: the list.
     """
-    path = folder / DIGESTS
+    return _listed(list_in(folder))
+
+
+def is_listed(path: Path) -> bool:
+    """Whether a file is expected where it is, or is not any more.
+
+    Raises:
+        DamagedError: the list of its folder.
+    """
+    return _digests_of(path) is not None
+
+
+def _digests_of(path: Path) -> list[str] | None:
+    place, name = _list_of(path)
+    return _listed(place).get(name)
+
+
+def _list_of(path: Path) -> tuple[Path, str]:
+    """The list that tells what a file must be, and its name there."""
+    own = path.parent / DIGESTS
+    for home in path.parents[:2]:
+        state = home / STATE
+        if state.is_dir() and (state == path.parent or not own.exists()):
+            return state / DIGESTS, path.relative_to(home).as_posix()
+    return own, path.name
+
+
+def _listed(path: Path) -> dict[str, list[str]]:
     if not path.exists():
         return {}
     stored = _parsed(path, _read(path))
@@ -78,7 +116,7 @@ def listed(folder: Path) -> dict[str, list[str]]:
 
 def expects(path: Path, content: bytes) -> bool:
     """Whether a file is listed with this content, whatever is there now."""
-    return _digest(content) in listed(path.parent).get(path.name, ())
+    return _digest(content) in (_digests_of(path) or ())
 
 
 def whole_bytes(path: Path) -> bytes:
@@ -88,10 +126,10 @@ def whole_bytes(path: Path) -> bytes:
         DamagedError: it cannot be read, or is not what its folder lists.
     """
     content = _read(path)
-    if not _is_listed(path, content):
+    if not _is_as_listed(path, content):
         # another process may have replaced it between the two looks
         content = _read(path)
-        if not _is_listed(path, content):
+        if not _is_as_listed(path, content):
             raise DamagedError(path, "its content is not what was written")
     return content
 
@@ -149,23 +187,29 @@ def _read(path: Path) -> bytes:
         raise DamagedError(path, error.strerror or str(error)) from error
 
 
-def _is_listed(path: Path, content: bytes) -> bool:
-    digests = listed(path.parent).get(path.name)
+def _is_as_listed(path: Path, content: bytes) -> bool:
+    digests = _digests_of(path)
     return digests is None or _digest(content) in digests
 
 
 def _list(path: Path, digest: str) -> None:
     """Expect a file, or still the one that is there."""
-    known: Mapping[str, list[str]] = listed(path.parent)
-    allowed = known.get(path.name, [])
+    place, name = _list_of(path)
+    known = _listed(place)
+    allowed = known.get(name, [])
     present = [_digest(path.read_bytes())] if path.is_file() else []
     kept = [each for each in present if each in allowed and each != digest]
     if allowed != (wanted := [digest, *kept]):
-        _write(path.parent, {**known, path.name: wanted})
+        write_list(place, {**known, name: wanted})
 
 
-def _write(folder: Path, known: Mapping[str, list[str]]) -> None:
-    write_json(folder / DIGESTS, {"files": known, "sha256": _digest_of(known)})
+def write_list(path: Path, known: Mapping[str, list[str]]) -> None:
+    """Write a list of files and the digests of what each may be.
+
+    Raises:
+        OSError: it cannot be written; what was there stays.
+    """
+    write_json(path, {"files": known, "sha256": _digest_of(known)})
 
 
 def _digest_of(known: Mapping[str, list[str]]) -> str:

@@ -77,8 +77,8 @@ class DamagedError(ResultsError):
 
 
 def _remedy(path: Path) -> str:
-    # what lies deepest is a file of a run: runs/<run>/row.json
-    configs = [folder / "config.json" for folder in path.parents[:3]]
+    # what lies deepest is a file of a run: state/runs/<run>/row.json
+    configs = [folder / "config.json" for folder in path.parents[:4]]
     config = next((found for found in configs if found.is_file()), None)
     if config is None or config == path:
         return (

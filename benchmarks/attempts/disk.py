@@ -23,6 +23,7 @@ from tests.hostile.experiments import (
     write_weights,
 )
 from tests.hostile.small_disk import grow, small_disk
+from tl_keras.results_layout import inner
 
 _PLENTY = 200_000
 # The results of a tiny experiment are about so large, export and pages included.
@@ -118,7 +119,7 @@ def forbidden_results(count: int, seed: int, folder: Path) -> Iterator[Attempt]:
             if state != "nothing there":
                 shutil.copytree(kept, experiment.results)
             if state == "half made":
-                for run in sorted((experiment.results / "runs").iterdir())[::2]:
+                for run in sorted((experiment.results / inner("runs")).iterdir())[::2]:
                     shutil.rmtree(run)
             _protect(place, protected=True)
             problem = ended(experiment.command()).problem([2])

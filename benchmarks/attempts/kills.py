@@ -16,14 +16,15 @@ from typing import Any
 
 from benchmarks.attempts.attempt import Attempt, Process, last_words
 from tests.hostile.experiments import TinyExperiment, answers, children_of, differing
+from tl_keras.results_layout import inner
 
 # What each phase begins with, in the order of a run; the first when the command says something.
 PHASES = {
     "preparing": None,
-    "training": "audit.json",
-    "search": "search/n6/search.json",
-    "learning curve": "summary.csv",
-    "export": "errors.json",
+    "training": inner("audit.json"),
+    "search": f"{inner('search')}/n6/search.json",
+    "learning curve": inner("summary.csv"),
+    "export": inner("errors.json"),
 }
 # As often as this one phase of one experiment is killed, before the next.
 IN_A_ROW = 2

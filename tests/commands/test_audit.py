@@ -17,6 +17,7 @@ from tl_keras.commands.audit import main
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import WeightsError
 from tl_keras.experiment.prepare import load_backbone
+from tl_keras.results_layout import TABLES
 
 TINY = ("backbone.name=Tiny", "backbone.weights=null", "backbone.image_size=32")
 Audit = Callable[..., Path]
@@ -53,7 +54,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def found(output: Path) -> dict[str, list[str]]:
-    table = pd.read_csv(output / "findings.csv")
+    table = pd.read_csv(output / TABLES / "findings.csv")
     return {str(kind): part["image_id"].tolist() for kind, part in table.groupby("kind")}
 
 
@@ -72,7 +73,7 @@ def test_planted_faults_are_found_and_nothing_else(
     shown = " ".join(capsys.readouterr().out.split())
     assert "blue/3.png" in shown
     assert "labels checked" in shown or "Labels were not checked" in shown
-    details = pd.read_csv(output / "findings.csv").set_index("image_id")["detail"]
+    details = pd.read_csv(output / TABLES / "findings.csv").set_index("image_id")["detail"]
     assert details["green/5.png"].startswith("like green/mirrored<b>.png, mirrored, correlation ")
     assert details["blue/cut.png"] == "damaged or cut short PNG"
 
@@ -86,7 +87,7 @@ def test_hostile_files_are_findings_in_every_table_and_on_the_page(
             (tmp_path / "odd" / label / name).write_bytes(content)
     output = audit(tmp_path / "odd")
     assert set(found(output)["unreadable"]) == {f"broken/{name}" for name in BROKEN}
-    images = pd.read_csv(output / "images.csv")
+    images = pd.read_csv(output / TABLES / "images.csv")
     assert len(images) == len(SOUND) + len(BROKEN)
     assert "Warning" not in capsys.readouterr().err
     assert "Nearly empty" in (output / "audit.html").read_text(encoding="utf-8")
@@ -106,10 +107,10 @@ def test_files_and_their_columns_are_those_described(audit: Audit, faulty: Path)
     text = (Path(__file__).parents[2] / "results" / "README.md").read_text(encoding="utf-8")
     described = text.partition("## `audit_<name>/`")[2].partition("### exports.csv")[0]
     output = audit(faulty)
-    for path in output.iterdir():
-        assert f"`{path.name}`" in described
+    for path in output.rglob("*.*"):
+        assert f"`{path.relative_to(output).as_posix()}`" in described
     for name in ("findings", "label_errors", "embedding_matches"):
-        for column in pd.read_csv(output / f"{name}.csv").columns:
+        for column in pd.read_csv(output / TABLES / f"{name}.csv").columns:
             assert f"`{column}`" in described
     for kind in found(output):
         assert f"`{kind}`" in described

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from tl_keras.commands.console import SUBCOMMANDS, main
+from tl_keras.results_layout import place
 
 pytestmark = [
     pytest.mark.smoke,
@@ -85,7 +86,7 @@ def test_advise(experiment: Path, tmp_path: Path) -> None:
 
 
 def test_run(finished: Path, said: io.StringIO) -> None:
-    runs = pd.read_csv(finished / "runs.csv")
+    runs = pd.read_csv(place(finished, "runs.csv"))
     assert len(runs) == runs["strategy"].nunique() == 6
     assert (finished / "report.html").is_file()
     exported = finished / "export" / "1"

@@ -329,7 +329,7 @@ def test_other_files_of_a_folder_and_another_decision_are_said(
     assert main([str(tmp_path / "parts"), str(photos)]) == 0
     told = capsys.readouterr().err
     assert "left out: 1 not a " in told and "(notes.txt)" in told
-    assert "has another decision than decision.json of its experiment" in told
+    assert "has another decision than its experiment" in told
 
 
 def test_hostile_files_are_classified_or_listed_with_a_reason(

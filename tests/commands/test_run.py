@@ -22,6 +22,7 @@ from tl_keras.atomic_files import UNFINISHED
 from tl_keras.commands.run import main
 from tl_keras.data.sources import load_images
 from tl_keras.errors import ExportError
+from tl_keras.results_layout import place
 
 # KerasTuner asks for the current thread by its old name.
 pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
@@ -107,8 +108,8 @@ def test_a_run_ends_with_the_figures_and_where_they_are(
     assert said.err == ""
     assert "majority class, 4 per class, seed 1: validation 0.333, test 0.333" in said.out
     assert "Accuracy on the test split" in said.out
-    assert f"Tables and configuration: {results / 'colours'}" in said.out
-    assert len(pd.read_csv(results / "colours" / "runs.csv")) == 2
+    assert f"Tables: {results / 'colours' / 'tables'}" in said.out
+    assert len(pd.read_csv(place(results / "colours", "runs.csv"))) == 2
 
 
 def test_the_same_command_again_says_that_all_is_done(
@@ -399,7 +400,7 @@ def test_a_process_that_is_stopped_goes_on_afterwards(
     assert "Traceback" not in message
     ended = subprocess.run(command(path), capture_output=True, text=True, check=True)
     assert "2 of 4 runs were finished before." in ended.stdout
-    assert len(pd.read_csv(results / "colours" / "runs.csv")) == 4
+    assert len(pd.read_csv(place(results / "colours", "runs.csv"))) == 4
 
 
 def save_weights_with_lively_features(path: Path) -> None:
@@ -442,7 +443,7 @@ def test_two_processes_give_the_same_rows_bit_for_bit(experiment: Write, tmp_pat
         )
         folders.append(tmp_path / name / "colours")
     for table in TABLES:
-        first, second = (pd.read_csv(folder / f"{table}.csv") for folder in folders)
+        first, second = (pd.read_csv(place(folder, f"{table}.csv")) for folder in folders)
         measured = list(first.filter(regex="seconds|memory"))
         pd.testing.assert_frame_equal(
             first.drop(columns=measured),
@@ -450,6 +451,6 @@ def test_two_processes_give_the_same_rows_bit_for_bit(experiment: Write, tmp_pat
             check_exact=True,
             obj=table,
         )
-    runs = pd.read_csv(folders[0] / "runs.csv")
+    runs = pd.read_csv(place(folders[0], "runs.csv"))
     trained = runs[runs["strategy"].isin(["from_scratch", "feature_extraction"])]
     assert trained["validation_loss"].is_unique, "the runs differ from each other"

@@ -39,7 +39,7 @@ def test_the_examples_run(
         assert "MobileNetV2" not in example
         exec(compile(example, f"{PAGE.name}, example {number + 1}", "exec"), names)
     assert (tmp_path / "parts.keras").is_file()
-    assert (tmp_path / "results" / "parts" / "runs.csv").is_file()
+    assert (tmp_path / "results" / "parts" / "tables" / "runs.csv").is_file()
     assert "linear_probe" in capsys.readouterr().out
 
 
@@ -58,7 +58,7 @@ def test_the_example_of_the_readme_runs(
         'backbone={"name": "Tiny", "weights": None, "image_size": 32}'
     )
     exec(compile(block.text.replace(asked, small), "README.md", "exec"), {})
-    assert (tmp_path / "results" / "photos" / "model.keras").is_file()
+    assert (tmp_path / "results" / "photos" / "model" / "model.keras").is_file()
 
 
 def test_every_name_has_an_example_and_a_row() -> None:

@@ -14,6 +14,7 @@ from tl_keras.experiment.first_look import look_before
 from tl_keras.experiment.inputs import experiment_config
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
 from tl_keras.results.finished_experiment import FinishedExperiment
+from tl_keras.results_layout import place
 
 ROWS = "blue/3.png,blue,green\ngreen/5.png,green,\namber/0.png,amber,amber\n"
 Run = Callable[..., ExperimentResult]
@@ -47,13 +48,13 @@ def test_runs_rest_on_corrected_labels_and_go_on_with_the_same_ones_only(
     used = result.splits.drop_duplicates("image_id").set_index("image_id")["class_index"]
     assert used["blue/3.png"] == 2
     assert "green/5.png" not in used
-    assert "green/5.png" not in pd.read_csv(result.folder / "images.csv")["image_id"].tolist()
-    ignored = pd.read_csv(result.folder / "ignored_files.csv")
+    assert "green/5.png" not in pd.read_csv(place(result.folder, "images.csv"))["image_id"].tolist()
+    ignored = pd.read_csv(place(result.folder, "ignored_files.csv"))
     assert ignored.to_numpy().tolist() == [["green/5.png", "left out by data.corrections"]]
     finished = FinishedExperiment.open(result.folder)
     assert [row.kind for row in finished.corrections] == ["corrected", "left out", "confirmed"]
     told = "data.corrections: 1 label corrected, 1 photo left out, 1 label confirmed."
-    assert told in json.loads((result.folder / "audit.json").read_text())["notes"]
+    assert told in json.loads(place(result.folder, "audit.json").read_text())["notes"]
     assert told in in_words(make_plan(look_before(experiment_config(settings))))
     answers = finished.test_answers()
     assert answers is not None

@@ -15,6 +15,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.evaluation.calibration import calibrate
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_experiment
+from tl_keras.results_layout import place
 from tl_keras.serving.decision_record import other_decision, read_rule
 from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
 from tl_keras.serving.versions import EXTRA
@@ -54,14 +55,14 @@ def exported(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def record(result: ExperimentResult) -> dict[str, Any]:
-    stored: dict[str, Any] = json.loads((result.folder / "decision.json").read_text())
+    stored: dict[str, Any] = json.loads(place(result.folder, "decision.json").read_text())
     return stored
 
 
 def test_the_decision_is_that_of_the_run_to_export(exported: ExperimentResult) -> None:
     stored = record(exported)
     assert stored == exported.decision
-    export = json.loads((exported.folder / "export.json").read_text())
+    export = json.loads(place(exported.folder, "export.json").read_text())
     assert stored["run_id"] == export["run_id"]
     assert stored["pooled_runs"] == ["linear_probe-n4-s0", "linear_probe-n4-s1"]
     assert stored["rule"]["threshold"] == pytest.approx(0.25)
@@ -74,7 +75,7 @@ def test_the_decision_is_that_of_the_run_to_export(exported: ExperimentResult) -
 
 def test_the_figures_on_test_are_those_of_its_probabilities(exported: ExperimentResult) -> None:
     stored = record(exported)
-    with np.load(exported.folder / "runs" / stored["run_id"] / "probabilities.npz") as arrays:
+    with np.load(place(exported.folder, "runs") / stored["run_id"] / "probabilities.npz") as arrays:
         probabilities = arrays["test"]
     labels = exported.splits.loc[exported.splits["part"] == "test", "class_index"].to_numpy()
     score = calibrate(probabilities, stored["temperature"]["estimate"])[:, 1]
@@ -83,9 +84,9 @@ def test_the_figures_on_test_are_those_of_its_probabilities(exported: Experiment
 
 
 def test_the_tables_are_written(exported: ExperimentResult) -> None:
-    calibration = pd.read_csv(exported.folder / "calibration.csv")
+    calibration = pd.read_csv(place(exported.folder, "calibration.csv"))
     assert calibration.groupby("stage")["count"].sum().to_dict() == {"after": 12, "before": 12}
-    thresholds = pd.read_csv(exported.folder / "thresholds.csv")
+    thresholds = pd.read_csv(place(exported.folder, "thresholds.csv"))
     chosen = thresholds[thresholds["chosen"]].set_index("part")
     test = record(exported)["test"]
     assert chosen.loc["test", "recall"] == test["recall"]["estimate"]
@@ -117,14 +118,14 @@ def test_another_decision_trains_nothing_and_is_exported(
     configure: Configure, tmp_path: Path
 ) -> None:
     first = run_experiment(configure(tmp_path, export=MEASURED))
-    before = (first.folder / "runs.csv").read_bytes()
+    before = place(first.folder, "runs.csv").read_bytes()
     monitor = Listening()
     # three classes without a good one, and none named
     config = configure(tmp_path, export=MEASURED, decision={"target_recall": 0.5})
     again = run_experiment(config, monitor=monitor)
-    assert (again.folder / "runs.csv").read_bytes() == before
+    assert place(again.folder, "runs.csv").read_bytes() == before
     assert record(again)["threshold"] is None
-    assert not (again.folder / "thresholds.csv").exists()
+    assert not place(again.folder, "thresholds.csv").exists()
     assert again.export is not None and again.export.name == "2"
     assert again.export != first.export
     (told,) = [text for text in monitor.warnings if "decision" in text]
@@ -182,7 +183,7 @@ def test_unknown_classes_are_refused_before_anything_is_written(
 def test_a_majority_class_decides_nothing(configure: Configure, tmp_path: Path) -> None:
     result = run_experiment(configure(tmp_path, strategies=["majority_class"]))
     assert result.decision is None
-    assert not (result.folder / "decision.json").exists()
+    assert not place(result.folder, "decision.json").exists()
 
 
 def test_test_labels_change_neither_temperature_nor_threshold_nor_band(
@@ -264,7 +265,7 @@ def test_shots_of_one_part_count_as_few_in_a_decision(of_parts: ExperimentResult
     # three of three
     assert test["recall"]["low"] == pytest.approx(0.4385, abs=1e-4)
     assert test["cost_per_100"]["rule"]["high"] > 15
-    bins = pd.read_csv(of_parts.folder / "calibration.csv")
+    bins = pd.read_csv(place(of_parts.folder, "calibration.csv"))
     assert bins["accuracy_low"].max() < 0.62
 
 
@@ -277,7 +278,7 @@ def test_one_model_has_one_interval_wherever_it_stands(of_parts: ExperimentResul
     assert (interval["low"], interval["high"]) == expected
     # with one seed the method is the model
     for table in ("exports", "summary") if of_parts.config.export_targets else ("summary",):
-        for row in pd.read_csv(of_parts.folder / f"{table}.csv").to_dict("records"):
+        for row in pd.read_csv(place(of_parts.folder, f"{table}.csv")).to_dict("records"):
             bounds = row["test_accuracy_low"], row["test_accuracy_high"]
             assert bounds == pytest.approx(expected, abs=1e-12)
             assert row["interval_method"] == interval["method"]

@@ -14,6 +14,7 @@ from tl_keras.errors import DataError
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
 from tl_keras.results.store import Store
+from tl_keras.results_layout import place
 
 # KerasTuner asks for the current thread by its old name.
 pytestmark = [
@@ -75,7 +76,7 @@ def test_no_run_learns_from_its_fold(result: ExperimentResult) -> None:
 def test_every_fold_searches_for_itself(result: ExperimentResult) -> None:
     assert result.trials is not None
     assert result.trials.groupby("seed")["chosen"].sum().to_dict() == dict.fromkeys(range(4), 1)
-    folders = {path.name for path in (result.folder / "search").iterdir()}
+    folders = {path.name for path in place(result.folder, "search").iterdir()}
     assert folders == {f"n4-s{seed}" for seed in range(4)}
     chosen = result.trials[result.trials["chosen"]].set_index("seed")["unfrozen_blocks"].astype(str)
     searched = result.runs[result.runs["strategy"] == "searched"].set_index("seed")
@@ -112,7 +113,7 @@ def test_any_two_strategies_are_compared(result: ExperimentResult) -> None:
         ["linear_probe", "feature_extraction"],
         ["linear_probe", "searched"],
     ]
-    on_disk = pd.read_csv(result.folder / "comparisons.csv")
+    on_disk = pd.read_csv(place(result.folder, "comparisons.csv"))
     assert on_disk["sentence"].tolist() == result.comparisons["sentence"].tolist()
     means = result.summary.set_index("strategy")["test_accuracy_mean"].to_dict()
     for row in result.comparisons.to_dict("records"):

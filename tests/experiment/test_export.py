@@ -15,6 +15,7 @@ from tl_keras.experiment.export import EXPORT_RECORD, export, exported_run
 from tl_keras.experiment.hand_over import HandedOver
 from tl_keras.experiment.monitor import Silent
 from tl_keras.results.store import Store
+from tl_keras.results_layout import place
 from tl_keras.serving.checksums import write_checksums
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE
 from tl_keras.serving.model_card import JSON_NAME
@@ -45,9 +46,10 @@ def exported(finish: Callable[..., Path]) -> Any:
     for version in "13":
         (store.folder / "export" / version).mkdir(parents=True)
         (store.folder / "export" / version / "saved_model.pb").touch()
-    keep_json(store.folder / EXPORT_RECORD, {"run_id": EXPORTED, "version": "3"})
+    keep_json(place(store.folder, EXPORT_RECORD), {"run_id": EXPORTED, "version": "3"})
     for name in (MODEL_FILE, LABELS_FILE):
-        (store.folder / name).touch()
+        store.place(name).parent.mkdir(exist_ok=True)
+        store.place(name).touch()
     config = SimpleNamespace(export=True, export_targets=("litert",))
     return SimpleNamespace(config=config, store=store, monitor=Silent())
 
@@ -101,7 +103,7 @@ def unrecorded(exported: Any) -> Any:
     """The same, with the card of its version and without the record."""
     card_of(exported).parent.mkdir()
     write_json(card_of(exported), card() | {"targets": [ROW, ROW | {"target": "litert"}]})
-    (exported.store.folder / EXPORT_RECORD).unlink()
+    place(exported.store.folder, EXPORT_RECORD).unlink()
     exported.classes = ("good", "scratch")
     return exported
 
@@ -138,7 +140,7 @@ def test_a_record_that_is_gone_comes_back_from_the_card_of_the_version(
     assert path == unrecorded.store.folder / "export" / "3"
     assert made == []
     assert exported_run(unrecorded.store.folder) == EXPORTED
-    assert whole_json(unrecorded.store.folder / EXPORT_RECORD) == {
+    assert whole_json(place(unrecorded.store.folder, EXPORT_RECORD)) == {
         "run_id": EXPORTED,
         "train_on": "training",
         "version": "3",
@@ -171,13 +173,13 @@ def test_versions_that_are_there_follow_in_the_table_of_targets(
     (first / EXTRA).mkdir()
     for rows, kept in older:
         write_json(first / EXTRA / JSON_NAME, {"targets": rows})
-        (unrecorded.store.folder / "exports.csv").unlink(missing_ok=True)
+        place(unrecorded.store.folder, "exports.csv").unlink(missing_ok=True)
         export(unrecorded, measured(unrecorded, OTHER))
         table = unrecorded.store.read("exports")
         assert table["target"].tolist() == ["saved_model", "litert", *kept]
         assert table["version"].tolist() == [3, 3, *[1] * len(kept)]
     (first / EXTRA / JSON_NAME).write_bytes(b"\xff")
-    (unrecorded.store.folder / "exports.csv").unlink()
+    place(unrecorded.store.folder, "exports.csv").unlink()
     export(unrecorded, measured(unrecorded, OTHER))
     assert unrecorded.store.read("exports")["version"].tolist() == [3, 3]
 
@@ -199,7 +201,7 @@ def test_a_version_of_something_else_is_not_taken_for_the_export(
     write_json(card_of(unrecorded), content)
     assert export(unrecorded, measured(unrecorded, OTHER)) == Path("made again")
     assert made == [(OTHER, ("litert",))]
-    assert not (unrecorded.store.folder / EXPORT_RECORD).exists()
+    assert not place(unrecorded.store.folder, EXPORT_RECORD).exists()
 
 
 def test_where_no_export_is_asked_for_none_is_made_again(exported: Any, made: Made) -> None:
@@ -211,7 +213,7 @@ def test_where_no_export_is_asked_for_none_is_made_again(exported: Any, made: Ma
 
 def decided(exported: Any, threshold: float) -> None:
     rule = {"threshold": threshold, "positive": ["scratch"]}
-    keep_json(exported.store.folder / "decision.json", {"run_id": EXPORTED, "rule": rule})
+    keep_json(place(exported.store.folder, "decision.json"), {"run_id": EXPORTED, "rule": rule})
 
 
 @pytest.fixture
@@ -220,7 +222,7 @@ def with_decision(exported: Any) -> Any:
     decided(exported, 0.5)
     extra = exported.store.folder / "export" / "3" / EXTRA
     extra.mkdir()
-    shutil.copy(exported.store.folder / "decision.json", extra)
+    shutil.copy(place(exported.store.folder, "decision.json"), extra)
     write_json(extra / JSON_NAME, {"targets": [ROW, ROW | {"target": "onnx"}]})
     return exported
 
@@ -245,7 +247,7 @@ def test_another_decision_is_exported_in_the_formats_that_were_there(
 def test_the_decision_of_another_run_is_none_of_the_exported_one(
     with_decision: Any, made: Made
 ) -> None:
-    keep_json(with_decision.store.folder / "decision.json", {"run_id": OTHER, "rule": {}})
+    keep_json(place(with_decision.store.folder, "decision.json"), {"run_id": OTHER, "rule": {}})
     export(with_decision, measured(with_decision, OTHER))
     assert made == []
 

@@ -17,6 +17,7 @@ from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_
 from tl_keras.experiment.strategies import by_steps, linear_probe
 from tl_keras.experiment.strategies.fitted import Refitted
 from tl_keras.reporting.handed_over_words import handed_in_words
+from tl_keras.results_layout import place
 
 pytestmark = pytest.mark.usefixtures("without_report")
 
@@ -48,7 +49,7 @@ def exported(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def record(result: ExperimentResult) -> dict[str, Any]:
-    stored: dict[str, Any] = json.loads((result.folder / "handed_over.json").read_text())
+    stored: dict[str, Any] = json.loads(place(result.folder, "handed_over.json").read_text())
     return stored
 
 
@@ -84,9 +85,9 @@ def test_the_measured_figures_stay_those_of_the_measured_run(
 
 def test_the_model_has_the_weights_of_the_new_fit(exported: ExperimentResult) -> None:
     run = exported.runs.set_index("run_id").loc[record(exported)["run_id"]]
-    with np.load(exported.folder / "refitted.npz") as arrays:
+    with np.load(place(exported.folder, "refitted.npz")) as arrays:
         kernel = arrays["weight_head_0000"]
-    with np.load(exported.folder / "runs" / run.name / "weights.npz") as arrays:
+    with np.load(place(exported.folder, "runs") / run.name / "weights.npz") as arrays:
         measured = arrays["head_0000"]
     assert kernel.shape == measured.shape
     assert np.abs(kernel - measured).max() > 1e-4
@@ -103,7 +104,7 @@ def test_the_rule_rests_on_what_is_said_of_photos_that_were_held_out(
     splits = exported.splits
     held_out = splits.loc[splits["part"] == "validation", "image_id"].nunique()
     assert decision["measured_with"]["images"] == held_out
-    with np.load(exported.folder / "refitted.npz") as arrays:
+    with np.load(place(exported.folder, "refitted.npz")) as arrays:
         answers = arrays["held_out"]
     assert answers.shape[1] == used(exported)
     np.testing.assert_allclose(answers.sum(axis=2), 1, rtol=1e-5)
@@ -185,7 +186,7 @@ def test_a_fit_that_answers_otherwise_is_not_handed_over(
     assert stored["reason"] in stored["text"]
     assert result.decision is not None
     assert result.decision["measured_with"] is None
-    kernel = np.load(result.folder / "runs" / stored["run_id"] / "weights.npz")["head_0000"]
+    kernel = np.load(place(result.folder, "runs") / stored["run_id"] / "weights.npz")["head_0000"]
     served = result.model().get_weights()
     assert any(weights.shape == kernel.shape and (weights == kernel).all() for weights in served)
 
@@ -221,11 +222,11 @@ def test_trained_networks_are_trained_on_every_photo(
 def test_a_damaged_fit_is_made_again(configure: Configure, tmp_path: Path) -> None:
     config = configure(tmp_path)
     first = run_experiment(config)
-    whole = (first.folder / "refitted.npz").read_bytes()
-    (first.folder / "refitted.npz").write_bytes(whole[: len(whole) // 2])
+    whole = place(first.folder, "refitted.npz").read_bytes()
+    place(first.folder, "refitted.npz").write_bytes(whole[: len(whole) // 2])
     again = run_experiment(config)
     assert again.export == first.export
-    assert (first.folder / "refitted.npz").read_bytes() == whole
+    assert place(first.folder, "refitted.npz").read_bytes() == whole
 
 
 @pytest.mark.parametrize("name", ["handed_over.json", "refitted.npz"])
@@ -233,7 +234,7 @@ def test_what_is_said_comes_back_with_it(configure: Configure, tmp_path: Path, n
     config = configure(tmp_path)
     first = run_experiment(config)
     before = record(first)
-    (first.folder / name).unlink()
+    place(first.folder, name).unlink()
     again = run_experiment(config)
     assert again.export == first.export
     assert record(again) == before
@@ -248,7 +249,7 @@ def test_less_than_what_was_measured_is_not_expected(exported: ExperimentResult)
 
 def test_without_export_nothing_is_fitted(configure: Configure, tmp_path: Path) -> None:
     result = run_experiment(configure(tmp_path, export=False))
-    assert not (result.folder / "refitted.npz").exists()
+    assert not place(result.folder, "refitted.npz").exists()
     with pytest.raises(TlKerasError):
         export_experiment(result.folder)
 

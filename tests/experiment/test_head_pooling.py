@@ -11,6 +11,7 @@ import pytest
 
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
 from tl_keras.models.pooling import MEAN, SPREAD
+from tl_keras.results_layout import place
 from tl_keras.transfer.probes import LinearProbes
 
 pytestmark = [
@@ -103,7 +104,7 @@ def test_a_search_chooses_for_each_cut_and_its_winner_is_exported(
     assert set(result.trials["pooling"]) == set(result.runs["pooling"]) == {SPREAD}
     card = json.loads(next(result.folder.glob("export/*/assets.extra/model_card.json")).read_text())
     assert card["model"]["pooling"] == SPREAD
-    exported = json.loads((result.folder / "export.json").read_text())
+    exported = json.loads(place(result.folder, "export.json").read_text())
     assert exported["largest_probability_difference"] < 1e-4
 
 

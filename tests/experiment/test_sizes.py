@@ -14,6 +14,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.experiment import prepare
 from tl_keras.experiment.advise import advise
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
+from tl_keras.results_layout import place
 
 pytestmark = pytest.mark.usefixtures("tiny_backbone")
 
@@ -58,7 +59,7 @@ def test_a_size_that_tells_more_is_taken(run: Callable[..., Any], weaves: Path) 
     result = run(weaves)
     assert result.runs["image_size"].tolist() == [64, 64]
     assert result.runs.set_index("strategy")["test_accuracy"]["linear_probe"] == 1.0
-    advice = json.loads((result.folder / "advice.json").read_text())
+    advice = json.loads(place(result.folder, "advice.json").read_text())
     assert advice["image_size"] == 64
     small, large = advice["sizes"]
     assert [small["image_size"], large["image_size"]] == SIZES
@@ -84,18 +85,18 @@ def test_an_experiment_goes_on_with_the_size_that_it_has(
     run: Callable[..., Any], weaves: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run(weaves)
-    (first.folder / "runs" / "feature_extraction-n5-s0" / "row.json").unlink()
+    (place(first.folder, "runs") / "feature_extraction-n5-s0" / "row.json").unlink()
     with monkeypatch.context() as patch:
         patch.setattr(prepare, "measured_sizes", None)  # is not asked again
         again = run(weaves)
     assert again.runs["image_size"].tolist() == [64, 64]
     # without a record it is measured again, to the same end
-    (first.folder / "advice.json").unlink()
+    place(first.folder, "advice.json").unlink()
     assert run(weaves).runs["image_size"].tolist() == [64, 64]
 
 
 def test_what_is_moved_aside_chooses_no_size(run: Callable[..., Any], weaves: Path) -> None:
-    record = run(weaves).folder / "advice.json"
+    record = place(run(weaves).folder, "advice.json")
     keep_json(record, json.loads(record.read_text()) | {"image_size": 32})
     assert set(run(weaves, fresh=True).runs["image_size"]) == {64}
 

@@ -18,6 +18,7 @@ import tl_keras.experiment.export
 import tl_keras.experiment.prepare
 import tl_keras.experiment.stages
 from tests.hostile.damaged_results import DAMAGES
+from tests.hostile.older_folders import put_back
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.files import fingerprint
 from tl_keras.data.picture_reading import DEFAULTS
@@ -43,6 +44,7 @@ from tl_keras.models.source_models import load_source
 from tl_keras.results.repair import set_aside_damaged
 from tl_keras.results.runs_table import FinishedRun, load_runs
 from tl_keras.results.store import Store
+from tl_keras.results_layout import place
 from tl_keras.serving.verify import verify_export
 from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.run_plan import Run
@@ -178,7 +180,7 @@ def without_measurements(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def read(folder: Path, name: str) -> pd.DataFrame:
-    return pd.read_csv(folder / f"{name}.csv")
+    return pd.read_csv(place(folder, f"{name}.csv"))
 
 
 def assert_same_tables(folder: Path, other: Path) -> None:
@@ -243,7 +245,7 @@ def test_runs_say_what_the_images_cost_to_train_and_how_long(result: ExperimentR
 
 @pytest.mark.parametrize("name", [*TABLES, "images", "ignored_files"])
 def test_every_table_is_a_file(result: ExperimentResult, name: str) -> None:
-    assert (result.folder / f"{name}.csv").is_file()
+    assert place(result.folder, f"{name}.csv").is_file()
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -255,7 +257,7 @@ def test_the_tables_in_memory_are_those_on_disk(result: ExperimentResult, name: 
 
 
 def test_the_parquet_file_holds_the_runs(result: ExperimentResult) -> None:
-    stored = pd.read_parquet(result.folder / "runs.parquet")
+    stored = pd.read_parquet(place(result.folder, "runs.parquet"))
     pd.testing.assert_frame_equal(stored, result.runs, check_exact=True)
 
 
@@ -266,7 +268,7 @@ def test_the_configuration_is_written_with_its_defaults(result: ExperimentResult
 
 
 def test_the_environment_is_written(result: ExperimentResult) -> None:
-    stored = json.loads((result.folder / "environment.json").read_text())
+    stored = json.loads(place(result.folder, "environment.json").read_text())
     assert stored["tensorflow"] == result.runs["tensorflow_version"].iloc[0]
     assert stored["source"] is None, "random weights saw no images"
 
@@ -364,8 +366,8 @@ def test_splits_are_disjoint_and_share_one_test_split(result: ExperimentResult) 
 
 
 def test_the_exported_run_is_the_chosen_one(result: ExperimentResult) -> None:
-    record = json.loads((result.folder / "export.json").read_text())
-    assert json.loads((result.folder / "choice.json").read_text()) == asdict(result.choice)
+    record = json.loads(place(result.folder, "export.json").read_text())
+    assert json.loads(place(result.folder, "choice.json").read_text()) == asdict(result.choice)
     assert record["run_id"] == result.choice.run_id
     chosen = result.runs.set_index("run_id").loc[record["run_id"]]
     assert chosen["train_per_class"] == result.runs["train_per_class"].max()
@@ -376,7 +378,7 @@ def test_runs_are_compared_by_losses_that_their_images_did_not_choose(
     result: ExperimentResult,
 ) -> None:
     store, splits = Store(result.folder), result.splits
-    groups = pd.read_csv(result.folder / "images.csv").set_index("image_id")["group"]
+    groups = pd.read_csv(place(result.folder, "images.csv")).set_index("image_id")["group"]
     validation = splits[splits["part"] == "validation"].groupby(["seed", "train_per_class"])
     for run in map(FinishedRun.from_row, result.runs.to_dict("records")):
         losses = store.selection_losses(run.run_id)
@@ -395,7 +397,7 @@ def test_runs_are_compared_by_losses_that_their_images_did_not_choose(
 def test_the_export_is_verified_and_lies_where_a_server_looks(result: ExperimentResult) -> None:
     assert result.export == result.folder / "export" / "1"
     assert (result.folder / "export" / "1" / "saved_model.pb").is_file()
-    record = json.loads((result.folder / "export.json").read_text())
+    record = json.loads(place(result.folder, "export.json").read_text())
     assert record["verified_images"] == 18
     assert record["largest_probability_difference"] <= 1e-4
 
@@ -430,8 +432,8 @@ def test_a_finished_experiment_is_exported_again_wherever_it_lies(
     assert (folder / "export" / "latest").read_text() == "2\n"
     assert sorted((folder / "export" / "1").rglob("*")) == before
     assert card_of(again)["metrics"] == card_of(folder / "export" / "1")["metrics"]
-    assert json.loads((folder / "export.json").read_text())["version"] == "2"
-    table = pd.read_csv(folder / "exports.csv")
+    assert json.loads(place(folder, "export.json").read_text())["version"] == "2"
+    table = pd.read_csv(place(folder, "exports.csv"))
     assert table["target"].tolist() == ["saved_model", "litert", "litert_int8"]
     assert (table["labels_equal"][:2] == 1).all()
     assert (again / "assets.extra" / "classifier.tflite").is_file()
@@ -445,7 +447,7 @@ def test_a_finished_experiment_is_exported_again_wherever_it_lies(
         "Trying litert_int8 (2 of 2) on the test photos",
     ]
     export_experiment(folder, ["litert"])
-    table = pd.read_csv(folder / "exports.csv")
+    table = pd.read_csv(place(folder, "exports.csv"))
     assert table["version"].tolist() == [3, 3, 2, 2, 2]
     assert table["target"].tolist()[:2] == ["saved_model", "litert"]
 
@@ -467,7 +469,7 @@ def test_a_target_that_cannot_be_written_is_left_out(
     folder, listener = shutil.copytree(result.folder, tmp_path / "colours"), Listener()
     assert export_experiment(folder, ["onnx"], monitor=listener).name == "2"
     assert "onnx is left out: The converter cannot write this model." in listener.warnings
-    assert pd.read_csv(folder / "exports.csv")["target"].tolist() == ["saved_model"]
+    assert pd.read_csv(place(folder, "exports.csv"))["target"].tolist() == ["saved_model"]
 
 
 def test_what_was_never_exported_cannot_be_exported_again(quick: Configure) -> None:
@@ -477,8 +479,8 @@ def test_what_was_never_exported_cannot_be_exported_again(quick: Configure) -> N
 
 
 def test_weights_are_kept_for_the_exported_run_only(result: ExperimentResult) -> None:
-    kept = [path.parent.name for path in result.folder.glob("runs/*/weights.npz")]
-    assert kept == [json.loads((result.folder / "export.json").read_text())["run_id"]]
+    kept = [path.parent.name for path in place(result.folder, "runs").glob("*/weights.npz")]
+    assert kept == [json.loads(place(result.folder, "export.json").read_text())["run_id"]]
 
 
 def test_what_takes_seconds_is_made_first(listener: Listener) -> None:
@@ -495,11 +497,11 @@ def test_what_was_planned_is_what_was_done(result: ExperimentResult, listener: L
 def test_a_finished_experiment_started_again_trains_nothing(
     result: ExperimentResult, configure: Configure
 ) -> None:
-    before = (result.folder / "runs.csv").read_bytes()
+    before = place(result.folder, "runs.csv").read_bytes()
     listener = Listener()
     again = run_experiment(configure(result.folder.parent, export=True), monitor=listener)
     assert (listener.finished_before, listener.runs) == (20, [])
-    assert (result.folder / "runs.csv").read_bytes() == before
+    assert place(result.folder, "runs.csv").read_bytes() == before
     assert again.export == result.export
 
 
@@ -513,7 +515,7 @@ def test_a_killed_experiment_goes_on_where_it_was(
         run_experiment(config, monitor=killed)
     folder = tmp_path / "colours"
     assert len(read(folder, "runs")) >= 16
-    half_written = folder / "runs" / ".searched-n3-s1"
+    half_written = place(folder, "runs") / ".searched-n3-s1"
     half_written.mkdir()
     (half_written / "row.json").write_text("{")
 
@@ -523,7 +525,9 @@ def test_a_killed_experiment_goes_on_where_it_was(
     assert resumed.finished_before == 17
     assert sorted(killed.runs + resumed.runs) == sorted(result.runs["run_id"])
     assert_same_tables(folder, result.folder)
-    assert (folder / "export.json").read_text() == (result.folder / "export.json").read_text()
+    assert (
+        place(folder, "export.json").read_text() == place(result.folder, "export.json").read_text()
+    )
 
 
 @pytest.mark.parametrize("step", ["record_latest", "publish"])
@@ -535,7 +539,7 @@ def test_an_export_that_was_killed_at_its_end_leaves_one_version(
     step: str,
 ) -> None:
     folder = shutil.copytree(result.folder, tmp_path / "colours")
-    (folder / "export.json").unlink()
+    place(folder, "export.json").unlink()
     shutil.rmtree(folder / "export")
     module = "versions" if step == "record_latest" else "saved_model"
 
@@ -548,7 +552,9 @@ def test_an_export_that_was_killed_at_its_end_leaves_one_version(
     run_experiment(configure(tmp_path, export=True))
     assert sorted(path.name for path in (folder / "export").iterdir()) == ["1", "latest"]
     assert (folder / "export" / "latest").read_text() == "1\n"
-    assert (folder / "export.json").read_text() == (result.folder / "export.json").read_text()
+    assert (
+        place(folder, "export.json").read_text() == place(result.folder, "export.json").read_text()
+    )
 
 
 def test_the_test_labels_change_nothing_but_the_figures_on_the_test_split(
@@ -577,10 +583,11 @@ def test_the_test_labels_change_nothing_but_the_figures_on_the_test_split(
         pd.testing.assert_frame_equal(
             without_measurements(getattr(other, name)), without_measurements(getattr(result, name))
         )
-    records = [json.loads((r.folder / "export.json").read_text()) for r in (other, result)]
+    records = [json.loads(place(r.folder, "export.json").read_text()) for r in (other, result)]
     assert records[0]["run_id"] == records[1]["run_id"]
     weights = [
-        np.load(r.folder / "runs" / records[0]["run_id"] / "weights.npz") for r in (other, result)
+        np.load(place(r.folder, "runs") / records[0]["run_id"] / "weights.npz")
+        for r in (other, result)
     ]
     assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[1])
 
@@ -612,9 +619,23 @@ def assert_made_again(result: ExperimentResult, folder: Path) -> None:
     """All that the two experiments have in common is the same."""
     assert_same_tables(folder, result.folder)
     for name in REMADE:
-        texts = [(where / name).read_text() for where in (folder, result.folder)]
+        texts = [place(where, name).read_text() for where in (folder, result.folder)]
         assert texts[0] == texts[1] or "seconds" in texts[0], name
     assert set_aside_damaged(folder) is None
+
+
+def test_results_of_an_earlier_version_go_on_and_nothing_is_trained(
+    result: ExperimentResult, configure: Configure, tmp_path: Path
+) -> None:
+    folder, listener = put_back(damaged(result, tmp_path)), Listener()
+    run_experiment(configure(tmp_path, export=True), monitor=listener)
+    assert (listener.finished_before, listener.runs) == (20, [])
+    assert [text for text in listener.warnings if "Not as they were written" in text] == []
+    assert_made_again(result, folder)
+    entries = [path.name for path in folder.iterdir()]
+    assert len(entries) <= 10
+    readme = (folder / "README.md").read_text()
+    assert [name for name in entries if f"- `{name}" not in readme] == ["README.md"]
 
 
 def test_damaged_tables_and_records_are_made_again_and_nothing_is_trained(
@@ -630,7 +651,9 @@ def test_damaged_tables_and_records_are_made_again_and_nothing_is_trained(
     (note,) = [text for text in listener.warnings if "Not as they were written" in text]
     assert all(name.split()[0] in note for name in chosen)
     assert_made_again(result, folder)
-    assert (folder / "export.json").read_text() == (result.folder / "export.json").read_text()
+    assert (
+        place(folder, "export.json").read_text() == place(result.folder, "export.json").read_text()
+    )
 
 
 def test_records_that_nothing_proves_are_made_again_and_nothing_is_trained(
@@ -639,13 +662,13 @@ def test_records_that_nothing_proves_are_made_again_and_nothing_is_trained(
     folder = damaged(result, tmp_path, "digests.json halved", "learning_curve.csv gone")
     # as good to read as before
     for name in ("advice.json", "audit.json", "errors.json", "learning_curve.json", "choice.json"):
-        (folder / name).write_text("{}")
-    (folder / "model.keras").write_bytes(b"PK")
+        place(folder, name).write_text("{}")
+    place(folder, "model.keras").write_bytes(b"PK")
     listener = Listener()
     run_experiment(configure(tmp_path, export=True), monitor=listener)
     assert listener.runs == []
     assert_made_again(result, folder)
-    assert isinstance(keras.models.load_model(folder / "model.keras"), keras.Model)
+    assert isinstance(keras.models.load_model(place(folder, "model.keras")), keras.Model)
 
 
 @pytest.mark.parametrize(
@@ -774,8 +797,8 @@ def test_the_export_answers_as_measured_before_a_restart(
         run_experiment(config, monitor=Listener(stop_after=2))
     keras.utils.set_random_seed(2)
     result = run_experiment(config)
-    run_id = json.loads((result.folder / "export.json").read_text())["run_id"]
-    measured = np.load(result.folder / "runs" / run_id / "probabilities.npz")["test"]
+    run_id = json.loads(place(result.folder, "export.json").read_text())["run_id"]
+    measured = np.load(place(result.folder, "runs") / run_id / "probabilities.npz")["test"]
     test = result.splits.loc[result.splits["part"] == "test", "image_id"]
     assert result.export is not None
     verify_export(result.export, [photos / name for name in test], measured, CLASSES)
@@ -783,10 +806,10 @@ def test_the_export_answers_as_measured_before_a_restart(
 
 def test_a_changed_configuration_is_refused_with_the_difference(quick: Configure) -> None:
     folder = run_experiment(quick()).folder
-    before = (folder / "runs.csv").read_bytes()
+    before = place(folder, "runs.csv").read_bytes()
     with pytest.raises(ResultsError, match=r"(?s)another configuration.*seeds: 2 -> 3.*fresh=True"):
         run_experiment(quick(seeds=3))
-    assert (folder / "runs.csv").read_bytes() == before
+    assert place(folder, "runs.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -880,7 +903,7 @@ def test_rate_of_feature_extraction_is_that_of_phase_1(result: ExperimentResult)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    card: dict[str, Any] = json.loads((folder / "source_model" / "card.json").read_text())
+    card: dict[str, Any] = json.loads((place(folder, "source_model") / "card.json").read_text())
     return card
 
 
@@ -942,7 +965,7 @@ def test_a_run_from_scratch_leaves_a_source_model(faces: ExperimentResult) -> No
 
 
 def test_the_source_model_has_the_weights_of_the_chosen_run(faces: ExperimentResult) -> None:
-    with np.load(faces.folder / "runs" / "from_scratch-n3-s0" / "weights.npz") as stored:
+    with np.load(place(faces.folder, "runs") / "from_scratch-n3-s0" / "weights.npz") as stored:
         trained = [stored[name] for name in sorted(stored) if name.startswith("backbone")]
     backbone, _ = load_source("Tiny", image_size=32, weights=str(faces.folder))
     for weight, expected in zip(backbone.get_weights(), trained, strict=True):
@@ -972,7 +995,7 @@ def test_an_experiment_starts_from_a_finished_one(
     result = run_experiment(from_faces(name="digits"), monitor=listener)
     note = "The source faces saw 9 images, fewer than the 15 training images here"
     assert [text.startswith(note) for text in listener.warnings if "source" in text] == [True]
-    source = json.loads((result.folder / "environment.json").read_text())["source"]
+    source = json.loads(place(result.folder, "environment.json").read_text())["source"]
     assert (source["name"], source["images"]) == ("faces", 9)
     assert [text.startswith(note) for text in source["notes"]] == [True]
     card = read_card(result.folder)
@@ -984,7 +1007,7 @@ def test_a_source_of_unknown_size_makes_the_sum_unknown(
     from_faces: Configure, faces: ExperimentResult, tmp_path: Path
 ) -> None:
     file = shutil.copy(
-        faces.folder / "source_model" / "model.weights.h5", tmp_path / "a.weights.h5"
+        place(faces.folder, "source_model") / "model.weights.h5", tmp_path / "a.weights.h5"
     )
     backbone = from_faces()["backbone"] | {"weights": str(file)}
     result = run_experiment(from_faces(backbone=backbone))
@@ -995,7 +1018,7 @@ def test_a_source_of_unknown_size_makes_the_sum_unknown(
 def test_other_source_weights_in_the_same_folder_are_refused(
     from_faces: Configure, faces: ExperimentResult, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(faces.folder / "source_model", tmp_path / "source")
+    folder = shutil.copytree(place(faces.folder, "source_model"), tmp_path / "source")
     config = from_faces(
         backbone=from_faces()["backbone"] | {"weights": str(folder)},
         strategies=["feature_extraction"],
@@ -1020,7 +1043,7 @@ def test_a_run_from_scratch_owes_nothing_to_the_source(from_faces: Configure) ->
 
 def test_a_finished_experiment_keeps_its_source_model(faces: ExperimentResult) -> None:
     def written() -> dict[str, int]:
-        folder = faces.folder / "source_model"
+        folder = place(faces.folder, "source_model")
         return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
     before = written()
@@ -1046,7 +1069,7 @@ def test_feature_extraction_leaves_no_source_model_and_names_what_it_used(
     from_faces: Configure, faces: ExperimentResult
 ) -> None:
     result = run_experiment(from_faces(strategies=["feature_extraction"]))
-    assert not (result.folder / "source_model").exists()
+    assert not place(result.folder, "source_model").exists()
     backbone = from_faces()["backbone"] | {"weights": str(result.folder)}
     with pytest.raises(WeightsError, match=f'started from "{faces.folder}"'):
         run_experiment(from_faces(name="second", backbone=backbone))
@@ -1066,7 +1089,7 @@ def test_a_linear_probe_looks_at_every_block_and_averages_some(probed: Experimen
     runs = probed.runs.set_index("run_id")
     assert sharing.agg(" ".join).to_dict() == runs["head_blocks"].to_dict()
     assert sharing.last().to_dict() == runs["cut"].to_dict()
-    written = pd.read_csv(probed.folder / "probes.csv")
+    written = pd.read_csv(place(probed.folder, "probes.csv"))
     assert written["block"].tolist() == ["stem", "block1", "top", "average"] * 4
     # training and validation images
     assert written["images"].tolist() == [18] * 8 + [24] * 8
@@ -1083,10 +1106,10 @@ def test_a_linear_probe_learns_and_trains_the_head_alone(probed: ExperimentResul
 
 
 def test_an_exported_linear_probe_answers_as_measured(probed: ExperimentResult) -> None:
-    record = json.loads((probed.folder / "export.json").read_text())
+    record = json.loads(place(probed.folder, "export.json").read_text())
     assert record["run_id"].startswith("linear_probe")
     assert record["largest_probability_difference"] < 1e-4
-    assert not (probed.folder / "source_model").exists()
+    assert not place(probed.folder, "source_model").exists()
 
 
 def test_a_linear_probe_goes_on_where_it_was(configure: Configure, tmp_path: Path) -> None:
@@ -1106,7 +1129,7 @@ def test_other_strategies_use_the_whole_backbone(result: ExperimentResult) -> No
     others = result.runs[result.runs["strategy"] != "searched"]
     assert set(others["cut"].dropna()) == {"top"}
     assert result.probes is None
-    assert not (result.folder / "probes.csv").exists()
+    assert not place(result.folder, "probes.csv").exists()
 
 
 @pytest.fixture(scope="module")
@@ -1155,9 +1178,9 @@ def test_a_cut_classifier_is_exported_and_checked(configure: Configure, tmp_path
         tmp_path, backbone=backbone, strategies=["fine_tuning"], seeds=1, export=True
     )
     result = run_experiment(config)
-    record = json.loads((result.folder / "export.json").read_text())
+    record = json.loads(place(result.folder, "export.json").read_text())
     assert record["largest_probability_difference"] < 1e-4
-    assert not (result.folder / "source_model").exists()
+    assert not place(result.folder, "source_model").exists()
     source = backbone | {"weights": str(result.folder), "cut": "top"}
     with pytest.raises(WeightsError, match="backbone was cut"):
         run_experiment(config | {"name": "second", "backbone": source})
@@ -1278,10 +1301,10 @@ def test_what_was_kept_of_a_run_answers_as_it_did(
     config = low.config.model_dump(mode="json")
     config |= {"results_dir": str(tmp_path), "strategies": [strategy], "export": True}
     again = run_experiment(config)
-    record = json.loads((again.folder / "export.json").read_text())
+    record = json.loads(place(again.folder, "export.json").read_text())
     assert record["run_id"].startswith(strategy)
     assert record["largest_probability_difference"] < 1e-4
-    assert (again.folder / "source_model").exists() == (strategy == "fine_tuning")
+    assert place(again.folder, "source_model").exists() == (strategy == "fine_tuning")
 
 
 def test_a_search_of_other_weights_does_not_go_on(configure: Configure, tmp_path: Path) -> None:
@@ -1301,17 +1324,17 @@ def test_a_search_of_other_weights_does_not_go_on(configure: Configure, tmp_path
 
 
 def test_errors_audit_curve_and_report_are_written(result: ExperimentResult) -> None:
-    errors = pd.read_csv(result.folder / "errors.csv")
+    errors = pd.read_csv(place(result.folder, "errors.csv"))
     pictures = {path.name for path in (result.folder / "errors").glob("*.jpg")}
     assert len(pictures) == 2 * len(errors) > 0
-    wrong = json.loads((result.folder / "errors.json").read_text())
-    assert wrong["run_id"] == json.loads((result.folder / "export.json").read_text())["run_id"]
+    wrong = json.loads(place(result.folder, "errors.json").read_text())
+    assert wrong["run_id"] == json.loads(place(result.folder, "export.json").read_text())["run_id"]
     assert wrong["wrong"] == (~errors["right"]).sum()
 
-    found = json.loads((result.folder / "audit.json").read_text())
+    found = json.loads(place(result.folder, "audit.json").read_text())
     assert found["classes"] == [[label, 14, 14] for label in CLASSES]
 
-    curve = pd.read_csv(result.folder / "learning_curve.csv")
+    curve = pd.read_csv(place(result.folder, "learning_curve.csv"))
     measured = curve[(curve["kind"] == "measured") & (curve["strategy"] == "feature_extraction")]
     own = result.summary[result.summary["strategy"] == "feature_extraction"]
     assert measured["train_per_class"].tolist() == [3, 5]
@@ -1329,7 +1352,7 @@ def test_one_size_has_a_curve_of_the_quick_strategies_on_parts(
     config["data"] = config["data"] | {"train_per_class": 8, "validation_per_class": 2}
     config["data"]["test_fraction"] = 0.25
     result = run_experiment(config)
-    curve = pd.read_csv(result.folder / "learning_curve.csv")
+    curve = pd.read_csv(place(result.folder, "learning_curve.csv"))
     sizes = curve[curve["kind"] == "measured"].groupby("strategy")["train_per_class"].apply(list)
     assert sizes.to_dict() == {"linear_probe": [2, 4, 8], "feature_extraction": [2, 4, 8]}
     assert sorted(result.runs["train_per_class"].unique()) == [8], "small runs are not kept"
@@ -1379,16 +1402,19 @@ def test_what_a_kill_left_out_after_the_export_is_made_up_for(
 ) -> None:
     """Also what an earlier version did not write: the model for Keras."""
     folder = shutil.copytree(result.folder, tmp_path / "colours")
-    (folder / "model.keras").unlink()
-    kept = next(folder.glob("runs/*/weights.npz"))
-    left = next(path for path in folder.glob("runs/*") if path != kept.parent) / "weights.npz"
+    place(folder, "model.keras").unlink()
+    kept = next(place(folder, "runs").glob("*/weights.npz"))
+    left = (
+        next(path for path in place(folder, "runs").glob("*") if path != kept.parent)
+        / "weights.npz"
+    )
     shutil.copy(kept, left)
     again = run_experiment(configure(tmp_path, export=True))
     assert again.export == folder / "export" / "1"
     images = np.zeros((1, 32, 32, 3), np.float32)
     expected = result.model().predict(images, verbose=0)
     np.testing.assert_array_equal(again.model().predict(images, verbose=0), expected)
-    assert list(folder.glob("runs/*/weights.npz")) == [kept]
+    assert list(place(folder, "runs").glob("*/weights.npz")) == [kept]
 
 
 def test_the_random_numbers_of_the_caller_go_on(quick: Configure) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tl_keras.experiment import strangers
 from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_experiment
+from tl_keras.results_layout import place
 from tl_keras.serving.exported_classifier import ExportedClassifier
 from tl_keras.serving.versions import EXTRA
 
@@ -52,7 +53,7 @@ def exported(run: Run, tmp_path_factory: pytest.TempPathFactory) -> ExperimentRe
 
 
 def facts_of(result: ExperimentResult) -> dict[str, Any]:
-    stored: dict[str, Any] = json.loads((result.folder / "strangers.json").read_text())
+    stored: dict[str, Any] = json.loads(place(result.folder, "strangers.json").read_text())
     return stored
 
 
@@ -151,20 +152,20 @@ def test_zero_turns_it_off_and_on_again(run: Run, tmp_path: Path, photos: Path) 
     off = run(tmp_path, "feature_extraction", decision={"stranger_share": 0})
     (answer,) = answers(off, photos_of(off, "test", photos)[:1])
     assert "familiar" not in answer
-    assert not (off.folder / "strangers.json").exists()
+    assert not place(off.folder, "strangers.json").exists()
     on = run(tmp_path, "feature_extraction", decision={"stranger_share": 0.1})
     (answer,) = answers(on, photos_of(on, "test", photos)[:1])
     assert 0 <= answer["familiar"] <= 1
     assert facts_of(on)["stranger_share"] == 0.1
     export_experiment(on.folder)
     again = run(tmp_path, "feature_extraction", decision={"stranger_share": 0})
-    assert not (again.folder / "strangers.json").exists()
+    assert not place(again.folder, "strangers.json").exists()
 
 
 @pytest.mark.slow
 def test_a_record_that_is_gone_comes_back_from_the_card(run: Run, tmp_path: Path) -> None:
     facts = facts_of(result := run(tmp_path))
-    (result.folder / "strangers.json").unlink()
+    place(result.folder, "strangers.json").unlink()
     assert facts_of(run(tmp_path)) == facts
 
 

@@ -27,6 +27,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.workers import starting_workers, trainings_left, worker_count
+from tl_keras.results_layout import place
 
 # Of one command with the tiny experiment, on a busy machine.
 PATIENCE = 300
@@ -416,4 +417,4 @@ def test_an_address_where_nothing_is_is_refused(experiment: TinyExperiment) -> N
 
 
 def _is_training(experiment: TinyExperiment) -> bool:
-    return (experiment.results / "runs.csv").exists()
+    return place(experiment.results, "runs.csv").exists()

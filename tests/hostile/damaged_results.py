@@ -10,15 +10,19 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from tl_keras.digests import DIGESTS, list_in
+from tl_keras.results_layout import place
+
 Change = Callable[[Path], None]
 
-# As glob patterns in the folder; of several that match the first one is damaged.
+# As glob patterns from the name of something in the folder, wherever that lies; of several that
+# match the first one is damaged.
 JSON = (
     "config.json",
     "environment.json",
@@ -180,10 +184,16 @@ OF_BINARY: dict[str, Change] = {"text": partial(_text, "PK\x03\x04 no archive")}
 
 def _damage(pattern: str, change: Change, folder: Path) -> bool:
     """Damage a file; whether there was one."""
-    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    found = sorted(path for path in _matching(pattern, folder) if path.is_file())
     for path in found[:1]:
         change(path)
     return bool(found)
+
+
+def _matching(pattern: str, folder: Path) -> Iterable[Path]:
+    name, _, inside = pattern.partition("/")
+    top = list_in(folder) if name == DIGESTS else place(folder, name)
+    return top.glob(inside) if inside else [top]
 
 
 def _damages(
@@ -206,7 +216,7 @@ DAMAGES: dict[str, Callable[[Path], bool]] = {
 
 
 def _first_run(folder: Path) -> Path:
-    return min(path for path in (folder / "runs").iterdir() if path.is_dir())
+    return min(path for path in place(folder, "runs").iterdir() if path.is_dir())
 
 
 def _run_as_file(folder: Path) -> bool:
@@ -217,7 +227,7 @@ def _run_as_file(folder: Path) -> bool:
 
 
 def _run_renamed(folder: Path) -> bool:
-    first, *_, last = sorted((folder / "runs").iterdir())
+    first, *_, last = sorted(place(folder, "runs").iterdir())
     shutil.rmtree(last)
     shutil.copytree(first, last)
     return True

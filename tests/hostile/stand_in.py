@@ -15,12 +15,12 @@ from pathlib import Path
 from types import FrameType
 
 FILES = (
-    "audit.json",
-    "search/n6/search.json",
-    "runs/first/row.json",
-    "runs/second/row.json",
-    "summary.csv",
-    "errors.json",
+    "state/audit.json",
+    "state/search/n6/search.json",
+    "state/runs/first/row.json",
+    "state/runs/second/row.json",
+    "tables/summary.csv",
+    "state/errors.json",
 )
 FAULTS = (
     "deaf to SIGTERM",
@@ -51,7 +51,7 @@ def main(folder: Path, fault: str) -> int:
 
 
 def _work(folder: Path, results: Path, fault: str) -> int:
-    table, begun = results / "runs.csv", results.exists()
+    table, begun = results / "tables" / "runs.csv", results.exists()
     answer = f"run,number\n1,{_number(folder, fault)}\n"
     if table.exists() and table.read_text() != answer:
         print("error: results of other photos")

@@ -8,6 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from tl_keras.atomic_files import write_json
+from tl_keras.results_layout import place
 
 
 def add_errors(folder: Path, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -22,6 +23,6 @@ def add_errors(folder: Path, rows: Sequence[tuple[str, str, str]]) -> None:
     table = pd.DataFrame(rows, columns=["image_id", "label", "predicted"])
     right = table["label"] == table["predicted"]
     table = table.assign(probability=0.9, probability_of_label=0.1, right=right)
-    table.assign(photo=range(len(rows))).to_csv(folder / "errors.csv", index=False)
+    table.assign(photo=range(len(rows))).to_csv(place(folder, "errors.csv"), index=False)
     facts = {"run_id": "a", "test_images": 40, "wrong": int((~right).sum())}
-    write_json(folder / "errors.json", {**facts, "randomisation_correlation": 0.1})
+    write_json(place(folder, "errors.json"), {**facts, "randomisation_correlation": 0.1})

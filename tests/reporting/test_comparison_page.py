@@ -12,6 +12,7 @@ from tl_keras.evaluation.intervals import BOOTSTRAP_SEEDS_AND_IMAGES, IN_GROUPS
 from tl_keras.reporting.comparison_page import Compared, comparison, difference, write_comparison
 from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.store import Store
+from tl_keras.results_layout import place
 
 FROZEN = {"strategies": ("feature_extraction",)}
 
@@ -39,9 +40,9 @@ def test_the_same_photos_are_compared_in_pairs(finish: Finish) -> None:
 def test_groups_of_photos_are_drawn_together(finish: Finish) -> None:
     folders = finish("best"), finish("frozen", **FROZEN)
     for folder in folders:
-        images = pd.read_csv(folder / "images.csv")
+        images = pd.read_csv(place(folder, "images.csv"))
         images["group"] = np.arange(len(images)) // 4
-        images.to_csv(folder / "images.csv", index=False)
+        images.to_csv(place(folder, "images.csv"), index=False)
     found = difference(*choices(*folders))
     assert found.method == BOOTSTRAP_SEEDS_AND_IMAGES + IN_GROUPS
 

@@ -23,6 +23,7 @@ from tl_keras.reporting.next_steps import next_steps
 from tl_keras.reporting.report import content, write_report
 from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.store import Store
+from tl_keras.results_layout import place
 
 Finish = Callable[..., Path]
 
@@ -52,7 +53,7 @@ def correct(folder: Path) -> None:
     rows = [("photo0", "dent", "crack"), ("photo39", "crack", "dent"), ("train1", "dent", "crack")]
     rows += [("gone", "dent", ""), ("photo1", "crack", "crack")]
     table = pd.DataFrame(rows, columns=["image_id", "was", "label"])
-    table.to_csv(folder / "corrections.csv", index=False)
+    table.to_csv(place(folder, "corrections.csv"), index=False)
 
 
 def test_the_answer_says_what_corrections_did_and_how_they_are_answered(finish: Finish) -> None:
@@ -105,13 +106,13 @@ def test_counts_of_one_model_come_before_what_is_said_of_its_method(
     finish: Finish, decision_facts: dict[str, Any]
 ) -> None:
     folder = finish()
-    write_json(folder / "decision.json", decision_facts)
+    write_json(place(folder, "decision.json"), decision_facts)
     first, second, *_ = answer_of(folder)
     # recall .95 of 20, with its lower bound; false alarms .1 of 30, with their upper one
     assert re.findall(r"\d+%?", first) == ["20", "19", "48%", "3", "30", "55%"]
     assert "fine-tuning (2 blocks)" in second
     decision_facts["threshold"] = None
-    write_json(folder / "decision.json", decision_facts)
+    write_json(place(folder, "decision.json"), decision_facts)
     assert re.findall(r"\d+%?", answer_of(folder)[0]) == ["50", "46", "46%"]
 
 
@@ -123,7 +124,7 @@ def test_few_test_photos_are_said_with_how_many_it_takes(
     folder = finish()
 
     def sentences() -> int:
-        write_json(folder / "decision.json", decision_facts)
+        write_json(place(folder, "decision.json"), decision_facts)
         return len(answer_of(folder))
 
     few = sentences()
@@ -139,20 +140,20 @@ def test_few_test_photos_are_said_with_how_many_it_takes(
 def test_photos_per_class_are_those_of_each_class(finish: Finish) -> None:
     folder = finish()
     assert "with 10 labelled photos of each class" in question_of(folder)
-    splits = pd.read_csv(folder / "splits.csv")
+    splits = pd.read_csv(place(folder, "splits.csv"))
     fewer = (splits["part"] == "train") & (splits["class_index"] == 1)
-    splits[~fewer].to_csv(folder / "splits.csv", index=False)
+    splits[~fewer].to_csv(place(folder, "splits.csv"), index=False)
     assert "with 5 to 10 labelled photos of each class" in question_of(folder)
 
 
 def test_groups_are_counted_where_any_is_shared(finish: Finish) -> None:
     folder = finish()
     assert "group" not in question_of(folder) + answer_of(folder)[0]
-    splits = pd.read_csv(folder / "splits.csv")
+    splits = pd.read_csv(place(folder, "splits.csv"))
     parts = splits.drop_duplicates("image_id").set_index("image_id")["part"]
     groups = [f"{part}{number // 10}" for number, part in enumerate(parts)]
     pd.DataFrame({"image_id": parts.index, "group": groups}).to_csv(
-        folder / "images.csv", index=False
+        place(folder, "images.csv"), index=False
     )
     # 40 test photos come first, then ten for training and ten for validation
     assert "in 2 groups" in question_of(folder)
@@ -165,7 +166,7 @@ def question_of(folder: Path) -> str:
 
 def test_a_test_photo_whose_like_was_learned_is_part_of_the_answer(finish: Finish) -> None:
     folder = finish()
-    splits = pd.read_csv(folder / "splits.csv")
+    splits = pd.read_csv(place(folder, "splits.csv"))
     learned = splits.loc[splits["part"] == "train", "image_id"].iloc[0]
     tested = splits.loc[splits["part"] == "test", "image_id"].unique()
 
@@ -174,7 +175,7 @@ def test_a_test_photo_whose_like_was_learned_is_part_of_the_answer(finish: Finis
 
     def match(one: str, other: str) -> None:
         pairs = pd.DataFrame({"image_id": [one], "other_image_id": [other]})
-        pairs.to_csv(folder / "embedding_matches.csv", index=False)
+        pairs.to_csv(place(folder, "embedding_matches.csv"), index=False)
 
     match(tested[0], tested[1])
     assert not told()
@@ -191,8 +192,8 @@ def test_the_next_commands_fit_what_there_is(
 ) -> None:
     folder = finish()
     assert content(FinishedExperiment.open(folder))["next"] == []
-    write_json(folder / "export.json", {"run_id": "a", "version": "1"})
-    write_json(folder / "decision.json", decision_facts)
+    write_json(place(folder, "export.json"), {"run_id": "a", "version": "1"})
+    write_json(place(folder, "decision.json"), decision_facts)
     commands = [shlex.split(command) for _, command in next_steps(FinishedExperiment.open(folder))]
     assert [words[:2] for words in commands] == [
         ["tl-keras", name] for name in ("predict", "serve", "export", "run", "run")
@@ -204,7 +205,7 @@ def test_the_next_commands_fit_what_there_is(
         "decision.review_share=0.2",
     ]
     decision_facts["asked"] |= {"miss_cost": 20.0, "false_alarm_cost": 2.0, "review_share": 0.2}
-    write_json(folder / "decision.json", decision_facts)
+    write_json(place(folder, "decision.json"), decision_facts)
     *_, (purpose, dearer) = next_steps(FinishedExperiment.open(folder))
     assert dearer.endswith("decision.miss_cost=40")
     assert "20 false alarms" in purpose
@@ -215,9 +216,9 @@ def test_the_page_says_why_this_was_chosen_and_what_became_of_the_advice(finish:
     lowest = "Fine-tuning (2 blocks) has the lowest loss on validation photos (0.200)."
     assert content(FinishedExperiment.open(folder))["strategies"]["choice"] == lowest
     assert words(folder) == lowest
-    write_json(folder / "advice.json", {"strategy": "linear_probe", "cut": "top"})
+    write_json(place(folder, "advice.json"), {"strategy": "linear_probe", "cut": "top"})
     assert words(folder) == f"{lowest} The advice, linear probe, was not among the strategies."
-    write_json(folder / "advice.json", {"strategy": "fine_tuning", "cut": "block_7"})
+    write_json(place(folder, "advice.json"), {"strategy": "fine_tuning", "cut": "block_7"})
     assert words(folder).endswith(
         "The advice, fine-tuning up to block_7, was not among the strategies."
     )
@@ -225,14 +226,14 @@ def test_the_page_says_why_this_was_chosen_and_what_became_of_the_advice(finish:
 
 def test_what_the_advice_gives_on_test_is_said_beside_what_was_chosen(finish: Finish) -> None:
     folder = finish()
-    write_json(folder / "advice.json", {"strategy": "feature_extraction", "cut": "top"})
+    write_json(place(folder, "advice.json"), {"strategy": "feature_extraction", "cut": "top"})
     choice = {"run_id": "fine_tuning-n5-s0", "sentence": "So it is."}
     kept = {"advised": "fine-tuning (2 blocks)", "overruled": False}
-    write_json(folder / "choice.json", choice | kept)
+    write_json(place(folder, "choice.json"), choice | kept)
     after = "So it is. On test what was advised is right in"
     assert words(folder) == f"{after} 95.0% of the photos."
     write_json(
-        folder / "choice.json", choice | {"advised": "feature extraction", "overruled": True}
+        place(folder, "choice.json"), choice | {"advised": "feature extraction", "overruled": True}
     )
     assert words(folder) == f"{after} 80.0%, what was chosen in 95.0% of the photos."
 
@@ -250,16 +251,16 @@ def test_the_answer_names_a_class_that_is_missed(finish: Finish) -> None:
 
 def test_a_choice_that_is_no_better_says_so(finish: Finish) -> None:
     folder = finish(strategies=("feature_extraction", "from_scratch"))
-    table = pd.read_csv(folder / "comparisons.csv")
+    table = pd.read_csv(place(folder, "comparisons.csv"))
     # as the other way round: the chosen one is b
     table = table.assign(verdict="worse", difference=-0.175)
     table = table.assign(difference_low=-0.3, difference_high=-0.05)
-    table.to_csv(folder / "comparisons.csv", index=False)
+    table.to_csv(place(folder, "comparisons.csv"), index=False)
     assert table[["a", "b"]].iloc[0].tolist() == ["from_scratch", "feature_extraction"]
     compared = content(FinishedExperiment.open(folder))["answer"][1]
     assert compared == "It is better than training from scratch by 17.5 points [5.0, 30.0]."
     table = table.assign(verdict="not distinguishable", difference_high=0.1)
-    table.to_csv(folder / "comparisons.csv", index=False)
+    table.to_csv(place(folder, "comparisons.csv"), index=False)
     compared = content(FinishedExperiment.open(folder))["answer"][1]
     assert (
         compared
@@ -269,10 +270,10 @@ def test_a_choice_that_is_no_better_says_so(finish: Finish) -> None:
 
 def test_the_choice_is_compared_with_the_linear_probe_too(finish: Finish) -> None:
     folder = finish()
-    table = pd.read_csv(folder / "comparisons.csv")
+    table = pd.read_csv(place(folder, "comparisons.csv"))
     # as if what was trained from scratch had been a probe
     table = table.replace({"from_scratch": "linear_probe", "from scratch": "linear probe"})
-    table.to_csv(folder / "comparisons.csv", index=False)
+    table.to_csv(place(folder, "comparisons.csv"), index=False)
     compared = content(FinishedExperiment.open(folder))["answer"][1]
     assert "better than linear probe by 32.5 points [" in compared
 
@@ -280,7 +281,7 @@ def test_the_choice_is_compared_with_the_linear_probe_too(finish: Finish) -> Non
 def test_doubtful_labels_are_part_of_the_answer(finish: Finish) -> None:
     folder = finish()
     suspects = pd.DataFrame({"image_id": ["trained", "photo3"]})
-    suspects.to_csv(folder / "label_errors.csv", index=False)
+    suspects.to_csv(place(folder, "label_errors.csv"), index=False)
     caution = answer_of(folder)[2]
     assert caution.startswith("2 labels look wrong (see The photos), 1 of them among the test")
 
@@ -303,7 +304,7 @@ def test_the_confusion_matrix_is_that_of_the_chosen_run(finish: Finish) -> None:
 def test_the_chosen_probe_says_which_blocks_it_reads(finish: Finish) -> None:
     folder = finish()
     advice = {"strategy": "linear_probe", "cut": "b", "confidence": "clear", "reasons": []}
-    write_json(folder / "advice.json", {**advice, "checks": []})
+    write_json(place(folder, "advice.json"), {**advice, "checks": []})
     results = FinishedExperiment.open(folder)
     shown = sections.blocks(results)
     assert shown is not None
@@ -345,7 +346,7 @@ def test_a_learning_curve_is_shown_with_its_sentences(finish: Finish) -> None:
             "accuracy_low": [0.5, 0.7, 0.5, 0.8],
             "accuracy_high": [0.7, 0.9, 0.7, 1.0],
         }
-    ).to_csv(folder / "learning_curve.csv", index=False)
+    ).to_csv(place(folder, "learning_curve.csv"), index=False)
     law = write_law(folder)
     assert "<p>50 more photos would help.</p>" in html_of(folder)
     caution = answer_of(folder)[2]
@@ -374,14 +375,14 @@ def write_law(folder: Path, law: dict[str, Any] | None = None) -> dict[str, Any]
         },
     }
     facts = {"laws": [law], "sentences": ["50 more photos would help."]}
-    write_json(folder / "learning_curve.json", facts)
+    write_json(place(folder, "learning_curve.json"), facts)
     return law
 
 
 def test_photos_that_were_not_used_are_counted(finish: Finish) -> None:
     folder = finish()
     images = pd.DataFrame({"image_id": [f"photo{number}" for number in range(99)]})
-    images.to_csv(folder / "images.csv", index=False)
+    images.to_csv(place(folder, "images.csv"), index=False)
     # 10 for training, 10 for validation, 40 for the test
     caution = answer_of(folder)[2]
     assert caution.startswith("39 labelled photos were not used, which a larger data.train_per_")
@@ -411,9 +412,9 @@ def test_the_scores_of_classes_are_those_of_the_chosen_run(finish: Finish) -> No
 
 def test_a_class_that_is_never_answered_has_no_precision(finish: Finish) -> None:
     folder = finish()
-    table = pd.read_csv(folder / "confusion.csv")
+    table = pd.read_csv(place(folder, "confusion.csv"))
     table.loc[table["predicted_class"] == table["predicted_class"].iloc[0], "count"] = 0
-    table.to_csv(folder / "confusion.csv", index=False)
+    table.to_csv(place(folder, "confusion.csv"), index=False)
     scores = FinishedExperiment.open(folder).class_scores
     assert scores["precision"].isna().tolist() == [True, False]
     assert scores["f1"].iloc[0] == 0
@@ -441,7 +442,7 @@ def test_folds_are_called_folds(finish: Finish) -> None:
 def test_errors_whose_label_looks_wrong_are_marked(finish: Finish) -> None:
     folder = finish()
     add_errors(folder, [("photo0", "crack", "dent"), ("photo1", "crack", "dent")])
-    pd.DataFrame({"image_id": ["photo0"]}).to_csv(folder / "label_errors.csv", index=False)
+    pd.DataFrame({"image_id": ["photo0"]}).to_csv(place(folder, "label_errors.csv"), index=False)
     (pair,) = content(FinishedExperiment.open(folder))["errors"]["pairs"]
     marked, clear = pair["photos"]
     assert marked.lines[-1] == "this label looks wrong"

@@ -12,6 +12,7 @@ from tl_keras.data.file_audit import examine
 from tl_keras.data.sources import load_images
 from tl_keras.errors import ConfigError
 from tl_keras.results.audit_report import AuditReport
+from tl_keras.results_layout import TABLES
 
 
 @pytest.fixture
@@ -30,14 +31,16 @@ def report(tmp_path: Path) -> AuditReport:
 def test_tables_are_written_into_a_folder_that_is_made(report: AuditReport, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "out"
     report.write(folder)
-    files = {path.name for path in folder.iterdir()}
+    files = {path.name for path in (folder / TABLES).iterdir()}
     assert files == {"images.csv", "findings.csv", "label_errors.csv", "embedding_matches.csv"}
-    assert pd.read_csv(folder / "images.csv")["image_id"].tolist() == [
+    assert pd.read_csv(folder / TABLES / "images.csv")["image_id"].tolist() == [
         "a/0.png",
         "a/1.png",
         "b/0.png",
     ]
-    copies = pd.read_csv(folder / "findings.csv").query("kind == 'duplicates_within_class'")
+    copies = pd.read_csv(folder / TABLES / "findings.csv").query(
+        "kind == 'duplicates_within_class'"
+    )
     assert copies["image_id"].tolist() == ["a/0.png", "a/1.png"]
 
 
@@ -45,7 +48,7 @@ def test_a_table_is_there_whole(
     report: AuditReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report.write(tmp_path)
-    before = (tmp_path / "images.csv").read_text()
+    before = (tmp_path / TABLES / "images.csv").read_text()
 
     def half(path: Path, content: bytes) -> None:
         path.write_text(content.decode()[:7])
@@ -54,11 +57,11 @@ def test_a_table_is_there_whole(
     monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(OSError, match="No space"):
         report.write(tmp_path)
-    assert (tmp_path / "images.csv").read_text() == before
+    assert (tmp_path / TABLES / "images.csv").read_text() == before
 
 
 def test_tables_of_an_experiment_are_not_replaced(report: AuditReport, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ConfigError, match="folder of an experiment"):
         report.write(tmp_path)
-    assert not (tmp_path / "images.csv").exists()
+    assert not (tmp_path / TABLES / "images.csv").exists()

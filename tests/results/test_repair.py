@@ -12,7 +12,7 @@ import pytest
 from tests.hostile.damaged_results import DAMAGES
 from tl_keras.config.files import load_config
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.digests import DIGESTS, any_json, keep_json
+from tl_keras.digests import DIGESTS, any_json, keep_json, list_in
 from tl_keras.errors import DamagedError, ResultsError, TlKerasError
 from tl_keras.reporting.report import write_report
 from tl_keras.results import repair
@@ -20,6 +20,7 @@ from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.repair import _MADE_AGAIN, ASIDE, set_aside, set_aside_damaged
 from tl_keras.results.runs_table import load_runs
 from tl_keras.results.store import Store
+from tl_keras.results_layout import inner, place
 
 TABLES = ("runs", "summary", "comparisons", "per_class", "confusion", "history", "images", "splits")
 FACTS = ("environment", "choice")
@@ -34,13 +35,13 @@ def folder(finish: Finish) -> Path:
         store.write(name, store.read(name))
     store.write_runs(store.read("runs"))
     for name in ("config", *FACTS):
-        keep_json(finished / f"{name}.json", any_json(finished / f"{name}.json"))
+        keep_json(place(finished, f"{name}.json"), any_json(place(finished, f"{name}.json")))
     return finished
 
 
 def without_digests(folder: Path) -> Path:
     """As a version before this one left it."""
-    for path in (folder / DIGESTS, *folder.glob("*/*/digests.json")):
+    for path in list(folder.rglob(DIGESTS)):
         path.unlink()
     return folder
 
@@ -106,8 +107,8 @@ def test_without_digests_damage_is_told_in_a_sentence(folder: Path, step: int) -
             all_that_is_read(copy)
         except ResultsError as error:
             # whoever looks for the runs of many experiments names where it looked
-            place = copy.parent if name == "runs.parquet gone" else copy
-            assert str(place) in str(error), name
+            looked = copy.parent if name == "runs.parquet gone" else copy
+            assert str(looked) in str(error), name
 
 
 def test_what_is_whole_stays_where_it_is(folder: Path) -> None:
@@ -127,7 +128,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def part_of(name: str) -> str:
     """The run or search that a file is of, else the file itself."""
-    return "/".join(name.split("/")[:2])
+    return "/".join(name.split("/")[:3])
 
 
 @every
@@ -139,7 +140,8 @@ def test_what_is_damaged_is_set_aside_and_the_rest_kept(
     for name, copy in damaged_copies(folder, step):
         damaged = contents(copy)
         changed = {part_of(each) for each in whole if damaged.get(each) != whole[each]}
-        unproven = _MADE_AGAIN if digests and DIGESTS in changed else []
+        listed = list_in(folder).relative_to(folder).as_posix()
+        unproven = {inner(name) for name in _MADE_AGAIN if digests and listed in changed}
         note = set_aside_damaged(copy)
         left = contents(copy)
         assert set_aside_damaged(copy) is None, name
@@ -171,18 +173,20 @@ MADE_ONCE = {
 @pytest.mark.parametrize("damage", ["halved", "zeroed", "a list", "of other keys", "gone"])
 def test_nothing_passes_as_older_where_the_list_is_damaged(folder: Path, damage: str) -> None:
     for name, content in MADE_ONCE.items():
-        (folder / name).write_text(content)
+        place(folder, name).parent.mkdir(exist_ok=True)
+        place(folder, name).write_text(content)
     (folder / "notes.csv").write_text("mine")
     before = contents(folder)
     DAMAGES[f"digests.json {damage}"](folder)
     note = set_aside_damaged(folder)
     left = contents(folder)
     for name, content in MADE_ONCE.items():
-        assert name not in left
-        assert name in (note or "")
-        assert (folder / ASIDE / name).read_text() == content
-    kept = {name for name in before if "/" in name}
-    for name in (*kept, "notes.csv", "config.json", "environment.json", "images.csv", "splits.csv"):
+        assert inner(name) not in left
+        assert inner(name) in (note or "")
+        assert (place(folder, ASIDE) / inner(name)).read_text() == content
+    kept = {name for name in before if name.startswith((inner("runs"), inner("search")))}
+    compared = ("config.json", "environment.json", "images.csv", "splits.csv")
+    for name in (*kept, "notes.csv", *map(inner, compared)):
         assert left[name] == before[name]
     assert set_aside_damaged(folder) is None
 
@@ -190,8 +194,8 @@ def test_nothing_passes_as_older_where_the_list_is_damaged(folder: Path, damage:
 def test_after_a_kill_in_the_middle_the_list_is_still_known_to_be_damaged(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder / DIGESTS).write_text("{")
-    (folder / "advice.json").write_text(MADE_ONCE["advice.json"])
+    list_in(folder).write_text("{")
+    place(folder, "advice.json").write_text(MADE_ONCE["advice.json"])
     moved: list[str] = []
 
     def killed(experiment: Path, path: Path) -> None:
@@ -205,7 +209,7 @@ def test_after_a_kill_in_the_middle_the_list_is_still_known_to_be_damaged(
         with pytest.raises(KeyboardInterrupt):
             set_aside_damaged(folder)
     set_aside_damaged(folder)
-    assert not set(contents(folder)) & set(_MADE_AGAIN)
+    assert not set(contents(folder)) & set(map(inner, _MADE_AGAIN))
 
 
 def test_what_somebody_put_there_stays(folder: Path) -> None:
@@ -214,39 +218,40 @@ def test_what_somebody_put_there_stays(folder: Path) -> None:
     assert set_aside_damaged(folder) is None
 
 
-@pytest.mark.parametrize("name", ["runs", "search", "errors", "export"])
+@pytest.mark.parametrize("name", ["runs", "search", "errors", "export", "tables", "model"])
 def test_a_link_in_a_circle_in_place_of_a_folder_is_set_aside(folder: Path, name: str) -> None:
-    shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / name).symlink_to(name)
-    assert name in (set_aside_damaged(folder) or "")
-    assert not (folder / name).is_symlink()
+    path = place(folder, name)
+    shutil.rmtree(path, ignore_errors=True)
+    path.symlink_to(name)
+    assert inner(name) in (set_aside_damaged(folder) or "")
+    assert not path.is_symlink()
 
 
 def test_what_was_set_aside_before_gives_way(folder: Path) -> None:
     for content in ("null", "7"):
-        (folder / "choice.json").write_text(content)
+        place(folder, "choice.json").write_text(content)
         assert set_aside_damaged(folder) is not None
-        assert (folder / ASIDE / "choice.json").read_text() == content
+        assert (place(folder, ASIDE) / inner("choice.json")).read_text() == content
 
 
 def test_a_damaged_run_is_no_finished_one(folder: Path) -> None:
     run_id = FinishedExperiment.open(folder).choice["run_id"]
-    (folder / "runs" / run_id / "history.csv").write_text("run_id\n")
+    (place(folder, "runs") / run_id / "history.csv").write_text("run_id\n")
     notes: list[str] = []
     store = Store.open(load_config(folder / "config.json"), mend=notes.append)
     assert not store.is_finished(run_id)
     assert len(notes) == 1
     assert f"runs/{run_id}" in notes[0]
-    assert (folder / ASIDE / "runs" / run_id / "row.json").is_file()
+    assert (place(folder, ASIDE) / inner("runs") / run_id / "row.json").is_file()
 
 
 def test_a_run_without_its_weights_is_finished_only_where_they_were_not_needed(
     folder: Path,
 ) -> None:
     store = Store(folder)
-    first, second = (path.name for path in sorted((folder / "runs").iterdir())[:2])
+    first, second = (path.name for path in sorted(place(folder, "runs").iterdir())[:2])
     store.keep_weights_of(first)
-    (folder / "runs" / first / "weights.npz").unlink()
+    (place(folder, "runs") / first / "weights.npz").unlink()
     note = set_aside_damaged(folder)
     assert note is not None
     assert not store.is_finished(first)
@@ -258,7 +263,7 @@ def test_images_that_nobody_can_prove_are_refused(folder: Path) -> None:
     images, splits = store.read("images"), store.read("splits")
     # listed anew with the same content, as a run that goes on does
     store.keep_inputs(images, splits)
-    (folder / "images.csv").write_bytes(b"")
+    place(folder, "images.csv").write_bytes(b"")
     set_aside_damaged(folder)
     with pytest.raises(ResultsError, match=r"images\.csv must say which images"):
         store.keep_inputs(images.assign(sha256="other"), splits)
@@ -268,7 +273,7 @@ def test_images_that_nobody_can_prove_are_refused(folder: Path) -> None:
 
 def test_weights_that_nobody_can_prove_are_refused(folder: Path) -> None:
     store = Store(folder)
-    (folder / "environment.json").write_text("null")
+    place(folder, "environment.json").write_text("null")
     set_aside_damaged(folder)
     with pytest.raises(ResultsError, match=r"environment\.json must say which weights"):
         store.keep_environment({"source_weights_sha256": "new"})
@@ -282,8 +287,8 @@ def test_what_was_said_with_other_weights_is_made_again(tmp_path: Path) -> None:
     for digest, kept in (("a", True), ("a", True), ("b", False)):
         store.keep_environment({"source_weights_sha256": digest})
         if digest == "a":
-            (store.folder / "advice.json").write_text("{}")
-        assert (store.folder / "advice.json").exists() == kept
+            place(store.folder, "advice.json").write_text("{}")
+        assert place(store.folder, "advice.json").exists() == kept
 
 
 @every
@@ -299,8 +304,8 @@ def test_a_report_of_damaged_results_is_the_same_or_refused(
             page = write_report(copy, tmp_path / "page.html").read_text()
         except TlKerasError as error:
             # whoever looks for the runs of many experiments names where it looked
-            place = copy.parent if name == "runs.parquet gone" else copy
-            assert str(place) in str(error), name
+            looked = copy.parent if name == "runs.parquet gone" else copy
+            assert str(looked) in str(error), name
         else:
             # the page names the command that goes on
             assert not digests or page.replace(str(copy), str(folder)) == whole, name

@@ -16,10 +16,11 @@ from tests.hostile.odd_paths import NO_FILES
 from tests.hostile.texts import TEXTS
 from tl_keras.atomic_files import UNFINISHED
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.digests import keep_json, seal
+from tl_keras.digests import keep_json, list_in, seal
 from tl_keras.errors import ResultsError
 from tl_keras.results.runs_table import FinishedRun, load_runs, runs_table
 from tl_keras.results.store import Outcome, Store
+from tl_keras.results_layout import place
 
 PROBABILITIES = np.array([[0.25, 0.75], [1.0, 0.0]], np.float32)
 
@@ -61,7 +62,7 @@ def test_a_run_is_read_as_it_was_written(store: Store) -> None:
 
 def test_a_run_of_an_earlier_version_is_refused(store: Store) -> None:
     store.add("a", outcome())
-    run = store.folder / "runs/a"
+    run = store.place("runs") / "a"
     np.savez(run / "probabilities.npz", test=PROBABILITIES, validation=PROBABILITIES)
     (run / "digests.json").unlink()
     with pytest.raises(ResultsError, match=r"got a of an earlier one\. Use fresh=True"):
@@ -104,14 +105,14 @@ def test_only_the_exported_weights_are_kept(store: Store) -> None:
     for run_id in ("a", "b", "c"):
         store.add(run_id, outcome())
     store.keep_weights_of("b")
-    assert [path.parent.name for path in store.folder.glob("runs/*/weights.npz")] == ["b"]
+    assert [path.parent.name for path in store.place("runs").glob("*/weights.npz")] == ["b"]
     assert store.is_finished("a")
 
 
 def test_a_table_is_read_as_it_was_written(store: Store) -> None:
     table = pd.DataFrame({"run_id": ["a", "b"], "loss": [0.1 + 0.2, 1 / 3]})
     path = store.write("losses", table)
-    assert path == store.folder / "losses.csv"
+    assert path == store.place("losses.csv")
     pd.testing.assert_frame_equal(store.read("losses"), table, check_exact=True)
     assert [p.name for p in store.folder.iterdir() if "part" in p.name] == []
 
@@ -228,7 +229,7 @@ def test_a_configuration_with_a_key_that_is_gone_goes_on_where_it_did_nothing(
     stored = config(tmp_path).as_dict()
     stored["training"]["augmented_views"] = views
     (store.folder / "config.json").write_text(json.dumps(stored))
-    (store.folder / "digests.json").unlink()
+    list_in(store.folder).unlink()
     expected = pytest.raises(ResultsError, match="augmented_views: 8 -> ")
     with expected if refused else nullcontext():
         Store.open(config(tmp_path))
@@ -252,7 +253,7 @@ def test_fresh_moves_the_folder_aside(store: Store, tmp_path: Path) -> None:
     fresh = Store.open(config(tmp_path, seeds=5), fresh=True)
     assert not fresh.is_finished("a")
     (aside,) = [path for path in tmp_path.iterdir() if path != fresh.folder]
-    assert (aside / "runs" / "a" / "row.json").is_file()
+    assert (place(aside, "runs") / "a" / "row.json").is_file()
 
 
 @pytest.mark.parametrize("kind", NO_FILES)
@@ -335,11 +336,11 @@ def test_the_table_of_the_runs_is_there_whole(
     table = runs_table([outcome().run])
     store.write_runs(table)
     pd.testing.assert_frame_equal(load_runs(store.folder.parent), table)
-    before = (store.folder / f"runs.{ending}").read_bytes()
+    before = store.place(f"runs.{ending}").read_bytes()
     monkeypatch.setattr(pd.DataFrame, f"to_{ending}", half_of("run_"))
     with pytest.raises(OSError, match="No space"):
         store.write_runs(table)
-    assert (store.folder / f"runs.{ending}").read_bytes() == before
+    assert store.place(f"runs.{ending}").read_bytes() == before
 
 
 def test_trials_are_there_whole_or_not_at_all(
@@ -406,7 +407,7 @@ def test_other_corrections_are_refused_as_such_before_what_follows_from_them(sto
         ResultsError, match=r"The corrections are not .*a/1\.png,007,=b.*fresh=True"
     ):
         store.keep_inputs(*inputs(part="validation"), said.assign(label=["c"]))
-    (store.folder / "corrections.csv").unlink()
+    place(store.folder, "corrections.csv").unlink()
     store.keep_inputs(*inputs(), said)
 
 

@@ -16,6 +16,7 @@ from tl_keras.commands.command_line import (
     writing,
 )
 from tl_keras.config.files import load_config, refuse_experiment_folder
+from tl_keras.results_layout import AUDIT
 
 DESCRIPTION = """\
 Look for unreadable files, copies, wrong labels and other faults among your images. Changes and
@@ -59,7 +60,7 @@ def _audit(options: argparse.Namespace) -> int:
         refuse_other_audit(folder, config)
     with writing(folder, "--output"):
         check_writable(folder)
-    page = folder / "audit.html"
+    page = folder / AUDIT
     if page.exists():
         check_file(page, "--output")
     if config.data.tfds is None:
@@ -72,6 +73,7 @@ def _audit(options: argparse.Namespace) -> int:
         from tl_keras.experiment.audit import audit_images
         from tl_keras.reporting.audit_page import audit_page
         from tl_keras.reporting.audit_terminal import show_audit
+        from tl_keras.reporting.folder_readme import write_audit_readme
         from tl_keras.reporting.pages import write_page
         from tl_keras.reporting.terminal import TerminalMonitor
 
@@ -80,6 +82,8 @@ def _audit(options: argparse.Namespace) -> int:
     with writing(folder, "--output"):
         report.write(folder)
     write_page(page, audit_page(report))
+    with writing(folder, "--output"):
+        write_audit_readme(folder)
     show_audit(console, report)
     console.print(f"Tables and pictures: {page}", soft_wrap=True)
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from tl_keras.commands.command_line import Parser, carry_out, loading, read_options, warn
 from tl_keras.errors import NoExportError
 from tl_keras.results.folder_lock import alone_in
+from tl_keras.results_layout import place
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.versions import EXTRA
 from tl_keras.serving.wheels import COMPUTERS, OLDEST, Destination
@@ -102,6 +103,6 @@ def _exported(options: argparse.Namespace) -> int:
     text = f"SavedModel, checked: {version}"
     if options.targets:
         text += f"\nOther formats: {version / EXTRA}; how they compare: "
-        text += f"{options.results / 'exports.csv'}"
+        text += f"{place(options.results, 'exports.csv')}"
     console.print(text, soft_wrap=True)
     return 0

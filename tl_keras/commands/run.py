@@ -19,6 +19,7 @@ from tl_keras.commands.command_line import (
 from tl_keras.config.files import json_schema, load_config
 from tl_keras.quiet import error_stream
 from tl_keras.results.folder_lock import alone_in
+from tl_keras.results_layout import REPORT, TABLES
 
 if TYPE_CHECKING:
     from tl_keras.experiment.first_look import FirstLook
@@ -94,7 +95,6 @@ def _run(looked: "FirstLook") -> int:
         from tl_keras.experiment.stages import run_stages
         from tl_keras.reporting.answer import answer, choice_in_words
         from tl_keras.reporting.next_steps import next_steps
-        from tl_keras.reporting.report import REPORT
         from tl_keras.reporting.terminal import (
             TerminalMonitor,
             show_answer,
@@ -121,7 +121,7 @@ def _run(looked: "FirstLook") -> int:
         show_warning(console, note)
     places = {
         "Report, for a browser": result.folder / REPORT,
-        "Tables and configuration": result.folder,
+        "Tables": result.folder / TABLES,
         "SavedModel, checked": result.export,
     }
     show_answer(console, answer(finished), {w: p for w, p in places.items() if p is not None})

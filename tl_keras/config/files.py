@@ -17,6 +17,7 @@ from tl_keras.config.stored import completed, hash_of
 from tl_keras.errors import ConfigError
 from tl_keras.home import with_home
 from tl_keras.invocation import by_command, go_on
+from tl_keras.results_layout import CONFIG, place
 from tl_keras.safe_text import brief
 
 # Keys and sections that change no number of a run, by their dotted names.
@@ -91,7 +92,7 @@ def _lead_elsewhere(overrides: Sequence[str]) -> bool:
 def _refuse_renamed(path: Path, config: ExperimentConfig) -> None:
     """A configuration in the folder of its results that leads to others: all would begin anew."""
     folder = path.absolute().parent
-    if path.name != "config.json" or not (folder / "environment.json").exists():
+    if path.name != CONFIG or not place(folder, "environment.json").exists():
         return
     if folder.parent == Path(config.results_folder).absolute().parent:
         check_folder_name(folder, config)
@@ -156,7 +157,7 @@ def refuse_experiment_folder(folder: Path) -> None:
     Raises:
         ConfigError: it is one.
     """
-    if (folder / "config.json").exists():
+    if (folder / CONFIG).exists():
         raise ConfigError(
             "An audit must not be written into the folder of an experiment, whose tables it would "
             f"replace; got {folder}. Name another folder{' (--output)' if by_command() else ''}."
@@ -192,7 +193,7 @@ def _reserved(name: str) -> bool:
 
 
 def _refuse_results(folder: Path) -> None:
-    stored, runs = folder / "config.json", folder / "runs"
+    stored, runs = folder / CONFIG, place(folder, "runs")
     if os.path.isfile(stored) and os.path.isdir(runs):  # noqa: PTH112, PTH113
         raise ConfigError(
             f"{folder}: must be {_EXPERIMENT.what}; got the results of an experiment. To go on "

@@ -16,6 +16,7 @@ from tl_keras.data.csv_text import rows_of
 from tl_keras.data.listing import IgnoredFile, ListedImage, Listing, some_of, where_paths_start
 from tl_keras.errors import DataError
 from tl_keras.path_kinds import A_FILE, NOTHING, kind_of
+from tl_keras.results_layout import present
 from tl_keras.safe_text import brief, one_line, unguard
 
 COLUMNS = ("image_id", "was", "label")
@@ -60,7 +61,7 @@ def read_corrections(path: str) -> tuple[Correction, ...]:
     Raises:
         DataError: it is missing or malformed.
     """
-    table = Path(path)
+    table = present(Path(path))
     named = f'data.corrections "{path}"'
     if (there := kind_of(table)) != A_FILE:
         is_what = "there is no such file" if there == NOTHING else f"it is {there}"

@@ -32,7 +32,7 @@ from tl_keras.transfer.similarity import input_moments
 
 def write_advice(prepared: Prepared) -> None:
     """Say what to borrow, once, where anything is borrowed, and write `advice.json`."""
-    record = prepared.store.folder / ADVICE
+    record = prepared.store.place(ADVICE)
     if record.exists() or not borrowing(prepared.config.strategies):
         return
     rows = prepared.images.splits.labelled(seed=0)

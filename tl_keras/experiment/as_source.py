@@ -36,7 +36,7 @@ def export_source_model(
     batches = scaled_batches(backbone.spec, pixels, rows)
     statistics = block_statistics(backbone.model, backbone.blocks, batches)
     facts = source_facts(chosen, prepared.config, backbone.spec.scaling, prepared.card)
-    folder = prepared.store.folder / SOURCE_MODEL_FOLDER
+    folder = prepared.store.place(SOURCE_MODEL_FOLDER)
     write_source_model(folder, backbone.model, {**facts, "block_statistics": statistics})
 
 

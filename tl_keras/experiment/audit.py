@@ -97,7 +97,7 @@ def report_audit(prepared: Prepared) -> None:
 
     Labels are looked at too where source weights are there that can judge.
     """
-    record = prepared.store.folder / "audit.json"
+    record = prepared.store.place("audit.json")
     if record.exists():
         return
     config, bench = prepared.config, prepared.bench

@@ -18,7 +18,7 @@ def choose(prepared: Prepared, runs: pd.DataFrame) -> Choice:
         runs: as `runs.csv`.
     """
     store = prepared.store
-    record = store.folder / ADVICE
+    record = store.place(ADVICE)
     advice = whole_json(record, ("strategy", "cut")) if record.exists() else None
     validation = {
         run.run_id: _on_validation(prepared, run)
@@ -29,7 +29,7 @@ def choose(prepared: Prepared, runs: pd.DataFrame) -> Choice:
     choice = choose_run(
         runs, validation, lambda run: advice is not None and follows(advice, run, last_block)
     )
-    keep_json(store.folder / "choice.json", asdict(choice))
+    keep_json(store.place("choice.json"), asdict(choice))
     return choice
 
 

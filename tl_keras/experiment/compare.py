@@ -96,8 +96,8 @@ def write_learning_curves(prepared: Prepared, runs: pd.DataFrame, small: SmallRu
     curves = learning_curves(runs, results)
     if curves:
         prepared.store.write("learning_curve", curve_table(curves))
-        keep_json(prepared.store.folder / _CURVES, curve_facts(curves, results))
+        keep_json(prepared.store.place(_CURVES), curve_facts(curves, results))
 
 
 def _has_curves(prepared: Prepared) -> bool:
-    return (prepared.store.folder / _CURVES).exists()
+    return prepared.store.place(_CURVES).exists()

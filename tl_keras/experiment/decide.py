@@ -26,6 +26,7 @@ from tl_keras.reporting.decision_words import in_words
 from tl_keras.results.runs_table import FinishedRun, run_of
 from tl_keras.results.store import Store
 from tl_keras.results.test_results import method_of
+from tl_keras.results_layout import place
 from tl_keras.serving.decision_record import RECORD
 
 
@@ -82,13 +83,13 @@ def decide(
         **_facts(fitted, figures),
     }
     record = {**facts, "text": in_words(facts)}
-    keep_json(store.folder / RECORD, record)
+    keep_json(store.place(RECORD), record)
     return record
 
 
 def read_decision(folder: Path, run_id: str) -> dict[str, Any] | None:
     """What `decision.json` in an experiment's folder says of a run; None where it does not."""
-    path = folder / RECORD
+    path = place(folder, RECORD)
     record = whole_json(path) if path.exists() else {}
     return record if record.get("run_id") == run_id else None
 
@@ -97,7 +98,7 @@ def _write_tables(store: Store, figures: RuleFigures, validation: HeldOut) -> No
     store.write("calibration", figures.reliability())
     if figures.rule.threshold is None:
         # of a decision with other keys
-        forget(store.folder / "thresholds.csv")
+        forget(store.place("thresholds.csv"))
     else:
         store.write("thresholds", figures.curve(validation))
 

@@ -49,7 +49,7 @@ def explain(prepared: Prepared, runs: pd.DataFrame, run_id: str) -> None:
         run_id: of the run.
     """
     store, chosen = prepared.store, run_of(runs, run_id)
-    record = store.folder / "errors.json"
+    record = store.place("errors.json")
     if record.exists() or chosen.spec.trivial:
         return
     prepared.monitor.stage("Looking at the errors")

@@ -39,6 +39,7 @@ from tl_keras.results.repair import ASIDE, set_aside
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
 from tl_keras.results.test_results import rows_like
+from tl_keras.results_layout import inner, place
 from tl_keras.serving.checksums import damaged_files
 from tl_keras.serving.decision_record import RECORD, changed_decision
 from tl_keras.serving.fresh import Ask, fresh_process
@@ -128,8 +129,8 @@ def _exported_before(prepared: Prepared, handed: HandedOver) -> Path:
         if place.is_dir():
             set_aside(store.folder, place)
             prepared.monitor.warn(
-                f"Not as exported: {some_of(damaged)} of {place}, now in {ASIDE}. The model is "
-                "exported again."
+                f"Not as exported: {some_of(damaged)} of {place}, now in {inner(ASIDE)}. The model "
+                "is exported again."
             )
         return publish(prepared, handed, prepared.config.export_targets)
     if changes := _changed_decision(store, run, place):
@@ -140,16 +141,16 @@ def _exported_before(prepared: Prepared, handed: HandedOver) -> Path:
         return publish(prepared, handed, _targets_again(prepared, place), former=place)
     record_latest(place.parent)
     store.keep_weights_of(run.run_id)
-    if not (store.folder / "exports.csv").exists():
+    if not store.place("exports.csv").exists():
         _write_targets_table(store, place.name, _card_of(place)["targets"])
-    if not (store.folder / STRANGERS).exists():
+    if not store.place(STRANGERS).exists():
         _write_strangers(store, _card_of(place).get("strangers"))
-    told = known_json(store.folder / HANDED_OVER)
+    told = known_json(store.place(HANDED_OVER))
     if told and "text" not in told:
         # made again, after it was damaged or removed
         _handed_over(prepared, handed)
     # an earlier version of this package wrote neither
-    if not all((store.folder / name).exists() for name in (MODEL_FILE, LABELS_FILE)):
+    if not all(store.place(name).exists() for name in (MODEL_FILE, LABELS_FILE)):
         model = making(run.strategy).model(prepared, run, handed.weights(store))
         write_model(store.folder, plain_classifier(model), prepared.classes)
     return place
@@ -173,7 +174,7 @@ def _targets_again(prepared: Prepared, version: Path) -> list[str]:
 def _is_on_record(prepared: Prepared) -> bool:
     """Whether the experiment has exported a run; a record that is gone comes back from the card."""
     store = prepared.store
-    if (store.folder / EXPORT_RECORD).exists():
+    if store.place(EXPORT_RECORD).exists():
         return True
     try:
         version = find_version(store.folder / EXPORT_FOLDER)
@@ -213,7 +214,7 @@ def exported_run(folder: Path) -> str:
         ExportError: nothing was exported.
         DamagedError: its record.
     """
-    if not (folder / EXPORT_RECORD).exists():
+    if not place(folder, EXPORT_RECORD).exists():
         mend = "set export to true and run the experiment to its end; what is trained is kept."
         if who := at_work(folder):
             mend = f"{who} is at work there. Wait until it has ended."
@@ -222,7 +223,7 @@ def exported_run(folder: Path) -> str:
 
 
 def _record(folder: Path) -> dict[str, str]:
-    return whole_json(folder / EXPORT_RECORD, ("run_id", "version"))
+    return whole_json(place(folder, EXPORT_RECORD), ("run_id", "version"))
 
 
 def publish(
@@ -334,7 +335,7 @@ def _write_record(
 
 
 def _write_strangers(store: Store, facts: Mapping[str, Any] | None) -> None:
-    path = store.folder / STRANGERS
+    path = store.place(STRANGERS)
     if facts is None:
         forget(path)
     else:
@@ -360,7 +361,7 @@ def _keep_record(
     prepared: Prepared, run_id: str, train_on: str, version: str, verification: Mapping[str, Any]
 ) -> None:
     keep_json(
-        prepared.store.folder / EXPORT_RECORD,
+        prepared.store.place(EXPORT_RECORD),
         {
             "run_id": run_id,
             "train_on": train_on,
@@ -509,7 +510,7 @@ def _handed_over(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:
     measured = learned_rows(prepared, run)
     learned = prepared.bench.rows if handed.learned_all else measured
     row = rows_like(store.read("summary"), run.as_row()).iloc[0]
-    curve = store.folder / "learning_curve.csv"
+    curve = store.place("learning_curve.csv")
     more = len(learned) / len(measured)
     facts = {
         **handed.facts,
@@ -526,7 +527,7 @@ def _handed_over(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:
         else None,
     }
     facts |= {"text": f"{measured_in_words(facts)} {handed_in_words(facts)}"}
-    keep_json(store.folder / HANDED_OVER, facts)
+    keep_json(store.place(HANDED_OVER), facts)
     return facts
 
 
@@ -553,7 +554,7 @@ def _other_formats(prepared: Prepared) -> list[str]:
 
 def _doubtful_labels(prepared: Prepared, chosen: FinishedRun) -> dict[str, int]:
     """How many labels look wrong, by the part of the images; {} where none was checked."""
-    if not (prepared.store.folder / "label_errors.csv").exists():
+    if not prepared.store.place("label_errors.csv").exists():
         return {}
     suspects = prepared.store.read("label_errors")["image_id"]
     names = prepared.images.table.frame["image_id"]
@@ -578,7 +579,7 @@ def _division(prepared: Prepared, chosen: FinishedRun) -> str:
     return (
         f"The test photos are fold {fold + 1} of {estimate.folds} (division {repeat + 1} of "
         f"{estimate.repeats}); it learned from photos of the other folds. How good the method is "
-        "over all folds stands in summary.csv of the experiment."
+        "over all folds stands in tables/summary.csv of the experiment."
     )
 
 

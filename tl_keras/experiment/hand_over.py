@@ -99,7 +99,7 @@ def handed_before(prepared: Prepared, run_id: str) -> HandedOver:
         DamagedError: its row, or what it became, is not as it was written.
     """
     store, run = prepared.store, prepared.store.run(run_id)
-    record = known_json(store.folder / HANDED_OVER)
+    record = known_json(store.place(HANDED_OVER))
     if record.get("run_id") == run_id and record.get("sound"):
         return HandedOver(run, [], record, store.refitted()[0])
     return HandedOver(run, [], _as_measured(run_id))
@@ -113,7 +113,7 @@ def _refit(
 ) -> HandedOver:
     """What becomes of the first of some runs of one strategy."""
     store, rows, chosen = prepared.store, np.sort(prepared.bench.rows), alike[0]
-    record = known_json(store.folder / HANDED_OVER)
+    record = known_json(store.place(HANDED_OVER))
     # that of a measured model says nothing of a fit
     if record.get("run_id") != chosen.run_id or "sound" not in record:
         record = _make_refit(prepared, making, alike, measured)
@@ -134,7 +134,7 @@ def _make_refit(
 ) -> dict[str, Any]:
     """Fit and check it; what the record says then."""
     store, rows, chosen = prepared.store, np.sort(prepared.bench.rows), alike[0]
-    forget(store.folder / HANDED_OVER)
+    forget(store.place(HANDED_OVER))
     prepared.monitor.stage(f"Fitting {chosen.run_id} anew on all {len(rows)} photos")
     refitted = making.refit(prepared, alike, rows)
     store.keep_refitted(refitted.weights, refitted.held_out)
@@ -145,7 +145,7 @@ def _make_refit(
         "epochs": dict(refitted.epochs),
         **check,
     }
-    keep_json(store.folder / HANDED_OVER, record)
+    keep_json(store.place(HANDED_OVER), record)
     if not check["sound"]:
         prepared.monitor.warn(
             f"{chosen.run_id} was fitted anew on all {len(rows)} photos, and the result is not to "

@@ -26,6 +26,7 @@ from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_models import load_source
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
+from tl_keras.results_layout import place
 from tl_keras.strategy_table import STRATEGIES, borrowing
 from tl_keras.transfer.recipe import Recipe
 from tl_keras.transfer.run_plan import Run, fitting_depths, plan_runs, recipes_for
@@ -242,7 +243,7 @@ def _chosen_side(
     if len(config.backbone.asked_sizes) == 1:
         return config.backbone.side, None
     # results that will be moved aside say nothing
-    known = None if looked.fresh else size_in(Path(config.results_folder) / ADVICE)
+    known = None if looked.fresh else size_in(place(Path(config.results_folder), ADVICE))
     if known in config.backbone.asked_sizes:
         return known, None
     sizes = measured_sizes(config, images, images.splits.labelled(seed=0), monitor)
@@ -269,7 +270,7 @@ def _chosen_cut(config: ExperimentConfig, splits: Splits, bench: Workbench) -> s
     cut, names = config.backbone.cut, bench.backbone.block_names
     if cut != "search":
         return names[-1] if cut == "top" else cut
-    if borrowing(config.strategies) and not (Path(config.results_folder) / ADVICE).exists():
+    if borrowing(config.strategies) and not place(Path(config.results_folder), ADVICE).exists():
         # The advice will ask for it, and one pass gives what both read.
         input_moments(bench.bank, splits.labelled(seed=0))
     return bench.probes.choose_cut(splits.draws[0, config.data.training_sizes[0]].train)

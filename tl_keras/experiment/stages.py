@@ -31,6 +31,7 @@ from tl_keras.experiment.prepare import Prepared, prepare
 from tl_keras.experiment.train import RunsLeft, runs_left, write_runs
 from tl_keras.experiment.workers import starting_workers
 from tl_keras.keras_settings import needed_keras
+from tl_keras.reporting.folder_readme import write_readme
 from tl_keras.reporting.report import write_report
 from tl_keras.results.choice import Choice
 from tl_keras.results.environment import environment
@@ -150,6 +151,7 @@ def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
         with starting_workers(looked, monitor) as workers:
             prepared = prepare(looked, monitor, mend=True)
             write_inputs(prepared)
+            write_readme(prepared.store.folder)
             left, pool = runs_left(prepared), workers(prepared)
             seconds = expected_seconds(prepared.config, prepared.images.splits, left)
             training = RunsLeft(prepared, pool, left, seconds)

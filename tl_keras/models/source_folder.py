@@ -7,9 +7,10 @@ from tl_keras.config.problems import shown
 from tl_keras.digests import known_json
 from tl_keras.errors import WeightsError
 from tl_keras.models.source_card import CARD_FILE
+from tl_keras.results_layout import CONFIG, inner, place
 from tl_keras.strategy_table import names_where
 
-# In the results folder of an experiment.
+# In the results folder of an experiment, at its place there.
 SOURCE_MODEL_FOLDER = "source_model"
 
 
@@ -19,21 +20,21 @@ def find_source_folder(folder: Path) -> Path:
     Raises:
         WeightsError: The experiment left no source model.
     """
-    inside = folder / SOURCE_MODEL_FOLDER
-    if inside.is_dir():
+    within = (folder / SOURCE_MODEL_FOLDER, place(folder, SOURCE_MODEL_FOLDER))
+    if inside := next((found for found in within if found.is_dir()), None):
         return inside
     config = _experiment_in(folder)
     if config is None or (folder / CARD_FILE).is_file():
         return folder
     raise WeightsError(
         f"weights must be a source model or the results folder of an experiment that left one; got "
-        f"{folder}, an experiment without {SOURCE_MODEL_FOLDER}/: {_reason(folder, config)}"
+        f"{folder}, an experiment without {inner(SOURCE_MODEL_FOLDER)}/: {_reason(folder, config)}"
     )
 
 
 def _experiment_in(folder: Path) -> dict[str, Any] | None:
     """The configuration of the experiment whose results folder it is; None of other folders."""
-    config = known_json(folder / "config.json")
+    config = known_json(folder / CONFIG)
     is_experiment = "strategies" in config and isinstance(config.get("backbone"), dict)
     return config if is_experiment else None
 
@@ -70,6 +71,6 @@ def _reason(folder: Path, config: dict[str, Any]) -> str:
 
 def _chosen_run(folder: Path) -> dict[str, Any] | None:
     """The row of the run that was exported; None before the export."""
-    run_id = known_json(folder / "export.json").get("run_id")
-    row = known_json(folder / "runs" / str(run_id) / "row.json")
+    run_id = known_json(place(folder, "export.json")).get("run_id")
+    row = known_json(place(folder, "runs") / str(run_id) / "row.json")
     return row if {"run_id", "strategy"} <= set(row) else None

@@ -23,6 +23,7 @@ from tl_keras.models.source_card import (
 )
 from tl_keras.models.source_folder import find_source_folder
 from tl_keras.models.weight_files import read_contents
+from tl_keras.results_layout import present
 
 BUNDLED = "mobilenetv2_procedural"
 
@@ -85,7 +86,7 @@ def existing(weights: str) -> Path:
     Raises:
         WeightsError: there is nothing, and it is not named like a file.
     """
-    path = Path(with_home(weights))
+    path = present(Path(with_home(weights)))
     if os.path.exists(path):  # noqa: PTH110 (also of impossible paths)
         return path
     if near := difflib.get_close_matches(weights, _NAMED):

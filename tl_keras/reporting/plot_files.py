@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from tl_keras.atomic_files import replacing
 from tl_keras.errors import ResultsError
 from tl_keras.invocation import other_place
-
-PLOTS = "plots"
+from tl_keras.results_layout import PLOTS
 
 
 @dataclass(frozen=True)

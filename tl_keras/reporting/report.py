@@ -6,13 +6,13 @@ from typing import Any
 
 from tl_keras.reporting import photo_sections, sections
 from tl_keras.reporting.answer import answer, question
+from tl_keras.reporting.folder_readme import write_readme
 from tl_keras.reporting.label_marks import marking
 from tl_keras.reporting.next_steps import next_steps
 from tl_keras.reporting.pages import render, write_page
 from tl_keras.reporting.plot_files import Plot, write_plots
 from tl_keras.results.finished_experiment import FinishedExperiment
-
-REPORT = "report.html"
+from tl_keras.results_layout import REPORT
 
 
 def write_report(folder: Path, path: Path | None = None) -> Path:
@@ -20,7 +20,8 @@ def write_report(folder: Path, path: Path | None = None) -> Path:
 
     Args:
         folder: of the experiment.
-        path: of the page; None is `report.html` in the folder, with its plots in `plots/`.
+        path: of the page; None is `report.html` in the folder, with its plots in `plots/` and a
+            README that names them.
 
     Returns:
         The page.
@@ -35,6 +36,7 @@ def write_report(folder: Path, path: Path | None = None) -> Path:
     write_page(path or folder / REPORT, page)
     if path is None:
         write_plots(folder, _plots(shown))
+        write_readme(folder)
     return path or folder / REPORT
 
 

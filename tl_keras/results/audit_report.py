@@ -16,6 +16,7 @@ from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import ConfigError
 from tl_keras.invocation import again
+from tl_keras.results_layout import AUDIT, TABLES
 from tl_keras.safe_text import brief
 from tl_keras.transfer.label_errors import LabelCheck
 
@@ -146,15 +147,21 @@ class AuditReport:
         }
 
     def write(self, folder: Path) -> None:
-        """Write all tables, each as a whole, into a folder that is made if it is not there.
+        """Write all tables, each as a whole, into `tables/` of a folder, made if it is not there.
+
+        Those that an earlier version wrote beside its page go: they are the same, of then.
 
         Raises:
             ConfigError: it is the folder of an experiment.
         """
         refuse_experiment_folder(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        tables = folder / TABLES
+        tables.mkdir(parents=True, exist_ok=True)
+        audited_before = (folder / AUDIT).exists()
         for name, table in {"images": self.audit.images, **self.tables()}.items():
-            write_csv(folder / f"{name}.csv", table)
+            write_csv(tables / f"{name}.csv", table)
+            if audited_before:
+                (folder / f"{name}.csv").unlink(missing_ok=True)
         if self.data is not None:
             write_json(folder / SOURCE, _source(self.data, folder))
 

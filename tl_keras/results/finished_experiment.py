@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.data.corrections import COLUMNS, Correction
-from tl_keras.digests import listed, whole_bytes, whole_json
+from tl_keras.digests import is_listed, whole_bytes, whole_json
 from tl_keras.errors import DamagedError, ResultsError
 from tl_keras.invocation import go_on
 from tl_keras.path_kinds import A_FOLDER, NOTHING, kind_of
@@ -19,6 +19,7 @@ from tl_keras.results.folder_lock import at_work
 from tl_keras.results.store import CORRECTIONS, Store
 from tl_keras.results.summary_tables import largest_size
 from tl_keras.results.test_results import KEYS, method_of, rows_like, seed_name
+from tl_keras.results_layout import AUDIT, CONFIG, WRITTEN, place
 from tl_keras.strategy_table import STRATEGIES
 
 # What each record must say, for those who read it.
@@ -53,7 +54,7 @@ class FinishedExperiment:
             DamagedError: its configuration.
         """
         check_experiment_folder(folder, "choice.json")
-        return cls(folder, whole_json(folder / "config.json", _KEYS["config"]))
+        return cls(folder, whole_json(folder / CONFIG, _KEYS["config"]))
 
     def table(self, name: str) -> pd.DataFrame | None:
         """`<name>.csv`; None where the experiment has none, or an empty one.
@@ -61,7 +62,7 @@ class FinishedExperiment:
         Raises:
             DamagedError: it is not as it was written.
         """
-        path = self.folder / f"{name}.csv"
+        path = place(self.folder, f"{name}.csv")
         # a table without columns is an empty line
         if self._lacks(path) or whole_bytes(path).strip() == b"":
             return None
@@ -74,12 +75,12 @@ class FinishedExperiment:
         Raises:
             DamagedError: it is not as it was written.
         """
-        path = self.folder / f"{name}.json"
+        path = place(self.folder, f"{name}.json")
         return None if self._lacks(path) else whole_json(path, _KEYS.get(name, ()))
 
     def _lacks(self, path: Path) -> bool:
         """Whether the experiment has no such file; one that is listed is damaged if it is gone."""
-        return not path.exists() and path.name not in listed(self.folder)
+        return not path.exists() and not is_listed(path)
 
     @contextmanager
     def as_this_version_writes(self) -> Iterator[None]:
@@ -91,15 +92,15 @@ class FinishedExperiment:
         try:
             yield
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            known = listed(self.folder)
-            files = sorted(p.name for p in self.folder.glob("*") if p.suffix in (".csv", ".json"))
-            if not (unproven := [name for name in files if name not in known]):
+            read = (place(self.folder, name) for name in WRITTEN)
+            unproven = sorted(p.name for p in read if p.exists() and not is_listed(p))
+            if not unproven:
                 raise
             raise ResultsError(
                 f"{self.folder} must hold tables as this version writes them; got something else "
                 f"({type(error).__name__}: {error}) in one of {', '.join(unproven)}, which are of "
                 "an earlier version or from elsewhere. Go on with the experiment, which writes "
-                f"them again: {go_on(self.folder / 'config.json')}"
+                f"them again: {go_on(self.folder / CONFIG)}"
             ) from error
 
     @cached_property
@@ -118,7 +119,7 @@ class FinishedExperiment:
     @cached_property
     def choice(self) -> dict[str, Any]:
         """As `choice.json`."""
-        return whole_json(self.folder / "choice.json", _KEYS["choice"])
+        return whole_json(place(self.folder, "choice.json"), _KEYS["choice"])
 
     @property
     def folds(self) -> int:
@@ -140,7 +141,8 @@ class FinishedExperiment:
         """
         pairs = self.table("confusion")
         if pairs is None:
-            raise DamagedError(self.folder / "confusion.csv", "there is no table of confusion")
+            path = place(self.folder, "confusion.csv")
+            raise DamagedError(path, "there is no table of confusion")
         chosen = str(self.chosen["run_id"])
         counted = method_of(self.runs, chosen)["run_id"].tolist() if self.folds else [chosen]
         own = pairs[pairs["run_id"].isin(counted)]
@@ -232,7 +234,7 @@ class FinishedExperiment:
     def _row(self, name: str, rows: pd.DataFrame) -> Mapping[Any, Any]:
         """The first of some rows of a table."""
         if rows.empty:
-            path = self.folder / f"{name}.csv"
+            path = place(self.folder, f"{name}.csv")
             raise DamagedError(path, f"it lacks the chosen run, {self.choice['run_id']}")
         return rows.iloc[0].to_dict()
 
@@ -243,7 +245,7 @@ def tested_of(splits: pd.DataFrame, seed: int) -> pd.DataFrame:
     return splits[own & (splits["part"] == "test")]
 
 
-def check_experiment_folder(folder: Path, record: str = "config.json") -> None:
+def check_experiment_folder(folder: Path, record: str = CONFIG) -> None:
     """Nothing, if a path is the folder of an experiment that came as far as a record of it.
 
     Args:
@@ -253,7 +255,7 @@ def check_experiment_folder(folder: Path, record: str = "config.json") -> None:
     Raises:
         ResultsError: it is something else, or not as far.
     """
-    if not all((folder / name).exists() for name in ("config.json", record)):
+    if not all(place(folder, name).exists() for name in (CONFIG, record)):
         raise ResultsError(
             f"{folder} must be the folder of a finished experiment, such as results/defects; "
             f"{_instead(folder)}"
@@ -266,8 +268,8 @@ def _instead(folder: Path) -> str:
         return f"it is not finished: {who} is at work there. Wait until it has ended."
     if (there := kind_of(folder)) != A_FOLDER:
         return "there is no such path." if there == NOTHING else f"got {there}."
-    if (folder / "config.json").is_file():
-        return f"it holds one that was not finished. Go on with it: {go_on(folder / 'config.json')}"
-    if (folder / "audit.html").is_file():
-        return f"it holds an audit, whose page is {folder / 'audit.html'}."
-    return "it holds none: no config.json and choice.json. Run an experiment first."
+    if (folder / CONFIG).is_file():
+        return f"it holds one that was not finished. Go on with it: {go_on(folder / CONFIG)}"
+    if (folder / AUDIT).is_file():
+        return f"it holds an audit, whose page is {folder / AUDIT}."
+    return "it holds none. Run an experiment first."

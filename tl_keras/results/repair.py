@@ -1,6 +1,6 @@
 """What is damaged in an experiment's folder, set aside so that it is made again.
 
-<results_dir>/<experiment>/damaged/     what was set aside, at the place that it had
+<results_dir>/<experiment>/state/damaged/     what was set aside, at the place that it had
 """
 
 import os
@@ -10,10 +10,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from tl_keras.digests import DIGESTS, listed, whole_bytes, whole_json
+from tl_keras.digests import DIGESTS, list_in, listed, whole_bytes, whole_json
 from tl_keras.errors import DamagedError
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.stored_tables import read_arrays, read_csv, read_parquet
+from tl_keras.results_layout import (
+    CONFIG,
+    MODEL,
+    PLOTS,
+    TABLES,
+    WRITTEN,
+    place,
+)
 from tl_keras.transfer.fold_score import FoldScore
 
 ASIDE = "damaged"
@@ -34,28 +42,13 @@ _READERS: Mapping[str, Callable[[Path], object]] = {
     ".npz": read_arrays,
     ".parquet": read_parquet,
 }
-# What an earlier version wrote, which listed nothing; other files are anybody's own.
-_TABLES = (
-    *("images", "splits", "runs", "summary", "comparisons", "per_class", "confusion", "history"),
-    *("trials", "probes", "calibration", "thresholds", "learning_curve", "errors", "exports"),
-    *("findings", "label_errors", "embedding_matches", "ignored_files", "corrections"),
-)
-_RECORDS = (
-    *("config", "environment", "advice", "audit", "choice", "decision", "learning_curve"),
-    *("errors", "export", "strangers"),
-)
-_WRITTEN = (
-    *(f"{name}.csv" for name in _TABLES),
-    *(f"{name}.json" for name in _RECORDS),
-    "runs.parquet",
-)
 # Where these are, an experiment could not write.
-_FOLDERS = ("runs", "search", "errors", "export", "tensorboard", "plots")
+_FOLDERS = ("runs", "search", "errors", "export", "tensorboard", TABLES, PLOTS, MODEL)
 # JSON of other kinds than an object.
 _LISTS = ("model.labels.json",)
 # Compared with what an experiment that goes on has, and refused where they differ.
-_COMPARED = ("config.json", "environment.json", "images.csv", "splits.csv", "corrections.csv")
-_MADE_AGAIN = sorted({*_WRITTEN, *_LISTS, "model.keras"} - {*_COMPARED})
+_COMPARED = (CONFIG, "environment.json", "images.csv", "splits.csv", "corrections.csv")
+_MADE_AGAIN = sorted({*WRITTEN, *_LISTS, "model.keras"} - {*_COMPARED})
 _SCORE = {field.name for field in fields(FoldScore)}
 _NUMBERS = ("seed", "validation_loss", "validation_accuracy", "selection_loss")
 
@@ -81,8 +74,8 @@ def set_aside_damaged(folder: Path) -> str | None:
     if not moved:
         return None
     return (
-        f"Not as they were written, or nothing proves that they are, and now in {folder / ASIDE}: "
-        f"{', '.join(moved)}. They are made again; the rest is kept."
+        "Not as they were written, or nothing proves that they are, and now in "
+        f"{place(folder, ASIDE)}: {', '.join(moved)}. They are made again; the rest is kept."
     )
 
 
@@ -93,13 +86,20 @@ def set_aside(folder: Path, path: Path) -> None:
         folder: of the experiment.
         path: in it.
     """
-    target = folder / ASIDE / path.relative_to(folder)
+    target = place(folder, ASIDE) / path.relative_to(folder)
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
     else:
         target.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     path.rename(target)
+
+
+def was_set_aside(folder: Path, path: Path) -> bool:
+    """Whether `set_aside` moved what was there, now or when an earlier version went on."""
+    aside, inside = place(folder, ASIDE), path.relative_to(folder)
+    before = Path(*inside.parts[1:])
+    return any((aside / each).exists() for each in (inside, before))
 
 
 def finished_run(folder: Path) -> FinishedRun:
@@ -132,19 +132,21 @@ def _unproven(folder: Path) -> Iterator[Path]:
 
     An earlier version had no lists, neither here nor in runs and searches.
     """
-    path = folder / DIGESTS
+    path = list_in(folder)
     damaged = _is_damaged(path)
-    parts = (part for place in ("runs", "search") for part in folder.glob(f"{place}/*/{DIGESTS}"))
+    inside = (place(folder, name) for name in ("runs", "search"))
+    parts = (part for made in inside for part in made.glob(f"*/{DIGESTS}"))
     if not damaged and (path.exists() or not any(parts)):
         return
-    yield from (folder / name for name in _MADE_AGAIN if os.path.lexists(folder / name))
+    again = (place(folder, name) for name in _MADE_AGAIN)
+    yield from (each for each in again if os.path.lexists(each))
     # the last, so that whoever goes on after a kill knows of it
     if damaged:
         yield path
 
 
 def _runs(folder: Path) -> Iterator[Path]:
-    for path in sorted((folder / "runs").glob("[!.]*")):
+    for path in sorted(place(folder, "runs").glob("[!.]*")):
         if _is_damaged_run(path):
             yield path
 
@@ -163,7 +165,7 @@ def _is_damaged_run(folder: Path) -> bool:
 
 
 def _searches(folder: Path) -> Iterator[Path]:
-    for search in sorted((folder / "search").glob("*")):
+    for search in sorted(place(folder, "search").glob("*")):
         if not search.is_dir() or _is_damaged(search / DIGESTS):
             yield search
             continue
@@ -183,15 +185,17 @@ def _is_no_score(path: Path) -> bool:
 
 def _own(folder: Path) -> Iterator[Path]:
     """Files of the experiment itself, and records whose tables have to be made again."""
-    files = {*listed(folder), *(name for name in _WRITTEN if (folder / name).exists())}
-    gone = {name for name in files if not (folder / name).exists()}
-    bad = {name for name in files - gone if _is_damaged(folder / name)}
+    # an earlier version listed nothing; other files are anybody's own
+    written = {place(folder, name) for name in WRITTEN}
+    files = {folder / name for name in listed(folder)} | {path for path in written if path.exists()}
+    gone = {path for path in files if not path.exists()}
+    bad = {path for path in files - gone if _is_damaged(path)}
     if _is_damaged_folder(folder / "errors"):
-        bad.add("errors")
-    bad |= {name for name in _FOLDERS if _is_no_folder(folder / name)}
-    records = {_MADE_WITH[name] for name in gone | bad if name in _MADE_WITH}
-    for name in sorted(bad | {record for record in records if (folder / record).exists()}):
-        yield folder / name
+        bad.add(folder / "errors")
+    bad |= {path for name in _FOLDERS if _is_no_folder(path := place(folder, name))}
+    records = {_MADE_WITH[path.name] for path in gone | bad if path.name in _MADE_WITH}
+    again = {path for name in records if (path := place(folder, name)).exists()}
+    yield from sorted(bad | again)
 
 
 def _is_no_folder(path: Path) -> bool:

@@ -17,6 +17,7 @@ import pyarrow
 from tl_keras.errors import ResultsError
 from tl_keras.evaluation.metrics import METRICS, column_of
 from tl_keras.results.stored_tables import read_parquet
+from tl_keras.results_layout import place
 from tl_keras.strategy_table import STRATEGIES, StrategySpec
 
 # What `fresh` adds to a folder's name.
@@ -164,12 +165,13 @@ def load_runs(results_dir: str | Path) -> pd.DataFrame:
     Raises:
         ResultsError: no experiment there has a finished run, or a table of runs is damaged.
     """
-    paths = sorted(Path(results_dir).glob("*/runs.parquet"))
-    current = [path for path in paths if not _MOVED_ASIDE.search(path.parent.name)]
-    tables = [read_parquet(path) for path in current]
+    folders = [path for path in sorted(Path(results_dir).glob("*")) if path.is_dir()]
+    current = [path for path in folders if not _MOVED_ASIDE.search(path.name)]
+    paths = [place(folder, "runs.parquet") for folder in current]
+    tables = [read_parquet(path) for path in paths if path.exists()]
     if not tables:
         raise ResultsError(
-            f"{results_dir} must hold folders of experiments with runs.parquet; found none. Run "
+            f"{results_dir} must hold folders of experiments with finished runs; found none. Run "
             "an experiment first, or name the folder that holds its folder."
         )
     # Arrow, because pandas guesses the type of a column that one experiment leaves empty.

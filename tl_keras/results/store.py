@@ -1,17 +1,16 @@
 """An experiment's folder: its finished runs, and what is kept beside them.
 
 <results_dir>/<experiment>/
-    config.json           the configuration, defaults included
-    runs/<run_id>/        one finished run: row.json, history.csv, probabilities.npz, weights.npz,
-                          and probes.csv of a linear probe
-    search/n<size>/       search.json, what its trials depend on, and a file per finished training;
-                          n<size>-s<seed>/ where every fold searches for itself
-    *.csv, runs.parquet   tables over all finished runs; `runs_table` says what a run's row holds
-    digests.json          what each of these files must be, here, in every run and every search
-    tensorboard/<run_id>/ the course of a run, for TensorBoard
-    refitted.npz          the chosen run's classifier, fitted anew on all photos
-    export/<version>/     the chosen run as a SavedModel
-    model.keras           the same as a plain model of Keras
+    config.json               the configuration, defaults included
+    tables/                   over all finished runs; `runs_table` says what a run's row holds
+    state/runs/<run_id>/      one finished run: row.json, history.csv, probabilities.npz,
+                              weights.npz, and probes.csv of a linear probe
+    state/search/n<size>/     search.json, what its trials depend on, and a file per finished
+                              training; n<size>-s<seed>/ where every fold searches for itself
+    state/digests.json        what each of these files must be; every run and search has its own
+    state/refitted.npz        the chosen run's classifier, fitted anew on all photos
+
+`tl_keras.results_layout` has the rest, and where an earlier version put it.
 
 A run's folder appears under its name only when it is complete, so a killed experiment goes on
 where it was. Whatever is read is found whole first; `repair` is what becomes of the rest.
@@ -50,9 +49,11 @@ from tl_keras.digests import (
 from tl_keras.errors import DamagedError, ResultsError
 from tl_keras.invocation import again, fresh, go_on
 from tl_keras.results.folder_lock import LOCK, in_a_sentence
-from tl_keras.results.repair import ASIDE, finished_run, set_aside, set_aside_damaged
+from tl_keras.results.old_folder import put_in_place
+from tl_keras.results.repair import finished_run, set_aside, set_aside_damaged, was_set_aside
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.stored_tables import keep_csv, keep_parquet, read_arrays, read_csv
+from tl_keras.results_layout import CONFIG, LAYOUT, STATE, place
 from tl_keras.safe_text import one_line
 
 # Of `environment.json`.
@@ -119,9 +120,10 @@ class Store:
                 folder.rename(folder.with_name(f"{folder.name}.{datetime.now():%Y%m%d-%H%M%S}"))
             cls.check(config)
             folder.mkdir(parents=True, exist_ok=True)
+            put_in_place(folder)
             if mend is not None and (damaged := set_aside_damaged(folder)):
                 mend(damaged)
-            keep_json(folder / "config.json", config.as_dict())
+            keep_json(folder / CONFIG, config.as_dict())
         return cls(folder)
 
     @staticmethod
@@ -135,7 +137,7 @@ class Store:
             fresh: whether what is there will be moved aside first.
         """
         # none, or a damaged one, of which `check` tells, is as empty
-        stored = known_json(Path(config.results_folder) / "config.json")
+        stored = known_json(Path(config.results_folder) / CONFIG)
         return continued(config, stored) if stored and not fresh else (config, None)
 
     @staticmethod
@@ -151,7 +153,7 @@ class Store:
                 none, or cannot be made or written.
         """
         folder = Path(config.results_folder)
-        stored = folder / "config.json"
+        stored = folder / CONFIG
         with in_a_sentence(folder):
             if fresh:
                 check_writable(folder.parent)
@@ -164,13 +166,17 @@ class Store:
                 _refuse_other_files(folder)
             check_writable(folder)
 
+    def place(self, name: str) -> Path:
+        """Where a file or folder of the experiment is, such as "runs.csv" or "choice.json"."""
+        return place(self.folder, name)
+
     def is_finished(self, run_id: str) -> bool:
         return self._run(run_id).is_dir()
 
     def add(self, run_id: str, outcome: Outcome) -> None:
         """Keep a finished run; it is there completely or not at all."""
         run = self._run(run_id)
-        run.parent.mkdir(exist_ok=True)
+        run.parent.mkdir(parents=True, exist_ok=True)
         with replacing(run) as unfinished:
             unfinished.mkdir()
             _write_outcome(unfinished, outcome)
@@ -245,7 +251,7 @@ class Store:
         arrays = {_WEIGHT + name: values for name, values in weights.items()}
         if held_out is not None:
             arrays[_HELD_OUT] = held_out
-        with keeping(self.folder / REFITTED) as unfinished:
+        with keeping(self.place(REFITTED)) as unfinished:
             np.savez(unfinished, allow_pickle=False, **arrays)
 
     def refitted(self) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
@@ -254,7 +260,7 @@ class Store:
         Raises:
             DamagedError: they are not as they were written.
         """
-        stored = read_arrays(self.folder / REFITTED)
+        stored = read_arrays(self.place(REFITTED))
         weights = {
             name.removeprefix(_WEIGHT): values
             for name, values in stored.items()
@@ -264,7 +270,7 @@ class Store:
 
     def keep_weights_of(self, run_id: str) -> None:
         """Remove the weights of every other run: they were kept for the export's choice alone."""
-        for weights in self.folder.glob("runs/*/weights.npz"):
+        for weights in self.place("runs").glob("*/weights.npz"):
             if weights.parent.name != run_id:
                 forget(weights)
 
@@ -304,7 +310,7 @@ class Store:
         Raises:
             ResultsError: the finished runs started from other weights.
         """
-        path = self.folder / "environment.json"
+        path = self.place("environment.json")
         if self._has_runs() and not _is_listed(path, facts):
             if not path.exists():
                 raise self._unknown(path, "weights")
@@ -312,7 +318,7 @@ class Store:
         elif path.exists() and _other_weights(whole_json(path), facts):
             # made with the weights of before, and looked at by nobody yet
             for name in ("advice.json", "audit.json"):
-                forget(self.folder / name)
+                forget(self.place(name))
         keep_json(path, facts)
 
     def open_search(
@@ -347,12 +353,12 @@ class Store:
     def search_folder(self, train_per_class: int | None, seed: int | None = None) -> Path:
         """Where `open_search` keeps the trials of a size, or of one seed of it."""
         size = "all" if train_per_class is None else train_per_class
-        return self.folder / "search" / (f"n{size}" if seed is None else f"n{size}-s{seed}")
+        return self.place("search") / (f"n{size}" if seed is None else f"n{size}-s{seed}")
 
     def lost_trials(self, train_per_class: int | None, seed: int | None = None) -> bool:
         """Whether the table of a finished search, or what it rests on, is gone."""
         folder = self.search_folder(train_per_class, seed)
-        begun = folder.exists() or (self.folder / ASIDE / "search" / folder.name).exists()
+        begun = folder.exists() or was_set_aside(self.folder, folder)
         written = {"trials.csv", *listed(folder)}
         return begun and not all((folder / name).exists() for name in written)
 
@@ -374,7 +380,7 @@ class Store:
 
     def join_trials(self) -> None:
         """Write the trials of all finished searches as `trials.csv`, where there are any."""
-        finished = sorted(self.folder.glob("search/*/trials.csv"))
+        finished = sorted(self.place("search").glob("*/trials.csv"))
         if not finished:
             return
         # those of an earlier version have no seed: it was the first
@@ -384,18 +390,19 @@ class Store:
 
     def trials(self) -> pd.DataFrame | None:
         """Trials of all finished searches; None without any."""
-        return self.read("trials") if (self.folder / "trials.csv").exists() else None
+        return self.read("trials") if self.place("trials.csv").exists() else None
 
     def write(self, name: str, table: pd.DataFrame) -> Path:
         """Write a table of raw numbers as `<name>.csv`; a reader never sees half of it."""
-        path = self.folder / f"{name}.csv"
+        path = self.place(f"{name}.csv")
+        path.parent.mkdir(exist_ok=True)
         keep_csv(path, table)
         return path
 
     def write_runs(self, table: pd.DataFrame) -> None:
         """Write the table of finished runs as `runs.csv` and, with its types, `runs.parquet`."""
         self.write("runs", table)
-        keep_parquet(self.folder / "runs.parquet", table)
+        keep_parquet(self.place("runs.parquet"), table)
 
     def read(self, name: str) -> pd.DataFrame:
         """`<name>.csv` as it was written, but for the types of empty columns.
@@ -403,7 +410,7 @@ class Store:
         Raises:
             DamagedError: there is none, or it is not as it was written.
         """
-        return read_csv(self.folder / f"{name}.csv")
+        return read_csv(self.place(f"{name}.csv"))
 
     def _has_runs(self) -> bool:
         return bool(_rows(self.folder))
@@ -418,7 +425,7 @@ class Store:
 
     def _refuse_other(self, name: str, table: pd.DataFrame, columns: list[str]) -> None:
         """Raise where a table is on disk with other values in these columns."""
-        path = self.folder / f"{name}.csv"
+        path = self.place(f"{name}.csv")
         if not path.exists():
             if self._has_runs() and not expects(path, csv_text(table).encode()):
                 raise self._unknown(path, _INPUTS[name])
@@ -440,7 +447,7 @@ class Store:
             )
 
     def _run(self, run_id: str) -> Path:
-        return self.folder / "runs" / run_id
+        return self.place("runs") / run_id
 
 
 def _write_outcome(folder: Path, outcome: Outcome) -> None:
@@ -479,7 +486,7 @@ def _made_all_runs(config: ExperimentConfig, folder: Path) -> bool:
 
 
 def _rows(folder: Path) -> list[Path]:
-    return sorted(folder.glob("runs/*/row.json"))
+    return sorted(place(folder, "runs").glob("*/row.json"))
 
 
 def _stored_config(path: Path) -> dict[str, Any]:
@@ -512,12 +519,18 @@ def _search_facts(path: Path, wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_other_files(folder: Path) -> None:
-    # a kill may have left some before the configuration was written
-    if not all(path.name.startswith((UNFINISHED, LOCK, DIGESTS)) for path in folder.iterdir()):
+    if not all(map(_begins, folder.iterdir())):
         raise ResultsError(
             f"{folder} must be empty or hold results of this package; got other files. Choose "
             f"another name, or use {fresh()} to move the folder aside."
         )
+
+
+def _begins(path: Path) -> bool:
+    """Whether a kill may have left it before the configuration was written."""
+    if path.name == STATE and path.is_dir():
+        return all(_begins(inside) or inside.name == LAYOUT for inside in path.iterdir())
+    return path.name.startswith((UNFINISHED, LOCK, DIGESTS))
 
 
 def _other_weights(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

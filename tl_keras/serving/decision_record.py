@@ -10,6 +10,7 @@ import numpy as np
 from tl_keras.digests import any_json, known_json
 from tl_keras.errors import DamagedError, ExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.results_layout import place
 from tl_keras.safe_text import one_line
 from tl_keras.serving.versions import EXPORT_FOLDER, EXTRA, LABELS_FILE
 
@@ -43,13 +44,14 @@ def read_rule(extra: Path) -> DecisionRule | None:
 def other_decision(version: Path) -> str | None:
     """A sentence where an experiment's exported version has another decision than it; else None."""
     folder = version.parent.parent
-    if version.parent.name != EXPORT_FOLDER or not (folder / RECORD).exists():
+    present = place(folder, RECORD)
+    if version.parent.name != EXPORT_FOLDER or not present.exists():
         return None
-    changes = changed_decision(known_json(version / EXTRA / RECORD), known_json(folder / RECORD))
+    changes = changed_decision(known_json(version / EXTRA / RECORD), known_json(present))
     if not changes:
         return None
     return (
-        f"{version} has another decision than decision.json of its experiment; tl-keras "
+        f"{version} has another decision than its experiment; tl-keras "
         f"export {folder} writes a version with the present one."
     )
 

@@ -1,6 +1,6 @@
 """The chosen classifier as a file of Keras, for those who go on with it in Python.
 
-<experiment>/
+<experiment>/model/
     model.keras           for `keras.models.load_model`; this package is not needed
     model.labels.json     the class names, in the order of its answers
 """
@@ -12,6 +12,7 @@ import keras
 
 from tl_keras.digests import keep_json, keeping, whole_bytes
 from tl_keras.errors import DamagedError, ExportError, NoExportError
+from tl_keras.results_layout import inner, place
 
 MODEL_FILE = "model.keras"
 LABELS_FILE = "model.labels.json"
@@ -38,10 +39,11 @@ def write_model(folder: Path, model: keras.Model, labels: Sequence[str]) -> Path
             f"labels must name the {model.output.shape[-1]} classes of the model; got "
             f"{len(labels)}: {', '.join(labels)}."
         )
-    file = folder / MODEL_FILE
+    file = place(folder, MODEL_FILE)
+    file.parent.mkdir(exist_ok=True)
     with keeping(file) as unfinished:
         model.save(unfinished)
-        keep_json(folder / LABELS_FILE, list(labels))
+        keep_json(place(folder, LABELS_FILE), list(labels))
     return file
 
 
@@ -52,12 +54,12 @@ def read_model(folder: Path) -> keras.Model:
         ExportError: there is none.
         DamagedError: it is not as it was written.
     """
-    file = folder / MODEL_FILE
+    file = place(folder, MODEL_FILE)
     if not file.is_file():
         raise NoExportError(
-            f"{folder} must hold {MODEL_FILE}, which the export of a trained run writes; got a "
-            "folder without. Set export to true and run the experiment again: what is trained is "
-            "kept."
+            f"{folder} must hold {inner(MODEL_FILE)}, which the export of a trained run writes; "
+            "got a folder without. Set export to true and run the experiment again: what is "
+            "trained is kept."
         )
     whole_bytes(file)
     try:

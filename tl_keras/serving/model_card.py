@@ -113,7 +113,7 @@ class Evidence:
                 "level": accuracy.level,
                 "method": accuracy.method,
                 "about": "this one model on new images of the same kind, where with several seeds "
-                "or folds summary.csv is about the method",
+                "or folds tables/summary.csv is about the method",
             },
             "macro_f1": scores.metrics["macro_f1"],
             "balanced_accuracy": scores.metrics["balanced_accuracy"],
@@ -197,7 +197,7 @@ def _limits(facts: Mapping[str, Any], evidence: Evidence) -> Iterator[str]:
         counts = ", ".join(f"{count} of {part} photos" for part, count in doubtful.items() if count)
         yield (
             f"Labels that look wrong: {counts}. It learned them and was measured with them as they "
-            "are; label_errors.csv of the experiment names them."
+            "are; tables/label_errors.csv of the experiment names them."
         )
     if facts["notice"]:
         yield f"{facts['notice']} The figures say nothing about photographs."

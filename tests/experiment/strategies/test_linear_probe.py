@@ -10,6 +10,7 @@ from tl_keras.config.files import parse_config
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.experiment.strategies.linear_probe import seconds
 from tl_keras.models.pooling import VIEWS
+from tl_keras.results_layout import place
 from tl_keras.transfer.run_plan import Run
 
 
@@ -35,7 +36,7 @@ def test_what_is_exported_reads_all_eight_views(
     )
     (run,) = result.runs.to_dict("records")
     assert run["views"] == "turns"
-    record = json.loads((result.folder / "export.json").read_text())
+    record = json.loads(place(result.folder, "export.json").read_text())
     assert record["largest_probability_difference"] < 1e-4
     card = json.loads(next(result.folder.glob("export/*/assets.extra/model_card.json")).read_text())
     assert card["model"]["views"] == "turns"
