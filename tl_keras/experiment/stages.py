@@ -37,6 +37,7 @@ from tl_keras.results.choice import Choice
 from tl_keras.results.environment import environment
 from tl_keras.results.finished_experiment import FinishedExperiment, check_experiment_folder
 from tl_keras.results.folder_lock import alone_in
+from tl_keras.results_layout import CONFIG
 from tl_keras.serving.keras_file import read_model
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.wheels import HERE, Destination
@@ -223,8 +224,8 @@ def export_experiment(
     """
     path = Path(os.path.realpath(folder))
     check_experiment_folder(Path(folder))
-    whole_json(path / "config.json")
-    stored = load_config(path / "config.json")
+    whole_json(path / CONFIG)
+    stored = load_config(path / CONFIG)
     check_folder_name(path, stored)
     check_targets(targets)
     moved = stored.model_copy(update={"results_dir": str(path.parent)})
