@@ -7,8 +7,30 @@ the graph of a built backbone.
 from dataclasses import dataclass
 from typing import Literal
 
-Scaling = Literal["tf", "caffe", "torch", "none"]
 BlockRules = tuple[tuple[str, str], ...]
+
+# What stands for a network of one's own, in place of a name of the table.
+FILE = "file"
+NamedScaling = Literal["tf", "caffe", "torch", "none"]
+
+
+@dataclass(frozen=True)
+class MeanAndStd:
+    """A scaling without a name of its own: (pixel - mean) / std, of RGB pixels 0..255.
+
+    Attributes:
+        mean: Of red, green and blue.
+        std: Likewise.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __str__(self) -> str:
+        return f"(pixel - {_brief(self.mean)}) / {_brief(self.std)}"
+
+
+Scaling = NamedScaling | MeanAndStd
 
 
 @dataclass(frozen=True)
@@ -16,9 +38,10 @@ class BackboneSpec:
     """One row of the table.
 
     Attributes:
-        name: The function's name in `keras.applications`.
+        name: The function's name in `keras.applications`, or that of a network's file.
         scaling: What the backbone wants to see: "tf" is [-1, 1], "caffe" BGR less the ImageNet
             mean, "torch" ImageNet mean and standard deviation, "none" 0..255 (scaled inside).
+            A network from a file may have a mean and a standard deviation of its own.
         minimum_image_size: Smallest input side that the network accepts, pixels.
         imagenet_size: Input side that the ImageNet weights were trained at, pixels.
         gflops: Multiply-adds of one 224 px image in 1e9 (without the head), for time estimates.
@@ -27,6 +50,8 @@ class BackboneSpec:
             its start belongs to the block of that name; the first pair that matches counts. Only
             names that Keras gives explicitly stand here, never counted ones like `add_13`.
         alphas: Allowed width multipliers; empty where the backbone has none.
+        file_digest: SHA-256 of the file that a network was read from, in hexadecimal digits; empty
+            for a row of the table.
     """
 
     name: str
@@ -37,6 +62,13 @@ class BackboneSpec:
     blocks: tuple[str, ...]
     block_rules: BlockRules
     alphas: tuple[float, ...] = ()
+    file_digest: str = ""
+
+
+def _brief(values: tuple[float, float, float]) -> str:
+    """Of three channels; one number where they are alike."""
+    shown = [f"{value:g}" for value in values]
+    return shown[0] if len(set(shown)) == 1 else f"[{', '.join(shown)}]"
 
 
 def _numbered(prefix: str, first: int, last: int) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ imports TensorFlow, so a bad file is refused at once. `tl_keras.config.files` re
 overrides and words the errors.
 """
 
-import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -24,7 +23,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from tl_keras.augmentation_table import AUGMENTATIONS
-from tl_keras.backbone_table import BACKBONES
+from tl_keras.backbone_table import BACKBONES, FILE, BackboneSpec, MeanAndStd, NamedScaling, Scaling
 from tl_keras.config.text_kinds import Label, Pattern, Place, Prose, Text
 from tl_keras.oracle_table import ORACLES
 from tl_keras.strategy_table import STRATEGIES, borrowing, names_where
@@ -279,13 +278,49 @@ ImageSize = Annotated[int, Field(ge=32, le=1024)]
 ImageSizes = Annotated[tuple[ImageSize, ...], Field(min_length=1, max_length=10)]
 
 
+Level = Annotated[float, Field(ge=-1e6, le=1e6)]
+Factor = Annotated[float, Field(gt=0, le=1e6)]
+Levels = Level | tuple[Level, Level, Level]
+Factors = Factor | tuple[Factor, Factor, Factor]
+
+
+class ScalingConfig(_Section):
+    """How a network wants RGB pixels: (pixel - mean) / std, or (pixel - mean) * scale."""
+
+    mean: Levels = Field(
+        default=0.0, description="Of pixels 0..255: a number, or one of red, green and blue each."
+    )
+    std: Factors | None = Field(default=None, description="What is divided by, likewise.")
+    scale: Factors | None = Field(
+        default=None, description="What is multiplied by, in place of std."
+    )
+
+    @model_validator(mode="after")
+    def _one_factor(self) -> Self:
+        if (self.std is None) == (self.scale is None):
+            both = "both" if self.std else "neither"
+            _refuse([f"must have one of std and scale beside mean; got {both}"])
+        return self
+
+    def as_scaling(self) -> MeanAndStd:
+        """With a standard deviation, of three colours."""
+        if self.scale is not None:
+            red, green, blue = _three(self.scale)
+            return MeanAndStd(_three(self.mean), (1 / red, 1 / green, 1 / blue))
+        return MeanAndStd(_three(self.mean), _three(self.std or 1.0))
+
+
+def _three(values: float | tuple[float, float, float]) -> tuple[float, float, float]:
+    return values if isinstance(values, tuple) else (values, values, values)
+
+
 class BackboneConfig(_Section):
     """The pretrained network."""
 
     name: str = Field(
         default="MobileNetV2",
-        description="A Keras Applications backbone.",
-        json_schema_extra={"enum": list(BACKBONES)},
+        description=f'A Keras Applications backbone, or "{FILE}": the network that weights names.',
+        json_schema_extra={"enum": [*BACKBONES, FILE]},
     )
     alpha: float | None = Field(
         default=None,
@@ -295,7 +330,19 @@ class BackboneConfig(_Section):
         default="imagenet",
         description='"imagenet" (downloaded by Keras), "bundled" (ships with the package), a '
         "weights file, a source model's folder, the results folder of a finished experiment, or "
-        "null for random initialisation.",
+        f'null for random initialisation. With name "{FILE}": the .keras file of a network, with '
+        "or without its classifier.",
+    )
+    scaling: NamedScaling | ScalingConfig | None = Field(
+        default=None,
+        description=f'How a network with the name "{FILE}" wants its pixels: "tf" (-1 to 1), '
+        '"torch" (less the mean of ImageNet, by its standard deviation), "caffe" (blue first, less '
+        'the mean), "none" (0 to 255), or such as {"mean": 127, "std": 128}; null finds out.',
+    )
+    trust_code: bool = Field(
+        default=False,
+        description="Whether Python code in the file of a network, as Lambda layers have it, may "
+        "be run.",
     )
     image_size: ImageSize | Literal["search"] | ImageSizes = Field(
         default_factory=lambda given: (
@@ -317,13 +364,16 @@ class BackboneConfig(_Section):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in BACKBONES:
-            raise ValueError("must be one of " + ", ".join(BACKBONES))
+        if name not in (*BACKBONES, FILE):
+            raise ValueError("must be one of " + ", ".join((*BACKBONES, FILE)))
         return name
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        spec = BACKBONES[self.name]
+        spec = self._row
+        if spec is None:
+            _refuse(self._file_problems())
+            return self
         problems = []
         small = [size for size in self.asked_sizes if size < spec.minimum_image_size]
         if small:
@@ -331,16 +381,14 @@ class BackboneConfig(_Section):
                 f"image_size must be at least {spec.minimum_image_size} for {self.name}; "
                 f"got {small[0]}"
             )
-        if len({*self.asked_sizes}) < len(self.asked_sizes):
-            problems.append(f"image_size must name each size once; got {[*self.asked_sizes]}")
+        problems += self._repeated_sizes()
+        if self.scaling is not None or self.trust_code:
+            key = "trust_code" if self.scaling is None else "scaling"
+            problems.append(f'{key} goes with name "{FILE}" only; got {self.name}; remove it')
         if self.alpha is not None and self.alpha not in spec.alphas:
             allowed = f"one of {', '.join(map(str, spec.alphas))}" if spec.alphas else "null"
             problems.append(f"alpha must be {allowed} for {self.name}; got {self.alpha}")
-        if self.cut not in ("top", "search", *spec.blocks):
-            problems.append(
-                f"cut must be top, search or one of {', '.join(spec.blocks)} for {self.name}; "
-                f"got {self.cut}"
-            )
+        problems += self.cut_problems(spec.blocks)
         if self.weights == "bundled" and (self.name, self.alpha or 1.0) != (
             BUNDLED_BACKBONE,
             BUNDLED_ALPHA,
@@ -353,11 +401,38 @@ class BackboneConfig(_Section):
         _refuse(problems)
         return self
 
+    def _file_problems(self) -> list[str]:
+        """Of a network that is known when its file is read."""
+        problems = self._repeated_sizes()
+        if self.alpha is not None:
+            problems.append(f'alpha must be null for name "{FILE}"; got {self.alpha}')
+        if self.weights in (None, "imagenet", "bundled"):
+            problems.append(
+                f'weights must be the .keras file of the network for name "{FILE}"; got '
+                f"{json.dumps(self.weights)}"
+            )
+        return problems
+
+    def _repeated_sizes(self) -> list[str]:
+        if len({*self.asked_sizes}) == len(self.asked_sizes):
+            return []
+        return [f"image_size must name each size once; got {[*self.asked_sizes]}"]
+
+    @property
+    def _row(self) -> BackboneSpec | None:
+        """Of the table; None for a network from a file."""
+        return BACKBONES.get(self.name)
+
+    @property
+    def known_scaling(self) -> Scaling | None:
+        """How the network wants its pixels, where that is said."""
+        return self.scaling.as_scaling() if isinstance(self.scaling, ScalingConfig) else self.scaling
+
     @property
     def asked_sizes(self) -> tuple[int, ...]:
         """Sizes to choose among, ascending; one where there is no choice."""
         if self.image_size == "search":
-            smallest = BACKBONES[self.name].minimum_image_size
+            smallest = self._row.minimum_image_size if self._row else 0
             return tuple(size for size in SEARCHED_SIZES if size >= smallest)
         sizes = (self.image_size,) if isinstance(self.image_size, int) else self.image_size
         return tuple(sorted(sizes))
@@ -367,13 +442,24 @@ class BackboneConfig(_Section):
         """Height and width of the input, pixels; the largest as long as none is chosen."""
         return self.asked_sizes[-1]
 
-    def blocks_up_to(self, cut: str) -> tuple[str, ...]:
-        """Names of the blocks from the input to a cut; of all where it is not known yet."""
-        blocks = BACKBONES[self.name].blocks
-        return blocks[: blocks.index(cut) + 1] if cut in blocks else blocks
+    @property
+    def table_blocks(self) -> tuple[str, ...] | None:
+        """Names of all blocks from input to output; None of a network from a file."""
+        return self._row.blocks if self._row else None
+
+    def cut_problems(self, blocks: Sequence[str]) -> list[str]:
+        """What is wrong with the cut of a network with these blocks."""
+        if self.cut in ("top", "search", *blocks):
+            return []
+        return [f"cut must be top, search or one of {', '.join(blocks)} for {self.label}; got {self.cut}"]
+
+    @property
+    def label(self) -> str:
+        """The network for people: its name, or that of its file."""
+        return self.name if self.name != FILE else PurePath(self.weights or "").stem
 
     def __str__(self) -> str:
-        return self.name if self.cut in ("top", "search") else f"{self.name} up to {self.cut}"
+        return self.label if self.cut in ("top", "search") else f"{self.label} up to {self.cut}"
 
 
 class ProbeConfig(_Section):
@@ -878,9 +964,23 @@ class ExperimentConfig(_Section):
 
     @model_validator(mode="after")
     def _blocks_exist(self) -> Self:
-        problems = (self._cut_problems(), self._depth_problems(), self._size_problems())
-        _refuse([*itertools.chain(*problems), *self._fold_problems()])
+        blocks = self.backbone.table_blocks
+        named = () if blocks is None else self._named_problems(blocks)
+        _refuse([*named, *self._repeated_depths(), *self._size_problems(), *self._fold_problems()])
         return self
+
+    def block_problems(self, blocks: Sequence[str]) -> list[str]:
+        """What is wrong with the blocks that are named or counted, each with its key.
+
+        Args:
+            blocks: names of those of a network from a file, from input to output.
+        """
+        cut = (f"backbone.{problem}" for problem in self.backbone.cut_problems(blocks))
+        return [*cut, *self._named_problems(blocks)]
+
+    def _named_problems(self, blocks: Sequence[str]) -> Iterator[str]:
+        yield from self._cut_problems(blocks)
+        yield from self._depth_problems(blocks)
 
     def _fold_problems(self) -> Iterator[str]:
         """Keys that folds leave no meaning; compared by value, for a stored file names them all."""
@@ -917,43 +1017,43 @@ class ExperimentConfig(_Section):
                 f"the source's weights choose it; got {[*sizes]}"
             )
 
-    def _cut_problems(self) -> Iterator[str]:
-        blocks = BACKBONES[self.backbone.name].blocks
+    def _cut_problems(self, blocks: Sequence[str]) -> Iterator[str]:
         for cut in self.search.cuts:
             if cut not in ("own", "top", "probed", *blocks):
                 yield (
                     f"search.cuts must each be own, top, probed or one of {', '.join(blocks)} for "
-                    f"{self.backbone.name}; got {cut}"
+                    f"{self.backbone.label}; got {cut}"
                 )
 
-    def _depth_problems(self) -> Iterator[str]:
-        own = self.backbone.blocks_up_to(self.backbone.cut)
+    def _depth_problems(self, blocks: Sequence[str]) -> Iterator[str]:
+        own = _up_to(self.backbone.cut, blocks)
         yield from self._section_problems("fine_tuning", own, str(self.backbone))
-        cuts = [
-            own if cut == "own" else self.backbone.blocks_up_to(cut) for cut in self.search.cuts
-        ]
-        deepest = max(cuts, key=len)
-        yield from self._section_problems("search", deepest, self._named_up_to(deepest))
+        cuts = [own if cut == "own" else _up_to(cut, blocks) for cut in self.search.cuts]
+        deepest, network = max(cuts, key=len), self.backbone.label
+        where = network if len(deepest) == len(blocks) else f"{network} up to {deepest[-1]}"
+        yield from self._section_problems("search", deepest, where)
 
-    def _named_up_to(self, blocks: Sequence[str]) -> str:
-        whole = len(blocks) == len(BACKBONES[self.backbone.name].blocks)
-        return self.backbone.name if whole else f"{self.backbone.name} up to {blocks[-1]}"
+    def _repeated_depths(self) -> Iterator[str]:
+        for section in ("fine_tuning", "search"):
+            depths = getattr(self, section).unfrozen_blocks
+            if len(set(depths)) != len(depths):
+                yield f"{section}.unfrozen_blocks must name each depth once"
 
     def _section_problems(self, section: str, blocks: Sequence[str], where: str) -> Iterator[str]:
         key, settings = f"{section}.unfrozen_blocks", getattr(self, section)
         depths = settings.unfrozen_blocks
         deepest = max((depth for depth in depths if isinstance(depth, int)), default=0)
-        if deepest > len(blocks) and "unfrozen_blocks" not in settings.model_fields_set:
-            # a default must suit every backbone, also one of few blocks
+        in_table = self.backbone.table_blocks is not None
+        # a default must suit every backbone, also one of few blocks
+        default = type(settings).model_fields["unfrozen_blocks"].default
+        if deepest > len(blocks) and in_table and "unfrozen_blocks" not in settings.model_fields_set:
             fitting = tuple(depth for depth in depths if depth == "all" or depth <= len(blocks))
             fitted = settings.model_copy()
             # `update` would mark it as given
             object.__setattr__(fitted, "unfrozen_blocks", fitting)
             object.__setattr__(self, section, fitted)
-        elif deepest > len(blocks):
+        elif deepest > len(blocks) and (in_table or depths != default):
             yield f'{key} must be at most {len(blocks)} or "all" for {where}; got {deepest}'
-        if len(set(depths)) != len(depths):
-            yield f"{key} must name each depth once"
         for depth in depths:
             if isinstance(depth, str) and depth != "all":
                 yield from _range_problems(key, depth, blocks, where)
@@ -970,6 +1070,11 @@ class ExperimentConfig(_Section):
     def as_dict(self) -> dict[str, Any]:
         """The whole configuration, defaults included, as JSON types."""
         return self.model_dump(mode="json")
+
+
+def _up_to(cut: str, blocks: Sequence[str]) -> Sequence[str]:
+    """Blocks from the input to a cut; all where it is not known yet."""
+    return blocks[: blocks.index(cut) + 1] if cut in blocks else blocks
 
 
 def _range_problems(key: str, given: str, blocks: Sequence[str], where: str) -> Iterator[str]:

@@ -33,6 +33,7 @@ _BEFORE: tuple[Mapping[str, Any], ...] = (
     {"export.train_on": "training"},
     {f"data.columns.{name}": name for name in ("path", "label", "group", "split")},
     {"data.corrections": None},
+    {"backbone.scaling": None, "backbone.trust_code": False},
     {f"training.{phase}.keep": "best" for phase in ("phase_1", "phase_2", "from_scratch")},
 )
 

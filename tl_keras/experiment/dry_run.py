@@ -186,9 +186,11 @@ def _about_source(config: ExperimentConfig, training_images: int) -> tuple[str, 
     Raises:
         WeightsError: they do not fit the network.
     """
-    if config.backbone.weights != "imagenet":
-        load_backbone(config)
-    card = read_source_card(config.backbone.name, config.backbone.weights)
+    backbone = config.backbone
+    if backbone.weights == "imagenet":
+        card = read_source_card(backbone.name, backbone.weights)
+    else:
+        _, card = load_backbone(config)
     return source_notes(card, training_images)
 
 

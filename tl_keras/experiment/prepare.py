@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from tl_keras.backbone_table import FILE
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.division import divide
 from tl_keras.data.duplicate_groups import duplicates_across_splits, keep_together
@@ -15,6 +16,7 @@ from tl_keras.data.findings import in_order
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.sources import ImageTable, load_images
 from tl_keras.data.splits import Draw, Splits
+from tl_keras.errors import ConfigError
 from tl_keras.evaluation.positive_classes import check_positive
 from tl_keras.experiment.first_look import FirstLook, check_names, is_exported
 from tl_keras.experiment.monitor import Monitor
@@ -23,7 +25,7 @@ from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.imagenet_weights import DownloadError, check_imagenet, experiment_offline_error
 from tl_keras.models.source_card import SourceCard
-from tl_keras.models.source_models import load_source
+from tl_keras.models.source_models import load_named
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
 from tl_keras.results_layout import place
@@ -216,6 +218,8 @@ def load_backbone(
 
     Raises:
         WeightsError: the weights cannot be had or do not fit.
+        ConfigError: the network is from a file, and lacks blocks that are named; or how it wants
+            pixels scaled is not given and cannot be found.
     """
     settings = config.backbone
     if settings.weights == "imagenet":
@@ -224,15 +228,19 @@ def load_backbone(
     # random source weights (`weights` null) must be the same when the experiment is started again
     keras.utils.set_random_seed(0)
     try:
-        model, card = load_source(
+        backbone, card = load_named(
             settings.name,
             image_size=side or settings.side,
             alpha=settings.alpha,
             weights=settings.weights,
+            scaling=settings.known_scaling,
+            trust_code=settings.trust_code,
         )
     except DownloadError as error:
         raise experiment_offline_error(settings, error.failure) from error
-    return Backbone.wrap(settings.name, settings.alpha, model), card
+    if settings.name == FILE and (problems := config.block_problems(backbone.block_names)):
+        raise ConfigError("\n".join(problems))
+    return backbone, card
 
 
 def _chosen_side(

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_keras.atomic_files import named
+from tl_keras.backbone_table import BackboneSpec
 from tl_keras.config.schema import CacheConfig, ExperimentConfig
 from tl_keras.data.rows import ChosenRows, MappedRows, Rows
 from tl_keras.experiment.monitor import Notes
@@ -17,6 +18,7 @@ from tl_keras.experiment.workbench import Workbench
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.networks import build_backbone
+from tl_keras.models.open_network import described, from_description
 from tl_keras.models.source_card import SourceCard
 from tl_keras.results.store import Store
 from tl_keras.transfer.run_plan import Run
@@ -33,6 +35,8 @@ class Inputs:
         config, images, card, cut, planned, store: as there.
         rows: of the images that are used.
         side: of the network's input, pixels.
+        spec: of the network.
+        network: its graph, where it is from a file; None for one of the table.
         weights: the source's.
     """
 
@@ -44,6 +48,8 @@ class Inputs:
     store: Store
     rows: np.ndarray
     side: int
+    spec: BackboneSpec
+    network: Any
     weights: tuple[np.ndarray, ...]
 
     @classmethod
@@ -58,6 +64,10 @@ class Inputs:
             store=prepared.store,
             rows=prepared.bench.rows,
             side=prepared.backbone.image_size,
+            spec=prepared.backbone.spec,
+            network=described(prepared.backbone.model)
+            if prepared.backbone.spec.file_digest
+            else None,
             weights=prepared.backbone.source_weights,
         )
 
@@ -72,15 +82,11 @@ class Inputs:
         """
         if self.config.deterministic:
             tf.config.experimental.enable_op_determinism()
-        settings, monitor = self.config.backbone, Notes()
-        model = build_backbone(settings.name, image_size=self.side, alpha=settings.alpha)
-        model.set_weights(list(self.weights))
-        backbone = Backbone.wrap(settings.name, settings.alpha, model)
-        table = self.images.table
+        table, monitor = self.images.table, Notes()
         return Prepared(
             config=self.config,
             images=self.images,
-            backbone=backbone,
+            backbone=(backbone := self._backbone()),
             card=self.card,
             cut=self.cut,
             planned=self.planned,
@@ -88,6 +94,14 @@ class Inputs:
             monitor=monitor,
             bench=Workbench(self.config, backbone, table, self.rows, monitor, decoded=pixels),
         )
+
+    def _backbone(self) -> Backbone:
+        alpha = self.config.backbone.alpha
+        if self.network is not None:
+            return Backbone.wrap(self.spec, alpha, from_description(self.network, self.weights))
+        model = build_backbone(self.spec.name, image_size=self.side, alpha=alpha)
+        model.set_weights(list(self.weights))
+        return Backbone.wrap(self.spec, alpha, model)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from tl_keras.data.augmentation import augmentation_layers
 from tl_keras.errors import ConfigError
 from tl_keras.models.blocks import Block, find_blocks, leaves, split_backbone, unfrozen_range
 from tl_keras.models.fused import fused
-from tl_keras.models.networks import scaling_layer
+from tl_keras.models.networks import build_backbone, scaling_layer
+from tl_keras.models.open_network import copied
 from tl_keras.models.pooling import PLAIN, Pooling
 
 # How many blocks train, counted from the head; "all"; or a range "first:last" of block names.
@@ -53,10 +54,10 @@ class Frozen(keras.layers.Layer):
 
 @dataclass(frozen=True)
 class Backbone:
-    """A Keras Applications network with its blocks and the weights that it was loaded with.
+    """A network with its blocks and the weights that it was loaded with.
 
     Attributes:
-        spec: its row in the table.
+        spec: its row in the table, or what stands for one of a network from a file.
         alpha: width multiplier; None where the family has none or for the default.
         model: from scaled images to activations.
         blocks: of the model, from input to output.
@@ -70,9 +71,16 @@ class Backbone:
     source_weights: tuple[np.ndarray, ...] = field(repr=False)
 
     @classmethod
-    def wrap(cls, name: str, alpha: float | None, model: keras.Model) -> "Backbone":
-        """The backbone `model`, built by `build_backbone(name, ...)`; freezes it."""
-        spec = BACKBONES[name]
+    def wrap(cls, of: str | BackboneSpec, alpha: float | None, model: keras.Model) -> "Backbone":
+        """The backbone `model`; freezes it.
+
+        Args:
+            of: the name that it was built by with `build_backbone`, or a row for a network that the
+                table does not have.
+            alpha: width multiplier.
+            model: from scaled images to activations.
+        """
+        spec = BACKBONES[of] if isinstance(of, str) else of
         model.trainable = False
         return cls(spec, alpha, model, find_blocks(model, spec), tuple(model.get_weights()))
 
@@ -120,6 +128,16 @@ class Backbone:
         """Undo every change of the weights since the backbone was wrapped."""
         self.model.set_weights(list(self.source_weights))
 
+    def random(self) -> "Backbone":
+        """The same network with random weights, in layers of its own."""
+        return Backbone.wrap(self.spec, self.alpha, self.random_model())
+
+    def random_model(self) -> keras.Model:
+        """The model of `random`."""
+        if self.spec.file_digest:
+            return copied(self.model, self.image_size, source_weights=False)
+        return build_backbone(self.spec.name, image_size=self.image_size, alpha=self.alpha)
+
     def cut_after(self, block: str) -> "Backbone":
         """The part up to and with `block`; it shares its layers and its source weights.
 
@@ -160,7 +178,7 @@ class Backbone:
         end = self.blocks[self._position(block)].output
         images = keras.Input(self.model.input.shape[1:])
         below = fused(keras.Model(self.model.input, end))
-        outputs = Frozen(below)(scaling_layer(self.spec)(images))
+        outputs = Frozen(below)(scaling_layer(self.spec.scaling)(images))
         if pooled:
             outputs = pooling.layer(outputs.shape[-1])(outputs)
         return keras.Model(images, outputs)
@@ -185,7 +203,7 @@ class Backbone:
             return head
         inputs = outputs = keras.Input(unfrozen.input.shape[1:])
         if below is None:
-            outputs = scaling_layer(self.spec)(outputs)
+            outputs = scaling_layer(self.spec.scaling)(outputs)
         outputs = fused(unfrozen)(outputs)
         if above is not None:
             outputs = Frozen(fused(above))(outputs)
@@ -210,7 +228,7 @@ class Backbone:
         It shares its layers, so it changes with them; unlike `inference_model` it can be saved.
         """
         images = keras.Input(self.model.input.shape[1:])
-        outputs = self.model(scaling_layer(self.spec)(images))
+        outputs = self.model(scaling_layer(self.spec.scaling)(images))
         outputs = PLAIN.layer(self.channels)(outputs)
         return keras.Model(images, keras.layers.Softmax(name="probabilities")(head(outputs)))
 
@@ -227,14 +245,14 @@ class Backbone:
         maps = [block.output for block in self.blocks if block.name in blocks]
         images = keras.Input(self.model.input.shape[1:])
         taps = pooling.network(self.model, maps)
-        features = Frozen(taps, name="backbone")(scaling_layer(self.spec)(images))
+        features = Frozen(taps, name="backbone")(scaling_layer(self.spec.scaling)(images))
         outputs = Frozen(head, name="head")(features)
         return keras.Model(images, keras.layers.Softmax(name="probabilities")(outputs))
 
     def inference_model(self, head: keras.Model, pooling: Pooling = PLAIN) -> keras.Model:
         """From images, 0..255 (batch, size, size, 3), to probabilities, in inference mode."""
         images = keras.Input(self.model.input.shape[1:])
-        outputs = Frozen(self.model, name="backbone")(scaling_layer(self.spec)(images))
+        outputs = Frozen(self.model, name="backbone")(scaling_layer(self.spec.scaling)(images))
         outputs = pooling.layer(self.channels, name="pooling")(outputs)
         outputs = Frozen(head, name="head")(outputs)
         return keras.Model(images, keras.layers.Softmax(name="probabilities")(outputs))

@@ -53,7 +53,7 @@ def scaled_batches(spec: BackboneSpec, pixels: Rows, rows: np.ndarray) -> Iterat
         pixels: uint8 (n, side, side, 3), 0..255, which may be mapped from a file.
         rows: Positions of those to use.
     """
-    scaling = scaling_layer(spec)
+    scaling = scaling_layer(spec.scaling)
     for start in range(0, len(rows), BATCH):
         batch = pixels[rows[start : start + BATCH]]
         yield np.asarray(scaling(batch.astype(np.float32)))

@@ -40,7 +40,7 @@ def find_blocks(backbone: keras.Model, spec: BackboneSpec) -> tuple[Block, ...]:
     """
     grouped: dict[str, list[keras.Operation]] = {}
     current = spec.blocks[0]
-    for segment in _segments(backbone):
+    for segment in segments(backbone):
         current = _segment_label(segment, spec.block_rules) or current
         grouped.setdefault(current, []).extend(segment)
     if tuple(grouped) != spec.blocks:
@@ -172,8 +172,8 @@ def count_unfrozen(blocks: Sequence[Block], unfrozen_blocks: int | str) -> int:
     return unfrozen_blocks
 
 
-def _segments(backbone: keras.Model) -> Iterator[list[keras.Operation]]:
-    """The operations in the order of computation, parted wherever one tensor carries everything.
+def segments(backbone: keras.Model) -> Iterator[list[keras.Operation]]:
+    """The operations of a network, parted wherever one tensor carries everything.
 
     Every operation lies before or after a separating tensor, so any order of computation finds the
     same separators.

@@ -12,6 +12,7 @@ from typing import Any
 RESTS_ON = (
     ("keras", "keras:KerasTensor", "_keras_history"),
     ("keras", "keras:Operation", "_inbound_nodes"),
+    ("keras", "keras:Model", "_run_through_graph"),
     ("keras", "keras:Optimizer", "_all_reduce_sum_gradients"),
     ("keras", "keras:Optimizer", "_get_variable_index"),
     ("keras", "keras.optimizers:Adam", "_momentums"),
@@ -36,6 +37,23 @@ def origin(tensor: Any) -> tuple[Any, list[Any]]:
     """
     operation, call, _ = tensor._keras_history
     return operation, list(operation._inbound_nodes[call].input_tensors)
+
+
+def called_again(model: Any, inputs: Any, call: Callable[..., Any]) -> Any:
+    """What a functional model gives for other symbolic inputs, each operation called by `call`.
+
+    `clone_model` leaves operations that are no layers as they are, and cannot begin within a graph.
+
+    Args:
+        model: with one input.
+        inputs: in place of it.
+        call: takes an operation and what it is called with.
+    """
+
+    def operation(found: Any) -> Callable[..., Any]:
+        return lambda *values, **options: call(found, *values, **options)
+
+    return model._run_through_graph([inputs], operation)
 
 
 def sum_no_gradients(optimizer: Any) -> None:

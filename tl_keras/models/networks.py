@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import keras
 
-from tl_keras.backbone_table import BACKBONES, BackboneSpec
+from tl_keras.backbone_table import BACKBONES, BackboneSpec, MeanAndStd, Scaling
 from tl_keras.errors import ConfigError
 
 # of RGB pixels in 0..1, as `preprocess_input` of Keras Applications has them
@@ -55,26 +55,36 @@ def build_backbone(
         )
 
 
-def scaling_layer(spec: BackboneSpec) -> keras.Layer:
+def scaling_layer(scaling: Scaling) -> keras.Layer:
     """A layer without trainable weights that maps RGB pixels 0..255 to what the backbone wants.
 
     Equals the family's `preprocess_input`, and consists of Keras's own layers, so that a saved
     model is loaded where there is nothing but Keras.
     """
-    if spec.scaling == "tf":
+    if isinstance(scaling, MeanAndStd):
+        return _normalization(scaling)
+    if scaling == "tf":
         return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")
-    if spec.scaling == "caffe":
+    if scaling == "caffe":
         pixels = keras.Input((None, None, 3))
         # A variance of 1 leaves subtraction alone, without rounding.
         less_mean = keras.layers.Normalization(mean=list(IMAGENET_MEAN_BGR), variance=[1.0] * 3)
         return keras.Model(pixels, less_mean(keras.ops.flip(pixels, axis=-1)), name="scaling")
-    if spec.scaling == "torch":
-        return keras.layers.Normalization(
-            mean=[255 * mean for mean in IMAGENET_MEAN],
-            variance=[(255 * stddev) ** 2 for stddev in IMAGENET_STDDEV],
-            name="scaling",
+    if scaling == "torch":
+        return _normalization(
+            MeanAndStd(_of_bytes(IMAGENET_MEAN), _of_bytes(IMAGENET_STDDEV)),
         )
     return keras.layers.Rescaling(1.0, name="scaling")
+
+
+def _normalization(scaling: MeanAndStd) -> keras.Layer:
+    variance = [std**2 for std in scaling.std]
+    return keras.layers.Normalization(mean=list(scaling.mean), variance=variance, name="scaling")
+
+
+def _of_bytes(shares: tuple[float, float, float]) -> tuple[float, float, float]:
+    red, green, blue = (255 * share for share in shares)
+    return red, green, blue
 
 
 def find_spec(name: str) -> BackboneSpec:

@@ -4,7 +4,7 @@ import os
 
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.source_models import load_source
+from tl_keras.models.source_models import load_named
 
 
 @needed_keras()
@@ -33,5 +33,4 @@ def load_backbone(
         WeightsError: the weights cannot be had or do not fit.
     """
     chosen = None if weights is None else os.fspath(weights)
-    model, _ = load_source(name, image_size=image_size, alpha=alpha, weights=chosen)
-    return Backbone.wrap(name, alpha, model)
+    return load_named(name, image_size=image_size, alpha=alpha, weights=chosen)[0]

@@ -123,7 +123,7 @@ def check_made_for(card: Mapping[str, Any], spec: BackboneSpec, alpha: float | N
         WeightsError: It is of another one.
     """
     made_for = (card["backbone"], float(card["alpha"] or 1.0), card["scaling"])
-    if made_for != (spec.name, alpha or 1.0, spec.scaling):
+    if made_for != (spec.name, alpha or 1.0, str(spec.scaling)):
         raise WeightsError(
             f"The source model {card['name']} is a {made_for[0]} with alpha {made_for[1]} and "
             f'scaling "{made_for[2]}"; got {spec.name} with alpha {alpha or 1.0}, which wants '

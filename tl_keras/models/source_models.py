@@ -7,9 +7,11 @@ from urllib.error import URLError
 import keras
 import numpy as np
 
-from tl_keras.backbone_table import BackboneSpec
+from tl_keras.backbone_table import FILE, BackboneSpec, Scaling
+from tl_keras.models.backbone import Backbone
 from tl_keras.models.imagenet_weights import offline_error
 from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone, find_spec
+from tl_keras.models.network_file import load_network
 from tl_keras.models.source_card import (
     WEIGHTS_FILE,
     SourceCard,
@@ -18,8 +20,45 @@ from tl_keras.models.source_card import (
     read_card,
 )
 from tl_keras.models.source_folder import find_source_folder
-from tl_keras.models.source_places import bundled_folder, existing, file_card, imagenet_card
+from tl_keras.models.source_places import (
+    bundled_folder,
+    existing,
+    file_card,
+    imagenet_card,
+    network_path,
+)
 from tl_keras.models.weight_files import load_weight_file
+
+
+def load_named(
+    name: str,
+    *,
+    image_size: int,
+    alpha: float | None = None,
+    weights: str | None,
+    scaling: Scaling | None = None,
+    trust_code: bool = False,
+) -> tuple[Backbone, SourceCard | None]:
+    """A backbone of the table as of `load_source`, or one that is a file of its own.
+
+    Args:
+        name: A key of `BACKBONES`, or `FILE`.
+        image_size: As of `load_source`.
+        alpha: As of `load_source`; None for a file.
+        weights: As of `load_source`; the `.keras` file of the network for `FILE`.
+        scaling: What a network from a file wants to see; None is to find out.
+        trust_code: Whether code in such a file may be run.
+
+    Raises:
+        ConfigError: As `load_source`; or a scaling is not given and cannot be found.
+        WeightsError: As `load_source`; or the file's network cannot be a backbone.
+    """
+    if name != FILE:
+        model, card = load_source(name, image_size=image_size, alpha=alpha, weights=weights)
+        return Backbone.wrap(name, alpha, model), card
+    path = network_path(weights)
+    model, spec = load_network(path, image_size=image_size, scaling=scaling, trust_code=trust_code)
+    return Backbone.wrap(spec, None, model), file_card(path, spec)
 
 
 def load_source(

@@ -9,11 +9,12 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from tl_keras.backbone_table import BACKBONES, BackboneSpec
+from tl_keras.backbone_table import BACKBONES, FILE, BackboneSpec
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import WeightsError
 from tl_keras.home import with_home
 from tl_keras.models.imagenet_weights import check_imagenet
+from tl_keras.models.network_facts import network_facts
 from tl_keras.models.source_card import (
     WEIGHTS_FILE,
     SourceCard,
@@ -38,6 +39,9 @@ def check_source(settings: BackboneConfig) -> None:
     Raises:
         WeightsError: they are not, or their card is of another network.
     """
+    if settings.name == FILE:
+        network_facts(network_path(settings.weights), trust_code=settings.trust_code)
+        return
     if settings.weights is None:
         return
     if settings.weights == "imagenet":
@@ -103,6 +107,22 @@ def existing(weights: str) -> Path:
     return path
 
 
+def network_path(weights: str | None) -> Path:
+    """The file of a network of one's own.
+
+    Raises:
+        WeightsError: it is not named like one.
+    """
+    path = existing(weights or "none")
+    if path.suffix != ".keras":
+        raise WeightsError(
+            f'The weights of a backbone "{FILE}" must be a .keras file, as keras.Model.save writes '
+            f"it; got {path}. For weights of a network of Keras Applications set backbone.name to "
+            "its name."
+        )
+    return path
+
+
 def bundled_folder() -> Any:
     """Of the weights that ship with the package.
 
@@ -138,7 +158,7 @@ def imagenet_card(spec: BackboneSpec) -> SourceCard:
         classes=1000,
         image_size=spec.imagenet_size,
         channels=3,
-        scaling=spec.scaling,
+        scaling=str(spec.scaling),
         licence="as stated by Keras Applications; the images are for non-commercial research",
         description="Photos of 1000 kinds of objects and animals (ILSVRC 2012), from Keras.",
         generated=False,
@@ -151,9 +171,9 @@ def file_card(path: Path, spec: BackboneSpec) -> SourceCard:
         name=path.name,
         images=None,
         classes=None,
-        image_size=None,
+        image_size=spec.imagenet_size if spec.file_digest else None,
         channels=3,
-        scaling=spec.scaling,
+        scaling=str(spec.scaling),
         licence="unknown",
         description="A weights file without a card: its source data are not known.",
         generated=False,

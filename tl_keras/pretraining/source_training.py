@@ -206,7 +206,7 @@ def _with_answers(backbone: keras.Model, config: SourceConfig, classes: int) -> 
         backbone.input, [backbone.output, *(outputs[name] for name in config.auxiliary_blocks)]
     )
     images = keras.Input((None, None, 3))
-    activations = trunk(scaling_layer(spec)(images))
+    activations = trunk(scaling_layer(spec.scaling)(images))
     pooled = [keras.layers.GlobalAveragePooling2D()(a) for a in keras.tree.flatten(activations)]
     last = keras.layers.Dropout(config.dropout)(pooled[0]) if config.dropout else pooled[0]
     answers = {}

@@ -39,7 +39,7 @@ class BatchNormStatistics:
         ]
         for layer in self._layers:
             layer.momentum = 0.0
-        scaling, network = scaling_layer(backbone.spec), fused(backbone.model)
+        scaling, network = scaling_layer(backbone.spec.scaling), fused(backbone.model)
         self._forward = tf.function(
             lambda images: network(scaling(images), training=True),
             input_signature=[tf.TensorSpec(backbone.model.input.shape, tf.float32)],

@@ -70,7 +70,7 @@ def features_of(
     """
     images = keras.Input(backbone.model.input.shape[1:])
     inside = keras.Model(backbone.model.input, _features(_outputs(backbone, blocks)))
-    network = keras.Model(images, Frozen(inside)(scaling_layer(backbone.spec)(images)))
+    network = keras.Model(images, Frozen(inside)(scaling_layer(backbone.spec.scaling)(images)))
     parts = np.array_split(rows, max(1, -(-len(rows) // BATCH)))
     values = np.concatenate(
         [np.asarray(network(pixels[part].astype(np.float32), training=False)) for part in parts]

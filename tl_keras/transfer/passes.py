@@ -60,7 +60,8 @@ class Pass:
         return {
             "backbone": self.backbone.spec.name,
             "image_size": self.backbone.image_size,
-            "scaling": self.backbone.spec.scaling,
+            "scaling": str(self.backbone.spec.scaling),
+            **({"file": file} if (file := self.backbone.spec.file_digest) else {}),
             **self.what,
             "weights": weights.hexdigest(),
             "computed_by": "tl_keras {} on TensorFlow {}, Keras {}".format(*versions),
@@ -75,7 +76,7 @@ class Pass:
     @cached_property
     def _forward(self) -> Callable[[Any], Any]:
         """Traced when the first images come."""
-        scaling = scaling_layer(self.backbone.spec)
+        scaling = scaling_layer(self.backbone.spec.scaling)
 
         def forward(images: Any) -> Any:
             values = self._network(scaling(self.view.of(images)), training=False)

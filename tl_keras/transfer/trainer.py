@@ -17,7 +17,6 @@ from tl_keras.data.splits import Draw
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.blocks import block_of_variable, set_trainable, unfrozen_range
 from tl_keras.models.heads import build_head
-from tl_keras.models.networks import build_backbone
 from tl_keras.models.pooling import Pooling
 from tl_keras.transfer.batch_norm import BatchNormStatistics
 from tl_keras.transfer.borrowed import BorrowedBackbone
@@ -270,7 +269,7 @@ class Trainer:
         """A network with random weights, and a head with others."""
         backbone = self._scratch_backbone()
         seed_initialisers(seed)
-        backbone.model.set_weights(self._random_network().get_weights())
+        backbone.model.set_weights(self.backbone.random_model().get_weights())
         self._initialise_head(recipe, seed)
         return backbone
 
@@ -386,18 +385,9 @@ class Trainer:
         seed_initialisers(seed)
         head.set_weights(self._new_head(recipe).get_weights())
 
-    def _random_network(self) -> keras.Model:
-        return build_backbone(
-            self.backbone.spec.name,
-            image_size=self.backbone.image_size,
-            alpha=self.backbone.alpha,
-        )
-
     def _scratch_backbone(self) -> Backbone:
         if self._scratch is None:
-            self._scratch = Backbone.wrap(
-                self.backbone.spec.name, self.backbone.alpha, self._random_network()
-            )
+            self._scratch = self.backbone.random()
             self._scratch.model.trainable = True
         return self._scratch
 

@@ -19,7 +19,7 @@ from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.models.source_card import SourceCard
-from tl_keras.models.source_models import load_source
+from tl_keras.models.source_models import load_named
 from tl_keras.strategy_table import FINE_TUNING, HEAD_ONLY, PROBING
 from tl_keras.transfer.advice import advise
 from tl_keras.transfer.features import FeatureBank
@@ -181,10 +181,9 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         # for random source weights
         keras.utils.set_random_seed(seed)
         weights = None if self.weights is None else os.fspath(self.weights)
-        model, card = load_source(
+        return load_named(
             self.backbone, image_size=self.image_size, alpha=self.alpha, weights=weights
         )
-        return Backbone.wrap(self.backbone, self.alpha, model), card
 
     def _trained(
         self, backbone: Backbone, pictures: LabelledPictures, depth: Depth, seed: int
