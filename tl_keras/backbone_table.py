@@ -30,6 +30,13 @@ class MeanAndStd:
         return f"(pixel - {_brief(self.mean)}) / {_brief(self.std)}"
 
 
+def as_setting(scaling: "Scaling") -> str:
+    """A scaling as the key `backbone.scaling` takes it, in JSON."""
+    if isinstance(scaling, MeanAndStd):
+        return f'{{"mean": {_brief(scaling.mean)}, "std": {_brief(scaling.std)}}}'
+    return f'"{scaling}"'
+
+
 Scaling = NamedScaling | MeanAndStd
 
 

@@ -77,7 +77,7 @@ def _finished(
         "test_images": len(test_rows),
         "images_left_out": prepared.images.audit.left_out,
         "generated_images": table.notice is not None,
-        "backbone": config.backbone.name,
+        "backbone": config.backbone.label,
         "weights": config.backbone.weights,
         "image_size": prepared.backbone.image_size,
         "configuration_hash": fingerprint(config),

@@ -1,7 +1,7 @@
 """One experiment, end to end: the stages in their order, and what they leave."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import pandas as pd
 from tl_keras.config.files import check_folder_name, load_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.corrections import COLUMNS
+from tl_keras.data.rows import spread
 from tl_keras.digests import whole_json
 from tl_keras.errors import NoExportError
 from tl_keras.experiment.advise import write_advice
@@ -31,6 +32,7 @@ from tl_keras.experiment.prepare import Prepared, prepare
 from tl_keras.experiment.train import RunsLeft, runs_left, write_runs
 from tl_keras.experiment.workers import starting_workers
 from tl_keras.keras_settings import needed_keras
+from tl_keras.models.scaling_fit import MOST_PHOTOS
 from tl_keras.reporting.folder_readme import write_readme
 from tl_keras.reporting.report import write_report
 from tl_keras.results.choice import Choice
@@ -43,7 +45,7 @@ from tl_keras.serving.targets import check_targets
 from tl_keras.serving.wheels import HERE, Destination
 from tl_keras.transfer.determinism import deterministic_ops
 from tl_keras.transfer.seeds import seeds_kept
-from tl_keras.transfer.source_checks import source_notes
+from tl_keras.transfer.source_checks import scaling_note, source_notes
 from tl_keras.transfer.threads import fix_threads, training_threads
 
 
@@ -255,9 +257,16 @@ def write_inputs(prepared: Prepared) -> None:
     store.keep_inputs(images.assign(group=groups), splits, said)
     store.write("ignored_files", table.ignored)
     most = max(len(draw.train) for draw in prepared.images.splits.draws.values())
-    notes = source_notes(prepared.card, most)
+    notes = (*source_notes(prepared.card, most), *_scaling_notes(prepared))
     for note in notes:
         prepared.monitor.warn(note)
     source = None if prepared.card is None else {**asdict(prepared.card), "notes": notes}
     digest = prepared.borrowed.source_digest()
     store.keep_environment({**environment(), "source": source, "source_weights_sha256": digest})
+
+
+def _scaling_notes(prepared: Prepared) -> Iterator[str]:
+    """What labelled images of the first draw say against the scaling of a network from a file."""
+    some = spread(prepared.images.splits.labelled(seed=0), MOST_PHOTOS)
+    if note := scaling_note(prepared.backbone, prepared.bench.images.pixels[some]):
+        yield note

@@ -11,6 +11,7 @@ from tl_keras.models.source_card import SourceCard
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.representation import Representation
+from tl_keras.transfer.source_checks import scaling_note
 from tl_keras.transfer.similarity import block_distances
 from tl_keras.transfer.trainer import LabelledImages
 from tl_keras.transfer.transferability import logme
@@ -36,6 +37,7 @@ class Measurements:
         representation: that the probes read; None where the images are too few.
         sizes: a row per size that was measured; None where one was asked for.
         seed: of the draw that the images are of.
+        scaling: of `scaling_note`.
     """
 
     probes: pd.DataFrame
@@ -48,6 +50,7 @@ class Measurements:
     representation: Representation | None
     sizes: pd.DataFrame | None = None
     seed: int = 0
+    scaling: str | None = None
 
 
 def measure(
@@ -73,14 +76,16 @@ def measure(
     some = spread(rows, MOST_SCORED)
     labels = images.class_indices[some]
     chosen = probes.choose(rows, seed=0)
+    pixels = images.pixels[spread(rows, MOST_SEEN)]
     return Measurements(
         probes=pd.DataFrame() if chosen is None else chosen.found.table,
         logme={name: logme(values, labels) for name, values in probes.features(some).items()},
         distances=block_distances(bank, rows),
         labels=images.class_indices[rows],
-        pixels=images.pixels[spread(rows, MOST_SEEN)],
+        pixels=pixels,
         card=card,
         image_size=bank.backbone.image_size,
         representation=None if chosen is None else chosen.representation,
         sizes=sizes,
+        scaling=scaling_note(bank.backbone, pixels),
     )

@@ -141,7 +141,9 @@ def batch_norms(backbone: Backbone) -> dict[str, list[keras.layers.BatchNormaliz
     """The BatchNorm layers of every block, from input to output."""
     return {
         block.name: [
-            layer for layer in block.layers if isinstance(layer, keras.layers.BatchNormalization)
+            layer
+            for layer in block.layers
+            if isinstance(layer, keras.layers.BatchNormalization) and len(layer.input.shape) == 4
         ]
         for block in backbone.blocks
     }

@@ -6,6 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from tl_keras.backbone_table import as_setting
+from tl_keras.models.backbone import Backbone
+from tl_keras.models.scaling_fit import MOST_PHOTOS, better_scaling
 from tl_keras.models.source_card import SourceCard
 
 # The source should have seen this many times the images of the target, or more.
@@ -64,6 +67,26 @@ def source_notes(card: SourceCard | None, training_images: int) -> tuple[str, ..
     )
 
 
+def scaling_note(backbone: Backbone, pixels: np.ndarray) -> str | None:
+    """A sentence on the scaling of a network from a file, where another one fits clearly better.
+
+    Args:
+        backbone: with its source weights.
+        pixels: uint8 (n, size, size, 3), 0..255, some of the images.
+    """
+    given = backbone.spec.scaling
+    if not backbone.spec.file_digest:
+        return None
+    fits = better_scaling(backbone.model, given, pixels[:MOST_PHOTOS])
+    if fits is None:
+        return None
+    return (
+        f"{backbone.spec.name} seems to want its pixels scaled otherwise: what its first BatchNorm "
+        f"layer remembers of its training fits {as_setting(fits)}, and not {as_setting(given)}. "
+        f"Set backbone.scaling to {as_setting(fits)}, unless you know better."
+    )
+
+
 def check_size(card: SourceCard | None, training_images: int) -> Check:
     """Whether the source saw far more images than there are to train on."""
     name = "source larger than target"
@@ -78,16 +101,17 @@ def check_size(card: SourceCard | None, training_images: int) -> Check:
     return Check(name, "fulfilled", sentence)
 
 
-def check_input(card: SourceCard | None, pixels: np.ndarray) -> Check:
-    """Whether the images are like the source's in channels and size.
-
-    Scaling needs no check: the layer that the backbone wants is part of every model.
+def check_input(card: SourceCard | None, pixels: np.ndarray, scaling: str | None = None) -> Check:
+    """Whether the images are like the source's in channels, size and scaling.
 
     Args:
         card: of the source model; None for random initialisation.
         pixels: uint8 (n, size, size, 3), 0..255, some of the images.
+        scaling: of `scaling_note`; a network of the table needs none, its scaling is known.
     """
     name = "same kind of input"
+    if scaling is not None:
+        return Check(name, "not fulfilled", scaling)
     if card is None:
         return Check(name, "not available", "The backbone has random weights: it has no source.")
     doubts = []

@@ -1,7 +1,8 @@
 """About how long it takes to train, before anything is trained."""
 
-from tl_keras.backbone_table import BACKBONES
-from tl_keras.config.schema import ExperimentConfig
+from tl_keras.backbone_table import BACKBONES, FILE, BackboneSpec
+from tl_keras.config.schema import BackboneConfig, ExperimentConfig
+from tl_keras.models.source_places import network_path
 from tl_keras.transfer.probing import FOLDS, MOST_IMAGES
 
 # Measured with MobileNetV2 (0.3 G multiply-adds at 224 px) at 96 px on one thread, while training:
@@ -20,12 +21,12 @@ def forward_seconds(config: ExperimentConfig) -> float:
     backbone = config.backbone
     # the width of a network is in its large convolutions twice, in the others once
     scale = (backbone.side / 224) ** 2 * (backbone.alpha or 1.0) ** 1.5
-    return BACKBONES[backbone.name].gflops * scale / _GFLOPS_PER_SECOND
+    return _row(backbone).gflops * scale / _GFLOPS_PER_SECOND
 
 
 def probing_seconds(config: ExperimentConfig, images: int, divisions: int) -> float:
     """Of linear probes of all blocks, in every fold of some divisions of the images."""
-    blocks, few = len(BACKBONES[config.backbone.name].blocks), min(images, MOST_IMAGES)
+    blocks, few = len(_row(config.backbone).blocks), min(images, MOST_IMAGES)
     return blocks * FOLDS * divisions * _FOLD_SECONDS * (few / 100) ** 1.5
 
 
@@ -57,7 +58,18 @@ def training_seconds(
 
 def unfrozen_share(config: ExperimentConfig, depth: int | str) -> float:
     """Of the network that a training step passes: from the lowest unfrozen block upwards."""
-    blocks = BACKBONES[config.backbone.name].blocks
+    blocks = _row(config.backbone).blocks
     if isinstance(depth, int) or depth == "all":
         return (len(blocks) if depth == "all" else int(depth)) / len(blocks)
     return 1 - blocks.index(depth.partition(":")[0]) / len(blocks)
+
+
+def _row(backbone: BackboneConfig) -> BackboneSpec:
+    """Of the table; or what is known of a network from a file, which the process has read."""
+    if backbone.name != FILE:
+        return BACKBONES[backbone.name]
+    # Keras is loaded where there is such a network
+    from tl_keras.models.network_file import network_spec
+
+    path = network_path(backbone.weights)
+    return network_spec(path, scaling=backbone.known_scaling, trust_code=backbone.trust_code)
