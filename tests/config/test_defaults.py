@@ -34,6 +34,8 @@ DEFAULTS: dict[str, Any] = {
         "name": "MobileNetV2",
         "alpha": None,
         "weights": "imagenet",
+        "scaling": None,
+        "trust_code": False,
         "image_size": 160,
         "cut": "top",
     },

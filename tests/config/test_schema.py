@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tl_keras.backbone_table import MeanAndStd
 from tl_keras.config.files import json_schema, parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
@@ -59,6 +60,15 @@ KEYS: dict[str, tuple[Any, Any, str]] = {
     "backbone.name": ("VGG16", "VGG17", 'one of "MobileNet", "MobileNetV2"'),
     "backbone.alpha": (0.35, "wide", "a number, or null"),
     "backbone.weights": (None, 1, f"{PLACE}, or null"),
+    "backbone.scaling": (
+        "torch",
+        "imagenet",
+        'one of "tf", "caffe", "torch", "none", or an object',
+    ),
+    "backbone.scaling.mean": ([1.0, 2.0, 3.0], "gray", "a number from -1000000 to 1000000"),
+    "backbone.scaling.std": (128.0, 0, "a number above 0 and at most 1000000"),
+    "backbone.scaling.scale": (0.5, -1, "a number above 0 and at most 1000000"),
+    "backbone.trust_code": (True, "yes", "true or false"),
     "backbone.image_size": (
         [96, 160],
         31,
@@ -164,6 +174,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "estimate.repeats": {"method": "k_fold"},
     "engine.processors": {"backend": "ray"},
     "engine.accelerators": {"backend": "ray"},
+    "backbone.scaling.mean": {"std": 128.0},
 }
 SOURCES: dict[str, dict[str, Any]] = {
     "data.table": {"table": "t.csv"},
@@ -192,6 +203,8 @@ def leaf_keys(node: Mapping[str, Any], schema: Mapping[str, Any], path: str = ""
 def experiment(key: str, value: Any) -> dict[str, Any]:
     """A valid experiment in which one key, given as a dotted path, has another value."""
     raw: dict[str, Any] = {"name": "parts", "data": SOURCES.get(key, {"folder": "photos"}).copy()}
+    if key.startswith(("backbone.scaling", "backbone.trust_code")):
+        raw["backbone"] = {"name": "file", "weights": "net.keras"}
     *sections, last = key.split(".")
     section = raw
     for part in sections:
@@ -204,7 +217,7 @@ def experiment(key: str, value: Any) -> dict[str, Any]:
 def value_of(config: ExperimentConfig, key: str) -> Any:
     value: Any = config.as_dict()
     for part in key.split("."):
-        value = value[part]
+        value = None if value is None else value[part]
     return value
 
 
@@ -339,6 +352,66 @@ def test_training_sizes_must_rise(sizes: list[int]) -> None:
 def test_impossible_backbone_is_refused(backbone: dict[str, Any], message: str) -> None:
     raw = {"name": "parts", "data": {"folder": "a"}, "backbone": backbone}
     assert refusal(raw) == f"configuration: {message}"
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ({}, 'weights must be the .keras file of the network for name "file"; got "imagenet"'),
+        (
+            {"weights": None},
+            'weights must be the .keras file of the network for name "file"; got null',
+        ),
+        ({"weights": "a.keras", "alpha": 1.0}, 'alpha must be null for name "file"; got 1.0'),
+        (
+            {"weights": "a.keras", "scaling": {"mean": 1}},
+            "scaling must have one of std and scale beside mean; got neither",
+        ),
+        (
+            {"name": "VGG16", "scaling": "tf"},
+            'scaling goes with name "file" only; got VGG16; remove it',
+        ),
+        (
+            {"name": "VGG16", "trust_code": True},
+            'trust_code goes with name "file" only; got VGG16; remove it',
+        ),
+    ],
+)
+def test_an_impossible_network_from_a_file_is_refused(
+    backbone: dict[str, Any], message: str
+) -> None:
+    raw = {"name": "parts", "data": {"folder": "a"}, "backbone": {"name": "file"} | backbone}
+    assert refusal(raw) == f"configuration: backbone.{message}"
+
+
+def test_blocks_of_a_network_from_a_file_are_checked_when_they_are_known() -> None:
+    raw = {
+        "name": "parts",
+        "data": {"folder": "a"},
+        "backbone": {"name": "file", "weights": "nets/own.keras", "cut": "b"},
+        "fine_tuning": {"unfrozen_blocks": [2, "a:b"]},
+        "search": {"cuts": ["c"]},
+    }
+    config = parse_config(raw)
+    assert config.block_problems(["a", "b", "c"]) == []
+    assert parse_config(config.as_dict()).block_problems(["a", "b", "c"]) == []
+    cut, search, depth, *_ = config.block_problems(["x"])
+    assert cut == "backbone.cut must be top, search or one of x for own; got b"
+    assert search.startswith("search.cuts must each be")
+    assert depth.startswith("fine_tuning.unfrozen_blocks must be at most 1")
+
+
+@pytest.mark.parametrize(
+    ("scaling", "mean", "std"),
+    [
+        ({"mean": 127, "std": 128}, (127,) * 3, (128,) * 3),
+        ({"scale": [0.5, 0.25, 1]}, (0,) * 3, (2, 4, 1)),
+    ],
+)
+def test_a_scaling_in_numbers(scaling: dict[str, Any], mean: Any, std: Any) -> None:
+    raw = {"name": "file", "weights": "a.keras", "scaling": scaling}
+    config = parse_config({"name": "parts", "data": {"folder": "a"}, "backbone": raw})
+    assert config.backbone.known_scaling == MeanAndStd(mean, std)
 
 
 @pytest.mark.parametrize("section", ["fine_tuning", "search"])

@@ -19,6 +19,7 @@ import tensorflow as tf
 from PIL import Image
 from pydantic import BaseModel
 
+from tl_keras.backbone_table import FILE
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.batches import Batches
 from tl_keras.data.file_audit import audit
@@ -32,7 +33,7 @@ from tl_keras.experiment.hand_over import HandedOver
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.models.pooling import Pooling
-from tl_keras.models.source_models import load_source
+from tl_keras.models.source_models import load_named
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import PhaseResult, TrainingGraph
 from tl_keras.transfer.selection_losses import CrossFit
@@ -42,6 +43,7 @@ from tl_keras.transfer.trainer import Trainer
 pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
 
 FINE_TUNING = {"strategies": ["fine_tuning"]}
+OWN = {"backbone.name": "file", "backbone.weights": "own.keras"}
 PROBE = {"strategies": ["linear_probe"]}
 FROM_SCRATCH = {"strategies": ["from_scratch"]}
 SEARCHED = {"strategies": ["searched"]}
@@ -88,6 +90,11 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "backbone.name": ("Tiny2", {}),
     "backbone.alpha": (0.5, {}),
     "backbone.weights": ("source.weights.h5", {}),
+    "backbone.scaling": ("torch", OWN),
+    "backbone.scaling.mean": (100, OWN | {"backbone.scaling.std": 50}),
+    "backbone.scaling.std": (100, OWN | {"backbone.scaling": {"std": 50}}),
+    "backbone.scaling.scale": (0.5, OWN | {"backbone.scaling": {"scale": 1}}),
+    "backbone.trust_code": (True, OWN),
     "backbone.cut": ("block1", {}),
     "backbone.image_size": (40, {}),
     "probe.pooling": ("mean", PROBE),
@@ -290,9 +297,10 @@ class Notes:
     def note(self, *facts: object) -> None:
         self.texts.append(" ".join(map(str, facts)))
 
-    def load_source(self, name: str, *, weights: str | None, **settings: Any) -> Any:
+    def load_named(self, name: str, *, weights: str | None, **settings: Any) -> Any:
         self.note("source", name, weights, settings)
-        return load_source(name, weights=None, **settings)
+        table = settings | {"scaling": None, "trust_code": False}
+        return load_named("Tiny" if name == FILE else name, weights=None, **table)
 
     def list_tfds(self, name: str, data_dir: str | None) -> Listing:
         self.note("tfds", name, data_dir)
@@ -370,7 +378,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr("tl_keras.experiment.stages.explain", lambda prepared, runs, run_id: None)
     # which the notes below stand in for
     patch.setattr("tl_keras.experiment.first_look.check_source", lambda settings: None)
-    patch.setattr("tl_keras.experiment.prepare.load_source", notes.load_source)
+    patch.setattr("tl_keras.experiment.prepare.load_named", notes.load_named)
     patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
     patch.setattr("tl_keras.transfer.trainer.train_phase", notes.train_phase)
     patch.setattr("tl_keras.transfer.trainer.train_epochs", notes.train_epochs)

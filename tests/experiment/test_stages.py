@@ -982,7 +982,7 @@ def test_block_statistics_are_those_of_the_training_images(
     pixels = load_pictures(paths, np.arange(9), image_size=32, reading=DEFAULTS)
     backbone, _ = load_source("Tiny", image_size=32, weights=str(faces.folder))
     stem = find_blocks(backbone, BACKBONES["Tiny"])[0].output
-    scaled = scaling_layer(BACKBONES["Tiny"])(whole(pixels).astype(np.float32))
+    scaled = scaling_layer(BACKBONES["Tiny"].scaling)(whole(pixels).astype(np.float32))
     activations = np.asarray(keras.Model(backbone.input, stem)(scaled, training=False))
     found = read_card(faces.folder)["block_statistics"]["stem"]
     np.testing.assert_allclose(found["mean"], activations.mean(axis=(0, 1, 2)), rtol=1e-4)

@@ -49,12 +49,12 @@ def test_table_needs_no_tensorflow() -> None:
 def test_scaling_equals_preprocess_input(spec: BackboneSpec) -> None:
     module = import_module(f"keras.applications.{MODULES[spec.name]}")
     expected = module.preprocess_input(PIXELS.copy())
-    np.testing.assert_allclose(scaling_layer(spec)(PIXELS), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(scaling_layer(spec.scaling)(PIXELS), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "DenseNet121", "EfficientNetB0"])
 def test_scaling_survives_saving(name: str) -> None:
-    layer = scaling_layer(BACKBONES[name])
+    layer = scaling_layer(BACKBONES[name].scaling)
     model = keras.Sequential([keras.Input((5, 5, 3)), layer])
     copy = keras.Sequential.from_config(model.get_config())
     np.testing.assert_array_equal(copy(PIXELS), model(PIXELS))
@@ -62,14 +62,14 @@ def test_scaling_survives_saving(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "DenseNet121", "EfficientNetB0"])
 def test_scaling_takes_bytes(name: str) -> None:
-    layer = scaling_layer(BACKBONES[name])
+    layer = scaling_layer(BACKBONES[name].scaling)
     pixels = PIXELS.astype("uint8")
     np.testing.assert_array_equal(layer(pixels), layer(pixels.astype("float32")))
 
 
 def test_scaling_leaves_the_images_as_they_were() -> None:
     pixels = PIXELS.copy()
-    scaling_layer(BACKBONES["ResNet50"])(pixels)
+    scaling_layer(BACKBONES["ResNet50"].scaling)(pixels)
     np.testing.assert_array_equal(pixels, PIXELS)
 
 

@@ -426,7 +426,9 @@ class BackboneConfig(_Section):
     @property
     def known_scaling(self) -> Scaling | None:
         """How the network wants its pixels, where that is said."""
-        return self.scaling.as_scaling() if isinstance(self.scaling, ScalingConfig) else self.scaling
+        return (
+            self.scaling.as_scaling() if isinstance(self.scaling, ScalingConfig) else self.scaling
+        )
 
     @property
     def asked_sizes(self) -> tuple[int, ...]:
@@ -451,7 +453,8 @@ class BackboneConfig(_Section):
         """What is wrong with the cut of a network with these blocks."""
         if self.cut in ("top", "search", *blocks):
             return []
-        return [f"cut must be top, search or one of {', '.join(blocks)} for {self.label}; got {self.cut}"]
+        allowed = f"top, search or one of {', '.join(blocks)}"
+        return [f"cut must be {allowed} for {self.label}; got {self.cut}"]
 
     @property
     def label(self) -> str:
@@ -1046,7 +1049,11 @@ class ExperimentConfig(_Section):
         in_table = self.backbone.table_blocks is not None
         # a default must suit every backbone, also one of few blocks
         default = type(settings).model_fields["unfrozen_blocks"].default
-        if deepest > len(blocks) and in_table and "unfrozen_blocks" not in settings.model_fields_set:
+        if (
+            deepest > len(blocks)
+            and in_table
+            and "unfrozen_blocks" not in settings.model_fields_set
+        ):
             fitting = tuple(depth for depth in depths if depth == "all" or depth <= len(blocks))
             fitted = settings.model_copy()
             # `update` would mark it as given

@@ -35,7 +35,7 @@ def export_source_model(
     pixels, rows = prepared.bench.images.pixels, prepared.draw_of(chosen).train
     batches = scaled_batches(backbone.spec, pixels, rows)
     statistics = block_statistics(backbone.model, backbone.blocks, batches)
-    facts = source_facts(chosen, prepared.config, backbone.spec.scaling, prepared.card)
+    facts = source_facts(chosen, prepared.config, str(backbone.spec.scaling), prepared.card)
     folder = prepared.store.place(SOURCE_MODEL_FOLDER)
     write_source_model(folder, backbone.model, {**facts, "block_statistics": statistics})
 

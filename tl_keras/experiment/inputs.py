@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tl_keras.backbone_table import FILE
 from tl_keras.config.files import images_on_disk, load_config, parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.given_labels import as_text
 from tl_keras.data.given_pictures import given_pictures, is_dataset
 from tl_keras.data.picture_files import write_pictures, write_table
 from tl_keras.errors import ConfigError, DataError
+from tl_keras.models.given_network import is_network, network_name, write_network
 from tl_keras.safe_text import brief
 
 Configuration = ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str]
 
-# Below results_dir. No experiment has this name: names begin with a letter or a digit.
-PICTURES = "_images"
+# Below results_dir. No experiment has these names: they begin with a letter or a digit.
+PICTURES, NETWORKS = "_images", "_networks"
 
 _SOURCES = ("folder", "table", "tfds")
 _COLUMNS = ("path", "label", "group", "split")
@@ -37,7 +39,7 @@ def experiment_config(
 
     Images that are no files are written as such, without loss, below `results_dir`, once the keys
     are found right: the experiment goes on from there, and the same images are the same files when
-    it is started again.
+    it is started again. So is a Keras model given as `backbone`, or as its `weights`.
 
     Args:
         config: a configuration, the same as a dict, or the path of a JSON file or of a folder of
@@ -59,6 +61,27 @@ def experiment_config(
         raw["name"] = name
     if images is None and config is None:
         raise ConfigError("images or a configuration must be given; got neither.")
+    raw, network = _without_network(raw)
+    checked = _checked(raw, images)
+    if network is not None:
+        write_network(network, Path(str(checked.backbone.weights)))
+    return checked
+
+
+def _without_network(raw: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Keys that name a file in place of a Keras model, and the model; None where there is none."""
+    section = raw.get("backbone")
+    network = section.get("weights") if isinstance(section, Mapping) else section
+    if not is_network(network):
+        return dict(raw), None
+    path = Path(raw.get("results_dir") or "results") / NETWORKS / network_name(network)
+    # its code, if it has any, is the caller's own
+    named = {"name": FILE, "weights": str(path), "trust_code": True}
+    others = section if isinstance(section, Mapping) else {}
+    return {**raw, "backbone": {**others, **named}}, network
+
+
+def _checked(raw: dict[str, Any], images: Any) -> ExperimentConfig:
     if images is None:
         return parse_config(raw)
     if isinstance(images, str | os.PathLike):

@@ -93,7 +93,8 @@ def _filled(known: Sequence[str], parts: Sequence[Segment]) -> list[str]:
 
 def _by_structure(parts: Sequence[Segment]) -> list[tuple[str, Segment]]:
     """Each segment with a numbered block."""
-    numbered, number, inside = [], 1, []
+    numbered: list[tuple[str, Segment]] = []
+    number, inside = 1, list[Segment]()
     for part in parts:
         if _convolves_at_all(part):
             if inside and _begins(inside, part):

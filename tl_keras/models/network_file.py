@@ -1,4 +1,4 @@
-"""A network of one's own, from a `.keras` file, as a backbone with a row like those of the table."""
+"""A network of one's own, from a `.keras` file, as a backbone with a row of its own."""
 
 import math
 from functools import lru_cache

@@ -1,19 +1,37 @@
-"""A pretrained backbone by its name, for use from Python."""
+"""A pretrained backbone by its name, its file or as a Keras model, for use from Python."""
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
+from tl_keras.backbone_table import FILE, NamedScaling, Scaling
+from tl_keras.config.schema import BackboneConfig
+from tl_keras.errors import ConfigError
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone
+from tl_keras.models.given_network import is_network, network_name, write_network
+from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_models import load_named
+
+if TYPE_CHECKING:
+    import keras
+
+GivenScaling = NamedScaling | Mapping[str, Any] | None
 
 
 @needed_keras()
 def load_backbone(
-    name: str = "MobileNetV2",
+    name: "str | keras.Model" = "MobileNetV2",
     *,
-    weights: str | os.PathLike[str] | None = "imagenet",
+    weights: "str | os.PathLike[str] | keras.Model | None" = "imagenet",
     image_size: int = 160,
     alpha: float | None = None,
+    scaling: GivenScaling = None,
+    trust_code: bool = False,
 ) -> Backbone:
     """A network without its classifier, as named blocks.
 
@@ -21,16 +39,63 @@ def load_backbone(
     Keras model from scaled images to activations.
 
     Args:
-        name: of a Keras Applications network, a key of `tl_keras.backbone_table.BACKBONES`.
+        name: of a Keras Applications network, a key of `tl_keras.backbone_table.BACKBONES`; "file"
+            for a network of one's own; or such a network itself, a functional Keras model.
         weights: "imagenet" (from Keras), "bundled" (ships with the package), a weights file without
             the classifier, a source model's folder, the results folder of a finished experiment, or
-            None for random ones.
+            None for random ones; with "file" the `.keras` file of the network, or the model.
         image_size: height and width of the input, pixels.
         alpha: width multiplier of the MobileNets; None is 1.0.
+        scaling: what a network of one's own wants to see: "tf", "torch", "caffe", "none", or a
+            mapping with mean and std, of pixels 0..255; None finds out.
+        trust_code: whether Python code in the file of a network may be run.
 
     Raises:
-        ConfigError: a name, size or multiplier that the network does not have.
+        ConfigError: a name, size, scaling or multiplier that the network does not have.
         WeightsError: the weights cannot be had or do not fit.
     """
-    chosen = None if weights is None else os.fspath(weights)
-    return load_named(name, image_size=image_size, alpha=alpha, weights=chosen)[0]
+    loaded = load_given(
+        name,
+        weights=weights,
+        image_size=image_size,
+        alpha=alpha,
+        scaling=scaling,
+        trust_code=trust_code,
+    )
+    return loaded[0]
+
+
+def load_given(
+    name: Any,
+    *,
+    weights: Any,
+    image_size: int,
+    alpha: float | None,
+    scaling: GivenScaling = None,
+    trust_code: bool = False,
+) -> tuple[Backbone, SourceCard | None]:
+    """A backbone and the card of its source; arguments and errors are those of `load_backbone`."""
+    others: dict[str, Any] = {"image_size": image_size, "alpha": alpha}
+    network = name if is_network(name) else weights
+    if not is_network(network):
+        chosen = None if weights is None else os.fspath(weights)
+        if name == FILE:
+            others |= {"scaling": _checked(scaling, str(chosen)), "trust_code": trust_code}
+        return load_named(name, weights=chosen, **others)
+    with TemporaryDirectory() as folder:
+        path = write_network(network, Path(folder) / network_name(network))
+        # its code, if it has any, is the caller's own
+        others |= {"scaling": _checked(scaling, str(path)), "trust_code": True}
+        return load_named(FILE, weights=str(path), **others)
+
+
+def _checked(scaling: GivenScaling, weights: str) -> Scaling | None:
+    try:
+        return BackboneConfig.model_validate(
+            {"name": FILE, "weights": weights, "scaling": scaling}
+        ).known_scaling
+    except ValidationError as error:
+        raise ConfigError(
+            'scaling must be "tf", "torch", "caffe", "none", None, or a mapping with mean and '
+            f"either std or scale, of pixels 0..255; got {scaling!r}."
+        ) from error

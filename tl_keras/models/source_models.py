@@ -10,8 +10,8 @@ import numpy as np
 from tl_keras.backbone_table import FILE, BackboneSpec, Scaling
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.imagenet_weights import offline_error
-from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone, find_spec
 from tl_keras.models.network_file import load_network
+from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone, find_spec
 from tl_keras.models.source_card import (
     WEIGHTS_FILE,
     SourceCard,

@@ -11,8 +11,8 @@ from tl_keras.models.source_card import SourceCard
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.representation import Representation
-from tl_keras.transfer.source_checks import scaling_note
 from tl_keras.transfer.similarity import block_distances
+from tl_keras.transfer.source_checks import scaling_note
 from tl_keras.transfer.trainer import LabelledImages
 from tl_keras.transfer.transferability import logme
 

@@ -18,8 +18,8 @@ from tl_keras.errors import ConfigError
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.plain_classifier import plain_classifier
+from tl_keras.models.pretrained import GivenScaling, load_given
 from tl_keras.models.source_card import SourceCard
-from tl_keras.models.source_models import load_named
 from tl_keras.strategy_table import FINE_TUNING, HEAD_ONLY, PROBING
 from tl_keras.transfer.advice import advise
 from tl_keras.transfer.features import FeatureBank
@@ -51,10 +51,11 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        backbone: str = "MobileNetV2",
+        backbone: str | keras.Model = "MobileNetV2",
         *,
         weights: str | os.PathLike[str] | None = "imagenet",
         alpha: float | None = None,
+        scaling: GivenScaling = None,
         image_size: int = 160,
         resize: ResizeMode = "stretch",
         strategy: str = ADVISED,
@@ -67,9 +68,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         """Keep the parameters; nothing is loaded before `fit`.
 
         Args:
-            backbone: name of a Keras Applications network.
+            backbone: name of a Keras Applications network, "file", or a Keras model.
             weights: of it; see `load_backbone`.
             alpha: width multiplier; None is 1.0.
+            scaling: of a network of one's own; see `load_backbone`.
             image_size: height and width that pictures are resized to, pixels.
             resize: how pictures that are not square get there: "stretch", "pad" or "crop".
             strategy: "advise" measures the training pictures and takes what it advises;
@@ -86,6 +88,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         self.backbone = backbone
         self.weights = weights
         self.alpha = alpha
+        self.scaling = scaling
         self.image_size = image_size
         self.resize = resize
         self.strategy = strategy
@@ -180,9 +183,12 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
     def _source(self, seed: int) -> tuple[Backbone, SourceCard | None]:
         # for random source weights
         keras.utils.set_random_seed(seed)
-        weights = None if self.weights is None else os.fspath(self.weights)
-        return load_named(
-            self.backbone, image_size=self.image_size, alpha=self.alpha, weights=weights
+        return load_given(
+            self.backbone,
+            weights=self.weights,
+            image_size=self.image_size,
+            alpha=self.alpha,
+            scaling=self.scaling,
         )
 
     def _trained(

@@ -1,0 +1,52 @@
+"""A Keras model that a caller built, written as a file that can be named like any other."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tl_keras.atomic_files import replacing
+from tl_keras.errors import ConfigError
+
+
+def is_network(given: Any) -> bool:
+    """Whether something is a Keras model; loads no Keras for what is none."""
+    return hasattr(given, "get_config") and hasattr(given, "inputs") and hasattr(given, "weights")
+
+
+def network_name(model: Any) -> str:
+    """A file name that a model has to itself, whatever its process and day.
+
+    Raises:
+        ConfigError: it has no graph.
+    """
+    from tl_keras.models.open_network import is_graph
+
+    if not is_graph(model):
+        raise ConfigError(
+            "A network must be a functional or sequential Keras model with one input and one "
+            f"output; got a {type(model).__name__}. Build keras.Model(inputs, outputs) from its "
+            "layers."
+        )
+    # such numbers are addresses in memory
+    graph = re.sub(r'"shared_object_id": \d+', "", json.dumps(model.get_config(), default=str))
+    digest = hashlib.sha256(graph.encode())
+    for values in model.get_weights():
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return f"{_plain(model.name)}-{digest.hexdigest()[:12]}.keras"
+
+
+def write_network(model: Any, path: Path) -> Path:
+    """Save a model, unless it is there, and give the path back."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as unfinished:
+            model.save(unfinished)
+    return path
+
+
+def _plain(name: str) -> str:
+    return "".join(each if each.isascii() and each.isalnum() else "_" for each in name)[:40]
