@@ -91,6 +91,7 @@ def test_what_was_done_is_filled_in_where_a_key_is_absent() -> None:
         "probe": {"pooling": "mean", "views": "none", "penalty": 1.0, "train_on": "training"},
         "head": {"pooling": "mean"},
         "export": {"train_on": "training"},
+        "backbone": {"scaling": None, "trust_code": False},
     }
     # true was all that there was
     assert completed({"export": True})["export"] == {"train_on": "training"}

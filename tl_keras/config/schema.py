@@ -295,13 +295,6 @@ class ScalingConfig(_Section):
         default=None, description="What is multiplied by, in place of std."
     )
 
-    @model_validator(mode="after")
-    def _one_factor(self) -> Self:
-        if (self.std is None) == (self.scale is None):
-            both = "both" if self.std else "neither"
-            _refuse([f"must have one of std and scale beside mean; got {both}"])
-        return self
-
     def as_scaling(self) -> MeanAndStd:
         """With a standard deviation, of three colours."""
         if self.scale is not None:
@@ -403,7 +396,10 @@ class BackboneConfig(_Section):
 
     def _file_problems(self) -> list[str]:
         """Of a network that is known when its file is read."""
-        problems = self._repeated_sizes()
+        problems, scaling = self._repeated_sizes(), self.scaling
+        if isinstance(scaling, ScalingConfig) and (scaling.std is None) == (scaling.scale is None):
+            both = "both" if scaling.std else "neither"
+            problems.append(f"scaling must have one of std and scale beside mean; got {both}")
         if self.alpha is not None:
             problems.append(f'alpha must be null for name "{FILE}"; got {self.alpha}')
         if self.weights in (None, "imagenet", "bundled"):

@@ -1,0 +1,91 @@
+"""BatchNorm statistics of a network tell how it wants its pixels scaled."""
+
+import keras
+import numpy as np
+import pytest
+
+from tests.own_networks import convolved, nested, residual
+from tl_keras.backbone_table import MeanAndStd, Scaling
+from tl_keras.models.networks import scaling_layer
+from tl_keras.models.scaling_fit import (
+    USUAL,
+    better_scaling,
+    scales_inside,
+    scaling_distances,
+    scaling_of_source,
+)
+
+SIDE = 64
+
+
+def photos(dark: bool = False) -> np.ndarray:
+    """Pictures with shades and edges, not those that the check draws."""
+    rng = np.random.default_rng(3)
+    shades = rng.uniform(0, 255, (16, 4, 4, 3)).repeat(16, axis=1).repeat(16, axis=2)
+    pixels = 0.6 * shades + 0.4 * rng.uniform(0, 255, (16, 1, 1, 1))
+    return (pixels * (0.4 if dark else 1)).astype(np.uint8)
+
+
+def network_for(scaling: Scaling) -> keras.Model:
+    """With kernels at random and the statistics that photos in a scaling give them."""
+    images = keras.Input((SIDE, SIDE, 3))
+    network = keras.Model(images, convolved(images, 16, strides=2))
+    convolution, norm = network.layers[1:3]
+    convolution.set_weights([np.random.default_rng(0).normal(0, 0.2, (3, 3, 3, 16))])
+    values = np.asarray(convolution(scaling_layer(scaling)(photos().astype("float32"))))
+    norm.moving_mean.assign(values.mean(axis=(0, 1, 2)))
+    norm.moving_variance.assign(values.var(axis=(0, 1, 2)))
+    return network
+
+
+@pytest.mark.parametrize("scaling", USUAL, ids=str)
+def test_the_scaling_of_a_network_is_found(scaling: Scaling) -> None:
+    network = network_for(scaling)
+    assert scaling_of_source(network) == scaling
+    for given in USUAL:
+        expected = None if given == scaling else scaling
+        assert better_scaling(network, given, photos(dark=True)) == expected
+
+
+def test_nearly_the_same_scaling_is_no_other() -> None:
+    network = network_for("tf")
+    assert better_scaling(network, MeanAndStd((127.0,) * 3, (128.0,) * 3), photos()) is None
+
+
+def test_distances_are_those_of_two_normal_distributions() -> None:
+    images = keras.Input((2, 2, 3))
+    norm = keras.layers.BatchNormalization(epsilon=0.0)
+    network = keras.Model(images, norm(images))
+    norm.moving_mean.assign([1.0, 1.0, 1.0])
+    norm.moving_variance.assign([4.0, 4.0, 4.0])
+    pixels = np.zeros((1, 2, 2, 3), np.uint8)
+    pixels[0, 0] = 4
+    found = scaling_distances(network, ("none",), pixels)
+    # mean 2 and variance 4 beside 1 and 4
+    assert found == {"none": pytest.approx(np.log(0.5 * 0.25 + 0.05), rel=1e-5)}
+
+
+def test_a_network_without_batch_norm_says_nothing() -> None:
+    images = keras.Input((SIDE, SIDE, 3))
+    network = keras.Model(images, keras.layers.Conv2D(4, 3)(images))
+    assert scaling_of_source(network) is None
+    assert better_scaling(network, "tf", photos()) is None
+
+
+def test_statistics_that_nothing_fits_say_nothing() -> None:
+    network = network_for("tf")
+    network.layers[2].moving_mean.assign(np.full(16, 1e6))
+    assert scaling_of_source(network) is None
+
+
+def test_layers_that_scale_are_seen() -> None:
+    images = keras.Input((SIDE, SIDE, 3))
+    padded = keras.layers.ZeroPadding2D()(images)
+    by_hand = keras.Model(images, convolved(padded / 255.0, 4))
+    without = keras.Model(images, convolved(padded, 4))
+    assert [scales_inside(each) for each in (nested(), by_hand, without, residual())] == [
+        True,
+        True,
+        False,
+        False,
+    ]
