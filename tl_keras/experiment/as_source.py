@@ -37,7 +37,8 @@ def export_source_model(
     statistics = block_statistics(backbone.model, backbone.blocks, batches)
     facts = source_facts(chosen, prepared.config, str(backbone.spec.scaling), prepared.card)
     folder = prepared.store.place(SOURCE_MODEL_FOLDER)
-    write_source_model(folder, backbone.model, {**facts, "block_statistics": statistics})
+    network = backbone.from_pixels() if backbone.spec.file_digest else None
+    write_source_model(folder, backbone.model, {**facts, "block_statistics": statistics}, network)
 
 
 def source_facts(
@@ -54,7 +55,7 @@ def source_facts(
     source = card if run.spec.borrows else None
     return {
         "name": config.name,
-        "backbone": config.backbone.name,
+        "backbone": config.backbone.label,
         "alpha": config.backbone.alpha,
         "images": _images_seen(run.training_images, source),
         "classes": run.classes,

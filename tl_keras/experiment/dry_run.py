@@ -84,7 +84,7 @@ def in_words(plan: Plan) -> str:
             *(f"warning {text}" for text in plan.warnings),
             *([table.notice] if table.notice else []),
             *filter(None, [corrections_in_words(counted(table.corrections))]),
-            f"Network: {backbone.name} with {source}, {_sizes(backbone.asked_sizes)} px",
+            f"Network: {backbone.label} with {source}, {_sizes(backbone.asked_sizes)} px",
             f"Runs: {len(plan.runs)}, of {each} each:",
             *(f"  {name}" for name in strategies),
             *_search_lines(config),

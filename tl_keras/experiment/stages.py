@@ -102,7 +102,7 @@ class ExperimentResult:
         Raises:
             ExportError: nothing was exported.
         """
-        return read_model(self.folder)
+        return read_model(self.folder, trust_code=self.config.backbone.trust_code)
 
 
 @needed_keras()

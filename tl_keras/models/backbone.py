@@ -138,6 +138,11 @@ class Backbone:
             return copied(self.model, self.image_size, source_weights=False)
         return build_backbone(self.spec.name, image_size=self.image_size, alpha=self.alpha)
 
+    def from_pixels(self) -> keras.Model:
+        """From images, 0..255 (batch, size, size, 3), to the last block's output."""
+        images = keras.Input(self.model.input.shape[1:])
+        return keras.Model(images, self.model(scaling_layer(self.spec.scaling)(images)))
+
     def cut_after(self, block: str) -> "Backbone":
         """The part up to and with `block`; it shares its layers and its source weights.
 

@@ -43,7 +43,9 @@ def network_facts(path: Path, *, trust_code: bool) -> NetworkFacts:
         WeightsError: it is no sound `.keras` file; its network has no graph, several inputs or
             outputs, or no colour images for its input; or it holds code that is not trusted.
     """
-    read_contents(path)
+    if not zipfile.is_zipfile(path):
+        # it says what is the matter
+        read_contents(path)
     described = _description(path)
     kind = described.get("class_name")
     if kind not in _GRAPHS or not _is_own(described):
@@ -52,6 +54,7 @@ def network_facts(path: Path, *, trust_code: bool) -> NetworkFacts:
             f"blocks are; got the class {kind}. Build keras.Model(inputs, outputs) from its layers "
             "and save that."
         )
+    read_contents(path)
     parts = list(_objects(described))
     if not trust_code and any(part.get("class_name") in _CODE for part in parts):
         raise WeightsError(

@@ -75,6 +75,15 @@ def from_description(description: Any, weights: Sequence[Any]) -> keras.Model:
     return network
 
 
+def rebuilt(layer: keras.Layer, **changes: Any) -> keras.Layer:
+    """A layer with the same settings but for some, and weights of its own."""
+    settings = {**layer.get_config(), **changes}
+    if isinstance(layer, keras.layers.Lambda):
+        # whoever loaded the network has been asked whether its code may run
+        return keras.layers.Lambda.from_config(settings, safe_mode=False)
+    return type(layer).from_config(settings)
+
+
 class UnfitError(Exception):
     """A layer does not take what comes of images of a size; its name is the text."""
 
@@ -115,6 +124,8 @@ class _Copies:
     def _called(self, operation: Any, *inputs: Any, **options: Any) -> Any:
         # frozen parts are called so in training scripts: here each phase decides
         options.pop("training", None)
+        if _is_augmentation(operation):
+            return inputs[0]
         if is_graph(operation) and len(inputs) == 1:
             return self.through(operation, inputs[0])
         copy = self._copy_of(operation)
@@ -135,7 +146,7 @@ class _Copies:
         while name in self.names:
             name, number = f"{operation.name}_{number}", number + 1
         self.names.add(name)
-        copy = _renamed(operation, name)
+        copy = rebuilt(operation, name=name)
         self.made.append((operation, copy))
         return copy
 
@@ -146,12 +157,11 @@ def _settle(layer: keras.Layer) -> None:
         layer.finalize_state()
 
 
-def _renamed(layer: keras.Layer, name: str) -> keras.Layer:
-    settings = {**layer.get_config(), "name": name}
-    if isinstance(layer, keras.layers.Lambda):
-        # whoever loaded the network has been asked whether its code may run
-        return keras.layers.Lambda.from_config(settings, safe_mode=False)
-    return type(layer).from_config(settings)
+def _is_augmentation(operation: Any) -> bool:
+    """Whether it changes images at random while training: here the experiment says how."""
+    kind = type(operation)
+    drawn = kind.__name__.startswith(("Random", "AugMix", "RandAugment"))
+    return drawn and kind.__module__.startswith("keras.") and kind.__name__ != "RandomCrop"
 
 
 def _as_new(operation: keras.Operation) -> Any:

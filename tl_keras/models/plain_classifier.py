@@ -4,6 +4,7 @@ import keras
 
 from tl_keras.models.backbone import Frozen
 from tl_keras.models.blocks import leaves
+from tl_keras.models.open_network import rebuilt
 
 # Of the layers that a classifier may have, which `fit` trains.
 _TRAINS = {"backbone": False, "head": True}
@@ -56,7 +57,5 @@ def _copy(layer: keras.Layer) -> keras.Layer:
 
 
 def _at_rest(layer: keras.Layer) -> keras.Layer:
-    config = layer.get_config()
-    if isinstance(layer, keras.layers.Dropout):
-        config["rate"] = 0.0
-    return layer.from_config(config)
+    at_rest = {"rate": 0.0} if isinstance(layer, keras.layers.Dropout) else {}
+    return rebuilt(layer, **at_rest)

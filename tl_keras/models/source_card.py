@@ -2,6 +2,7 @@
 
 <folder>/
     model.weights.h5      of the backbone alone, as Keras saves them
+    network.keras         the backbone whole, from pixels 0..255, where the table does not have it
     card.json             facts on the source data, and the SHA-256 of the weights
 """
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 WEIGHTS_FILE = "model.weights.h5"
 CARD_FILE = "card.json"
+NETWORK_FILE = "network.keras"
 
 # A list of numbers as `json.dumps` indents it; within a string a line break is escaped.
 _SPREAD_NUMBERS = re.compile(r"\[\n([\s\d.,eE+-]*)\]")
@@ -157,7 +159,7 @@ def check_replaceable(folder: Path) -> None:
         WeightsError: It holds something else.
     """
     others = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    others -= {WEIGHTS_FILE, CARD_FILE}
+    others -= {WEIGHTS_FILE, CARD_FILE, NETWORK_FILE}
     if others or (folder.exists() and not folder.is_dir()) or not folder.name:
         found = ", ".join(sorted(others)[:3]) or "no folder of its own"
         raise WeightsError(
@@ -166,7 +168,12 @@ def check_replaceable(folder: Path) -> None:
         )
 
 
-def write_source_model(folder: Path, model: "keras.Model", facts: Mapping[str, Any]) -> None:
+def write_source_model(
+    folder: Path,
+    model: "keras.Model",
+    facts: Mapping[str, Any],
+    network: "keras.Model | None" = None,
+) -> None:
     """Write a backbone's weights and their card; a reader never sees half of it.
 
     Args:
@@ -174,6 +181,7 @@ def write_source_model(folder: Path, model: "keras.Model", facts: Mapping[str, A
         model: The backbone without its classifier.
         facts: The card without the weights' SHA-256, as JSON types: the fields of `SourceCard`,
             backbone, alpha, and whatever else there is to say.
+        network: What only a file describes, from pixels 0..255; None for one of the table.
 
     Raises:
         WeightsError: The folder holds something else.
@@ -184,6 +192,8 @@ def write_source_model(folder: Path, model: "keras.Model", facts: Mapping[str, A
         unfinished = scratch / "new"
         unfinished.mkdir()
         model.save_weights(unfinished / WEIGHTS_FILE)
+        if network is not None:
+            network.save(unfinished / NETWORK_FILE)
         card = {**facts, "weights_sha256": file_digest(unfinished / WEIGHTS_FILE)}
         (unfinished / CARD_FILE).write_text(_readable(card), encoding="utf-8")
         if folder.exists():

@@ -13,6 +13,8 @@ from tl_keras.models.imagenet_weights import offline_error
 from tl_keras.models.network_file import load_network
 from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone, find_spec
 from tl_keras.models.source_card import (
+    CARD_FILE,
+    NETWORK_FILE,
     WEIGHTS_FILE,
     SourceCard,
     check_made_for,
@@ -58,7 +60,10 @@ def load_named(
         return Backbone.wrap(name, alpha, model), card
     path = network_path(weights)
     model, spec = load_network(path, image_size=image_size, scaling=scaling, trust_code=trust_code)
-    return Backbone.wrap(spec, None, model), file_card(path, spec)
+    card = file_card(path, spec)
+    if path.name == NETWORK_FILE and (path.parent / CARD_FILE).is_file():
+        card = SourceCard.of(read_card(path.parent))
+    return Backbone.wrap(spec, None, model), card
 
 
 def load_source(

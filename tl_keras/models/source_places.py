@@ -16,6 +16,7 @@ from tl_keras.home import with_home
 from tl_keras.models.imagenet_weights import check_imagenet
 from tl_keras.models.network_facts import network_facts
 from tl_keras.models.source_card import (
+    NETWORK_FILE,
     WEIGHTS_FILE,
     SourceCard,
     check_made_for,
@@ -114,6 +115,8 @@ def network_path(weights: str | None) -> Path:
         WeightsError: it is not named like one.
     """
     path = existing(weights or "none")
+    if path.is_dir() and (inside := find_source_folder(path) / NETWORK_FILE).is_file():
+        return inside
     if path.suffix != ".keras":
         raise WeightsError(
             f'The weights of a backbone "{FILE}" must be a .keras file, as keras.Model.save writes '

@@ -47,8 +47,12 @@ def write_model(folder: Path, model: keras.Model, labels: Sequence[str]) -> Path
     return file
 
 
-def read_model(folder: Path) -> keras.Model:
+def read_model(folder: Path, *, trust_code: bool = False) -> keras.Model:
     """The classifier of an experiment's folder, with weights that it shares with no other model.
+
+    Args:
+        folder: of the experiment.
+        trust_code: whether code in the file may be run, which only Lambda layers bring.
 
     Raises:
         ExportError: there is none.
@@ -63,6 +67,6 @@ def read_model(folder: Path) -> keras.Model:
         )
     whole_bytes(file)
     try:
-        return keras.models.load_model(file)
+        return keras.models.load_model(file, safe_mode=not trust_code)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(file, f"Keras cannot read it ({error})") from error
