@@ -16,6 +16,7 @@ import pytest
 
 from tests.documentation.glossary import unknown
 from tests.documentation.pages import PAGES, ROOT, blocks, commands, own_arguments
+from tests.own_networks import trained, with_classifier
 from tl_keras.commands.console import main
 from tl_keras.serving import portable_folder
 
@@ -60,6 +61,8 @@ def small(words: Sequence[str]) -> list[str]:
     texts: tuple[str, ...] = ()
     if words[0] == "pretrain":
         texts = SMALL_SOURCE
+    elif "backbone.name=file" in words:
+        texts = (*SMALL[1:], "backbone.image_size=32", "backbone.scaling=tf")
     elif words[0] in ("advise", "run"):
         shipped = words[1].startswith("experiments/")
         texts = (*SMALL, "data.folder=photos") if shipped else SMALL
@@ -79,6 +82,7 @@ def workplace(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     first = next(Path("photos").rglob("*.png")).relative_to("photos")
     confirmed = f"{first.as_posix()},{first.parts[0]},{first.parts[0]}"
     Path("corrections.csv").write_text(f"image_id,was,label\n{confirmed}\n")
+    trained(with_classifier()).save("net.keras")
     # no library is fetched
     monkeypatch.setattr(portable_folder, "fetch_wheels", lambda *_: [])
     return tmp_path

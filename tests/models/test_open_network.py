@@ -94,6 +94,15 @@ def test_arithmetic_without_layers_is_kept() -> None:
     np.testing.assert_array_equal(network(pixels()), model(pixels()))
 
 
+def test_augmentation_inside_is_dropped_and_half_precision_widened() -> None:
+    images = keras.Input((32, 32, 3))
+    augmentation = keras.Sequential([keras.layers.RandomFlip(), keras.layers.RandomRotation(0.1)])
+    convolution = keras.layers.Conv2D(4, 3, dtype="mixed_float16")
+    network = opened(keras.Model(images, convolution(augmentation(images))), 32)
+    assert [type(layer).__name__ for layer in network.layers] == ["InputLayer", "Conv2D"]
+    assert network(pixels(), training=True).dtype == "float32"
+
+
 def test_a_layer_with_weights_at_two_places_is_refused() -> None:
     images, layer = keras.Input((32, 32, 3)), keras.layers.Conv2D(3, 3, padding="same")
     with pytest.raises(WeightsError, match="is used at several"):

@@ -146,7 +146,9 @@ class _Copies:
         while name in self.names:
             name, number = f"{operation.name}_{number}", number + 1
         self.names.add(name)
-        copy = rebuilt(operation, name=name)
+        # processors have no fast 16-bit numbers, and all that comes after has 32
+        half = operation.compute_dtype in ("float16", "bfloat16")
+        copy = rebuilt(operation, name=name, **({"dtype": "float32"} if half else {}))
         self.made.append((operation, copy))
         return copy
 
