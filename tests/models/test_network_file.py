@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.own_networks import convolved, nested, residual, separable, trained, with_classifier
 from tl_keras.backbone_table import MeanAndStd, Scaling
@@ -18,10 +19,15 @@ from tl_keras.models.given_network import network_name, write_network
 from tl_keras.models.network_facts import network_facts
 from tl_keras.models.network_file import load_network
 from tl_keras.models.pretrained import load_backbone
+from tl_keras.models.scaling_fit import USUAL, better_scaling
 from tl_keras.models.source_models import load_named
 from tl_keras.models.source_places import check_source
 
 UNIT = MeanAndStd((0.0,) * 3, (255.0,) * 3)
+
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+REAL, STEEL = SHARED / "weights/efficientnet_lite0_imagenet_no_top.keras", SHARED / "data/neu_cls"
 
 
 def pixels(side: int = 32) -> np.ndarray:
@@ -220,3 +226,26 @@ def test_a_model_from_python_is_a_file_of_its_own(tmp_path: Path) -> None:
         load_backbone("file", weights=path, scaling="imagenet")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="functional"):
         network_name(subclassed())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (REAL.is_file() and STEEL.is_dir()), reason="shared has no such network")
+def test_a_real_network_is_known_by_its_file_alone() -> None:
+    backbone = load_backbone("file", weights=REAL, image_size=224)
+    assert backbone.spec.scaling == "tf"
+    assert backbone.block_names == ("stem", *(f"block{number}" for number in range(16)), "top")
+    given = keras.models.load_model(REAL, compile=False)
+    scaled = (pixels(224) - 127) / 128
+    np.testing.assert_allclose(backbone.model(scaled), given(scaled), rtol=1e-4, atol=1e-4)
+    # multiply-adds of its paper, without the classifier
+    assert backbone.spec.gflops == pytest.approx(0.407, rel=0.05)
+    assert load_backbone("file", weights=REAL, image_size=96).channels == 1280
+    files = sorted(STEEL.rglob("*.*"))[::60]
+    steel = np.stack(
+        [np.asarray(Image.open(file).convert("RGB").resize((224, 224))) for file in files]
+    )
+    exact = MeanAndStd((127.0,) * 3, (128.0,) * 3)
+    found = {each: better_scaling(backbone.model, each, steel) for each in (*USUAL, exact)}
+    assert found == {"tf": None, exact: None} | dict.fromkeys(
+        ("torch", "caffe", "none", UNIT), "tf"
+    )
