@@ -197,7 +197,7 @@ def _block_statistics(
     from tl_keras.models.block_statistics import block_statistics, scaled_batches
 
     rows = _every_nth(images.training, STATISTICS_IMAGES)
-    batches = scaled_batches(backbone.spec, images.pixels, rows)
+    batches = scaled_batches(backbone.spec.scaling, images.pixels, rows)
     return block_statistics(backbone.model, backbone.blocks, batches)
 
 

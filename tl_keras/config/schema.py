@@ -422,9 +422,8 @@ class BackboneConfig(_Section):
     @property
     def known_scaling(self) -> Scaling | None:
         """How the network wants its pixels, where that is said."""
-        return (
-            self.scaling.as_scaling() if isinstance(self.scaling, ScalingConfig) else self.scaling
-        )
+        scaling = self.scaling
+        return scaling.as_scaling() if isinstance(scaling, ScalingConfig) else scaling
 
     @property
     def asked_sizes(self) -> tuple[int, ...]:
@@ -1043,13 +1042,10 @@ class ExperimentConfig(_Section):
         depths = settings.unfrozen_blocks
         deepest = max((depth for depth in depths if isinstance(depth, int)), default=0)
         in_table = self.backbone.table_blocks is not None
-        # a default must suit every backbone, also one of few blocks
+        is_given = "unfrozen_blocks" in settings.model_fields_set
         default = type(settings).model_fields["unfrozen_blocks"].default
-        if (
-            deepest > len(blocks)
-            and in_table
-            and "unfrozen_blocks" not in settings.model_fields_set
-        ):
+        if deepest > len(blocks) and in_table and not is_given:
+            # a default must suit every backbone, also one of few blocks
             fitting = tuple(depth for depth in depths if depth == "all" or depth <= len(blocks))
             fitted = settings.model_copy()
             # `update` would mark it as given

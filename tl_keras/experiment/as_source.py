@@ -33,7 +33,7 @@ def export_source_model(
     if backbone is None or not backbone.is_whole:
         return
     pixels, rows = prepared.bench.images.pixels, prepared.draw_of(chosen).train
-    batches = scaled_batches(backbone.spec, pixels, rows)
+    batches = scaled_batches(backbone.spec.scaling, pixels, rows)
     statistics = block_statistics(backbone.model, backbone.blocks, batches)
     facts = source_facts(chosen, prepared.config, str(backbone.spec.scaling), prepared.card)
     folder = prepared.store.place(SOURCE_MODEL_FOLDER)

@@ -36,7 +36,7 @@ class Inputs:
         rows: of the images that are used.
         side: of the network's input, pixels.
         spec: of the network.
-        network: its graph, where it is from a file; None for one of the table.
+        network: its graph as JSON types, where it is from a file; None for one of the table.
         weights: the source's.
     """
 
@@ -82,11 +82,11 @@ class Inputs:
         """
         if self.config.deterministic:
             tf.config.experimental.enable_op_determinism()
-        table, monitor = self.images.table, Notes()
+        table, monitor, backbone = self.images.table, Notes(), self._backbone()
         return Prepared(
             config=self.config,
             images=self.images,
-            backbone=(backbone := self._backbone()),
+            backbone=backbone,
             card=self.card,
             cut=self.cut,
             planned=self.planned,

@@ -267,6 +267,8 @@ def write_inputs(prepared: Prepared) -> None:
 
 def _scaling_notes(prepared: Prepared) -> Iterator[str]:
     """What labelled images of the first draw say against the scaling of a network from a file."""
+    if not prepared.backbone.spec.file_digest:
+        return
     some = spread(prepared.images.splits.labelled(seed=0), MOST_PHOTOS)
     if note := scaling_note(prepared.backbone, prepared.bench.images.pixels[some]):
         yield note

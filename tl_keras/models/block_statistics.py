@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tl_keras.backbone_table import BackboneSpec
+from tl_keras.backbone_table import Scaling
 from tl_keras.data.rows import Rows
 from tl_keras.models.blocks import Block
 from tl_keras.models.networks import scaling_layer
@@ -45,18 +45,18 @@ def block_statistics(
     return {block.name: _moments(total) for block, total in zip(blocks, totals, strict=True)}
 
 
-def scaled_batches(spec: BackboneSpec, pixels: Rows, rows: np.ndarray) -> Iterator[np.ndarray]:
+def scaled_batches(scaling: Scaling, pixels: Rows, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Images as `block_statistics` takes them.
 
     Args:
-        spec: Of the backbone, for its scaling.
+        scaling: What the backbone wants.
         pixels: uint8 (n, side, side, 3), 0..255, which may be mapped from a file.
         rows: Positions of those to use.
     """
-    scaling = scaling_layer(spec.scaling)
+    layer = scaling_layer(scaling)
     for start in range(0, len(rows), BATCH):
         batch = pixels[rows[start : start + BATCH]]
-        yield np.asarray(scaling(batch.astype(np.float32)))
+        yield np.asarray(layer(batch.astype(np.float32)))
 
 
 def _sums(model: keras.Model, tensors: Sequence[keras.KerasTensor]) -> Any:

@@ -8,7 +8,7 @@ the statistics of natural images and the response properties of cortical cells")
 contrast and faint colours of ImageNet.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,9 @@ import keras
 import numpy as np
 
 from tl_keras.backbone_table import MeanAndStd, Scaling
-from tl_keras.models.networks import IMAGENET_MEAN, scaling_layer
+from tl_keras.models.block_statistics import block_statistics, scaled_batches
+from tl_keras.models.blocks import Block
+from tl_keras.models.networks import IMAGENET_MEAN
 
 # All that is usual; the last is 0 to 1.
 USUAL: tuple[Scaling, ...] = (
@@ -91,13 +93,14 @@ def scaling_distances(
     norm = _first_norm(network)
     if norm is None:
         return None
-    below = keras.Model(network.input, norm.input)
-    pictures = _natural_pictures(int(network.input.shape[1])) if photos is None else photos
-    pixels = pictures.astype(np.float32)
-    return {
-        scaling: _distance(norm, np.asarray(below(scaling_layer(scaling)(pixels), training=False)))
-        for scaling in scalings
-    }
+    pixels = _natural_pictures(int(network.input.shape[1])) if photos is None else photos
+    below, rows = Block("below", norm.input, ()), np.arange(len(pixels))
+
+    def distance(scaling: Scaling) -> float:
+        batches = scaled_batches(scaling, pixels, rows)
+        return _distance(norm, **block_statistics(network, [below], batches)["below"])
+
+    return {scaling: distance(scaling) for scaling in scalings}
 
 
 def _first_norm(network: keras.Model) -> Any:
@@ -108,13 +111,10 @@ def _first_norm(network: keras.Model) -> Any:
     return None
 
 
-def _distance(norm: Any, inputs: np.ndarray) -> float:
-    values = inputs.astype(np.float64)
-    mean = values.mean(axis=(0, 1, 2))
-    variance = values.var(axis=(0, 1, 2)) + norm.epsilon
+def _distance(norm: Any, mean: Sequence[float], variance: Sequence[float]) -> float:
     source = np.asarray(norm.moving_variance, np.float64) + norm.epsilon
-    off = (mean - np.asarray(norm.moving_mean, np.float64)) ** 2 / source
-    ratio = variance / source
+    off = (np.array(mean) - np.asarray(norm.moving_mean, np.float64)) ** 2 / source
+    ratio = (np.array(variance) + norm.epsilon) / source
     divergence = 0.5 * (ratio + off - 1 - np.log(ratio))
     return float(np.log(divergence + _TINY).mean())
 
