@@ -249,3 +249,21 @@ def test_a_real_network_is_known_by_its_file_alone() -> None:
     assert found == {"tf": None, exact: None} | dict.fromkeys(
         ("torch", "caffe", "none", UNIT), "tf"
     )
+
+
+class Own(keras.Model):
+    """A functional model of a class of its own, which says nothing of its graph."""
+
+    def __init__(self, filters: int) -> None:
+        images = keras.Input((32, 32, 3))
+        super().__init__(images, convolved(images, filters))
+        self.filters = filters
+
+    def get_config(self) -> dict[str, Any]:
+        return {"filters": self.filters}
+
+
+def test_a_graph_of_a_class_of_its_own_is_taken_from_python() -> None:
+    own = trained(Own(4))
+    backbone = load_backbone(own, image_size=32, scaling="tf")
+    np.testing.assert_allclose(backbone.model(pixels()), own(pixels()), rtol=1e-5, atol=1e-5)

@@ -132,9 +132,18 @@ def test_a_transformer_is_refused() -> None:
         opened(keras.Model(images, keras.layers.Dense(2)(outputs)), 32)
 
 
+def slashed() -> keras.Model:
+    """With names as other frameworks have them."""
+    images = outputs = keras.Input((32, 32, 3))
+    for number in range(3):
+        outputs = keras.layers.Conv2D(2, 3, name=f"net:stage{number}.block.0.conv")(outputs)
+    return keras.Model(images, outputs)
+
+
 @pytest.mark.parametrize(
     ("network", "blocks"),
     [
+        (slashed, tuple(f"net_stage{number}.block.0" for number in range(3))),
         (lambda: residual(named=True), ("stem", "block1", "block2", "block3")),
         (residual, ("block_1", "block_2", "block_3", "block_4")),
         (separable, ("block_1", "block_2", "block_3")),

@@ -64,7 +64,9 @@ def _sums(model: keras.Model, tensors: Sequence[keras.KerasTensor]) -> Any:
     inside = keras.Model(model.input, list(tensors))
 
     def sums(images: tf.Tensor) -> list[tf.Tensor]:
-        return [_channel_sums(outputs) for outputs in inside(images, training=False)]
+        # a single output comes without its list
+        found = keras.tree.flatten(inside(images, training=False))
+        return [_channel_sums(outputs) for outputs in found]
 
     shape = (None, *model.input.shape[1:])
     return tf.function(sums, input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)

@@ -32,11 +32,11 @@ def network_name(model: Any) -> str:
             "layers."
         )
     # such numbers are addresses in memory
-    graph = re.sub(r'"shared_object_id": \d+', "", json.dumps(model.get_config(), default=str))
+    graph = re.sub(r'"shared_object_id": \d+', "", json.dumps(_plain(model).get_config()))
     digest = hashlib.sha256(graph.encode())
     for values in model.get_weights():
         digest.update(np.ascontiguousarray(values).tobytes())
-    return f"{_plain(model.name)}-{digest.hexdigest()[:12]}.keras"
+    return f"{_letters(model.name)}-{digest.hexdigest()[:12]}.keras"
 
 
 def write_network(model: Any, path: Path) -> Path:
@@ -44,9 +44,16 @@ def write_network(model: Any, path: Path) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as unfinished:
-            model.save(unfinished)
+            _plain(model).save(unfinished)
     return path
 
 
-def _plain(name: str) -> str:
+def _plain(model: Any) -> Any:
+    """The graph of a model alone: a class of its own would not write it to the file."""
+    import keras
+
+    return keras.Model(model.inputs, model.outputs, name=model.name)
+
+
+def _letters(name: str) -> str:
     return "".join(each if each.isascii() and each.isalnum() else "_" for each in name)[:40]

@@ -68,7 +68,8 @@ def _by_names(parts: Sequence[Segment]) -> list[tuple[str, Segment]] | None:
 
 def _labels(part: Segment, pattern: str) -> set[str]:
     found = (re.match(pattern, operation.name) for operation in part if not _counted(operation))
-    return {match[1].replace(":", "_") for match in found if match}
+    # they become parts of file names, and of ranges "first:last"
+    return {re.sub(r"[^\w.-]", "_", match[1], flags=re.ASCII) for match in found if match}
 
 
 def _counted(operation: keras.Operation) -> bool:
