@@ -760,7 +760,7 @@ def test_a_folder_of_images_is_run_under_its_name(
         asked.append((arguments, settings))
         raise ReachedError
 
-    monkeypatch.setattr(tl_keras.experiment.prepare, "load_source", load_source)
+    monkeypatch.setattr("tl_keras.models.source_models.load_source", load_source)
     # as where there is a network
     for module in ("tl_keras.models.source_places", "tl_keras.experiment.prepare"):
         monkeypatch.setattr(f"{module}.check_imagenet", lambda settings: None)

@@ -58,7 +58,7 @@ def tiny_family() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BACKBONES, "Tiny", TINY)
         patch.setattr(
-            "tl_keras.transfer.trainer.build_backbone", lambda name, **size: tiny_network()
+            "tl_keras.models.backbone.build_backbone", lambda name, **size: tiny_network()
         )
         yield
 
