@@ -40,7 +40,7 @@ def block_statistics(
     # Count, sum and sum of squares.
     totals = [np.zeros((3, output.shape[-1])) for output in outputs]
     for batch in batches:
-        for total, added in zip(totals, sums(batch), strict=True):
+        for total, added in zip(totals, sums(tf.constant(batch)), strict=True):
             total += added.numpy()
     return {block.name: _moments(total) for block, total in zip(blocks, totals, strict=True)}
 
@@ -68,8 +68,9 @@ def _sums(model: keras.Model, tensors: Sequence[keras.KerasTensor]) -> Any:
         found = keras.tree.flatten(inside(images, training=False))
         return [_channel_sums(outputs) for outputs in found]
 
-    shape = (None, *model.input.shape[1:])
-    return tf.function(sums, input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
+    images = tf.TensorSpec((None, *model.input.shape[1:]), tf.float32)
+    # not the function itself: TensorFlow would warn that one per call is traced too often
+    return tf.function(sums, autograph=False).get_concrete_function(images)
 
 
 def _channel_sums(outputs: tf.Tensor) -> tf.Tensor:
