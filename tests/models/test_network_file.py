@@ -224,6 +224,11 @@ def test_a_model_from_python_is_a_file_of_its_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.source_weights[0], backbone.source_weights[0])
     with pytest.raises(ConfigError, match="scaling"):
         load_backbone("file", weights=path, scaling="imagenet")  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match=r"\.keras file"):
+        load_backbone("file")
+    for given in ({"name": model, "alpha": 1.0}, {"name": "MobileNetV2", "scaling": "tf"}):
+        with pytest.raises(ConfigError, match="own"):
+            load_backbone(**given)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="functional"):
         network_name(subclassed())
 

@@ -77,23 +77,28 @@ def load_given(
     """A backbone and the card of its source; arguments and errors are those of `load_backbone`."""
     others: dict[str, Any] = {"image_size": image_size, "alpha": alpha}
     network = name if is_network(name) else weights
+    if is_network(network) or name == FILE:
+        others = {"image_size": image_size, "scaling": _checked(scaling)}
+        if alpha is not None:
+            raise ConfigError(f"alpha must be None for a network of your own; got {alpha}.")
+    elif scaling is not None:
+        raise ConfigError(
+            f'scaling goes with a network of your own only; got {name} with "{scaling}". Leave it '
+            "out."
+        )
     if not is_network(network):
         chosen = None if weights is None else os.fspath(weights)
-        if name == FILE:
-            others |= {"scaling": _checked(scaling, str(chosen)), "trust_code": trust_code}
-        return load_named(name, weights=chosen, **others)
+        return load_named(name, weights=chosen, trust_code=trust_code, **others)
     with TemporaryDirectory() as folder:
         path = write_network(network, Path(folder) / network_name(network))
         # its code, if it has any, is the caller's own
-        others |= {"scaling": _checked(scaling, str(path)), "trust_code": True}
-        return load_named(FILE, weights=str(path), **others)
+        return load_named(FILE, weights=str(path), trust_code=True, **others)
 
 
-def _checked(scaling: GivenScaling, weights: str) -> Scaling | None:
+def _checked(scaling: GivenScaling) -> Scaling | None:
+    section = {"name": FILE, "weights": "network.keras", "scaling": scaling}
     try:
-        return BackboneConfig.model_validate(
-            {"name": FILE, "weights": weights, "scaling": scaling}
-        ).known_scaling
+        return BackboneConfig.model_validate(section).known_scaling
     except ValidationError as error:
         raise ConfigError(
             'scaling must be "tf", "torch", "caffe", "none", None, or a mapping with mean and '

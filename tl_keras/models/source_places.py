@@ -114,7 +114,12 @@ def network_path(weights: str | None) -> Path:
     Raises:
         WeightsError: it is not named like one.
     """
-    path = existing(weights or "none")
+    if weights in (None, *_NAMED):
+        raise WeightsError(
+            f'The weights of a backbone "{FILE}" must be the .keras file of the network; got '
+            f"{weights}. Name the file, or set backbone.name to a network of Keras Applications."
+        )
+    path = existing(str(weights))
     if path.is_dir() and (inside := find_source_folder(path) / NETWORK_FILE).is_file():
         return inside
     if path.suffix != ".keras":
@@ -146,7 +151,11 @@ def network_in_words(backbone: str, weights: str | None) -> str:
 
     >>> network_in_words("MobileNetV2", "bundled")
     'MobileNetV2 with the bundled weights'
+    >>> network_in_words("file", "networks/last_year.keras")
+    'the network in last_year.keras'
     """
+    if backbone == FILE and weights is not None:
+        return f"the network in {Path(weights).name}"
     known = {"imagenet": "ImageNet weights", "bundled": "the bundled weights"}
     if weights is None:
         return f"{backbone} with random weights"
