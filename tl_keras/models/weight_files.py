@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import h5py
 import numpy as np
 
+from tl_keras.backbone_table import FILE
 from tl_keras.errors import WeightsError
 from tl_keras.path_kinds import A_FILE, NOTHING, kind_of
 
@@ -177,10 +178,13 @@ def _unreadable(path: Path, wanted: str) -> WeightsError:
 def _mismatch(
     path: Path, architecture: str, expected: FileContents, received: FileContents
 ) -> WeightsError:
+    whole = ""
+    if _format_by_name(path) == ".keras":
+        whole = f' Or set backbone.name to "{FILE}", and the network in the file is used.'
     return WeightsError(
         f"{path} does not hold the weights of {architecture}: expected {expected.arrays} arrays "
         f"with {expected.parameters:,} parameters, in the backbone's order and shapes; the file "
         f"has {received.arrays} with {received.parameters:,}. Set backbone.name and backbone.alpha "
         "to what the file was made for, and use a file of the backbone alone, without a classifier "
-        '("no top").'
+        f'("no top").{whole}'
     )
