@@ -28,8 +28,8 @@ USUAL: tuple[Scaling, ...] = (
     "none",
     MeanAndStd((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
 )
-# By how much the logarithm of the distance has to differ for one to be told from another: right
-# ones were nearer than the nearest wrong one by 0.4 or more (results/reference/scaling_check.csv).
+# By how much the logarithm of the distance has to differ for one to be told from another: the right
+# one was nearer than any other by 0.4 or more (on what `benchmarks.scaling_check` looks at).
 CLEARLY = 0.2
 # Nats that are no difference.
 _TINY = 0.05
