@@ -140,9 +140,18 @@ def slashed() -> keras.Model:
     return keras.Model(images, outputs)
 
 
+def named_at_the_end() -> keras.Model:
+    """With names for a few of its blocks."""
+    images = outputs = keras.Input((32, 32, 3))
+    for number in range(7):
+        outputs = convolved(outputs, 2, f"block{number}" if number > 3 else "")
+    return keras.Model(images, outputs)
+
+
 @pytest.mark.parametrize(
     ("network", "blocks"),
     [
+        (named_at_the_end, tuple(f"block_{number}" for number in range(1, 8))),
         (slashed, tuple(f"net_stage{number}.block.0" for number in range(3))),
         (lambda: residual(named=True), ("stem", "block1", "block2", "block3")),
         (residual, ("block_1", "block_2", "block_3", "block_4")),

@@ -61,7 +61,9 @@ def _by_names(parts: Sequence[Segment]) -> list[tuple[str, Segment]] | None:
             continue
         known = [next(iter(found), "") for found in labels]
         runs = [name for name, _ in groupby(filter(None, known))]
-        if len(runs) >= _FEWEST_NAMED and len(set(runs)) == len(runs):
+        convolving = [name for name, part in zip(known, parts, strict=True) if _has_kernel(part)]
+        mostly = 2 * sum(map(bool, convolving)) >= len(convolving)
+        if mostly and len(runs) >= _FEWEST_NAMED and len(set(runs)) == len(runs):
             return list(zip(_filled(known, parts), parts, strict=True))
     return None
 
@@ -83,9 +85,9 @@ def _filled(known: Sequence[str], parts: Sequence[Segment]) -> list[str]:
     places = [place for place, name in enumerate(known) if name]
     first, last = places[0], places[-1]
     filled = []
-    current = STEM if any(map(_convolves_at_all, parts[:first])) else known[first]
+    current = STEM if any(map(_has_kernel, parts[:first])) else known[first]
     for place, (name, part) in enumerate(zip(known, parts, strict=True)):
-        if place > last and _convolves_at_all(part):
+        if place > last and _has_kernel(part):
             current = TOP
         current = name or current
         filled.append(current)
@@ -97,7 +99,7 @@ def _by_structure(parts: Sequence[Segment]) -> list[tuple[str, Segment]]:
     numbered: list[tuple[str, Segment]] = []
     number, inside = 1, list[Segment]()
     for part in parts:
-        if _convolves_at_all(part):
+        if _has_kernel(part):
             if inside and _begins(inside, part):
                 number, inside = number + 1, []
             inside.append(part)
@@ -133,7 +135,7 @@ def _kernel(part: Segment) -> keras.Operation:
     return next(filter(_convolves, part))
 
 
-def _convolves_at_all(part: Segment) -> bool:
+def _has_kernel(part: Segment) -> bool:
     return any(_convolves(operation) for operation in part)
 
 
