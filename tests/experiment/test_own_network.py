@@ -22,6 +22,7 @@ from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.prepare import load_backbone, prepare
 from tl_keras.experiment.shared_inputs import Inputs
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
+from tl_keras.results_layout import place
 from tl_keras.transfer.run_plan import plan_runs
 from tl_keras.transfer.transfer_classifier import TransferClassifier
 
@@ -77,7 +78,7 @@ def test_every_strategy_is_run_and_one_is_exported(result: ExperimentResult) -> 
     classifier = result.model()
     assert classifier.input.shape[1:] == (40, 40, 3)
     assert result.export is not None
-    source = json.loads((result.folder / "environment.json").read_text())["source"]
+    source = json.loads(place(result.folder, "environment.json").read_text())["source"]
     assert (source["name"], source["scaling"], source["image_size"]) == ("parts.keras", "tf", 32)
 
 
@@ -111,7 +112,7 @@ def test_a_model_from_python_with_scaling_inside(configure: Configure, tmp_path:
     named = found.config.backbone
     assert (named.name, Path(str(named.weights)).parent) == ("file", tmp_path / "_networks")
     assert experiment_config(configure(network, **keys)).backbone.weights == named.weights
-    source = json.loads((found.folder / "environment.json").read_text())["source"]
+    source = json.loads(place(found.folder, "environment.json").read_text())["source"]
     assert source["scaling"] == "none"
     assert found.trials is not None
 

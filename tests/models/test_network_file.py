@@ -233,7 +233,7 @@ def test_a_model_from_python_is_a_file_of_its_own(tmp_path: Path) -> None:
         load_backbone("file")
     for given in ({"name": model, "alpha": 1.0}, {"name": "MobileNetV2", "scaling": "tf"}):
         with pytest.raises(ConfigError, match="own"):
-            load_backbone(**given)  # type: ignore[arg-type]
+            load_backbone(**given)
     with pytest.raises(ConfigError, match="functional"):
         network_name(subclassed())
 
