@@ -87,5 +87,6 @@ def measure(
         image_size=bank.backbone.image_size,
         representation=None if chosen is None else chosen.representation,
         sizes=sizes,
+        seed=seed,
         scaling=scaling_note(bank.backbone, pixels),
     )
