@@ -2,7 +2,6 @@
 
 import base64
 import io
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,10 +11,13 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from tl_keras.atomic_files import replacing
+from tl_keras.atomic_files import write_bytes
 from tl_keras.errors import ResultsError
 from tl_keras.invocation import other_place
 from tl_keras.results_layout import PLOTS
+
+# Names of plots, one of which a report may lack that an earlier one had.
+OF_REPORTS = ("strategies", "training", "probes", "reliability", "thresholds", "learning_curve")
 
 
 @dataclass(frozen=True)
@@ -56,24 +58,29 @@ class Plot:
 
 
 def write_plots(folder: Path, plots: Iterable[Plot]) -> None:
-    """Write `plots/<name>.svg` and `.png`, in place of those that were there.
+    """Write `plots/<name>.svg` and `.png`, in place of those that an earlier report left.
 
     Args:
         folder: of the experiment.
-        plots: each of another name.
+        plots: each of another name, of `OF_REPORTS`.
 
     Raises:
         ResultsError: they cannot be written.
     """
+    folder = folder / PLOTS
     try:
-        with replacing(folder / PLOTS) as unfinished:
-            unfinished.mkdir()
-            for plot in plots:
-                (unfinished / f"{plot.name}.svg").write_bytes(plot.svg)
-                (unfinished / f"{plot.name}.png").write_bytes(plot.png)
-            shutil.rmtree(folder / PLOTS, ignore_errors=True)
+        drawn = {}
+        for plot in plots:
+            drawn |= {f"{plot.name}.svg": plot.svg, f"{plot.name}.png": plot.png}
+        folder.mkdir(exist_ok=True)
+        # a person's own files stay
+        for name in {f"{name}.{ending}" for name in OF_REPORTS for ending in ("svg", "png")}:
+            if name not in drawn:
+                (folder / name).unlink(missing_ok=True)
+        for name, content in drawn.items():
+            write_bytes(folder / name, content)
     except OSError as error:
         raise ResultsError(
-            f"{folder / PLOTS} must be a folder that can be written; got: {error}. Write the "
+            f"{folder} must be a folder that can be written; got: {error}. Write the "
             f"report alone with {other_place('--output', 'path')}."
         ) from error
