@@ -59,6 +59,20 @@ def test_strangers_are_refused() -> None:
     assert fitted(12).familiar(strangers).max() < 0.05
 
 
+@pytest.mark.parametrize("photos", [60, 120])
+def test_labelled_photos_themselves_and_what_is_nearly_the_same_are_known(photos: int) -> None:
+    # classes that are far apart, and more features than photos: covariances fit these photos alone
+    rng, labels = np.random.default_rng(4), np.arange(photos) % 3
+    directions = rng.normal(0, 0.3, (40, 200)) * np.linspace(2, 0.1, 40)[:, np.newaxis]
+    features = rng.normal(0, 1, (photos, 40)) @ directions + rng.normal(0, 1, (photos, 200))
+    features += 5 + rng.normal(0, 4, (3, 200))[labels]
+    found = fit_familiarity({"middle": features}, labels, np.arange(photos))
+    assert found is not None
+    for nearly in (0, 0.01):
+        again = features + rng.normal(0, nearly, features.shape)
+        assert np.mean(found.familiar({"middle": again}) < 0.05) <= 0.05
+
+
 def test_a_place_between_the_classes_is_stranger_than_the_classes() -> None:
     found = fitted(30)
     middle = {name: CLASSES.mean(axis=0)[np.newaxis] * size + 3 for name, size in
@@ -68,10 +82,10 @@ def test_a_place_between_the_classes_is_stranger_than_the_classes() -> None:
 
 
 def test_the_farther_the_lower_beyond_all_labelled_photos_too() -> None:
-    start = CLASSES[:1] + 3
     steps = np.linspace(0, 8, 30)[:, np.newaxis]
-    way = start + steps * np.random.default_rng(2).normal(0, 1, (1, 2 * CHANNELS))
-    found = fitted(30).familiar({"low": way, "high": way})
+    way = 3 + steps * np.random.default_rng(2).normal(0, 1, (1, 2 * CHANNELS))
+    from_class = {"low": way + CLASSES[:1], "high": way + CLASSES[:1] * 0.7}
+    found = fitted(30).familiar(from_class)
     beyond = found[np.flatnonzero(found < 1 / 31)[0] :]
     assert len(beyond) > 20
     assert np.all(np.diff(beyond) <= 1e-12)
@@ -190,15 +204,18 @@ def test_distances_are_those_of_shrunk_covariances() -> None:
     block = BlockDistance.of(features, labels)
     means = np.stack([features[labels == label].mean(axis=0) for label in (0, 1)])
     new = unit_length(rng.normal(0, 2, (5, 6)))
+    shrunk, _ = ledoit_wolf(features - means[labels], assume_centered=True)
+    centre = features.mean(axis=0)
+    # all together differ as the photos of a class do, and as the means of the classes do
+    every = shrunk + np.cov(means[labels], rowvar=False, ddof=0)
     squares = {}
-    for name, normal, centres, kind in (
-        ("class", block.classes, means, means[labels]),
-        ("all", block.together, features.mean(axis=0)[np.newaxis], features.mean(axis=0)),
+    for name, normal, centres, covariance in (
+        ("class", block.classes, means, shrunk),
+        ("all", block.together, centre[np.newaxis], every),
     ):
-        shrunk, _ = ledoit_wolf(features - kind, assume_centered=True)
-        assert covariance_of(normal) == pytest.approx(shrunk)
+        assert covariance_of(normal) == pytest.approx(covariance)
         away = new[:, np.newaxis] - centres
-        inverse = np.linalg.inv(shrunk)
+        inverse = np.linalg.inv(covariance)
         squares[name] = np.einsum("nci,ij,ncj->nc", away, inverse, away).min(axis=1)
     to_photo = ((new[:, np.newaxis] - features) ** 2).sum(axis=2).min(axis=1)
     far, between = block.logarithms(new).T

@@ -6,7 +6,9 @@ It is far from the nearest class, in the metric of a covariance that all classes
 shrunk towards a multiple of the identity (Ledoit and Wolf 2004), and from the nearest labelled
 photo; and it is farther from the nearest class than from all of them together, which tells what is
 of the same kind but of no class (Ren et al. 2021, "A simple fix to Mahalanobis distance",
-arXiv:2106.09022). What is strange in one block or way alone counts more than what photos are in all
+arXiv:2106.09022). The covariance of all together is that of the classes and of their means: one of
+its own, shrunk by itself, would fit the labelled photos better than that of the classes does, so
+that these would look strange. What is strange in one block or way alone counts more than what photos are in all
 of them at once, as those do that are a little unusual.
 
 The p-value is the share of labelled photos that are at least as strange when they are left out,
@@ -93,6 +95,21 @@ class Normal:
         shares = np.maximum(1 - variance / variances, 0)
         return cls(means, directions * np.sqrt(shares)[:, np.newaxis], variance)
 
+    def together(self, shares: np.ndarray) -> "Normal":
+        """One of all classes, whose shares are (k,), around 0: theirs, and how their means differ.
+
+        Its covariance is theirs and that of the means, so that photos from which theirs was
+        estimated, to which it is too narrow for others, are no nearer to all than to their class.
+        """
+        spread_means = self.means * np.sqrt(shares)[:, np.newaxis]
+        along = (spread_means - spread_means @ self.directions.T @ self.directions) / self.variance
+        # Woodbury's identity
+        inner = np.linalg.inv(np.eye(len(along)) + along @ spread_means.T)
+        between = np.linalg.cholesky(inner).T @ along * np.sqrt(self.variance)
+        return Normal(
+            np.zeros_like(self.means[:1]), np.concatenate([self.directions, between]), self.variance
+        )
+
     @property
     def skewed(self) -> np.ndarray:
         """What photos are multiplied with for the distance to the means, (k, features)."""
@@ -126,12 +143,9 @@ class BlockDistance:
         """Of features as `unit_length` gives them, (n, features), and int labels (n,)."""
         centre = features.mean(axis=0)
         features = features - centre
-        return cls(
-            centre,
-            Normal.of(features, labels),
-            Normal.of(features, np.zeros_like(labels)),
-            spread(features, MOST_REFERENCES),
-        )
+        classes = Normal.of(features, labels)
+        shares = np.unique(labels, return_counts=True)[1] / len(labels)
+        return cls(centre, classes, classes.together(shares), spread(features, MOST_REFERENCES))
 
     def logarithms(self, features: np.ndarray) -> np.ndarray:
         """Of the distances of features (n, features), a column for each way, (n, 2)."""
