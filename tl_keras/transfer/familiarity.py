@@ -8,8 +8,8 @@ photo; and it is farther from the nearest class than from all of them together, 
 of the same kind but of no class (Ren et al. 2021, "A simple fix to Mahalanobis distance",
 arXiv:2106.09022). The covariance of all together is that of the classes and of their means: one of
 its own, shrunk by itself, would fit the labelled photos better than that of the classes does, so
-that these would look strange. What is strange in one block or way alone counts more than what photos are in all
-of them at once, as those do that are a little unusual.
+that these would look strange. What is strange in one block or way alone counts more than what
+photos are in all of them at once, as those do that are a little unusual.
 
 The p-value is the share of labelled photos that are at least as strange when they are left out,
 with the one more that a sample needs (cross-conformal prediction, Vovk 2015). So of photos like the
