@@ -6,7 +6,8 @@ DATA holds the folders of `SETS`, of brick walls and of known photos; FILE are t
 MobileNetV2. For every set, number of labelled photos and draw of them, every score is fitted to
 these alone and asked for photos of the same set (at most 600, none of a group of theirs), for the
 labelled photos themselves, which everybody tries first, for those of the other sets (100 each) and
-for the known photos, which show single things; refused is below 5%. Then some classes are left out, one at a time: the AUROC says how well their photos are told from those
+for the known photos, which show single things; refused is below 5%. Then some classes are left out,
+one at a time: the AUROC says how well their photos are told from those
 of the others. Scores were compared with steel, cells, digits, and cats and dogs against them in
 view; bricks and faces were looked at when the choice stood. Writes strangers.csv, a row per set,
 number of labelled photos, score and blocks.

@@ -26,6 +26,7 @@ SPOKEN = (
     "invocation.py",
     "engine/ray_workers.py",
     "experiment/dry_run.py",
+    "reporting/folder_readme.py",
     "reporting/next_steps.py",
     "reporting/sections.py",
     "reporting/terminal.py",

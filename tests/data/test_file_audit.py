@@ -130,7 +130,7 @@ def test_unreadable_files_stop_with_all_their_names(plain: Path) -> None:
     message = (
         r"3 images cannot be read: a/empty.png \(empty file\), b/cut.png \(damaged or cut short "
         r"PNG\), b/text.jpg \(no JPEG, PNG, BMP, GIF, TIFF or WEBP content\). "
-        r".*data.skip_unreadable"
+        r".*skip_unreadable"
     )
     with pytest.raises(DataError, match=message):
         check(plain)

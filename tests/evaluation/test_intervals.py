@@ -345,3 +345,12 @@ def test_an_unseen_group_may_differ_either_way() -> None:
     low, high = np.quantile(draws, [0.025, 0.975])
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-4)
     assert interval.counts == "1 seed and 120 test images in 12 groups"
+
+
+@pytest.mark.parametrize("answer", [True, False])
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_runs_that_agree_on_all_images_say_no_more_than_one(answer: bool, seeds: int) -> None:
+    told = accuracy_interval(np.full((seeds, 27), answer))
+    alone = accuracy_interval(np.full((1, 27), answer))
+    assert (told.low, told.high) == (alone.low, alone.high)
+    assert told.n_seeds == seeds

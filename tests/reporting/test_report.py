@@ -508,7 +508,7 @@ def test_where_nothing_was_answered_wrongly_no_heading_says_so(finish: Finish) -
 def test_every_plot_is_a_file_too_and_the_same_every_time(finish: Finish) -> None:
     folder = finish("parts", ("feature_extraction", "fine_tuning"))
     (folder / "plots").mkdir()
-    (folder / "plots" / "stale.svg").touch()
+    (folder / "plots" / "thresholds.svg").touch()
     page = write_report(folder).read_text(encoding="utf-8")
     written = {path.name: path.read_bytes() for path in (folder / "plots").iterdir()}
     names = ("strategies", "training")

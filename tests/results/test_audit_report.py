@@ -1,5 +1,6 @@
 """The tables of an audit as files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,16 @@ def test_tables_of_an_experiment_are_not_replaced(report: AuditReport, tmp_path:
     with pytest.raises(ConfigError, match="folder of an experiment"):
         report.write(tmp_path)
     assert not (tmp_path / TABLES / "images.csv").exists()
+
+
+@pytest.mark.parametrize("where", ["photos", "photos/audit", "photos/audit/of/today"])
+def test_no_audit_lies_among_the_photos_as_classes_of_theirs(
+    report: AuditReport, tmp_path: Path, where: str
+) -> None:
+    photos = tmp_path / "photos"
+    among = replace(report, data=DataConfig(folder=str(photos)))
+    # as a person writes it
+    with pytest.raises(ConfigError, match="outside of the photos"):
+        among.write(str(tmp_path / where))
+    assert {path.name for path in photos.iterdir()} == {"a", "b"}
+    among.write(str(tmp_path / "photos_audit"))

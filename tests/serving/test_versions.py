@@ -76,13 +76,20 @@ def test_the_working_directory_has_a_name_too(
     assert find_version(Path(os.curdir)).model_name == "defects"
 
 
-@pytest.mark.parametrize("content", ["absent", "empty"])
-def test_a_path_without_versions_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_path_without_versions_is_refused(tmp_path: Path) -> None:
     export = tmp_path / "export"
-    if content == "empty":
-        export.mkdir()
+    export.mkdir()
     with pytest.raises(ExportError, match=r"No exported model in .*export: .*Export a model first"):
         find_version(export)
+
+
+def test_of_a_path_that_is_not_there_the_nearest_name_is_told(tmp_path: Path) -> None:
+    (tmp_path / "defects").mkdir()
+    with pytest.raises(ExportError, match=r"no such path.*defects\?"):
+        find_version(tmp_path / "defect")
+    with pytest.raises(ExportError, match=r"no such path") as told:
+        find_version(tmp_path / "nothing" / "like" / "it")
+    assert "did you mean" not in str(told.value)
 
 
 def test_a_version_must_be_a_number(tmp_path: Path) -> None:

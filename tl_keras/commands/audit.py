@@ -54,9 +54,10 @@ def _audit(options: argparse.Namespace) -> int:
     config = load_config(options.experiment, options.set)
     folder = options.output or Path(config.results_dir) / f"audit_{config.name}"
     refuse_experiment_folder(folder)
-    if options.output is None:
-        from tl_keras.results.audit_report import refuse_other_audit
+    from tl_keras.results.audit_report import refuse_among_photos, refuse_other_audit
 
+    refuse_among_photos(folder, config.data)
+    if options.output is None:
         refuse_other_audit(folder, config)
     with writing(folder, "--output"):
         check_writable(folder)

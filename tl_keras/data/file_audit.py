@@ -20,6 +20,7 @@ from tl_keras.data.listing import some_of
 from tl_keras.data.picture_reading import DEFAULTS, PictureReading
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import DataError
+from tl_keras.invocation import again
 from tl_keras.progress import counted
 
 # What the pictures that are decoded side by side take together; larger ones come one by one.
@@ -141,8 +142,8 @@ def _look(paths: list[str], reading: PictureReading) -> list[tuple[FileFacts, Fi
 def _unreadable(broken: pd.DataFrame) -> str:
     names = (f"{row.image_id} ({row.error})" for row in broken.itertuples())
     return (
-        f"{len(broken)} images cannot be read: {some_of(names)}. Replace or remove them, or set "
-        "data.skip_unreadable to true to leave them out."
+        f"{len(broken)} images cannot be read: {some_of(names)}. Replace or remove them, or leave "
+        f"them out: {again({'data.skip_unreadable': True})}"
     )
 
 

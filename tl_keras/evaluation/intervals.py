@@ -80,7 +80,8 @@ def accuracy_interval(
 
     One seed: the score interval of Wilson (1927). Several: a bootstrap over seeds and test images
     together (`tl_keras.evaluation.variation`), with the seeds' part added on the arcsine scale,
-    because accuracies near 1 vary more downwards than upwards. Images of one group (crops of one
+    because accuracies near 1 vary more downwards than upwards; where every run is right on every
+    image, or on none, the score interval again. Images of one group (crops of one
     picture, photos of one part) tell less than as many of different groups: where groups have
     several, the images count as fewer (`tl_keras.evaluation.dependence`), with one seed too.
 
@@ -105,6 +106,12 @@ def accuracy_interval(
         return in_groups(plain, together)
     values = correct.astype(np.float64)
     variation, size = decompose(values), effective_size(values.mean(axis=0), together)
+    if variation.mean in (0, 1):
+        # runs that agree on all images say no more of new ones than a single run does
+        low, high = wilson_interval(variation.mean, size, level)
+        return in_groups(
+            Interval(variation.mean, low, high, n_seeds, n_images, WILSON, level), together
+        )
     generator = np.random.default_rng(seed)
     image_draws = resample_images(values, (0.0, 1.0), 0.5, resamples, generator, size)
     shifts = resample_seed_shifts(variation, resamples, generator)

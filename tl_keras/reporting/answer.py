@@ -27,6 +27,8 @@ _VIEWS = {
 WEAK_RECALL = 0.8
 # So many right answers of as many have 90% for their lower bound (Wilson's, of a 95% interval).
 PROMISING = 35
+# Of photos, from which share of different groups on these are not worth a word: a few copies.
+_ALONE = 0.9
 
 
 def question(results: FinishedExperiment) -> str:
@@ -62,7 +64,10 @@ def _groups(results: FinishedExperiment, image_ids: Collection[str]) -> str:
     images = results.table("images")
     if images is None or "group" not in images or images["group"].nunique() == len(images):
         return ""
-    count = images.loc[images["image_id"].isin(image_ids), "group"].nunique()
+    own = images.loc[images["image_id"].isin(image_ids), "group"]
+    count = own.nunique()
+    if count > _ALONE * len(own):
+        return ""
     return f" in {count} group{'' if count == 1 else 's'}"
 
 
@@ -123,12 +128,12 @@ def _chosen(results: FinishedExperiment) -> str:
     low, mean, high = (_percent(row[f"test_accuracy_{end}"]) for end in ("low", "mean", "high"))
     splits = results.table("splits")
     tested = f"{int(row['test_images'])} test photos"
+    if splits is not None and not results.folds:
+        tested += _groups(results, _tested(results, splits))
     decision = results.facts("decision")
     if decision is not None and decision["threshold"] is not None and not results.folds:
         # the counts above are of decisions
         tested += " by the most probable class, before any threshold"
-    if splits is not None and not results.folds:
-        tested += _groups(results, _tested(results, splits))
     if n == 1:
         return (
             f"That is {name}, trained once: right in at least {low} of new photos ({mean} of "

@@ -69,7 +69,7 @@ def write_plots(folder: Path, plots: Iterable[Plot]) -> None:
     """
     folder = folder / PLOTS
     try:
-        drawn = {}
+        drawn: dict[str, bytes] = {}
         for plot in plots:
             drawn |= {f"{plot.name}.svg": plot.svg, f"{plot.name}.png": plot.png}
         folder.mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ from tl_keras.data.file_audit import Audit
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import ConfigError
-from tl_keras.invocation import again
+from tl_keras.invocation import again, by_command
 from tl_keras.results_layout import AUDIT, TABLES
 from tl_keras.safe_text import brief
 from tl_keras.transfer.label_errors import LabelCheck
@@ -146,15 +146,18 @@ class AuditReport:
             "embedding_matches": self.embedding_matches(),
         }
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: str | os.PathLike[str]) -> None:
         """Write all tables, each as a whole, into `tables/` of a folder, made if it is not there.
 
         Those that an earlier version wrote beside its page go: they are the same, of then.
 
         Raises:
-            ConfigError: it is the folder of an experiment.
+            ConfigError: it is the folder of an experiment, or lies among the photos.
         """
+        folder = Path(folder)
         refuse_experiment_folder(folder)
+        if self.data is not None:
+            refuse_among_photos(folder, self.data)
         tables = folder / TABLES
         tables.mkdir(parents=True, exist_ok=True)
         audited_before = (folder / AUDIT).exists()
@@ -164,6 +167,25 @@ class AuditReport:
                 (folder / f"{name}.csv").unlink(missing_ok=True)
         if self.data is not None:
             write_json(folder / SOURCE, _source(self.data, folder))
+
+
+def refuse_among_photos(folder: Path, data: DataConfig) -> None:
+    """Nothing, if a folder lies outside of that of the photos, whose folders are their classes.
+
+    Args:
+        folder: for an audit.
+        data: which photos.
+
+    Raises:
+        ConfigError: it lies there.
+    """
+    photos = data.folder and os.path.realpath(data.folder)
+    if photos and Path(os.path.realpath(folder)).is_relative_to(photos):
+        raise ConfigError(
+            f"An audit must be written outside of the photos, where its folders would be taken for "
+            f"classes; got {folder} in {data.folder}. Name another folder"
+            f"{' (--output)' if by_command() else ''}."
+        )
 
 
 def refuse_other_audit(folder: Path, config: ExperimentConfig) -> None:

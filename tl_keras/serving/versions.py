@@ -8,6 +8,7 @@
 
 import os
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from tl_keras.atomic_files import write_text
@@ -71,10 +72,21 @@ def _why_none(export: Path) -> str:
     workers = filter(None, map(at_work, (export, export.parent)))
     if who := next(workers, None):
         return f" yet: {who} is at work there. Wait until it has ended."
+    if not os.path.lexists(export):
+        near = get_close_matches(export.name, _beside(export), 1)
+        mean = f" did you mean {export.with_name(near[0])}?" if near else ""
+        return f": there is no such path;{mean or ' give the folder of a finished experiment.'}"
     return (
         ": it must hold a folder named by a version number, such as 1, with a saved_model.pb in "
         "it. Export a model first: an experiment writes it to results/<name>/export."
     )
+
+
+def _beside(path: Path) -> list[str]:
+    """Names of the folders in that which a path would lie in."""
+    if not path.parent.is_dir():
+        return []
+    return [each.name for each in path.parent.iterdir() if each.is_dir()]
 
 
 def version_folders(directory: Path) -> list[Path]:
