@@ -396,6 +396,10 @@ def test_runs_are_compared_by_losses_that_their_images_did_not_choose(
 
 def test_the_export_is_verified_and_lies_where_a_server_looks(result: ExperimentResult) -> None:
     assert result.export == result.folder / "export" / "1"
+    # for the cell of a notebook
+    assert result.choice.run_id in repr(result)
+    assert str(result.export) in repr(result)
+    assert len(repr(result)) < 100 + len(str(result.export)) + len(str(result.folder))
     assert (result.folder / "export" / "1" / "saved_model.pb").is_file()
     record = json.loads(place(result.folder, "export.json").read_text())
     assert record["verified_images"] == 18

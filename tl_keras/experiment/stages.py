@@ -49,7 +49,7 @@ from tl_keras.transfer.source_checks import scaling_note, source_notes
 from tl_keras.transfer.threads import fix_threads, training_threads
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExperimentResult:
     """The tables of a finished experiment, as they are in its folder.
 
@@ -86,6 +86,14 @@ class ExperimentResult:
     choice: Choice
     decision: dict[str, Any] | None
     export: Path | None
+
+    def __repr__(self) -> str:
+        """Short: tables and settings would fill the cell of a notebook."""
+        where = "exports nothing" if self.export is None else f"exported to {self.export}"
+        return (
+            f"<ExperimentResult {self.folder}: {len(self.runs)} runs, {self.choice.run_id} is "
+            f"chosen, {where}>"
+        )
 
     @property
     def finished(self) -> FinishedExperiment:
