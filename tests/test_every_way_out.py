@@ -189,9 +189,11 @@ def test_predict(
     files = sorted(str(path) for path in photos.rglob("*.png"))
     written = (tmp_path / "answers").read_text(encoding="utf-8")
     if form == "csv":
-        (tmp_path / "answers").rename(tmp_path / "answers.csv")
+        table = tmp_path / TABLES / "answers.csv"
+        table.parent.mkdir()
+        (tmp_path / "answers").rename(table)
         check_tables(tmp_path)
-        with (tmp_path / "answers.csv").open(encoding="utf-8", newline="") as file:
+        with table.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         assert sorted(unguard(row["file"]) for row in rows) == files
         assert {unguard(row["label"]) for row in rows} <= {*CLASSES, ""}

@@ -12,6 +12,7 @@ from PIL import Image
 import tl_keras.experiment.advise
 from tl_keras.commands.advise import main
 from tl_keras.experiment.stages import run_experiment
+from tl_keras.results_layout import place
 from tl_keras.transfer.trainer import Trainer
 
 Written = Callable[..., Path]
@@ -66,7 +67,7 @@ def test_an_experiment_says_and_keeps_the_same_advice(
     alone = json.loads((tmp_path / "advice.json").read_text())
     with pytest.raises(KeyboardInterrupt):
         run_experiment(path, monitor=_Stopping())
-    kept = json.loads((tmp_path / "results" / "colours" / "advice.json").read_text())
+    kept = json.loads(place(tmp_path / "results" / "colours", "advice.json").read_text())
 
     assert kept == alone
 
@@ -105,18 +106,18 @@ def test_test_images_are_not_looked_at(
     assert texts[0] == texts[1]
 
 
-@pytest.mark.parametrize("place", ["missing/advice.json", "."])
+@pytest.mark.parametrize("where", ["missing/advice.json", "."])
 def test_a_place_that_cannot_be_written_is_said_before_the_work(
     written: Written,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    place: str,
+    where: str,
 ) -> None:
     monkeypatch.setattr(tl_keras.experiment.advise, "advise", lambda *given, **keys: pytest.fail())
-    assert main([str(written()), "--json", str(tmp_path / place)]) == 2
+    assert main([str(written()), "--json", str(tmp_path / where)]) == 2
     said = capsys.readouterr().err
-    assert str(tmp_path / place) in said and "--json" in said
+    assert str(tmp_path / where) in said and "--json" in said
     assert not (tmp_path / "missing").exists()
 
 

@@ -28,7 +28,7 @@ def test_a_folder_without_results_is_refused(
 ) -> None:
     assert main([str(tmp_path)]) == 2
     said = capsys.readouterr()
-    assert "config.json" in said.err
+    assert str(tmp_path) in said.err
     assert "Traceback" not in said.err
 
 

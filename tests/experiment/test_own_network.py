@@ -76,7 +76,7 @@ def test_every_strategy_is_run_and_one_is_exported(result: ExperimentResult) -> 
     assert set(result.runs["backbone"]) == {"parts"}
     assert set(result.runs["image_size"]) == {40}
     classifier = result.model()
-    assert classifier.input.shape[1:] == (40, 40, 3)
+    assert classifier.inputs[0].shape[1:] == (40, 40, 3)
     assert result.export is not None
     source = json.loads(place(result.folder, "environment.json").read_text())["source"]
     assert (source["name"], source["scaling"], source["image_size"]) == ("parts.keras", "tf", 32)

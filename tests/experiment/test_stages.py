@@ -1320,7 +1320,7 @@ def test_a_search_of_other_weights_does_not_go_on(configure: Configure, tmp_path
     config = configure(tmp_path, strategies=["searched"], seeds=1)
     with pytest.raises(KeyboardInterrupt):
         run_experiment(config, monitor=Killed())
-    record = tmp_path / "colours" / "search" / "n3" / "search.json"
+    record = place(tmp_path / "colours", "search") / "n3" / "search.json"
     facts = json.loads(record.read_text())
     record.write_text(json.dumps(facts | {"source_weights_sha256": "12ab"}))
     record.with_name("digests.json").unlink()

@@ -68,7 +68,9 @@ def described(network: keras.Model) -> Any:
 
 def from_description(description: Any, weights: Sequence[Any]) -> keras.Model:
     """A network from what `described` gave, which may hold code, and from its weights."""
-    network = keras.saving.deserialize_keras_object(description, safe_mode=False)
+    found = keras.saving.deserialize_keras_object(description, safe_mode=False)
+    # Keras 3.10 gives back a list of one input
+    network = keras.Model(found.inputs[0], found.outputs[0], name=found.name)
     network.set_weights(list(weights))
     for layer in network.layers:
         _settle(layer)
