@@ -522,5 +522,5 @@ def test_a_fact_of_another_type_is_refused_by_its_name(
 def test_damaged_records_of_an_experiment_are_no_traceback(tmp_path: Path, content: str) -> None:
     results = write_experiment(tmp_path / "old", None)
     (results / "export.json").write_text(content)
-    with pytest.raises(WeightsError, match="without .*source_model"):
+    with pytest.raises(WeightsError, match=r"without .*source_model"):
         load_small(results)
