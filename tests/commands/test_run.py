@@ -376,7 +376,7 @@ def test_on_a_full_disk_it_stops_in_a_sentence_and_goes_on_with_room(
         assert "Traceback" not in ended.stderr
         grow(disk, 20_000)
         subprocess.run(words, capture_output=True, check=True)
-        assert len(pd.read_csv(disk / "colours" / "runs.csv")) == 2
+        assert len(pd.read_csv(place(disk / "colours", "runs.csv"))) == 2
 
 
 @pytest.mark.slow
