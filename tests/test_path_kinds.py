@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.odd_paths import NO_FILES
-from tl_keras.path_kinds import A_FILE, A_FOLDER, NOTHING, in_the_way, kind_of
+from tl_keras.path_kinds import A_FILE, A_FOLDER, NOTHING, in_the_way, is_inside, kind_of
 
 
 @pytest.mark.parametrize("kind", NO_FILES)
@@ -41,3 +41,12 @@ def test_the_topmost_that_is_in_the_way(tmp_path: Path, kind: str) -> None:
     deep = tmp_path / "x" / "y" / "z"
     assert in_the_way(deep) == (None if kind == A_FOLDER else tmp_path / "x")
     assert in_the_way(tmp_path / "new" / "y") is None
+
+
+def test_what_lies_in_a_folder_whatever_links_lead_there(tmp_path: Path) -> None:
+    (tmp_path / "photos" / "good").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "photos" / "good")
+    for inside in ("photos", "photos/good", "photos/not/there", "link", "photos_2/../photos"):
+        assert is_inside(tmp_path / inside, tmp_path / "photos"), inside
+    for outside in (".", "photos_2", "photos/..", "link/../.."):
+        assert not is_inside(tmp_path / outside, tmp_path / "photos"), outside

@@ -90,8 +90,17 @@ def go_on(config: Path) -> str:
         config: the file in its folder.
     """
     if by_command():
-        return f"tl-keras run {shlex.quote(str(config))}"
+        return run_again(config)
     return f"tl_keras.run_experiment({_in_python(str(config))})"
+
+
+def run_again(config: Path) -> str:
+    """The command that goes on with an experiment, whoever asks: on pages and in files.
+
+    Args:
+        config: the file in its folder.
+    """
+    return f"tl-keras run {shlex.quote(config.as_posix())}"
 
 
 def other_place(option: str, argument: str) -> str:

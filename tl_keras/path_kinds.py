@@ -28,6 +28,11 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     return A_FOLDER if stat.S_ISDIR(mode) else "a pipe, socket or device"
 
 
+def is_inside(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> bool:
+    """Whether a path is a folder or lies in it, links followed; neither need be there."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def in_the_way(folder: Path) -> Path | None:
     """The topmost part of a path that is there and no folder, so that it cannot be made."""
     parts = (*reversed(folder.parents), folder)

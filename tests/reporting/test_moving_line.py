@@ -6,25 +6,11 @@ import time
 
 import pytest
 
+from tests.reporting.consoles import console, shown
 from tl_keras.progress import counted, making
 from tl_keras.reporting import moving_line
 from tl_keras.reporting.moving_line import MovingLine
 from tl_keras.reporting.safe_console import SafeConsole
-
-
-def console(terminal: bool = False) -> SafeConsole:
-    return SafeConsole(
-        file=io.StringIO(),
-        width=80,
-        force_terminal=terminal,
-        force_interactive=terminal,
-        color_system=None,
-    )
-
-
-def shown(console: SafeConsole) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 def wait_for(console: SafeConsole, text: str) -> None:

@@ -1,14 +1,13 @@
 """What a person sees, in a terminal of 80 columns and in a log file."""
 
-import io
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from tests.reporting.consoles import console, shown
 from tl_keras.evaluation.fold_intervals import CORRECTED_T
-from tl_keras.reporting.safe_console import SafeConsole
 from tl_keras.reporting.terminal import (
     TerminalMonitor,
     show_answer,
@@ -30,21 +29,6 @@ ROW = {
     "test_accuracy": 0.8765,
 }
 RUN = Run("fine_tuning", 1, 10, 2)
-
-
-def console(terminal: bool = False) -> SafeConsole:
-    return SafeConsole(
-        file=io.StringIO(),
-        width=80,
-        force_terminal=terminal,
-        force_interactive=terminal,
-        color_system=None,
-    )
-
-
-def shown(console: SafeConsole) -> str:
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
 
 
 def summary(sizes: tuple[int | None, ...] = (10,)) -> pd.DataFrame:

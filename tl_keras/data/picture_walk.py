@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tl_keras.data.image_formats import format_by_name, formats_in_words
 from tl_keras.data.listing import IgnoredFile, some_of
+from tl_keras.path_kinds import is_inside
 from tl_keras.safe_text import readable_name
 
 # The names from a folder down to something in it.
@@ -176,5 +177,4 @@ def _reason_to_leave_out(entry: "os.DirEntry[str]") -> str | None:
 
 
 def _leads_elsewhere(link: str, root: Path) -> bool:
-    target, here = Path(os.path.realpath(link)), Path(os.path.realpath(root))
-    return not (target.is_relative_to(here) or here.is_relative_to(target))
+    return not (is_inside(link, root) or is_inside(root, link))

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tl_keras.atomic_files import write_text
+from tl_keras.invocation import run_again
 from tl_keras.results_layout import AUDIT, CONFIG, MODEL, PLOTS, REPORT, STATE, TABLES, is_in_place
 
 README = "README.md"
@@ -22,7 +23,7 @@ def write_readme(folder: Path) -> None:
     """
     if not is_in_place(folder):
         return
-    run = f"tl-keras run {shlex.quote((folder / CONFIG).as_posix())}"
+    run = run_again(folder / CONFIG)
     first = f"Open {REPORT} first, in a browser."
     if not (folder / REPORT).exists():
         first = f"This experiment is not finished. Go on with it:\n\n    {run}"

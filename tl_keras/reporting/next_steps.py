@@ -8,7 +8,9 @@ from typing import Any
 
 from tl_keras.data.tfds_source import IMAGES_FOLDER
 from tl_keras.home import with_home
+from tl_keras.invocation import run_again
 from tl_keras.results.finished_experiment import FinishedExperiment
+from tl_keras.results_layout import CONFIG
 
 Step = tuple[str, str]
 _MORE_REVIEW = 0.2
@@ -20,8 +22,8 @@ def next_steps(results: FinishedExperiment) -> list[Step]:
 
 
 def _steps(results: FinishedExperiment) -> Iterator[Step]:
-    folder = results.folder.as_posix()
-    quoted, again = shlex.quote(folder), f"tl-keras run {shlex.quote(f'{folder}/config.json')}"
+    quoted = shlex.quote(results.folder.as_posix())
+    again = run_again(results.folder / CONFIG)
     if results.facts("export") is not None:
         photo = _photo(results)
         which = "try a photo" if photo else "try a photo of yours"

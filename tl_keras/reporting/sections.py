@@ -12,6 +12,7 @@ import pandas as pd
 
 from tl_keras.evaluation.comparison import points
 from tl_keras.evaluation.metrics import METRICS, column_of
+from tl_keras.invocation import run_again
 from tl_keras.reporting.answer import choice_in_words, what_is_read
 from tl_keras.reporting.decision_plots import reliability_figure, thresholds_figure
 from tl_keras.reporting.decision_words import figures
@@ -36,6 +37,7 @@ from tl_keras.reporting.stranger_words import in_words as stranger_words
 from tl_keras.reporting.stranger_words import refused_photos
 from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
+from tl_keras.results_layout import CONFIG
 from tl_keras.strategy_table import STRATEGIES, names_where
 
 # Of classes, in a confusion matrix that can still be read on a page.
@@ -308,8 +310,7 @@ def made(results: FinishedExperiment) -> dict[str, Any]:
             ],
             alike=False,
         ),
-        "command": f"tl-keras run {(results.folder / 'config.json').as_posix()} "
-        "--set results_dir=again",
+        "command": f"{run_again(results.folder / CONFIG)} --set results_dir=again",
     }
 
 

@@ -15,7 +15,9 @@ from tl_keras.data.file_audit import Audit
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import ConfigError
+from tl_keras.home import with_home
 from tl_keras.invocation import again, by_command
+from tl_keras.path_kinds import is_inside
 from tl_keras.results_layout import AUDIT, TABLES
 from tl_keras.safe_text import brief
 from tl_keras.transfer.label_errors import LabelCheck
@@ -179,8 +181,7 @@ def refuse_among_photos(folder: Path, data: DataConfig) -> None:
     Raises:
         ConfigError: it lies there.
     """
-    photos = data.folder and os.path.realpath(data.folder)
-    if photos and Path(os.path.realpath(folder)).is_relative_to(photos):
+    if data.folder is not None and is_inside(folder, with_home(data.folder)):
         raise ConfigError(
             f"An audit must be written outside of the photos, where its folders would be taken for "
             f"classes; got {folder} in {data.folder}. Name another folder"

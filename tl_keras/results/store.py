@@ -557,7 +557,7 @@ def _refuse_changes(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]
         raise ResultsError(
             f"{folder} holds results of another configuration:\n  "
             + "\n  ".join(changes)
-            + f"\nTo go on with the settings of these results: {go_on(folder / 'config.json')}\n"
+            + f"\nTo go on with the settings of these results: {go_on(folder / CONFIG)}\n"
             f"For other settings use {fresh()}, which moves the old folder aside, or another name: "
             f"{again({'name': _free_name(folder)})}"
         )

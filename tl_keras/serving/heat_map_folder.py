@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tl_keras.atomic_files import check_writable, replacing
 from tl_keras.errors import ConfigError
-from tl_keras.path_kinds import in_the_way, kind_of
+from tl_keras.path_kinds import in_the_way, is_inside, kind_of
 from tl_keras.reporting.heat_picture import heat_picture
 from tl_keras.safe_text import one_line, readable_name
 
@@ -41,7 +41,7 @@ def check_place(folder: Path, photos: Sequence[Path]) -> None:
             f"{readable_name(obstacle)} is {kind_of(obstacle)}. Choose another folder."
         )
     for path in photos:
-        if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
+        if path.is_dir() and is_inside(folder, path):
             raise ConfigError(
                 f"{readable_name(folder)} must lie outside of {readable_name(path)}, where the "
                 "pictures would be taken for photos the next time. Choose another folder."

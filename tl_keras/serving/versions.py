@@ -8,7 +8,6 @@
 
 import os
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from tl_keras.atomic_files import write_text
@@ -73,9 +72,12 @@ def _why_none(export: Path) -> str:
     if who := next(workers, None):
         return f" yet: {who} is at work there. Wait until it has ended."
     if not os.path.lexists(export):
-        near = get_close_matches(export.name, _beside(export), 1)
-        mean = f" did you mean {export.with_name(near[0])}?" if near else ""
-        return f": there is no such path;{mean or ' give the folder of a finished experiment.'}"
+        # a seventh of a second, which no answer shall wait for
+        from tl_keras.config.problems import nearest
+
+        near = nearest(export.name, _beside(export))
+        mend = f"did you mean {export.with_name(near)}?" if near else "give that of an experiment."
+        return f": there is no such path; {mend}"
     return (
         ": it must hold a folder named by a version number, such as 1, with a saved_model.pb in "
         "it. Export a model first: an experiment writes it to results/<name>/export."
