@@ -19,6 +19,7 @@ SHOWN = {
     "reference": "results/reference/README.md",
     "contributing": "CONTRIBUTING.md",
     "changes": "CHANGELOG.md",
+    "glossary": "tl_keras/reporting/templates/glossary.md",
 }
 
 project = "tl_keras"

@@ -1,21 +1,15 @@
-"""The terms of docs/glossary.md: each is a heading, or stands in one between slashes."""
+"""The terms of the glossary: each is a heading, or stands in one between slashes."""
 
-import re
 from collections.abc import Iterable
 
-from tests.documentation.pages import ROOT
+from tl_keras.reporting.terms import glossary
 
-_HEADING = re.compile(r"^### (.+)$", re.M)
 # Headings of columns that are no terms.
 PLAIN = {
     *("", "against", "estimate", "experiment", "figure", "images", "of", "photo", "photos"),
     *("readable", "value", "what", "why"),
 }
-TERMS = {
-    term.lower()
-    for heading in _HEADING.findall((ROOT / "docs/glossary.md").read_text(encoding="utf-8"))
-    for term in heading.split(" / ")
-}
+TERMS = {name.lower() for names, _ in glossary() for name in names}
 
 
 def unknown(terms: Iterable[str]) -> set[str]:

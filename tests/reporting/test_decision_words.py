@@ -107,8 +107,8 @@ def test_nothing_may_be_left_to_the_model(decision_facts: dict[str, Any]) -> Non
 
 def test_in_short_there_are_three_lines(decision_facts: dict[str, Any]) -> None:
     calibration, threshold, review = in_short(decision_facts)
-    assert "calibrated 0.030" in calibration
-    assert '"bad" from 0.2 on' in threshold
+    assert numbers(calibration) == ["3.0", "9.0", "4.0"]
+    assert '"bad" from a probability of 0.2 on' in threshold
     assert "review: 12.0% of the test photos" in review
 
 
@@ -132,7 +132,7 @@ def test_photos_taken_for_strangers_are_among_those_for_a_person(
 
 def test_a_word_for_several_classes_is_explained(decision_facts: dict[str, Any]) -> None:
     decision_facts["words"]["positive"] = "not good"
-    assert in_short(decision_facts)[1].startswith('"not good" (bad) from 0.2 on')
+    assert in_short(decision_facts)[1].startswith('"not good" (bad) from a probability of 0.2 on')
 
 
 def test_without_review_nothing_is_said_of_it(decision_facts: dict[str, Any]) -> None:

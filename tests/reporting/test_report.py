@@ -313,7 +313,7 @@ def test_the_chosen_probe_says_which_blocks_it_reads(finish: Finish) -> None:
     vars(results)["chosen"] = {**results.chosen, **probe}
     shown = sections.blocks(results)
     assert shown is not None
-    assert shown["exported"].startswith("The chosen probe, probe, averages 3 blocks, a to c:")
+    assert shown["exported"].startswith("The chosen probe averages 3 blocks, a to c:")
 
 
 def test_the_answer_says_what_is_read_beyond_the_means_of_the_photo(finish: Finish) -> None:

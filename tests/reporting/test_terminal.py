@@ -21,6 +21,8 @@ from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.trials import Trial
 
 ROW = {
+    "seed": 1,
+    "train_per_class": 10,
     "strategy": "fine_tuning",
     "unfrozen_blocks": "2",
     "phase_1_seconds": 1.0,
@@ -221,7 +223,7 @@ def test_the_bar_is_full_only_when_all_is_done_and_not_when_all_runs_are() -> No
 
 
 def test_a_run_is_a_seed_or_a_fold() -> None:
-    row = {"strategy": "fine_tuning", "unfrozen_blocks": "2", "phase_1_seconds": 1.0}
+    row = {"strategy": "fine_tuning", "seed": 1, "unfrozen_blocks": "2", "phase_1_seconds": 1.0}
     row |= {"phase_2_seconds": 2.0, "validation_accuracy": 0.9, "test_accuracy": 0.8}
     for folds, name in ((None, "seed 1"), (5, "fold 2 of 5")):
         screen = console()
@@ -232,10 +234,8 @@ def test_a_run_is_a_seed_or_a_fold() -> None:
 
 def test_a_decision_is_a_few_lines(decision_facts: dict[str, Any]) -> None:
     screen = console()
-    show_decision(screen, decision_facts)
-    assert " ".join(shown(screen).split()).startswith(
-        "Decisions with linear_probe-n5-s0: calibration error on test: 0.090, calibrated 0.030, "
-    )
+    show_decision(screen, decision_facts, "linear probe, seed 0")
+    assert " ".join(shown(screen).split()).startswith("Decisions with linear probe, seed 0: ")
     assert shown(screen).count("\n  ") >= 3
 
 

@@ -114,13 +114,13 @@ def _run(looked: "FirstLook") -> int:
     finished = result.finished
     console.print(choice_in_words(finished))
     if result.decision is not None:
-        show_decision(console, result.decision)
+        show_decision(console, result.decision, finished.run_name)
     for sentence in (finished.facts("learning_curve") or {}).get("sentences", ()):
         console.print(sentence)
     if result.export is not None and (note := other_decision(result.export)):
         show_warning(console, note)
     places = {
-        "Report, for a browser": result.folder / REPORT,
+        "Report, which explains every term": result.folder / REPORT,
         "Tables": result.folder / TABLES,
         "SavedModel, checked": result.export,
     }

@@ -22,7 +22,7 @@ from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.making import ModelMaking, model_making
 from tl_keras.results.runs_table import FinishedRun, run_of
 from tl_keras.results.store import Store
-from tl_keras.results.test_results import method_of
+from tl_keras.results.test_results import method_of, run_name
 
 HANDED_OVER = "handed_over.json"
 # Of the photos that all measured runs answer alike, the share to which the new fit may give an
@@ -135,7 +135,8 @@ def _make_refit(
     """Fit and check it; what the record says then."""
     store, rows, chosen = prepared.store, np.sort(prepared.bench.rows), alike[0]
     forget(store.place(HANDED_OVER))
-    prepared.monitor.stage(f"Fitting {chosen.run_id} anew on all {len(rows)} photos")
+    name = run_name(vars(chosen), prepared.config.estimate.folds)
+    prepared.monitor.stage(f"Fitting {name} anew to all {len(rows)} photos")
     refitted = making.refit(prepared, alike, rows)
     store.keep_refitted(refitted.weights, refitted.held_out)
     check = _check(prepared, making, chosen, refitted.weights, measured)
@@ -148,8 +149,8 @@ def _make_refit(
     keep_json(store.place(HANDED_OVER), record)
     if not check["sound"]:
         prepared.monitor.warn(
-            f"{chosen.run_id} was fitted anew on all {len(rows)} photos, and the result is not to "
-            f"be trusted: {check['reason']}. The measured model is handed over."
+            f"The model of {name} was fitted anew to all {len(rows)} photos, and is not to be "
+            f"trusted: {check['reason']}. The measured model is handed over."
         )
     return record
 

@@ -133,7 +133,7 @@ def without_strangers(handed: HandedOver) -> str | None:
     if not handed.learned_all or not handed.run.spec.changes_backbone:
         return None
     return (
-        f"{handed.run.run_id} is exported without knowing strangers: its backbone has learned all "
+        "The model is exported without knowing strangers: its backbone has learned all "
         "photos, and the measured run, which could say how strange is too strange, left its own as "
         f"it was or held out fewer than {LEAST_PHOTOS} photos. With export.train_on training, or a "
         "strategy that leaves the backbone as it is, it does."

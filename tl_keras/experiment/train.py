@@ -18,6 +18,7 @@ from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome
 from tl_keras.results.tensorboard import FOLDER as EVENTS_FOLDER
 from tl_keras.results.tensorboard import write_events
+from tl_keras.results.test_results import run_name
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import Run
 
@@ -77,7 +78,7 @@ class RunsLeft:
             if self.pool.elsewhere and self.pool.idle:
                 self.pool.submit(run_task(self.prepared, run, self._keep))
             else:
-                making(f"the run {run.run_id}")
+                making(run_name(vars(run), self.prepared.config.estimate.folds))
                 self._keep(make_run(self.prepared, run))
 
     def _keep(self, outcome: Outcome) -> None:

@@ -24,13 +24,15 @@ def in_short(facts: Facts) -> list[str]:
     before, after = facts["calibration"]["before"], facts["calibration"]["after"]
     test, review = facts["test"], facts["test"]["review"]
     calibration = (
-        f"calibration error on test: {before['ece']:.3f}, calibrated {after['ece']:.3f}, of "
-        f"perfect probabilities about {after['ece_if_calibrated']:.3f}"
+        f"how sure it is differs from how often it is right by {100 * after['ece']:.1f} points on "
+        f"test ({100 * before['ece']:.1f} before calibration; with perfect probabilities about "
+        f"{100 * after['ece_if_calibrated']:.1f}, by chance)"
     )
     threshold = f"no threshold: {facts['positive_reason']}"
     if facts["threshold"] is not None:
         threshold = (
-            f"{_meant(facts)} from {facts['rule']['threshold']:.3g} on, {_reason(facts)}: finds "
+            f"{_meant(facts)} from a probability of {facts['rule']['threshold']:.3g} on, "
+            f"{_reason(facts)}: finds "
             f"{_share(test['recall'])}, false alarms {_share(test['false_alarm_rate'])}"
         )
     reviewed = (
@@ -95,7 +97,7 @@ def _rule(facts: Facts) -> str:
     if facts["threshold"] is not None:
         test = facts["test"]
         told = (
-            f"A photo counts as {_meant(facts)} from a calibrated score of "
+            f"A photo counts as {_meant(facts)} from a probability of "
             f"{facts['rule']['threshold']:.3g} on, {_reason(facts)} ({facts['positive_reason']}). "
             f"On test {_with_what(measured)} finds {_share(test['recall'])} of "
             f"{test['positives']} and flags {_share(test['false_alarm_rate'])} of the others."

@@ -14,6 +14,7 @@ from tl_keras.errors import ResultsError
 from tl_keras.invocation import other_place
 from tl_keras.reporting.label_marks import Mark, cells
 from tl_keras.reporting.page_scripts import script, script_hash
+from tl_keras.reporting.terms import terms
 from tl_keras.safe_text import visible
 
 
@@ -85,7 +86,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["cells"] = cells
-    environment.globals.update(script=script, script_hash=script_hash)
+    environment.globals.update(script=script, script_hash=script_hash, terms=terms)
     return environment
 
 

@@ -202,6 +202,6 @@ def _draw_history(axes: Axes, epochs: pd.DataFrame) -> None:
         )
         axes.text(boundary + 0.5, 0.98, told, transform=at_top, ha=side, va="top", fontsize=9)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("cross-entropy, nats")
+    axes.set_ylabel("loss")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

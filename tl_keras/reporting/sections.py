@@ -147,8 +147,8 @@ def _probe_in_words(run: Mapping[Any, Any]) -> str | None:
     reads = several if names[1:] else f"reads {names[0]}"
     read = what_is_read(run)
     return (
-        f"The chosen probe, {run['run_id']}, {reads}{f' ({read})' if read else ''}: each run "
-        "cross-validates on its own labelled images."
+        f"The chosen probe {reads}{f' ({read})' if read else ''}: each run cross-validates on its "
+        "own labelled images."
     )
 
 
@@ -181,7 +181,7 @@ def classes(results: FinishedExperiment) -> dict[str, Any]:
         "scores": Cells(columns, rows, columns[1:]),
         "of": "the chosen strategy, all folds together"
         if results.folds
-        else f"the chosen run, {results.chosen['run_id']}, on the test split",
+        else f"the chosen run, {results.run_name}, on the test split",
         "matrix": _matrix(matrix) if len(matrix) <= MOST_CLASSES else None,
         "confused": _most_confused(matrix),
     }

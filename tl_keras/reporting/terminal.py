@@ -14,7 +14,7 @@ from tl_keras.reporting.next_steps import Step
 from tl_keras.reporting.safe_console import SafeConsole, marked
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.summary_tables import mean_probes
-from tl_keras.results.test_results import seed_name, strategy_name
+from tl_keras.results.test_results import run_name, strategy_name
 from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.source_checks import FAR, NEAR
@@ -79,9 +79,8 @@ class TerminalMonitor:
         )
 
     def run(self, run: Run, finished: FinishedRun) -> None:
-        size = "" if run.train_per_class is None else f", {run.train_per_class} per class"
         self._console.print(
-            f"  {strategy_name(finished.as_row())}{size}, {seed_name(run.seed, self._folds)}: "
+            f"  {run_name(vars(finished), self._folds)}: "
             f"validation {finished.validation_accuracy:.3f}, test {finished.test['accuracy']:.3f} "
             f"({finished.seconds:.0f} s)",
             soft_wrap=True,
@@ -154,14 +153,15 @@ def show_warning(console: SafeConsole, text: str) -> None:
     console.print(marked("warning", "yellow", text), soft_wrap=True)
 
 
-def show_decision(console: SafeConsole, decision: Mapping[str, Any]) -> None:
+def show_decision(console: SafeConsole, decision: Mapping[str, Any], run: str) -> None:
     """Calibration, threshold and review of the run that is exported, a line each.
 
     Args:
         console: to print on.
         decision: as `decision.json`.
+        run: its name for people.
     """
-    console.print(f"Decisions with {decision['run_id']}:")
+    console.print(f"Decisions with {run}:")
     for text in in_short(decision):
         console.print(f"  {text}")
 
@@ -233,7 +233,7 @@ def show_blocks(console: SafeConsole, advice: Advice) -> None:
     console.print(table)
     console.print(
         "accuracy: of a linear probe, cross-validated; share: in the average of probes, by "
-        "cross-entropy; LogME: larger is better; distance: of the activations from those of the "
+        "loss; LogME: larger is better; distance: of the activations from those of the "
         f"source's photos, below {NEAR} near, above {FAR} far",
         style="dim",
     )

@@ -18,7 +18,7 @@ from tl_keras.path_kinds import A_FOLDER, NOTHING, kind_of
 from tl_keras.results.folder_lock import at_work
 from tl_keras.results.store import CORRECTIONS, Store
 from tl_keras.results.summary_tables import largest_size
-from tl_keras.results.test_results import KEYS, method_of, rows_like, seed_name
+from tl_keras.results.test_results import KEYS, method_of, rows_like, run_name, seed_name
 from tl_keras.results_layout import AUDIT, CONFIG, WRITTEN, place
 from tl_keras.strategy_table import STRATEGIES
 
@@ -125,6 +125,11 @@ class FinishedExperiment:
     def folds(self) -> int:
         """Of a division, each of which is a test split once; 0 with one test split."""
         return int(self.config["estimate"]["folds"] or 0)
+
+    @property
+    def run_name(self) -> str:
+        """The chosen run, for people."""
+        return run_name(self.chosen, self.folds)
 
     @property
     def test_photos(self) -> str:

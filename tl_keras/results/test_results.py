@@ -189,6 +189,18 @@ def strategy_name(row: Mapping[Any, Any]) -> str:
     return f"{name} ({depth} block{'' if depth == '1' else 's'})"
 
 
+def run_name(run: Mapping[Any, Any], folds: int | None) -> str:
+    """A run for people: "fine-tuning (2 blocks), 10 per class, seed 3".
+
+    Args:
+        run: its row, or what is planned of it.
+        folds: of a division, where every fold is a run.
+    """
+    size = run["train_per_class"]
+    per_class = "" if pd.isna(size) else f", {size:.0f} per class"
+    return f"{strategy_name(run)}{per_class}, {seed_name(int(run['seed']), folds)}"
+
+
 def seed_name(seed: int, folds: int | None) -> str:
     """A seed for people: "seed 3", or "fold 4 of 5", from the second on with its "repeat 2"."""
     if not folds:

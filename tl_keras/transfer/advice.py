@@ -149,7 +149,7 @@ def advise(measured: Measurements) -> Advice:
     ]
     if measured.card is not None:
         data, task = "little" if little else "moderate", "alike" if alike else "different"
-        agreement = "the measurements overrule it" if overruled else "the measurements agree"
+        agreement = _agreement(frozen, little, overruled)
         rule = f"The classical rule (data {data}, tasks {task}) says: {classical}; {agreement}."
         reasons.append(rule)
     return Advice(
@@ -183,7 +183,7 @@ def _about_sizes(sizes: pd.DataFrame | None) -> Iterator[str]:
         f"{_VIEWS[row['views']]}"
         for row in rows
     )
-    why = "the smallest whose loss on held-out photos is within half a standard error of the lowest"
+    why = "the smallest whose loss on held-out photos no other lowers by more than chance might"
     yield (
         f"Probes read {reads} (time of a linear probe for a photo, up to the last block that it "
         f"reads); taken: {chosen['image_size']} px, {why}."
@@ -209,6 +209,15 @@ def _classical(little: bool, alike: bool) -> str:
     if little:
         return "freeze the backbone" if alike else "freeze, and borrow the lower blocks only"
     return "fine-tune the upper blocks" if alike else "fine-tune everything at a small rate"
+
+
+def _agreement(frozen: bool, little: bool, overruled: bool) -> str:
+    """What the measurements say to the classical rule."""
+    if not overruled:
+        return "the measurements agree"
+    if frozen != little:
+        return "the measurements overrule it"
+    return "the measurements agree to freeze, and speak for other blocks than it does"
 
 
 def _without_probes(common: Mapping[str, Any]) -> Advice:
@@ -237,14 +246,14 @@ def _best_block(blocks: pd.DataFrame) -> tuple[str, Confidence, str]:
     if chosen.name == last["block"]:
         sure: Confidence = "likely" if last["excess"] == 0 else "a guess"
         sentence = (
-            f"A linear classifier on the last block reads {share}, and no block below has a lower "
-            "cross-entropy by more than chance allows."
+            f"A linear classifier on the last block reads {share}, and none on a block below has a "
+            "lower loss by more than chance explains."
         )
     else:
         sure = "clear" if last["excess"] > 2 * last["excess_se"] else "likely"
         sentence = (
-            f"A linear classifier on {chosen.name}, the deepest block whose cross-entropy is the "
-            f"lowest within a standard error, reads {share}; one on the last block reads "
+            f"A linear classifier on {chosen.name}, the deepest block whose loss is as low as the "
+            f"best one's but for chance, reads {share}; one on the last block reads "
             f"{last['accuracy']:.0%}."
         )
     return str(chosen.name), sure if images >= FEW_IMAGES else "a guess", sentence
