@@ -235,3 +235,9 @@ def test_simulated_images_of_a_group_are_as_alike_as_the_real_ones() -> None:
     draws = _alike(generator.random((4000, 120)), groups, right, confidence, generator) < 0.6
     first, second = draws[:, ::3].ravel(), draws[:, 1::3].ravel()
     assert np.corrcoef(first, second)[0, 1] == pytest.approx(expected, abs=0.01)
+
+
+def test_what_chance_leaves_lies_below_its_upper_end_where_errors_are_rare() -> None:
+    sure = np.tile([0.9999, 0.0001], (40, 1))
+    scores = calibration_scores(np.zeros(40, int), sure, np.zeros(40, int))
+    assert scores.ece_if_calibrated <= scores.ece_if_calibrated_high

@@ -238,13 +238,15 @@ def _look_alikes(results: FinishedExperiment) -> Iterator[str]:
     tested = _tested(results, splits)
     learned = set(_known(results, splits)["image_id"])
     pairs = matches[["image_id", "other_image_id"]].to_numpy()
-    twins = {a for pair in pairs for a, b in (pair, pair[::-1]) if a in tested and b in learned}
+    twins = {a: b for pair in pairs for a, b in (pair, pair[::-1]) if a in tested and b in learned}
     if twins:
         verb = "looks" if len(twins) == 1 else "look"
+        test, known = next(iter(twins.items()))
         yield (
             f"{len(twins)} of {len(tested)} test photos {verb} as if a training photo showed the "
-            "same thing (see The photos), which flatters the figures: if so, give photos of one "
-            "thing the same group, with data.group_pattern or a column group."
+            f"same thing ({'' if len(twins) == 1 else 'such as '}{test} and {known}), which "
+            "flatters the figures: if so, give photos of one thing the same group, with "
+            "data.group_pattern or a column group."
         )
 
 
