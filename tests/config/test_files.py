@@ -464,8 +464,13 @@ def test_results_that_were_renamed_do_not_begin_anew(tmp_path: Path) -> None:
     assert load_config(renamed, ["results_dir=again"]).name == "parts"
 
 
-@pytest.mark.parametrize("name", ["parts.xlsx", "Parts.ODS"])
-def test_a_spreadsheet_is_asked_for_as_csv(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "what_to_do"),
+    [("parts.xlsx", "as CSV"), ("Parts.ODS", "as CSV"), ("a.JPG", "folder"), ("a.zip", "Unpack")],
+)
+def test_what_is_no_set_of_photos_is_told_what_to_do(
+    tmp_path: Path, name: str, what_to_do: str
+) -> None:
     (tmp_path / name).write_bytes(b"PK\x03\x04")
-    with pytest.raises(ConfigError, match="as CSV"):
+    with pytest.raises(ConfigError, match=what_to_do):
         load_config(tmp_path / name)

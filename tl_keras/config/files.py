@@ -24,7 +24,14 @@ from tl_keras.safe_text import brief
 _WITHOUT_EFFECT = ("description", "results_dir", "export", "cache", "engine", "decision")
 _LONGEST_SLUG = 100
 _TABLES = (".csv", ".tsv", ".parquet")
-_SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+# What people name in place of images, by the ending of its name: what it is, and what to do.
+_ELSE = {
+    (".xls", ".xlsx", ".xlsm", ".ods", ".numbers"): "a file of a spreadsheet program. Save the "
+    "sheet as CSV there (CSV UTF-8), and name that file",
+    (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".heic"): "a single photo. "
+    "Name the folder in which each class has a folder of its photos",
+    (".zip", ".7z", ".rar", ".gz", ".tar", ".tgz"): "an archive. Unpack it, and name the folder",
+}
 _ABSENT = object()
 _EXPERIMENT = Kind(
     ExperimentConfig,
@@ -48,7 +55,7 @@ def load_config(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     path = Path(with_home(source))
     _refuse_results(path)
     if not (os.path.isdir(path) or is_table(path)):  # noqa: PTH112 (also of impossible paths)
-        _refuse_spreadsheet(path)
+        _refuse_else(path)
         config = read_file(_EXPERIMENT, path, overrides)
         if not _lead_elsewhere(overrides):
             _refuse_renamed(path, config)
@@ -59,12 +66,10 @@ def load_config(source: str | os.PathLike[str], overrides: Sequence[str] = ()) -
     )
 
 
-def _refuse_spreadsheet(path: Path) -> None:
-    if path.suffix.lower() in _SPREADSHEETS:
-        raise ConfigError(
-            f"{path} must be {_EXPERIMENT.what}; got a file of a spreadsheet program. Save the "
-            "sheet as CSV there (CSV UTF-8), and name that file."
-        )
+def _refuse_else(path: Path) -> None:
+    for endings, found in _ELSE.items():
+        if path.suffix.lower() in endings:
+            raise ConfigError(f"{path} must be {_EXPERIMENT.what}; got {found}.")
 
 
 def check_folder_name(folder: Path, config: ExperimentConfig) -> None:
