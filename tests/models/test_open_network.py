@@ -53,6 +53,14 @@ def test_a_classifier_of_convolutions_is_left_out() -> None:
     np.testing.assert_array_equal(network(pixels()), below(pixels()))
 
 
+def test_scores_at_every_place_are_no_features() -> None:
+    below = trained(residual())
+    scores = keras.layers.ReLU()(keras.layers.Conv2D(5, 1)(below.output))
+    answers = keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(scores))
+    network = opened(keras.Model(below.input, answers), 32)
+    np.testing.assert_array_equal(network(pixels()), below(pixels()))
+
+
 def test_a_copy_is_of_another_size_and_shares_nothing() -> None:
     network = opened(trained(residual()), 32)
     larger, random = copied(network, 64), copied(network, 32, source_weights=False)
@@ -140,6 +148,14 @@ def slashed() -> keras.Model:
     return keras.Model(images, outputs)
 
 
+def numbered_twice() -> keras.Model:
+    """With a stage and a block of it in each name."""
+    images = outputs = keras.Input((32, 32, 3))
+    for stage, block in ((1, 0), (1, 1), (2, 0), (2, 1)):
+        outputs = keras.layers.Conv2D(2, 3, name=f"layer{stage}.{block}.conv1")(outputs)
+    return keras.Model(images, outputs)
+
+
 def named_at_the_end() -> keras.Model:
     """With names for a few of its blocks."""
     images = outputs = keras.Input((32, 32, 3))
@@ -153,6 +169,7 @@ def named_at_the_end() -> keras.Model:
     [
         (named_at_the_end, tuple(f"block_{number}" for number in range(1, 8))),
         (slashed, tuple(f"net_stage{number}.block.0" for number in range(3))),
+        (numbered_twice, ("layer1.0", "layer1.1", "layer2.0", "layer2.1")),
         (lambda: residual(named=True), ("stem", "block1", "block2", "block3")),
         (residual, ("block_1", "block_2", "block_3", "block_4")),
         (separable, ("block_1", "block_2", "block_3")),

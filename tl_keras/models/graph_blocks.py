@@ -15,6 +15,7 @@ Segment = Sequence[keras.Operation]
 _NAMES = (
     r"(.*?(?:stage|stack|group|layer|block|conv)s?[_./]?\d+[_./](?:block|unit|layer)s?[_./]?\d+[a-z]?)"
     r"(?=[_./]|$)",
+    r"(.*?(?:stage|stack|group|layer)s?[_./]?\d+[_./]\d+)(?=[_./]|$)",
     r"(.*?(?:block|mixed|unit|cell|bottleneck|fire|module|expanded_conv)s?[_./]?\d+[a-z]?)"
     r"(?=[_./]|$)",
     r"(.*?(?:stage|stack|group|layer|features)s?[_./]?\d+[a-z]?)(?=[_./]|$)",

@@ -181,7 +181,7 @@ def _feature_map(network: keras.Model) -> Any:
     found: Any = None
     above: list[keras.Operation] = []
     ended = False
-    for segment in segments(network):
+    for segment in _without_scores(list(segments(network))):
         output = segment[-1].output
         ended = ended or _ends_maps(segment, found)
         if len(output.shape) == 4 and not (ended and _side(output) == 1):
@@ -201,6 +201,20 @@ def _feature_map(network: keras.Model) -> Any:
             "transformers have it. Use a convolutional network."
         )
     return found
+
+
+def _without_scores(parts: list[list[keras.Operation]]) -> list[list[keras.Operation]]:
+    """Segments less a last convolution that scores classes at every place, as SqueezeNet has it.
+
+    Behind it there are no weights, nothing is left of height and width, and it has neither a kernel
+    of more than one place nor a normalisation.
+    """
+    weighted = [part for part in parts if any(getattr(each, "weights", ()) for each in part)]
+    if not weighted or len(parts[-1][-1].output.shape) != 2:
+        return parts
+    (last, *more) = weighted[-1]
+    plain = isinstance(last, keras.layers.Conv2D) and last.kernel_size == (1, 1) and last.use_bias
+    return parts[: parts.index(weighted[-1])] if plain and not more else parts
 
 
 def _ends_maps(segment: Sequence[keras.Operation], before: Any) -> bool:
