@@ -430,7 +430,7 @@ def test_unfinished_experiment(tmp_path: Path) -> None:
 
 
 def test_experiment_that_exports_nothing(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="exported nothing.*export=True"):
+    with pytest.raises(WeightsError, match=r"exported nothing.*export=True"):
         load_small(write_experiment(tmp_path / "old", export=False))
 
 

@@ -252,6 +252,8 @@ def _not_allowed(path: KeyPath, allowed: Schema, received: Any) -> str:
     message = f"{dotted(path) or 'it'} must be {describe(allowed)}; got {shown(received)}"
     if isinstance(received, int | float) or received in _choices(allowed.get("items", {})):
         return f"{message}; write [{shown(received)}]" if "items" in allowed else message
+    if isinstance(received, str) and "name" in _keys(allowed):
+        return f"{message}; write {shown({'name': received})}"
     near = nearest(received, _choices(allowed)) if isinstance(received, str) else None
     return f'{message}; did you mean "{near}"?' if near else message
 

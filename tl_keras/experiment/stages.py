@@ -13,6 +13,7 @@ import pandas as pd
 from tl_keras.config.files import check_folder_name, load_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.corrections import COLUMNS
+from tl_keras.data.picture_rows import with_rows
 from tl_keras.data.rows import spread
 from tl_keras.digests import whole_json
 from tl_keras.errors import NoExportError
@@ -65,7 +66,7 @@ class ExperimentResult:
         history: one row per run and epoch.
         trials: one row per trial of the search; None without one.
         probes: one row per linear probe and block; None without such a run.
-        splits: every image's part in every run.
+        splits: every image's part in every run; with arrays the column row says which it is.
         choice: the run to hand over, and why.
         decision: what `decision.json` holds; None of a majority class alone.
         export: the SavedModel's folder; None where `export` is false or a majority class is all.
@@ -197,7 +198,7 @@ def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
         notice=prepared.images.table.notice,
         runs=runs,
         trials=prepared.store.trials(),
-        splits=prepared.images.splits.manifest,
+        splits=with_rows(prepared.images.splits.manifest),
         choice=choice,
         decision=decision,
         export=exported,
