@@ -17,8 +17,9 @@ from tl_keras.data.sources import load_images
 from tl_keras.errors import ConfigError, DataError
 from tl_keras.experiment.advise import advise
 from tl_keras.experiment.audit import audit_images
-from tl_keras.experiment.inputs import PICTURES, experiment_config
+from tl_keras.experiment.inputs import experiment_config
 from tl_keras.experiment.stages import run_experiment
+from tl_keras.results_layout import PICTURES
 
 TINY = {"name": "Tiny", "weights": None, "image_size": 32}
 

@@ -116,7 +116,7 @@ def given_pixels(x: Any) -> Iterator[np.ndarray]:
     Raises:
         PicturesError: these are no pictures, or their pixels are not in 0..255 or all in 0..1.
     """
-    pictures, brightest = _sequence(x), None
+    pictures, brightest = as_pictures(x), None
     if isinstance(pictures, np.ndarray) and _is_dark(pictures):
         _refuse_dark(1)
     for place, picture in enumerate(pictures):
@@ -267,10 +267,17 @@ def _refuse_dark(brightest: int | None) -> None:
         raise PicturesError(f"Pixels must be 0..255; got none above {brightest}: {_SCALED}")
 
 
-def _sequence(x: Any) -> Sequence[Any] | np.ndarray:
+def as_pictures(x: Any) -> Sequence[Any] | np.ndarray:
+    """Pictures one by one, unchecked, of all that `given_pixels` takes, or of a single RGB one.
+
+    Raises:
+        PicturesError: it is nothing of the kind.
+    """
     if isinstance(x, list | tuple):
         return x
     values = np.asarray(x)
+    if values.ndim == 3 and values.shape[2] == 3:
+        return values[None]
     if values.dtype == object and values.ndim == 1:
         return list(values)
     if values.ndim not in (3, 4):

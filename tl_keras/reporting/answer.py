@@ -144,7 +144,17 @@ def _chosen(results: FinishedExperiment) -> str:
     return (
         f"That is one model of the chosen method, {name}: trained anew on other photos of the "
         f"kind, such models are right in at least {low} of new photos ({mean} of "
-        f"{tested}; 95% interval {low} to {high}; {n} {runs})."
+        f"{tested}; 95% interval {low} to {high}; {n} {runs}).{_few(n)}"
+    )
+
+
+def _few(n: int) -> str:
+    """Why intervals are wide, where two trainings are all there is to tell how far they differ."""
+    if n != 2:
+        return ""
+    return (
+        " Two trainings tell little of how far a third may be off, so intervals are wide; with "
+        "seeds 5 they are much narrower."
     )
 
 
@@ -195,7 +205,15 @@ def _against(row: Row, other: str, sign: int) -> str:
 
 def _cautions(results: FinishedExperiment) -> Iterator[str]:
     """What to know before using it: a class that is missed, photos and labels, more photos."""
-    for part in (_few_tested, _weakest, _look_alikes, _corrections, _doubtful_labels, _more_photos):
+    for part in (
+        _few_tested,
+        _few_seeds,
+        _weakest,
+        _look_alikes,
+        _corrections,
+        _doubtful_labels,
+        _more_photos,
+    ):
         yield from part(results)
 
 
@@ -310,8 +328,9 @@ def _unused_photos(results: FinishedExperiment) -> Iterator[str]:
     unused = 0 if images is None else len(images) - used
     if unused > 0 and not pd.isna(run["train_per_class"]):
         yield (
-            f"{unused} labelled photos were not used, which a larger data.train_per_class would "
-            "train on."
+            f"{unused} labelled photos were not used, neither for measuring nor for the model that "
+            f"is handed over, as data.train_per_class is {int(run['train_per_class'])}: a larger "
+            "one would train on them."
         )
 
 

@@ -31,7 +31,7 @@ SOURCE = "source.json"
 _SIZES = ("large_pictures", "small_pictures", "odd_size", "aspect_ratio")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuditReport:
     """All that is known of a set of images.
 
@@ -55,6 +55,12 @@ class AuditReport:
     notes: tuple[str, ...] = ()
     network: str = ""
     data: DataConfig | None = None
+
+    def __repr__(self) -> str:
+        """In words: tables would fill the cell of a notebook."""
+        counted = f"{self.name}: {len(self.table)} images of {len(self.table.classes)} classes"
+        found = [finding.message for finding in self.audit.findings]
+        return "\n".join([counted, *found, *self.label_warnings(), *self.notes])
 
     def class_counts(self) -> pd.DataFrame:
         """A row per class, in their order: images that were `listed`, and `readable` of them."""

@@ -35,7 +35,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 _RECALL_BOUNDS = ["recall_low", "recall_high"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FinishedExperiment:
     """A finished experiment.
 
@@ -46,6 +46,15 @@ class FinishedExperiment:
 
     folder: Path
     config: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """With the names that `table` and `facts` take."""
+        there = [Path(name) for name in WRITTEN if place(self.folder, name).exists()]
+        tables, facts = (
+            ", ".join(file.stem for file in there if file.suffix == ending)
+            for ending in (".csv", ".json")
+        )
+        return f"<FinishedExperiment {self.folder}: tables {tables}; facts {facts}>"
 
     @classmethod
     def open(cls, folder: Path) -> "FinishedExperiment":
