@@ -144,7 +144,7 @@ def _chosen(results: FinishedExperiment) -> str:
     return (
         f"That is one model of the chosen method, {name}: trained anew on other photos of the "
         f"kind, such models are right in at least {low} of new photos ({mean} of "
-        f"{tested}; 95% interval {low} to {high}; {n} {runs}).{_few(n)}"
+        f"{tested}; 95% interval {low} to {high}; {n} {runs}).{'' if results.folds else _few(n)}"
     )
 
 
@@ -205,15 +205,7 @@ def _against(row: Row, other: str, sign: int) -> str:
 
 def _cautions(results: FinishedExperiment) -> Iterator[str]:
     """What to know before using it: a class that is missed, photos and labels, more photos."""
-    for part in (
-        _few_tested,
-        _few_seeds,
-        _weakest,
-        _look_alikes,
-        _corrections,
-        _doubtful_labels,
-        _more_photos,
-    ):
+    for part in (_few_tested, _weakest, _look_alikes, _corrections, _doubtful_labels, _more_photos):
         yield from part(results)
 
 

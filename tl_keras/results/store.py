@@ -18,7 +18,7 @@ where it was. Whatever is read is found whole first; `repair` is what becomes of
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -552,9 +552,10 @@ def _free_name(folder: Path) -> str:
     return next(name for name in names if not os.path.lexists(folder.with_name(name)))
 
 
-def _others_given(changes: Sequence[str]) -> str:
+def _others_given(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """What it means that another table was written of what Python gave."""
-    if not any(line.startswith("data.table") and f"{PICTURES}/" in line for line in changes):
+    before, now = (str((each.get("data") or {}).get("table")) for each in (old, new))
+    if before == now or PICTURES not in Path(now).parts:
         return ""
     return (
         "\nThe images that are given now are others than those of the results, or their labels, "
@@ -567,7 +568,7 @@ def _refuse_changes(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]
         raise ResultsError(
             f"{folder} holds results of another configuration:\n  "
             + "\n  ".join(changes)
-            + _others_given(changes)
+            + _others_given(old, new)
             + f"\nTo go on with the settings of these results: {go_on(folder / CONFIG)}\n"
             f"For other settings use {fresh()}, which moves the old folder aside, or another name: "
             f"{again({'name': _free_name(folder)})}"
