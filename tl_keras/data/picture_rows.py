@@ -32,6 +32,8 @@ def with_rows(table: pd.DataFrame) -> pd.DataFrame:
         rows = ids.str.extract(_ROW, expand=False)
         if len(ids) and rows.notna().all():
             table = table.copy()
-            numbers = rows.astype("int64").reindex(table.index).astype("Int64")
+            numbers = rows.astype("int64")
+            if len(ids) < len(table):
+                numbers = numbers.astype("Int64").reindex(table.index)
             table.insert(list(table.columns).index(name) + 1, _IDS[name], numbers)
     return table
