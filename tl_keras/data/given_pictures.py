@@ -268,7 +268,7 @@ def _refuse_dark(brightest: int | None) -> None:
 
 
 def as_pictures(x: Any) -> Sequence[Any] | np.ndarray:
-    """Pictures one by one, unchecked, of all that `given_pixels` takes, or of a single RGB one.
+    """Pictures one by one, unchecked, of all that `given_pixels` takes.
 
     Raises:
         PicturesError: it is nothing of the kind.
@@ -276,8 +276,6 @@ def as_pictures(x: Any) -> Sequence[Any] | np.ndarray:
     if isinstance(x, list | tuple):
         return x
     values = np.asarray(x)
-    if values.ndim == 3 and values.shape[2] == 3:
-        return values[None]
     if values.dtype == object and values.ndim == 1:
         return list(values)
     if values.ndim not in (3, 4):

@@ -70,11 +70,11 @@ class ExperimentResult:
         history: one row per run and epoch.
         trials: one row per trial of the search; None without one.
         probes: one row per linear probe and block; None without such a run.
-        answer: to the experiment's question, in sentences, as the report begins.
         splits: every image's part in every run; with arrays the column row says which it is.
         choice: the run to hand over, and why.
         decision: what `decision.json` holds; None of a majority class alone.
         export: the SavedModel's folder; None where `export` is false or a majority class is all.
+        answer: to the experiment's question, in sentences, as the report begins.
     """
 
     config: ExperimentConfig

@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 
@@ -57,7 +58,10 @@ def _files(photos: Any) -> tuple[list[str], list[PictureFile]]:
     if are_paths(photos):
         paths, _ = find_photos([Path(path) for path in photos])
         return list(map(str, paths)), [*paths]
-    pixels = [as_pixels(each, f"photos[{row}]") for row, each in enumerate(as_pictures(photos))]
+    pictures = as_pictures(photos)
+    if isinstance(pictures, np.ndarray) and pictures.ndim == 3 and pictures.shape[2] == 3:
+        pictures = pictures[None]
+    pixels = [as_pixels(each, f"photos[{row}]") for row, each in enumerate(pictures)]
     if not pixels:
         raise PicturesError("photos must hold pictures, or paths of some; got none.")
     return [], [bytes(tf.io.encode_png(each).numpy()) for each in pixels]
