@@ -37,6 +37,19 @@ SPOKEN = (
     "serving/wheels.py",
 )
 OPTION = re.compile(r"(?:^|[\s(`'])--[a-z]|\btl-keras run\b")
+# What JSON calls None, True and False, in a sentence.
+JSON_WORD = re.compile(r"\bnull\b|\bto (?:true|false)\b")
+# Where JSON is what people write, and what describes its keys.
+OF_JSON = (
+    "config/json_text.py",
+    "config/overrides.py",
+    "config/schema.py",
+    # of a variable of the environment
+    "experiment/workers.py",
+    "models/source_card.py",
+    "pretraining",
+    "serving",
+)
 VALUES = {
     "seeds": 3,
     "data.columns": {"path": "file name", "label": "dé'fect"},
@@ -69,6 +82,19 @@ def test_no_message_of_the_package_names_options_to_whoever_calls_it() -> None:
     }
     # the default of `other_place`, which knows who asks
     assert {text.partition(": ")[2] for text in found} <= {"--output", " (--output)"}
+
+
+def test_no_message_of_the_package_speaks_json_to_whoever_calls_it() -> None:
+    files = [path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")]
+    found = {
+        f"{file}: {text}"
+        for file in files
+        if not file.startswith((*SPOKEN, *OF_JSON))
+        for text in texts(PACKAGE / file)
+        if JSON_WORD.search(text)
+    }
+    # the type of JSON Schema
+    assert found == {"config/problems.py: null"}
 
 
 def test_settings_come_out_of_a_shell_as_they_were_meant() -> None:

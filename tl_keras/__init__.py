@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tl_keras.experiment.stages import run_experiment
     from tl_keras.models.pretrained import load_backbone
     from tl_keras.results.runs_table import load_runs
+    from tl_keras.serving.predictions import predict
     from tl_keras.transfer.block_probes import probe_blocks
     from tl_keras.transfer.transfer_classifier import TransferClassifier
     from tl_keras.transfer.two_phase import fit_two_phase
@@ -27,6 +28,7 @@ __all__ = [
     "fit_two_phase",
     "load_backbone",
     "load_runs",
+    "predict",
     "probe_blocks",
     "run_experiment",
 ]
@@ -38,6 +40,7 @@ _HOMES = {
     "fit_two_phase": "transfer.two_phase",
     "load_backbone": "models.pretrained",
     "load_runs": "results.runs_table",
+    "predict": "serving.predictions",
     "probe_blocks": "transfer.block_probes",
     "run_experiment": "experiment.stages",
 }

@@ -6,14 +6,17 @@ as options are arguments of functions in Python.
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 # The commands that are carried out, the innermost last. Of the process and not of one thread: what
 # a command begins elsewhere is asked for by it as well.
 _TYPED: list[Sequence[str]] = []
+# Whether what is spoken of is written as JSON, in a file, whoever asks.
+_IN_JSON: ContextVar[bool] = ContextVar("in_json", default=False)
 
 
 @contextmanager
@@ -33,6 +36,30 @@ def typed(words: Sequence[str]) -> Iterator[None]:
 def by_command() -> bool:
     """Whether a command asks, and not a line of Python."""
     return bool(_TYPED)
+
+
+@contextmanager
+def in_json() -> Iterator[None]:
+    """Speak, inside the block, of what stands in a file of JSON."""
+    token = _IN_JSON.set(True)
+    try:
+        yield
+    finally:
+        _IN_JSON.reset(token)
+
+
+def by_json() -> bool:
+    """Whether values are written as JSON has them, in a file or behind `--set`."""
+    return by_command() or _IN_JSON.get()
+
+
+def literal(value: Any) -> str:
+    """A value of JSON types as whoever asks writes it.
+
+    >>> literal({"cut": None, "export": [True, "a"]})
+    '{"cut": None, "export": [True, "a"]}'
+    """
+    return json.dumps(value, ensure_ascii=False) if by_json() else _in_python(value, repr)
 
 
 def fresh() -> str:
@@ -117,10 +144,12 @@ def _override(item: tuple[str, Any]) -> str:
     return f"{key}={json.dumps(value, ensure_ascii=False, separators=(',', ':'))}"
 
 
-def _in_python(value: Any) -> str:
+def _in_python(value: Any, number: Callable[[float], str] = "{:g}".format) -> str:
     if isinstance(value, Mapping):
-        pairs = (f"{_in_python(key)}: {_in_python(item)}" for key, item in value.items())
+        pairs = (f"{_in_python(key)}: {_in_python(item, number)}" for key, item in value.items())
         return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(_in_python(item, number) for item in value)}]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    return f"{value:g}" if isinstance(value, float) else repr(value)
+    return number(value) if isinstance(value, float) else repr(value)

@@ -21,6 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 TABLES, PLOTS, MODEL, STATE = "tables", "plots", "model", "state"
+# Beside experiments: pictures that were given in memory. No experiment has this name.
+PICTURES = "_images"
 # In `state`: that nothing is left where an earlier version put it.
 LAYOUT = "layout.json"
 REPORT, CONFIG = "report.html", "config.json"

@@ -295,7 +295,7 @@ def test_differences_name_key_old_and_new() -> None:
         export=False,
     )
     assert differences(changed(), new) == [
-        'backbone.weights: "imagenet" -> null',
+        'backbone.weights: "imagenet" -> None',
         "training.phase_1.epochs: 200 -> 50",
         'fine_tuning.unfrozen_blocks: [2, "all"] -> [1, "all"]',
     ]
@@ -315,7 +315,7 @@ def test_keys_without_effect_are_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_differences_tell_absent_keys() -> None:
     assert differences({"a": {"b": None}}, {"c": 1}) == [
-        "a.b: null -> (absent)",
+        "a.b: None -> (absent)",
         "c: (absent) -> 1",
     ]
 

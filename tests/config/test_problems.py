@@ -1,14 +1,29 @@
+import json
+import re
+from collections.abc import Iterator
+from contextvars import Context
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tl_keras.config.files import parse_config
+from tl_keras.config.files import load_config, parse_config
 from tl_keras.config.json_text import KeyPath
 from tl_keras.config.problems import describe, schema_at, schema_of, unknown_key
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
+from tl_keras.invocation import in_json, typed
 
 SCHEMA = schema_of(ExperimentConfig)
+# Words of JSON, which nobody types in Python.
+JSON_WORDS = re.compile(r"\b(null|true|false|object)\b")
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_file() -> Iterator[None]:
+    """What is asked for here stands for what is written in a file."""
+    with in_json():
+        yield
 
 
 def refusal(**keys: Any) -> str:
@@ -27,6 +42,9 @@ def refusal(**keys: Any) -> str:
         (("seed",), "did you mean seeds?"),
         (("train_per_class",), "it belongs at data.train_per_class"),
         (("training", "weights"), "it belongs at backbone.weights"),
+        (("size",), "did you mean backbone.image_size?"),
+        (("train_size",), "did you mean data.train_per_class?"),
+        (("test_size",), "did you mean data.test_fraction?"),
         (("optimiser",), "did you mean training.optimizer?"),
         (("image_sizes",), "did you mean backbone.image_size?"),
         (
@@ -94,6 +112,37 @@ def test_every_problem_is_listed() -> None:
 def test_key_of_several_types_gets_one_message(received: Any, message: str) -> None:
     data = {"folder": "photos", "train_per_class": received}
     assert refusal(data=data) == f"configuration: {message}"
+
+
+def wrong_keys() -> list[dict[str, Any]]:
+    return [
+        {"backbone": None},
+        {"backbone": {"cut": None, "weights": 3, "trust_code": {"a": None}}},
+        {"backbone": {"name": "VGG16", "alpha": 0.5}},
+        {"backbone": {"name": "file", "alpha": 1.0, "weights": None}},
+        {"export": 3, "seeds": True, "deterministic": [None, False]},
+    ]
+
+
+@pytest.mark.parametrize("keys", wrong_keys())
+def test_who_asks_reads_the_words_that_they_write(keys: dict[str, Any], tmp_path: Path) -> None:
+    raw = {"name": "a", "data": {"folder": "photos"}, **keys}
+    (tmp_path / "a.json").write_text(json.dumps(raw))
+
+    def said(given: Any) -> str:
+        with pytest.raises(ConfigError) as refused:
+            parse_config(given) if isinstance(given, dict) else load_config(given)
+        return str(refused.value)
+
+    # a fresh context: nothing around it speaks of files
+    in_python = Context().run(said, raw)
+    assert "configuration: " in in_python
+    assert not JSON_WORDS.search(in_python)
+    of_a_file = Context().run(said, tmp_path / "a.json")
+    with typed(["tl-keras", "run", "a.json"]):
+        assert Context().run(said, tmp_path / "a.json") == of_a_file
+    assert JSON_WORDS.search(of_a_file)
+    assert not re.search(r"\b(None|True|False)\b", of_a_file)
 
 
 def test_all_problems_of_one_section_are_told_at_once() -> None:

@@ -10,6 +10,15 @@ from tl_keras.backbone_table import MeanAndStd
 from tl_keras.config.files import json_schema, parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.errors import ConfigError
+from tl_keras.invocation import in_json
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_file() -> Iterator[None]:
+    """What is asked for here stands for what is written in a file."""
+    with in_json():
+        yield
+
 
 TEXT = "a string (not empty, at most 200 characters)"
 PLACE = "a string (not empty, at most 3000 characters)"

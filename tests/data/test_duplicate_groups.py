@@ -102,6 +102,6 @@ def test_no_split_goes_through_copies_that_are_kept_together() -> None:
 def test_too_few_pictures_behind_the_copies_is_said() -> None:
     table = table_of("a" * 6 + "b" * 6)
     found = duplicate_table(table.frame, prints_of([1, 1, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8]))
-    message = r"a \(2\).* 6 images are kept together .*data.keep_duplicates_together to false"
+    message = r"a \(2\).* 6 images are kept together .*keep_duplicates_together.: False"
     with pytest.raises(DataError, match=message):
         make_splits(keep_together(table, found), DataConfig(folder="photos"), 1)

@@ -1,14 +1,17 @@
 """Pictures in memory as files: without loss, the same again, whatever the order."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from tl_keras.data.given_pictures import GivenPicture
 from tl_keras.data.picture_files import write_pictures, write_table
+from tl_keras.data.picture_rows import with_rows
 from tl_keras.errors import DataError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 6, 5, 3), dtype=np.uint8)
@@ -33,6 +36,21 @@ def test_the_table_names_every_picture_in_the_order_given(tmp_path: Path) -> Non
     ]
     for row, pixels in zip(found, [PIXELS[0], PIXELS[1], PIXELS[2, ..., 0]], strict=True):
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / row["path"])), pixels)
+
+
+def test_pictures_of_an_array_are_named_by_their_rows(tmp_path: Path) -> None:
+    given = [replace(picture, row=row) for row, picture in enumerate([*PICTURES, PICTURES[0]])]
+    table = pd.read_csv(write_pictures(given, tmp_path))
+    ids = pd.DataFrame({"image_id": table["path"], "other_image_id": table["path"][::-1].array})
+    told = with_rows(ids.sample(frac=1, random_state=0))
+    assert told["row"].tolist() == told.index.tolist()
+    assert told["other_row"].tolist() == [3 - row for row in told.index]
+    # nothing twice, and nothing where images have names of their own
+    assert with_rows(told) is told
+    own = pd.DataFrame({"image_id": ["a/row1.png", "a/row1_0123456789ab.png"]})
+    assert with_rows(own) is own
+    about_the_set = pd.DataFrame({"image_id": [table["path"][1], None]})
+    assert with_rows(about_the_set)["row"].tolist() == [1, pd.NA]
 
 
 def test_the_same_pictures_are_the_same_files_in_any_order(tmp_path: Path) -> None:

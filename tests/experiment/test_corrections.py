@@ -68,7 +68,7 @@ def test_runs_rest_on_corrected_labels_and_go_on_with_the_same_ones_only(
         with pytest.raises(ResultsError, match=r"The corrections are not those .*fresh=True"):
             run_experiment(settings)
     without = {**settings, "data": {"folder": settings["data"]["folder"]}}
-    with pytest.raises(ResultsError, match=r"data\.corrections: .* -> null"):
+    with pytest.raises(ResultsError, match=r"data\.corrections: .* -> None"):
         run_experiment(without)
     (tmp_path / "corrections.csv").unlink()
     with pytest.raises(DataError, match="no such file"):

@@ -13,12 +13,15 @@ from PIL import Image
 
 from tl_keras.config.files import fingerprint, parse_config
 from tl_keras.config.schema import ExperimentConfig
+from tl_keras.data.given_pictures import given_pixels, resized
 from tl_keras.data.sources import load_images
-from tl_keras.errors import ConfigError, DataError
+from tl_keras.errors import ConfigError, DataError, ResultsError
 from tl_keras.experiment.advise import advise
 from tl_keras.experiment.audit import audit_images
-from tl_keras.experiment.inputs import PICTURES, experiment_config
+from tl_keras.experiment.inputs import experiment_config
 from tl_keras.experiment.stages import run_experiment
+from tl_keras.results_layout import PICTURES
+from tl_keras.serving.predictions import predict
 
 TINY = {"name": "Tiny", "weights": None, "image_size": 32}
 
@@ -78,6 +81,7 @@ def test_groups_of_arrays_and_of_tables_are_kept(
     groups = [f"part {number // 2}" for number in range(len(labels))]
     found = listed((pixels, labels, groups), tmp_path)
     assert {group for *_, group in found} == set(groups)
+    assert listed((sorted(photos.rglob("*.png")), labels, groups), tmp_path) == found
     frame = pd.DataFrame(
         {"path": sorted(photos.rglob("*.png")), "label": labels, "group": groups, "more": 1}
     )
@@ -88,11 +92,16 @@ def test_the_same_pictures_again_are_the_same_experiment(arrays: Arrays, tmp_pat
     pixels, labels = arrays
     order = np.random.default_rng(0).permutation(len(labels))
     shuffled = tf.data.Dataset.from_tensor_slices((pixels, labels)).shuffle(99).batch(5)
-    forms: list[Any] = [(pixels, labels), (pixels[order], labels[order]), shuffled]
+    forms: list[Any] = [(pixels, labels), (list(pixels), labels.tolist())]
     settings = {"results_dir": str(tmp_path)}
     configs = [experiment_config(images=images, settings=settings) for images in forms]
     assert len({fingerprint(config) for config in configs}) == 1
     assert len(list((tmp_path / PICTURES).rglob("*.png"))) == len(labels)
+    # a dataset may shuffle and has no rows, arrays have
+    again = [experiment_config(images=shuffled, settings=settings) for _ in range(2)]
+    assert len({fingerprint(config) for config in again}) == 1
+    moved = experiment_config(images=(pixels[order], labels[order]), settings=settings)
+    assert fingerprint(moved) != fingerprint(configs[0])
     other = experiment_config(images=(pixels[1:], labels[1:]), settings=settings)
     assert fingerprint(other) != fingerprint(configs[0])
 
@@ -166,7 +175,13 @@ def test_wrong_configurations_are_refused(given: dict[str, Any], message: str) -
         ((np.zeros((4, 8, 8, 3)),), r"\(x, y\)"),
         ((np.random.default_rng(0).random((4, 8, 8, 3)), [0, 1, 0, 1]), r"0\.\.1"),
         ((np.full((4, 8, 8, 3), 9), [0, 1, 0]), "3 for 4"),
-        (pd.DataFrame({"file": ["a.png"], "label": ["a"]}), "lacks path"),
+        (pd.DataFrame({"file": ["a.png"], "class": ["a"]}), '"path": "file", "label": "class"'),
+        (pd.DataFrame([["a.png", "a"]]), '"path": "0", "label": "1"'),
+        (["a.png", "b.png"], r"images=\(x, y\)"),
+        (np.array(["a.png", "b.png"]), r"images=\(x, y\)"),
+        ((["a.png", "b.png"], ["a"]), "1 for 2"),
+        ((np.full((4, 3, 8, 8), 9), [0, 1, 0, 1]), "moveaxis"),
+        ((np.full((3, 8, 8), 9), ["a", None, 2.5]), "NoneType and float and str"),
     ],
 )
 def test_wrong_images_are_refused_in_a_sentence(images: Any, message: str, tmp_path: Path) -> None:
@@ -216,6 +231,21 @@ def test_an_experiment_on_arrays_is_that_on_their_files_and_goes_on(
     first = run_experiment(images=arrays, name="arrays", **SHORT, **results)
     assert first.export is not None
     again = run_experiment(images=arrays, name="arrays", **SHORT, **results)
+    # whatever names an image leads back to its row
+    rows, (pixels, labels) = first.splits["row"], arrays
+    classes = np.unique(labels)
+    assert labels[rows].tolist() == classes[first.splits["class_index"]].tolist()
+    errors = first.finished.table("errors")
+    assert errors is not None and labels[errors["row"]].tolist() == errors["label"].tolist()
+    with pytest.raises(ResultsError, match=r"one of images, .*Did you mean \"errors\""):
+        first.finished.table("error")
+    assert "errors" in repr(first.finished)
+    answers = first.predict(pixels)
+    assert answers.equals(predict(first.export, list(pixels)))
+    model = first.model().predict(resized(given_pixels(pixels), 32, "stretch"), verbose=0)
+    np.testing.assert_allclose(answers["probability"], model.max(axis=1), atol=1e-4)
+    with pytest.raises(ResultsError, match=r"others.*\n.*\n.*fresh=True"):
+        run_experiment(images=(pixels[::-1], labels[::-1]), name="arrays", **SHORT, **results)
     columns = ["run_id", "validation_loss", "test_loss", "test_accuracy", "phase_1_seconds"]
     pd.testing.assert_frame_equal(again.runs[columns], first.runs[columns])
     # other names of the files are another draw, so what is compared is the set of pictures
@@ -229,9 +259,20 @@ def test_advice_and_audit_take_the_same_images(arrays: Arrays, tmp_path: Path) -
     pixels, labels = arrays
     doubled = np.concatenate([pixels, pixels[:1]]), np.append(labels, labels[0])
     keys: dict[str, Any] = {"results_dir": str(tmp_path), "backbone": TINY}
-    assert advise(images=doubled, **keys).images_per_class > 0
+    advice = advise(images=doubled, **keys)
+    assert advice.images_per_class > 0
+    followed = experiment_config(
+        images=doubled, settings={**advice.arguments(), "results_dir": str(tmp_path)}
+    )
+    assert followed.backbone.model_dump() == {
+        **experiment_config(images=doubled, settings=keys).backbone.model_dump(),
+        "cut": advice.cut,
+    }
+    assert followed.strategies == (advice.strategy,)
     report = audit_images(images=doubled, network=False, **keys)
     assert len(report.audit.duplicates) == 2
+    assert set(report.findings_table()["row"].dropna()) >= {0, len(labels)}
+    assert str(len(labels) + 1) in repr(report) and len(repr(report)) < 2000
     assert report.audit.images["sha256"].duplicated().sum() == 1
 
 
@@ -257,7 +298,15 @@ def test_other_cells_are_names(tmp_path: Path, label: object) -> None:
     assert Path(config.data.table).read_text().splitlines()[1] == f"a.png,{expected}"
 
 
+def test_columns_of_a_frame_may_have_other_names(photos: Path, tmp_path: Path) -> None:
+    files = sorted(photos.rglob("*.png"))
+    frame = pd.DataFrame({"file": files, 7: [file.parent.name for file in files]})
+    settings = {"results_dir": str(tmp_path), "data": {"columns": {"path": "file", "label": "7"}}}
+    table = load_images(experiment_config(images=frame, settings=settings).data)
+    assert table.classes == ("amber", "blue", "green")
+
+
 def test_a_column_given_twice_is_refused(tmp_path: Path) -> None:
     frame = pd.DataFrame([["a.png", "a", "b"]], columns=["path", "label", "label"])
-    with pytest.raises(DataError, match="once"):
+    with pytest.raises(DataError, match="twice"):
         experiment_config(images=frame, settings={"results_dir": str(tmp_path)})

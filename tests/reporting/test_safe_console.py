@@ -26,6 +26,16 @@ def shown(console: SafeConsole) -> str:
     return console.file.getvalue()
 
 
+def test_in_a_notebook_lines_are_plain_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    with TerminalMonitor() as monitor:
+        monitor.stage("Reading [bold]photos")
+        monitor.warn("few photos")
+    assert capsys.readouterr().out == "Reading [bold]photos ...\nwarning few photos\n"
+
+
 def lines(name: str) -> list[str]:
     """As rich shows them, without space at the end."""
     return [line.rstrip() for line in visible(name, keep="\n").split("\n")]

@@ -65,6 +65,8 @@ def test_little_data_and_another_task_borrow_the_lower_blocks() -> None:
     assert given.classical in paragraph
     assert paragraph.endswith("the measurements agree.")
     assert given.settings() == ('strategies=["linear_probe"]', "backbone.cut=middle")
+    assert given.arguments() == {"strategies": ["linear_probe"], "backbone": {"cut": "middle"}}
+    assert repr(given) == paragraph
 
 
 def test_little_data_and_an_alike_task_borrow_everything() -> None:
@@ -102,6 +104,7 @@ def test_more_data_are_fine_tuned() -> None:
         "backbone.cut=middle",
         'fine_tuning.unfrozen_blocks=[4, "all"]',
     )
+    assert given.arguments()["fine_tuning"] == {"unfrozen_blocks": [4, "all"]}
 
 
 def test_an_alike_task_is_fine_tuned_with_more_images_only() -> None:
@@ -202,4 +205,5 @@ def test_sizes_are_told_with_what_they_read_and_cost() -> None:
     assert re.findall(r"ms[^,)]*mirror", given.paragraph()) == ["ms with its mirror"]
     assert given.paragraph().index("mirror") < given.paragraph().index("224 px")
     assert "backbone.image_size=224" in given.settings()
+    assert given.arguments()["backbone"]["image_size"] == 224
     assert not any("image_size" in setting for setting in advice().settings())

@@ -119,7 +119,8 @@ def parse_config(raw: Mapping[str, Any]) -> ExperimentConfig:
     """Read an experiment from Python values, with the keys of an experiment file.
 
     Args:
-        raw: JSON types; tuples pass for lists and paths for strings.
+        raw: JSON types; tuples, ranges and arrays pass for lists, numbers of NumPy for numbers and
+            paths for strings.
 
     Raises:
         ConfigError: as `load_config` does, with "configuration" for the place.
@@ -206,9 +207,14 @@ def _refuse_results(folder: Path) -> None:
         )
 
 
-def _as_json(value: Any) -> str:
+def _as_json(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return str(os.fspath(value))
+    if isinstance(value, range):
+        return list(value)
+    # numbers and arrays of NumPy, which this module need not import
+    if callable(plain := getattr(value, "tolist", None)):
+        return plain()
     raise TypeError(f"got {value!r} of type {type(value).__name__}")
 
 

@@ -5,7 +5,6 @@ several types gets one message and not one per type.
 """
 
 import difflib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from tl_keras.config.json_text import KeyPath, dotted
 from tl_keras.config.schema import NAME_PATTERN, RANGE_PATTERN
+from tl_keras.invocation import by_json, literal
 
 Schema = Mapping[str, Any]
 
@@ -25,12 +25,7 @@ _PATTERNS = {
     "letter or digit",
     RANGE_PATTERN: 'a range of blocks "first:last"',
 }
-_SIMPLE = {
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "null": "null",
-}
+_SIMPLE = {"integer": "a whole number", "number": "a number"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,17 @@ class Problem:
     path: KeyPath
     text: str
 
+
+# What people call keys from elsewhere, and no spelling is near to.
+_USUAL: Mapping[str, str] = {
+    **dict.fromkeys(("size", "img_size", "input_size", "input_shape"), "backbone.image_size"),
+    "train_size": "data.train_per_class",
+    "test_size": "data.test_fraction",
+    "validation_split": "data.validation_per_class",
+    **dict.fromkeys(("model", "network", "base_model"), "backbone"),
+    **dict.fromkeys(("random_state", "n_seeds"), "seeds"),
+    **dict.fromkeys(("output", "output_dir"), "results_dir"),
+}
 
 Wording = Callable[[], Iterable[Problem]]
 
@@ -135,18 +141,23 @@ def describe(node: Schema) -> str:
     if "anyOf" in node:
         return ", or ".join(describe(branch) for branch in node["anyOf"])
     if "const" in node:
-        return json.dumps(node["const"])
+        return literal(node["const"])
     if "enum" in node:
-        return "one of " + ", ".join(json.dumps(choice) for choice in node["enum"])
+        return "one of " + ", ".join(map(literal, node["enum"]))
     kind = node.get("type", "object")
     if kind == "array":
         return f"a list of {_how_many(node)}, each {describe(_items(node))}"
     if kind == "object":
-        return f"an object {{...}} with keys among {', '.join(node.get('properties', ()))}"
+        section = "an object {...}" if by_json() else "a dict"
+        return f"{section} with keys among {', '.join(node.get('properties', ()))}"
     if kind == "string":
         if "pattern" in node:
             return _PATTERNS.get(node["pattern"], f"a string that matches {node['pattern']}")
         return "a string" + _length(node)
+    if kind == "boolean":
+        return f"{literal(True)} or {literal(False)}"
+    if kind == "null":
+        return literal(None)
     return _SIMPLE[kind] + _range(node)
 
 
@@ -164,8 +175,8 @@ def _length(node: Schema) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as JSON, shortened."""
-    text = json.dumps(value, ensure_ascii=False)
+    """A value as whoever asks writes it, shortened."""
+    text = literal(value)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
 
 
@@ -241,6 +252,8 @@ def _not_allowed(path: KeyPath, allowed: Schema, received: Any) -> str:
     message = f"{dotted(path) or 'it'} must be {describe(allowed)}; got {shown(received)}"
     if isinstance(received, int | float) or received in _choices(allowed.get("items", {})):
         return f"{message}; write [{shown(received)}]" if "items" in allowed else message
+    if isinstance(received, str) and "name" in _keys(allowed):
+        return f"{message}; write {shown({'name': received})}"
     near = nearest(received, _choices(allowed)) if isinstance(received, str) else None
     return f'{message}; did you mean "{near}"?' if near else message
 
@@ -253,6 +266,8 @@ def _choices(node: Schema) -> list[str]:
 def _meant_key(word: str, parent: KeyPath, schema: Schema) -> str | None:
     """Where a misspelt or misplaced key belongs, as the end of a sentence."""
     siblings = list(_keys(schema_at(schema, parent)))
+    if not parent and word in _USUAL:
+        return f"did you mean {_USUAL[word]}?"
     everywhere = [path for path in _key_paths((), schema) if path[:-1] != parent]
     placed = [dotted(path) for path in everywhere if path[-1] == word]
     near = nearest(word, siblings, cutoff=0.8 if placed else 0.6)

@@ -22,6 +22,7 @@ from tl_keras.config.json_text import (
 from tl_keras.config.overrides import Override, read_overrides, with_overrides
 from tl_keras.config.problems import Problem, Wording, nearest, problems_of, schema_of, shown
 from tl_keras.errors import ConfigError
+from tl_keras.invocation import in_json
 from tl_keras.path_kinds import A_FILE, NOTHING, kind_of
 from tl_keras.safe_text import brief
 
@@ -83,7 +84,8 @@ def read_file(kind: Kind[Model], path: Path, overrides: Sequence[str] = ()) -> M
     """
     name = brief(str(path))
     text = read_json(_text(kind, path), name)
-    return validated(kind, text.value, Places(name, text.lines), overrides)
+    with in_json():
+        return validated(kind, text.value, Places(name, text.lines), overrides)
 
 
 def validated(kind: Kind[Model], raw: Any, places: Places, overrides: Sequence[str] = ()) -> Model:

@@ -5,7 +5,6 @@ imports TensorFlow, so a bad file is refused at once. `tl_keras.config.files` re
 overrides and words the errors.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
@@ -26,6 +25,7 @@ from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.backbone_table import BACKBONES, FILE, BackboneSpec, MeanAndStd, NamedScaling, Scaling
 from tl_keras.config.network_entries import NetworkEntry, entry_labels, read_entry
 from tl_keras.config.text_kinds import Label, Pattern, Place, Prose, Text
+from tl_keras.invocation import literal
 from tl_keras.oracle_table import ORACLES
 from tl_keras.strategy_table import STRATEGIES, borrowing, names_where
 from tl_keras.target_table import TARGETS
@@ -253,7 +253,7 @@ class DataConfig(_Section):
         if self.class_level is not None and self.folder is None:
             problems.append(f"class_level goes with folder only; got {self.class_level}; remove it")
         if self.columns != TableColumns() and self.table is None:
-            named = json.dumps(self.columns.model_dump(exclude_defaults=True))
+            named = literal(self.columns.model_dump(exclude_defaults=True))
             problems.append(f"columns goes with table only; got {named}; remove it")
         if self.root is not None and self.table is None:
             problems.append(f'root goes with table only; got "{self.root}"; remove it')
@@ -386,10 +386,10 @@ class BackboneConfig(_Section):
             yield f'name must have the path of a .keras file in place of "{FILE}" in a list'
         seen = [(each.name, each.weights, each.alpha) for each in networks.values()]
         if len(networks) < len(self.name) or len({*seen}) < len(seen):
-            yield f"name must name each network once; got {json.dumps(self.name)}"
+            yield f"name must name each network once; got {literal(self.name)}"
         key = "trust_code" if self.scaling is None else "scaling"
         if getattr(self, key) and not any(each.name == FILE for each in networks.values()):
-            got = json.dumps(self.name)
+            got = literal(self.name)
             yield f"{key} goes with networks from files only; got {got}; remove it"
 
     def _problems(self) -> list[str]:
@@ -409,7 +409,7 @@ class BackboneConfig(_Section):
             key = "trust_code" if self.scaling is None else "scaling"
             problems.append(f'{key} goes with name "{FILE}" only; got {self.name}; remove it')
         if self.alpha is not None and self.alpha not in spec.alphas:
-            allowed = f"one of {', '.join(map(str, spec.alphas))}" if spec.alphas else "null"
+            allowed = f"one of {', '.join(map(str, spec.alphas))}" if spec.alphas else literal(None)
             problems.append(f"alpha must be {allowed} for {self.name}; got {self.alpha}")
         problems += self.cut_problems(spec.blocks)
         if self.weights == "bundled" and (self.name, self.alpha or 1.0) != (
@@ -419,7 +419,7 @@ class BackboneConfig(_Section):
             problems.append(
                 f'weights "bundled" are for {BUNDLED_BACKBONE} with alpha {BUNDLED_ALPHA} only; '
                 f'got {self.name} with alpha {self.alpha or 1.0}; use "imagenet", a weights file '
-                "or null"
+                f"or {literal(None)}"
             )
         return problems
 
@@ -430,11 +430,11 @@ class BackboneConfig(_Section):
             both = "both" if scaling.std else "neither"
             problems.append(f"scaling must have one of std and scale beside mean; got {both}")
         if self.alpha is not None:
-            problems.append(f'alpha must be null for name "{FILE}"; got {self.alpha}')
+            problems.append(f'alpha must be {literal(None)} for name "{FILE}"; got {self.alpha}')
         if self.weights in (None, "imagenet", "bundled"):
             problems.append(
                 f'weights must be the .keras file of the network for name "{FILE}"; got '
-                f"{json.dumps(self.weights)}"
+                f"{literal(self.weights)}"
             )
         return problems
 
@@ -1095,7 +1095,7 @@ class ExperimentConfig(_Section):
             return
         key, got = "image_size must be one number", f"got {[*backbone.asked_sizes]}"
         if len(backbone.networks) > 1:
-            key, got = "name must be one network", f"got {json.dumps(backbone.name)}"
+            key, got = "name must be one network", f"got {literal(backbone.name)}"
         if self.estimate.method == "k_fold":
             yield (
                 f"backbone.{key} beside estimate.method k_fold: it would be chosen for all folds "

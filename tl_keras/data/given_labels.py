@@ -35,9 +35,11 @@ def given_labels(y: Any, class_names: Sequence[str] | None = None) -> np.ndarray
     elif kind == "O" and all(isinstance(label, int | np.integer) for label in values):
         values = values.astype(np.int64)
     elif kind not in "iuU":
+        got = "NaN, or numbers with a fraction" if kind == "f" else f"the type {values.dtype}"
+        if kind == "O":
+            got = " and ".join(sorted({type(label).__name__ for label in values}))
         raise PicturesError(
-            "y must hold whole numbers or names, one per picture and none missing; got "
-            f"{'NaN, or numbers with a fraction' if kind == 'f' else f'the type {values.dtype}'}."
+            f"y must hold whole numbers or names, one per picture and none missing; got {got}."
         )
     if values.dtype.kind == "U":
         if not np.char.str_len(np.char.strip(values)).all():

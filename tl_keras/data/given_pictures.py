@@ -1,16 +1,19 @@
 """Pictures and labels that are handed over in memory: arrays, or a `tf.data.Dataset`."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tl_keras.config.schema import ResizeMode
 from tl_keras.data.decoding import resize_image
 from tl_keras.data.given_labels import as_text, given_labels
 from tl_keras.errors import PicturesError
+from tl_keras.safe_text import brief
 
 Label = int | str
 
@@ -31,11 +34,13 @@ class GivenPicture:
         pixels: uint8 (height, width, 1) gray or (height, width, 3) RGB.
         label: number or name of its class.
         group: what it belongs to, such as the part that was photographed; None is nothing.
+        row: of the array or list that it is from; None of a dataset, which may shuffle.
     """
 
     pixels: np.ndarray
     label: Label
     group: str | None = None
+    row: int | None = None
 
 
 def given_pictures(
@@ -61,6 +66,24 @@ def given_pictures(
             )
         yield from _not_all_dark(_of_dataset(x, named))
         return
+    labels, names = labels_and_groups(x, y, groups)
+    for row, (pixels, label, name) in enumerate(zip(given_pixels(x), labels, names, strict=True)):
+        yield GivenPicture(pixels, label, name, row)
+
+
+def labels_and_groups(
+    x: Any, y: Any, groups: Any = None
+) -> tuple[list[Label], Sequence[str | None]]:
+    """Of pictures, or of their paths, one of each.
+
+    Args:
+        x: as many of them.
+        y: labels as `given_labels` takes them.
+        groups: (n,), what each picture belongs to; None is nothing.
+
+    Raises:
+        PicturesError: something is not as it must be.
+    """
     if y is None:
         raise PicturesError("y must be given with arrays: one label per picture; got none.")
     labels, names = given_labels(y), None if groups is None else _group_names(groups)
@@ -70,8 +93,13 @@ def given_pictures(
                 f"{name} must be as long as x; got {len(values)} for {len(x)} pictures. Give one "
                 "for each picture."
             )
-    for place, pixels in enumerate(given_pixels(x)):
-        yield GivenPicture(pixels, labels[place].item(), None if names is None else names[place])
+    return labels.tolist(), [None] * len(x) if names is None else names
+
+
+def are_paths(x: Any) -> bool:
+    """Whether pictures are named by their files, and not given by their pixels."""
+    listed = isinstance(x, Sequence | np.ndarray | pd.Series) and not isinstance(x, str | bytes)
+    return listed and len(x) > 0 and all(isinstance(each, str | os.PathLike) for each in x)
 
 
 def given_pixels(x: Any) -> Iterator[np.ndarray]:
@@ -88,7 +116,7 @@ def given_pixels(x: Any) -> Iterator[np.ndarray]:
     Raises:
         PicturesError: these are no pictures, or their pixels are not in 0..255 or all in 0..1.
     """
-    pictures, brightest = _sequence(x), None
+    pictures, brightest = as_pictures(x), None
     if isinstance(pictures, np.ndarray) and _is_dark(pictures):
         _refuse_dark(1)
     for place, picture in enumerate(pictures):
@@ -108,13 +136,20 @@ def as_pixels(picture: Any, name: str) -> np.ndarray:
     Raises:
         PicturesError: it has another shape, type or range.
     """
+    if isinstance(picture, str | os.PathLike):
+        raise PicturesError(
+            f"{name} must be a picture; got the path {brief(str(picture))}. Read it first, such as "
+            'by np.asarray(PIL.Image.open(path).convert("RGB")).'
+        )
     values = np.asarray(picture)
     if values.ndim == 2:
         values = values[..., None]
     if values.ndim != 3 or values.shape[2] not in _CHANNELS or not values.size:
+        first = values.ndim == 3 and values.shape[0] in _CHANNELS
+        mend = f" The colours come last: np.moveaxis({name}, 0, -1)." if first else ""
         raise PicturesError(
             f"{name} must be a picture: (height, width, 3) RGB, or (height, width) or (height, "
-            f"width, 1) gray; got the shape {np.shape(picture)}."
+            f"width, 1) gray; got the shape {np.shape(picture)}.{mend}"
         )
     if values.dtype.kind not in "uif":
         raise PicturesError(f"{name} must hold numbers, 0..255; got the type {values.dtype}.")
@@ -232,7 +267,12 @@ def _refuse_dark(brightest: int | None) -> None:
         raise PicturesError(f"Pixels must be 0..255; got none above {brightest}: {_SCALED}")
 
 
-def _sequence(x: Any) -> Sequence[Any] | np.ndarray:
+def as_pictures(x: Any) -> Sequence[Any] | np.ndarray:
+    """Pictures one by one, unchecked, of all that `given_pixels` takes.
+
+    Raises:
+        PicturesError: it is nothing of the kind.
+    """
     if isinstance(x, list | tuple):
         return x
     values = np.asarray(x)

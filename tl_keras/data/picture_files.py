@@ -14,6 +14,7 @@ from PIL import Image
 from tl_keras.atomic_files import scratch_folder, write_text
 from tl_keras.config.files import slug
 from tl_keras.data.given_pictures import GivenPicture
+from tl_keras.data.picture_rows import row_name
 from tl_keras.errors import DataError
 
 _DIGEST_BYTES = 10
@@ -22,12 +23,13 @@ _DIGEST_BYTES = 10
 def write_pictures(pictures: Iterable[GivenPicture], folder: Path) -> Path:
     """Write PNG files into class folders, and a table with columns path, label and group.
 
-    Files and table are named by what they hold, whatever the order, so that the same pictures are
-    the same files and nothing is written twice. Row i of the table is picture i::
+    Files and table are named by what they hold, so that the same pictures are the same files and
+    nothing is written twice; and by their rows where they have some, so that whatever names a file
+    leads back to the picture. Those of a dataset are the same in any order::
 
         folder/
-            crack/0f2a....png
-            dent/93bc....png
+            crack/row0_0f2a....png
+            dent/row1_93bc....png
             5d11....csv
 
     Returns:
@@ -85,7 +87,8 @@ def _name(picture: GivenPicture) -> str:
     """The path without its ending."""
     pixels, label = np.ascontiguousarray(picture.pixels), str(picture.label)
     digest = _digest(str(pixels.shape), pixels.tobytes(), repr((label, picture.group)))
-    return f"{slug(label)}/{digest}"
+    name = digest if picture.row is None else row_name(picture.row, digest)
+    return f"{slug(label)}/{name}"
 
 
 def _digest(*parts: str | bytes) -> str:

@@ -21,6 +21,7 @@ from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.table_source import list_table
 from tl_keras.data.tfds_source import list_tfds
 from tl_keras.errors import DataError
+from tl_keras.invocation import settings
 
 # Listing images loads no TensorFlow.
 if TYPE_CHECKING:
@@ -184,8 +185,9 @@ def _refuse_spellings(images: list[ListedImage], twins: list[tuple[str, ...]]) -
     raise DataError(
         f"Labels must each have one spelling; {in_words(twins)} differ only in what is easily "
         f"overlooked ({', '.join(str(count[label]) for group in twins for label in group)} "
-        "images). Rename them, or set data.merge_labels to true to join them under the most "
-        "frequent spelling, to false if they are different classes."
+        f"images). Rename them, or use {settings({'data.merge_labels': True})} to join them under "
+        f"the most frequent spelling, {settings({'data.merge_labels': False})} if they are "
+        "different classes."
     )
 
 

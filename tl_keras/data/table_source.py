@@ -109,7 +109,7 @@ def _read_text(table: Path, named: Names) -> list[_Row]:
     lines = rows_of(table, [named[name] for name in _REQUIRED])
     header = [name.strip() for name in next(lines, (0, []))[1]]
     below = list(lines)
-    _check_columns(table, header, named, below[0][1] if below else ())
+    check_columns(f'data.table "{table}"', header, named, below[0][1] if below else ())
     meant = {theirs: name for name, theirs in named.items()}
     columns = [meant.get(name, f"column {number}") for number, name in enumerate(header)]
     rows = []
@@ -133,7 +133,7 @@ def _read_parquet(table: Path, named: Names) -> list[_Row]:
 
     content = pq.ParquetFile(table).read()
     first = [str(value) for row in content.slice(0, 1).to_pylist() for value in row.values()]
-    _check_columns(table, content.column_names, named, first)
+    check_columns(f'data.table "{table}"', content.column_names, named, first)
     columns = [name for name in named if named[name] in content.column_names]
     for name in columns:
         kind = content.schema.field(named[name]).type
@@ -151,14 +151,17 @@ def _read_parquet(table: Path, named: Names) -> list[_Row]:
     ]
 
 
-def _check_columns(table: Path, columns: Sequence[str], named: Names, first: Sequence[str]) -> None:
+def check_columns(table: str, columns: Sequence[str], named: Names, first: Sequence[str]) -> None:
     """Refuse a header without the columns that are named, with a line that names its own.
 
     Args:
-        table: the file.
+        table: in words.
         columns: of its header.
         named: as they are to be called.
         first: the cells below, none of an empty table.
+
+    Raises:
+        DataError: a column is missing, or there twice.
     """
     asked = [name for name in named if name in _REQUIRED or named[name] != name]
     missing = [named[name] for name in asked if named[name] not in columns]
@@ -172,7 +175,7 @@ def _check_columns(table: Path, columns: Sequence[str], named: Names, first: Seq
         guess = settings({"data.columns": _guessed(columns, first)})
         mend = f"If the columns have other names, say which they are: {guess}"
     raise DataError(
-        f'data.table "{table}" {fault}. It must have the columns {named[_PATH]} and '
+        f"{table} {fault}. It must have the columns {named[_PATH]} and "
         f"{named[_LABEL]} and may have {named['group']} and {named['split']}; got {told}. {mend}"
     )
 

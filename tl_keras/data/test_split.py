@@ -12,6 +12,7 @@ from tl_keras.data.group_choice import Counts, Wish, choose_groups, random_order
 from tl_keras.data.listing import some_of
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import DataError, TooFewImagesError
+from tl_keras.invocation import settings
 
 Positions = NDArray[np.intp]
 Numbers = NDArray[np.int64]
@@ -56,7 +57,7 @@ class Pools:
             return ""
         return (
             f" {self.united} images are kept together because they are copies of each other; "
-            "remove the copies, or set data.keep_duplicates_together to false."
+            f"remove the copies, or use {settings({'data.keep_duplicates_together': False})}."
         )
 
     def groups_at(self, positions: Positions) -> tuple[Numbers, Counts]:

@@ -1,5 +1,6 @@
 """The stage that says what to borrow, in seconds, and the same without an experiment."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,4 +99,6 @@ def _advice(
     input_moments(bench.bank, rows)
     images, probes = bench.images, bench.probes
     bench.monitor.stage("Measuring what to borrow")
-    return advice.advise(measure(bench.bank, card, images, probes, rows, networks, seed))
+    found = advice.advise(measure(bench.bank, card, images, probes, rows, networks, seed))
+    asked = bench.config.backbone.model_dump(mode="json", exclude_unset=True)
+    return replace(found, backbone=asked)

@@ -28,6 +28,7 @@ from tl_keras.experiment.prepare import ADVICE, Prepared
 from tl_keras.experiment.strangers import RECORD as STRANGERS
 from tl_keras.experiment.strangers import knowing_strangers, without_strangers
 from tl_keras.experiment.strategies.making import making, model_making
+from tl_keras.invocation import settings
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.progress import making as telling
 from tl_keras.quiet import quiet_tensorflow
@@ -218,7 +219,10 @@ def exported_run(folder: Path) -> str:
         DamagedError: its record.
     """
     if not place(folder, EXPORT_RECORD).exists():
-        mend = "set export to true and run the experiment to its end; what is trained is kept."
+        mend = (
+            f"run the experiment to its end with {settings({'export': True})}; what is trained "
+            "is kept."
+        )
         if who := at_work(folder):
             mend = f"{who} is at work there. Wait until it has ended."
         raise NoExportError(f"{folder} has no exported run yet: {mend}")

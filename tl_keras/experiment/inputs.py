@@ -14,19 +14,26 @@ from tl_keras.backbone_table import FILE
 from tl_keras.config.files import images_on_disk, load_config, parse_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.given_labels import as_text
-from tl_keras.data.given_pictures import given_pictures, is_dataset
+from tl_keras.data.given_pictures import (
+    are_paths,
+    given_pictures,
+    is_dataset,
+    labels_and_groups,
+)
 from tl_keras.data.picture_files import write_pictures, write_table
+from tl_keras.data.table_source import check_columns
 from tl_keras.errors import ConfigError, DataError
 from tl_keras.models.given_network import is_network, network_name, write_network
+from tl_keras.results_layout import PICTURES
 from tl_keras.safe_text import brief
 
 Configuration = ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str]
 
-# Below results_dir. No experiment has these names: they begin with a letter or a digit.
-PICTURES, NETWORKS = "_images", "_networks"
+# Below results_dir. No experiment has this name: it begins with a letter or a digit.
+NETWORKS = "_networks"
 
 _SOURCES = ("folder", "table", "tfds")
-_COLUMNS = ("path", "label", "group", "split")
+_COLUMNS = ("path", "label", "group")
 
 
 def experiment_config(
@@ -45,8 +52,9 @@ def experiment_config(
         config: a configuration, the same as a dict, or the path of a JSON file or of a folder of
             images; None where `images` and `settings` say all.
         images: a folder; a table, as the path of a CSV or Parquet file or as a `DataFrame` with
-            columns path, label and optional group, split; arrays `(x, y)` or `(x, y, groups)`; or
-            a `tf.data.Dataset` of (image, label).
+            columns path, label and optional group, split, or as `data.columns` calls them;
+            `(x, y)` or `(x, y, groups)`, where x holds arrays or paths of files; or a
+            `tf.data.Dataset` of (image, label).
         name: of the experiment; None is that of the folder or the table, else "images".
         settings: further keys of the experiment; those of a section change that section only.
 
@@ -87,7 +95,8 @@ def _checked(raw: dict[str, Any], images: Any) -> ExperimentConfig:
     if isinstance(images, str | os.PathLike):
         return parse_config(_with_images(raw, *images_on_disk(Path(images))))
     checked = parse_config(_with_images(raw, "images", {"table": "not written yet"}))
-    written = _written(images, Path(checked.results_dir) / PICTURES)
+    named = checked.data.columns.model_dump()
+    written = _written(images, Path(checked.results_dir) / PICTURES, named)
     return parse_config(_with_images(raw, "images", written))
 
 
@@ -131,31 +140,40 @@ def _with_images(raw: Mapping[str, Any], name: str, source: Mapping[str, str]) -
     return {"name": name, **raw, "data": {**data, **source}}
 
 
-def _written(images: Any, folder: Path) -> dict[str, str]:
-    """Write what is no file yet; the keys of the section `data` that say where."""
+def _written(images: Any, folder: Path, named: Mapping[str, str]) -> dict[str, str]:
+    """Write what is no file yet; the keys of the section `data` that say where.
+
+    Args:
+        images: as of `experiment_config`.
+        folder: to write into.
+        named: the columns of a table, as they are to be called.
+    """
+    if isinstance(images, tuple) and len(images) in (2, 3) and are_paths(images[0]):
+        labels, groups = labels_and_groups(*images)
+        columns = zip(_COLUMNS, (list(images[0]), labels, groups), strict=False)
+        images = pd.DataFrame({named[name]: values for name, values in columns})
     if isinstance(images, pd.DataFrame):
-        return {"table": str(_written_frame(images, folder))}
+        return {"table": str(_written_frame(images, folder, named))}
     if is_dataset(images):
         table = write_pictures(given_pictures(images), folder)
     elif isinstance(images, tuple) and len(images) in (2, 3):
         table = write_pictures(given_pictures(*images), folder)
     else:
+        alone = isinstance(images, list | np.ndarray | pd.Series)
         raise DataError(
-            "images must be a folder, a table (a path, or a DataFrame with columns path and "
-            "label), arrays (x, y) or (x, y, groups), or a tf.data.Dataset of (image, label); got "
-            f"{type(images).__name__}."
+            "images must be a folder; a table (a path, or a DataFrame with columns path and "
+            "label); (x, y) or (x, y, groups), where x holds arrays or paths of files and y the "
+            "label of each; or a tf.data.Dataset of (image, label). Got "
+            f"{type(images).__name__}{', which has no labels: images=(x, y)' * alone}."
         )
     return {"table": str(table), "root": str(folder)}
 
 
-def _written_frame(frame: pd.DataFrame, folder: Path) -> Path:
-    columns = [column for column in _COLUMNS if column in frame.columns]
-    if missing := [column for column in _COLUMNS[:2] if column not in columns]:
-        raise DataError(
-            f"The table of images must have the columns path and label; it lacks {missing[0]}."
-        )
-    if len(frame[columns].columns) > len(columns):
-        raise DataError("The table of images must have each of its columns once; got one twice.")
+def _written_frame(frame: pd.DataFrame, folder: Path, named: Mapping[str, str]) -> Path:
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    first = [str(cell) for cell in frame.head(1).to_numpy().ravel()]
+    check_columns("The DataFrame of images", list(frame.columns), named, first)
+    columns = [name for name in named.values() if name in frame.columns]
     cells = frame[columns].astype(object).where(frame[columns].notna(), "")
     rows = [[_as_text(cell) for cell in row] for row in cells.itertuples(index=False)]
     return write_table(columns, rows, folder)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 from tl_keras.config.files import check_folder_name, load_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.corrections import COLUMNS
+from tl_keras.data.picture_rows import with_rows
 from tl_keras.data.rows import spread
 from tl_keras.digests import whole_json
 from tl_keras.errors import NoExportError
@@ -33,6 +35,7 @@ from tl_keras.experiment.train import RunsLeft, runs_left, write_runs
 from tl_keras.experiment.workers import starting_workers
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.scaling_fit import MOST_PHOTOS
+from tl_keras.reporting.answer import answer
 from tl_keras.reporting.folder_readme import write_readme
 from tl_keras.reporting.report import write_report
 from tl_keras.results.choice import Choice
@@ -40,7 +43,9 @@ from tl_keras.results.environment import environment
 from tl_keras.results.finished_experiment import FinishedExperiment, check_experiment_folder
 from tl_keras.results.folder_lock import alone_in
 from tl_keras.results_layout import CONFIG
+from tl_keras.results_layout import REPORT as PAGE
 from tl_keras.serving.keras_file import read_model
+from tl_keras.serving.predictions import predict
 from tl_keras.serving.targets import check_targets
 from tl_keras.serving.wheels import HERE, Destination
 from tl_keras.transfer.determinism import deterministic_ops
@@ -65,10 +70,11 @@ class ExperimentResult:
         history: one row per run and epoch.
         trials: one row per trial of the search; None without one.
         probes: one row per linear probe and block; None without such a run.
-        splits: every image's part in every run.
+        splits: every image's part in every run; with arrays the column row says which it is.
         choice: the run to hand over, and why.
         decision: what `decision.json` holds; None of a majority class alone.
         export: the SavedModel's folder; None where `export` is false or a majority class is all.
+        answer: to the experiment's question, in sentences, as the report begins.
     """
 
     config: ExperimentConfig
@@ -86,19 +92,30 @@ class ExperimentResult:
     choice: Choice
     decision: dict[str, Any] | None
     export: Path | None
+    answer: tuple[str, ...]
 
     def __repr__(self) -> str:
-        """Short: tables and settings would fill the cell of a notebook."""
-        where = "exports nothing" if self.export is None else f"exported to {self.export}"
-        return (
-            f"<ExperimentResult {self.folder}: {len(self.runs)} runs, {self.choice.run_id} is "
-            f"chosen, {where}>"
-        )
+        """In words: tables and settings would fill the cell of a notebook."""
+        exported = "nothing is exported" if self.export is None else str(self.export)
+        report = self.folder / PAGE
+        return "\n".join([*self.answer, f"The report: {report}", f"The model: {exported}"])
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks, with the accuracy of every strategy."""
+        ends = [f"test_accuracy_{end}" for end in ("mean", "low", "high")]
+        swept = ["train_per_class"] * bool(self.summary["train_per_class"].notna().any())
+        table = self.summary[["strategy", *swept, "n", *ends]]
+        told = "".join(f"<p>{escape(line)}</p>" for line in repr(self).split("\n"))
+        return told + str(table.to_html(index=False, float_format="{:.1%}".format))
 
     @property
     def finished(self) -> FinishedExperiment:
         """All that lies in the folder, by name: `.table("errors")`, `.facts("learning_curve")`."""
         return FinishedExperiment.open(self.folder)
+
+    def predict(self, photos: Any) -> pd.DataFrame:
+        """What the exported model says of photos: a row each, as `tl_keras.predict`."""
+        return predict(self.folder, photos)
 
     @needed_keras()
     def model(self) -> keras.Model:
@@ -197,10 +214,11 @@ def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
         notice=prepared.images.table.notice,
         runs=runs,
         trials=prepared.store.trials(),
-        splits=prepared.images.splits.manifest,
+        splits=with_rows(prepared.images.splits.manifest),
         choice=choice,
         decision=decision,
         export=exported,
+        answer=tuple(answer(FinishedExperiment.open(prepared.store.folder))),
         **vars(tables),
     )
 

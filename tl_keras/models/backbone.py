@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
@@ -52,7 +52,7 @@ class Frozen(keras.layers.Layer):
         return outputs if len(outputs) > 1 else outputs[0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Backbone:
     """A network with its blocks and the weights that it was loaded with.
 
@@ -68,7 +68,12 @@ class Backbone:
     alpha: float | None
     model: keras.Model
     blocks: tuple[Block, ...]
-    source_weights: tuple[np.ndarray, ...] = field(repr=False)
+    source_weights: tuple[np.ndarray, ...]
+
+    def __repr__(self) -> str:
+        """Short: the parts of each block would fill a screen."""
+        name, size = self.spec.name, self.image_size
+        return f"<Backbone {name}, {size} px, blocks {', '.join(self.block_names)}>"
 
     @classmethod
     def wrap(cls, of: str | BackboneSpec, alpha: float | None, model: keras.Model) -> "Backbone":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tl_keras.errors import WeightsError
+from tl_keras.invocation import settings
 from tl_keras.models.weight_files import read_contents
 
 _GRAPHS = ("Functional", "Sequential")
@@ -59,8 +60,9 @@ def network_facts(path: Path, *, trust_code: bool) -> NetworkFacts:
     if not trust_code and any(part.get("class_name") in _CODE for part in parts):
         raise WeightsError(
             f"{path} holds Python code (a Lambda layer), which would be run when the network is "
-            "loaded. If you trust who made the file, set backbone.trust_code to true; otherwise "
-            "replace the layer by one of Keras's own, such as Rescaling, and save it again."
+            "loaded. If you trust who made the file, use "
+            f"{settings({'backbone.trust_code': True})}; otherwise replace the layer by one of "
+            "Keras's own, such as Rescaling, and save it again."
         )
     inputs, outputs = _ends(described)
     for name, count in (("input", len(inputs)), ("output", outputs)):

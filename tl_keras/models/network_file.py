@@ -10,6 +10,7 @@ import keras
 from tl_keras.backbone_table import BackboneSpec, Scaling
 from tl_keras.digests import file_digest
 from tl_keras.errors import ConfigError, WeightsError
+from tl_keras.invocation import settings
 from tl_keras.models.graph_blocks import blocks_of_graph
 from tl_keras.models.network_facts import network_facts
 from tl_keras.models.open_network import UnfitError, copied, is_graph, opened
@@ -111,8 +112,8 @@ def _check_known(path: Path, foreign: tuple[str, ...]) -> None:
             f"{path} holds layers that are not Keras's own ({', '.join(unknown[:3])}). From "
             "Python, import the module that registers them "
             "(@keras.saving.register_keras_serializable) before; or, if you trust who made the "
-            "file, set backbone.trust_code to true, and Keras imports them where they are "
-            "installed."
+            f"file, use {settings({'backbone.trust_code': True})}, and Keras imports them where "
+            "they are installed."
         )
 
 

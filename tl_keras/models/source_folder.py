@@ -6,6 +6,7 @@ from typing import Any
 from tl_keras.config.problems import shown
 from tl_keras.digests import known_json
 from tl_keras.errors import WeightsError
+from tl_keras.invocation import settings
 from tl_keras.models.source_card import CARD_FILE
 from tl_keras.results_layout import CONFIG, inner, place
 from tl_keras.strategy_table import names_where
@@ -46,8 +47,8 @@ def _reason(folder: Path, config: dict[str, Any]) -> str:
     borrowing_names = names_where(lambda spec: spec.borrows)
     if chosen is None and not config.get("export", True):
         return (
-            "it was run with export false. Set export to true and run it again: what is trained "
-            "is kept."
+            f"it exported nothing. Run it again with {settings({'export': True})}: what is "
+            "trained is kept."
         )
     if chosen is None:
         return (

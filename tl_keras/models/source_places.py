@@ -13,6 +13,7 @@ from tl_keras.backbone_table import BACKBONES, FILE, BackboneSpec
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import WeightsError
 from tl_keras.home import with_home
+from tl_keras.invocation import literal
 from tl_keras.models.imagenet_weights import check_imagenet
 from tl_keras.models.network_facts import network_facts
 from tl_keras.models.source_card import (
@@ -100,14 +101,15 @@ def existing(weights: str) -> Path:
         return path
     if near := difflib.get_close_matches(weights, _NAMED):
         raise WeightsError(
-            f'weights must be "imagenet", "bundled", null, or a file or folder that exists; got '
-            f'"{weights}". Did you mean "{near[0]}"?'
+            f'weights must be "imagenet", "bundled", {literal(None)}, or a file or folder '
+            f'that exists; got "{weights}". Did you mean "{near[0]}"?'
         )
     if not path.suffix:
         raise WeightsError(
-            f'weights must be "imagenet", "bundled", null, or a file or folder that exists; got '
-            f'"{weights}" (a relative path starts at the working directory {Path.cwd()}). If it '
-            "is the results folder of an experiment, run that experiment first."
+            f'weights must be "imagenet", "bundled", {literal(None)}, or a file or folder '
+            f'that exists; got "{weights}" (a relative path starts at the working directory '
+            f"{Path.cwd()}). If it is the results folder of an experiment, run that experiment "
+            "first."
         )
     return path
 
@@ -145,7 +147,7 @@ def bundled_folder() -> Any:
     if not folder.is_dir():
         raise WeightsError(
             f'The weights "bundled" ({BUNDLED}) are missing from this installation. Install the '
-            'package again, or set weights to "imagenet", a file or null.'
+            f'package again, or set weights to "imagenet", a file or {literal(None)}.'
         )
     return folder
 

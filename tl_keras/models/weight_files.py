@@ -12,6 +12,7 @@ import numpy as np
 
 from tl_keras.backbone_table import FILE
 from tl_keras.errors import WeightsError
+from tl_keras.invocation import literal
 from tl_keras.path_kinds import A_FILE, NOTHING, kind_of
 
 # What a file holds is read before TensorFlow is loaded.
@@ -77,8 +78,8 @@ def read_contents(path: Path) -> FileContents:
         found = "no" if there == NOTHING else f"{there} in place of a"
         raise WeightsError(
             f"There is {found} weights file {path} (a relative path starts at the working "
-            f'directory {Path.cwd()}). weights must be "imagenet", "bundled", null or a file that '
-            "exists."
+            f'directory {Path.cwd()}). weights must be "imagenet", "bundled", {literal(None)} or '
+            "a file that exists."
         )
     try:
         if named == ".keras":
@@ -99,8 +100,8 @@ def _format_by_name(path: Path) -> Format:
     if path.suffix == ".hdf5":
         return ".h5"
     raise WeightsError(
-        f'weights must be "imagenet", "bundled", null, a folder of a source model, or a file '
-        f"whose name ends in {_FORMATS}; got {path}."
+        f'weights must be "imagenet", "bundled", {literal(None)}, a folder of a source model, '
+        f"or a file whose name ends in {_FORMATS}; got {path}."
     )
 
 

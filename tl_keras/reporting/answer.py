@@ -151,7 +151,17 @@ def _chosen(results: FinishedExperiment) -> str:
     return (
         f"That is one model of the chosen method, {name}: trained anew on other photos of the "
         f"kind, such models are right in at least {low} of new photos ({mean} of "
-        f"{tested}; 95% interval {low} to {high}; {n} {runs})."
+        f"{tested}; 95% interval {low} to {high}; {n} {runs}).{'' if results.folds else _few(n)}"
+    )
+
+
+def _few(n: int) -> str:
+    """Why intervals are wide, where two trainings are all there is to tell how far they differ."""
+    if n != 2:
+        return ""
+    return (
+        " Two trainings tell little of how far a third may be off, so intervals are wide; with "
+        "seeds 5 they are much narrower."
     )
 
 
@@ -323,8 +333,9 @@ def _unused_photos(results: FinishedExperiment) -> Iterator[str]:
     unused = 0 if images is None else len(images) - used
     if unused > 0 and not pd.isna(run["train_per_class"]):
         yield (
-            f"{unused} labelled photos were not used, which a larger data.train_per_class would "
-            "train on."
+            f"{unused} labelled photos were not used, neither for measuring nor for the model that "
+            f"is handed over, as data.train_per_class is {int(run['train_per_class'])}: a larger "
+            "one would train on them."
         )
 
 

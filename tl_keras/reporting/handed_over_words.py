@@ -28,17 +28,14 @@ def handed_in_words(facts: Facts) -> str:
         reason = facts.get("reason")
         why = "" if reason is None else f" A new fit to all photos is not to be trusted: {reason}."
         return f"The model that is handed over is one of those that were measured.{why}"
-    told = f"The model that is handed over was fitted anew to all {_photos(facts)}"
+    told = (
+        "The test photos were kept apart for measuring alone; the model that is handed over was "
+        f"fitted anew and learned from them as well, from {_photos(facts)}"
+    )
     share = announced(facts)
     if share is facts["measured_accuracy"]:
-        return (
-            f"{told}, those of the test too: expect at least {share['low']:.1%}, as of the "
-            "measured ones."
-        )
-    return (
-        f"{told}, those of the test too; by the learning curve it answers about "
-        f"{_share(share)} of new photos rightly."
-    )
+        return f"{told}: expect at least {share['low']:.1%}, as of the measured ones."
+    return f"{told}; by the learning curve it answers about {_share(share)} of new photos rightly."
 
 
 def announced(facts: Facts) -> Facts:

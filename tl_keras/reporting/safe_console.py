@@ -19,8 +19,11 @@ class SafeConsole(Console):
     """
 
     def __init__(self, **options: Any) -> None:
-        """Take the options of rich's console, except that text is never markup."""
-        super().__init__(**options, markup=False, emoji=False, highlight=False)
+        """Take the options of rich's console, except that text is never markup.
+
+        In a notebook lines are plain text, as in a file.
+        """
+        super().__init__(**options, markup=False, emoji=False, highlight=False, force_jupyter=False)
         self.said = time.monotonic()
 
     def print(self, *what: Any, **options: Any) -> None:

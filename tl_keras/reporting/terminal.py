@@ -33,15 +33,15 @@ UNEQUAL = 1.5
 class TerminalMonitor:
     """Shows an experiment's progress; use it as a context."""
 
-    def __init__(self, console: SafeConsole, folds: int | None = None) -> None:
+    def __init__(self, console: SafeConsole | None = None, folds: int | None = None) -> None:
         """Prepare for an experiment.
 
         Args:
-            console: to print on.
+            console: to print on; None is a new one.
             folds: of a division, where every fold is a run.
         """
-        self._console, self._folds = console, folds
-        self._line = MovingLine(console)
+        self._console, self._folds = console or SafeConsole(), folds
+        self._line = MovingLine(self._console)
         self._runs = self._made = 0
 
     def __enter__(self) -> "TerminalMonitor":

@@ -13,6 +13,7 @@ from tl_keras.config.files import refuse_experiment_folder, slug
 from tl_keras.config.schema import DataConfig, ExperimentConfig
 from tl_keras.data.file_audit import Audit
 from tl_keras.data.listing import some_of
+from tl_keras.data.picture_rows import with_rows
 from tl_keras.data.sources import ImageTable
 from tl_keras.errors import ConfigError
 from tl_keras.home import with_home
@@ -30,7 +31,7 @@ SOURCE = "source.json"
 _SIZES = ("large_pictures", "small_pictures", "odd_size", "aspect_ratio")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuditReport:
     """All that is known of a set of images.
 
@@ -55,6 +56,12 @@ class AuditReport:
     network: str = ""
     data: DataConfig | None = None
 
+    def __repr__(self) -> str:
+        """In words: tables would fill the cell of a notebook."""
+        counted = f"{self.name}: {len(self.table)} images of {len(self.table.classes)} classes"
+        found = [finding.message for finding in self.audit.findings]
+        return "\n".join([counted, *found, *self.label_warnings(), *self.notes])
+
     def class_counts(self) -> pd.DataFrame:
         """A row per class, in their order: images that were `listed`, and `readable` of them."""
         listed, readable = (
@@ -64,7 +71,10 @@ class AuditReport:
         return pd.DataFrame({"listed": listed, "readable": readable})
 
     def findings_table(self) -> pd.DataFrame:
-        """A row for every finding and image, or without an image where it is about the set."""
+        """A row for every finding and image, or without an image where it is about the set.
+
+        Here and in the other tables the column row says which image of given arrays it is.
+        """
         labels = self.table.frame.set_index("image_id")["label"]
         rows: list[tuple[str, int | None, str | None, str | None, str]] = []
         for finding in self.audit.findings:
@@ -76,7 +86,7 @@ class AuditReport:
                     detail = self.detail(finding.kind, image)
                     place = number if finding.groups else None
                     rows.append((finding.kind, place, image, labels[image], detail))
-        return pd.DataFrame(rows, columns=FINDINGS).astype({"group": "Int64"})
+        return with_rows(pd.DataFrame(rows, columns=FINDINGS).astype({"group": "Int64"}))
 
     def label_errors(self) -> pd.DataFrame:
         """The suspects with names: rank, image_id, label, suggested_label and probabilities."""
@@ -91,7 +101,7 @@ class AuditReport:
         )
         ids = frame["image_id"].to_numpy()[suspects["position"].to_numpy(int)]
         named.insert(1, "image_id", ids)
-        return named.drop(columns="position")
+        return with_rows(named.drop(columns="position"))
 
     def label_warnings(self) -> list[str]:
         """A sentence on labels that look wrong; empty where there is none."""
@@ -113,7 +123,7 @@ class AuditReport:
     def embedding_matches(self) -> pd.DataFrame:
         """The pairs that look alike to the network; no rows where they were left out."""
         if self.matches is not None:
-            return self.matches
+            return with_rows(self.matches)
         columns = ["image_id", "other_image_id", "label", "other_label", "similarity", "closeness"]
         return pd.DataFrame(columns=columns)
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tl_keras.config.problems import nearest
 from tl_keras.data.corrections import COLUMNS, Correction
+from tl_keras.data.picture_rows import with_rows
 from tl_keras.digests import is_listed, whole_bytes, whole_json
 from tl_keras.errors import DamagedError, ResultsError
 from tl_keras.invocation import go_on
@@ -33,7 +35,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 _RECALL_BOUNDS = ["recall_low", "recall_high"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FinishedExperiment:
     """A finished experiment.
 
@@ -44,6 +46,15 @@ class FinishedExperiment:
 
     folder: Path
     config: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """With the names that `table` and `facts` take."""
+        there = [Path(name) for name in WRITTEN if place(self.folder, name).exists()]
+        tables, facts = (
+            ", ".join(file.stem for file in there if file.suffix == ending)
+            for ending in (".csv", ".json")
+        )
+        return f"<FinishedExperiment {self.folder}: tables {tables}; facts {facts}>"
 
     @classmethod
     def open(cls, folder: Path) -> "FinishedExperiment":
@@ -59,22 +70,28 @@ class FinishedExperiment:
     def table(self, name: str) -> pd.DataFrame | None:
         """`<name>.csv`; None where the experiment has none, or an empty one.
 
+        Where images were given as arrays, the column row says which each is.
+
         Raises:
             DamagedError: it is not as it was written.
+            ResultsError: no experiment has a table of this name.
         """
+        _check_name(name, ".csv")
         path = place(self.folder, f"{name}.csv")
         # a table without columns is an empty line
         if self._lacks(path) or whole_bytes(path).strip() == b"":
             return None
         table = Store(self.folder).read(name)
-        return table if len(table) else None
+        return with_rows(table) if len(table) else None
 
     def facts(self, name: str) -> dict[str, Any] | None:
         """`<name>.json`; None where the experiment has none.
 
         Raises:
             DamagedError: it is not as it was written.
+            ResultsError: no experiment has a record of this name.
         """
+        _check_name(name, ".json")
         path = place(self.folder, f"{name}.json")
         return None if self._lacks(path) else whole_json(path, _KEYS.get(name, ()))
 
@@ -242,6 +259,17 @@ class FinishedExperiment:
             path = place(self.folder, f"{name}.csv")
             raise DamagedError(path, f"it lacks the chosen run, {self.choice['run_id']}")
         return rows.iloc[0].to_dict()
+
+
+def _check_name(name: str, ending: str) -> None:
+    names = [file.removesuffix(ending) for file in WRITTEN if file.endswith(ending)]
+    if name not in names:
+        kind = "table" if ending == ".csv" else "record"
+        near = nearest(name, names)
+        meant = f' Did you mean "{near}"?' if near else ""
+        raise ResultsError(
+            f'The name of a {kind} must be one of {", ".join(names)}; got "{name}".{meant}'
+        )
 
 
 def tested_of(splits: pd.DataFrame, seed: int) -> pd.DataFrame:

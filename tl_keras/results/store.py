@@ -53,7 +53,7 @@ from tl_keras.results.old_folder import put_in_place
 from tl_keras.results.repair import finished_run, set_aside, set_aside_damaged, was_set_aside
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.stored_tables import keep_csv, keep_parquet, read_arrays, read_csv
-from tl_keras.results_layout import CONFIG, LAYOUT, STATE, place
+from tl_keras.results_layout import CONFIG, LAYOUT, PICTURES, STATE, place
 from tl_keras.safe_text import one_line
 
 # Of `environment.json`.
@@ -552,11 +552,23 @@ def _free_name(folder: Path) -> str:
     return next(name for name in names if not os.path.lexists(folder.with_name(name)))
 
 
+def _others_given(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What it means that another table was written of what Python gave."""
+    before, now = (str((each.get("data") or {}).get("table")) for each in (old, new))
+    if before == now or PICTURES not in Path(now).parts:
+        return ""
+    return (
+        "\nThe images that are given now are others than those of the results, or their labels, "
+        "groups or order are."
+    )
+
+
 def _refuse_changes(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     if changes := differences(old, new):
         raise ResultsError(
             f"{folder} holds results of another configuration:\n  "
             + "\n  ".join(changes)
+            + _others_given(old, new)
             + f"\nTo go on with the settings of these results: {go_on(folder / CONFIG)}\n"
             f"For other settings use {fresh()}, which moves the old folder aside, or another name: "
             f"{again({'name': _free_name(folder)})}"

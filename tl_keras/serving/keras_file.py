@@ -12,6 +12,7 @@ import keras
 
 from tl_keras.digests import keep_json, keeping, whole_bytes
 from tl_keras.errors import DamagedError, ExportError, NoExportError
+from tl_keras.invocation import settings
 from tl_keras.results_layout import inner, place
 
 MODEL_FILE = "model.keras"
@@ -62,8 +63,8 @@ def read_model(folder: Path, *, trust_code: bool = False) -> keras.Model:
     if not file.is_file():
         raise NoExportError(
             f"{folder} must hold {inner(MODEL_FILE)}, which the export of a trained run writes; "
-            "got a folder without. Set export to true and run the experiment again: what is "
-            "trained is kept."
+            f"got a folder without. Run the experiment again with {settings({'export': True})}: "
+            "what is trained is kept."
         )
     whole_bytes(file)
     try:

@@ -23,6 +23,7 @@ from tl_keras.atomic_files import scratch_folder
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.errors import ExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
+from tl_keras.quiet import few_notes
 from tl_keras.serving.checksums import write_checksums
 from tl_keras.serving.class_names import unusable_names
 from tl_keras.serving.decided import named
@@ -174,7 +175,9 @@ def _write(model: keras.Model, functions: Signatures, folder: Path) -> None:
     served = tf.Module(name="classifier")
     # The plain TensorFlow variables: a tracked Keras model would bring its own functions along.
     served.model_variables = [variable.value for variable in model.variables]
-    tf.saved_model.save(served, str(folder), signatures=functions)
+    # in a notebook TensorFlow tells where it writes
+    with few_notes():
+        tf.saved_model.save(served, str(folder), signatures=functions)
     # TensorFlow names every signature one of the Predict API; the Classify API asks for its own.
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(folder))
     updater.replace_method_name(CLASSIFY, tf.saved_model.CLASSIFY_METHOD_NAME)

@@ -7,7 +7,7 @@ so the more the task differs. What the probes measure on the training images ove
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -33,7 +33,7 @@ FEW_IMAGES = 30
 Confidence = Literal["clear", "likely", "a guess"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Advice:
     """What to borrow and why.
 
@@ -59,6 +59,7 @@ class Advice:
         blocks: a row per block: block, depth, accuracy, accuracy_low, accuracy_high,
             cross_entropy, excess, excess_se, weight, logme, distance; empty where the images were
             too few to cross-validate.
+        backbone: that was asked about, as in the configuration.
     """
 
     strategy: str
@@ -76,11 +77,18 @@ class Advice:
     network: str | None
     networks: pd.DataFrame
     blocks: pd.DataFrame
+    backbone: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """In words: tables would fill the cell of a notebook."""
+        return self.paragraph()
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON types, for `advice.json`."""
         facts = dict(vars(self))
         facts["checks"] = [asdict(check) for check in self.checks]
+        # stands in the configuration beside it
+        del facts["backbone"]
         for name in ("networks", "blocks"):
             table = facts.pop(name)
             facts[name] = table.astype(object).where(table.notna(), None).to_dict("records")
@@ -112,6 +120,17 @@ class Advice:
         if STRATEGIES[self.strategy].asks_depths:
             settings.append(f"fine_tuning.unfrozen_blocks={json.dumps(self.unfrozen_blocks)}")
         return tuple(settings)
+
+    def arguments(self) -> dict[str, Any]:
+        """What follows the advice: `run_experiment(images=images, **advice.arguments())`."""
+        size = {} if self.network is None else {"image_size": self.image_size}
+        found: dict[str, Any] = {
+            "backbone": {**self.backbone, **size, "cut": self.cut},
+            "strategies": [self.strategy],
+        }
+        if STRATEGIES[self.strategy].asks_depths:
+            found["fine_tuning"] = {"unfrozen_blocks": list(self.unfrozen_blocks)}
+        return found
 
 
 def advise(measured: Measurements) -> Advice:
