@@ -21,7 +21,7 @@ import pandas as pd
 
 from benchmarks.rows import keep_in_table
 from benchmarks.source_models import BACKBONE, SETS, PhotoSet, draws, interval, load_photos
-from tl_keras.experiment.sizes import WITHIN
+from tl_keras.experiment.network_choice import WITHIN
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.pooling import Pooling
 from tl_keras.models.source_models import load_source

@@ -1,7 +1,9 @@
 """`tl-keras advise`: what to borrow, before anything is trained."""
 
 import json
+import shlex
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,10 @@ import pytest
 from PIL import Image
 
 import tl_keras.experiment.advise
+from tests.own_networks import residual
 from tl_keras.commands.advise import main
+from tl_keras.config.files import load_config
+from tl_keras.config.schema import ExperimentConfig
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.results_layout import place
 from tl_keras.transfer.trainer import Trainer
@@ -124,3 +129,39 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(
 def test_a_mistake_is_a_sentence(written: Written, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(written()), "--set", "backbone.image_size=0"]) == 2
     assert "backbone.image_size" in capsys.readouterr().err
+
+
+def test_networks_have_a_table_and_commands_that_can_be_pasted(
+    written: Written, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    residual(named=True).save(tmp_path / "own.keras")
+    keys = {"weights": None, "scaling": "tf", "image_size": 32}
+    networks = f"Tiny,{tmp_path / 'own.keras'}"
+    path = written(backbone=keys)
+    words = [str(path), "--networks", networks, "--sizes", "32,40", "--set", "seeds=2"]
+    assert main([*words, "--json", str(tmp_path / "advice.json")]) == 0
+    shown = capsys.readouterr().out
+    rows = json.loads((tmp_path / "advice.json").read_text())["networks"]
+    assert [row["image_size"] for row in rows] == [32, 40, 32, 40]
+    assert all(f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}" in shown for row in rows)
+    assert max(map(len, shown[: shown.index("To follow it")].splitlines())) <= 80
+
+    follow, *each, report = (
+        shlex.split(line) for line in shown.splitlines() if line.startswith("tl-keras")
+    )
+    (taken,) = (row for row in rows if row["chosen"])
+    config = typed_config(follow)
+    assert next(iter(config.backbone.networks)) in ("file", taken["network"])
+    assert (config.backbone.side, config.seeds) == (taken["image_size"], 2)
+    configs = [typed_config(words) for words in each]
+    assert [config.backbone.label for config in configs] == ["Tiny", "own"]
+    assert report[2:] == [str(config.results_folder) for config in configs]
+
+
+def typed_config(words: list[str]) -> ExperimentConfig:
+    """Of a command that was printed."""
+    assert words[:2] == ["tl-keras", "run"]
+    given = [text for option, text in pairwise(words) if option == "--set"]
+    config = load_config(words[2], given)
+    assert len(config.backbone.candidates) == 1
+    return config

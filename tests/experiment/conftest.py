@@ -16,13 +16,13 @@ def advised_once() -> Iterator[None]:
 
     work_out, known = advise._advice, dict[tuple[object, ...], Any]()
 
-    def remembered(bench: Any, card: Any, rows: Any, sizes: Any, seed: int) -> Any:
+    def remembered(bench: Any, card: Any, rows: Any, networks: Any, seed: int) -> Any:
         backbone, images = bench.backbone, bench.images
         network = backbone.spec.name, backbone.block_names, backbone.source_digest(), repr(card)
         pictures = images.pixels[rows].tobytes(), images.class_indices.tobytes(), rows.tobytes()
-        probes = repr(bench.config.probe), repr(sizes), seed
+        probes = repr(bench.config.probe), repr(networks), seed
         if (asked := (*network, *pictures, *probes)) not in known:
-            known[asked] = work_out(bench, card, rows, sizes, seed)
+            known[asked] = work_out(bench, card, rows, networks, seed)
         return known[asked]
 
     with pytest.MonkeyPatch.context() as patch:

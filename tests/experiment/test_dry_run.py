@@ -33,7 +33,7 @@ def configure(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Trainer, "train", never)
     # as where there is a network
-    monkeypatch.setattr("tl_keras.models.source_places.check_imagenet", lambda settings: None)
+    monkeypatch.setattr("tl_keras.models.source_places.check_imagenet", lambda *given, **how: None)
 
     def configured(**keys: Any) -> ExperimentConfig:
         base = {
@@ -116,7 +116,7 @@ def test_weights_of_another_network_stop_it(configure: Configure, tmp_path: Path
 def test_weights_that_cannot_be_had_stop_it(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def offline(settings: BackboneConfig) -> None:
+    def offline(settings: BackboneConfig, **how: bool) -> None:
         raise WeightsError("no network")
 
     monkeypatch.setattr("tl_keras.models.source_places.check_imagenet", offline)

@@ -377,7 +377,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr("tl_keras.experiment.stages.write_report", lambda folder: None)
     patch.setattr("tl_keras.experiment.stages.explain", lambda prepared, runs, run_id: None)
     # which the notes below stand in for
-    patch.setattr("tl_keras.experiment.first_look.check_source", lambda settings: None)
+    patch.setattr("tl_keras.experiment.first_look.check_source", lambda *given, **how: None)
     patch.setattr("tl_keras.experiment.prepare.load_named", notes.load_named)
     patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
     patch.setattr("tl_keras.transfer.trainer.train_phase", notes.train_phase)

@@ -767,7 +767,7 @@ def test_a_folder_of_images_is_run_under_its_name(
     monkeypatch.setattr("tl_keras.models.source_models.load_source", load_source)
     # as where there is a network
     for module in ("tl_keras.models.source_places", "tl_keras.experiment.prepare"):
-        monkeypatch.setattr(f"{module}.check_imagenet", lambda settings: None)
+        monkeypatch.setattr(f"{module}.check_imagenet", lambda *given, **how: None)
     with pytest.raises(ReachedError):
         run_experiment(photos)
     assert asked == [(("MobileNetV2",), {"image_size": 160, "alpha": None, "weights": "imagenet"})]

@@ -55,7 +55,13 @@ def test_offline_the_commands_that_go_on_are_said(asked: list[str], tmp_path: Pa
     assert f"--set backbone.weights=FOLDER/{name}" in said
 
 
-@pytest.mark.parametrize("changes", [{}, {"name": "VGG16", "cut": "block3"}, {"alpha": 0.5}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({}, {"name": "VGG16", "cut": "block3"}, {"alpha": 0.5}),
+        {"name": ["MobileNetV2", "MobileNet-0.5"]},
+    ],
+)
 @pytest.mark.parametrize("command", ["run", "advise"])
 def test_offline_the_last_line_is_the_command_that_works(
     asked: list[str], tmp_path: Path, changes: dict[str, object], command: str
@@ -63,9 +69,9 @@ def test_offline_the_last_line_is_the_command_that_works(
     path = tmp_path / "my x.json"
     experiment = {"name": "a", "data": {"folder": "f"}, "backbone": changes}
     path.write_text(json.dumps(experiment))
-    settings = load_config(path).backbone
+    *_, settings = networks = [*load_config(path).backbone.networks.values()]
     with pytest.raises(WeightsError) as refused, typed(["tl-keras", command, str(path)]):
-        check_imagenet(settings)
+        check_imagenet(settings, of_several=len(networks) > 1)
     program, subcommand, *words = shlex.split(str(refused.value).splitlines()[-1])
     assert (program, subcommand) == ("tl-keras", command)
     module = import_module(f"tl_keras.commands.{command}")

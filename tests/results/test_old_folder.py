@@ -15,7 +15,7 @@ from tl_keras.digests import DIGESTS, list_in
 from tl_keras.errors import ConfigError, ResultsError
 from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.export import exported_run
-from tl_keras.experiment.sizes import size_in
+from tl_keras.experiment.network_choice import candidate_in
 from tl_keras.models.source_folder import find_source_folder
 from tl_keras.models.source_places import existing
 from tl_keras.reporting.comparison_page import write_comparison
@@ -98,7 +98,9 @@ def all_that_is_read(folder: Path) -> dict[str, Any]:
         "answers": [store.test_probabilities(n).tolist() for n in results.runs["run_id"]],
         "search": store.lost_trials(3),
         "exported": (exported_run(folder), find_version(folder).number),
-        "size": size_in(place(folder, "advice.json")),
+        "network": candidate_in(
+            place(folder, "advice.json"), load_config(folder / "config.json").backbone
+        ),
         "source": json.loads((find_source_folder(folder) / "card.json").read_text()),
         "corrections": results.corrections,
     }

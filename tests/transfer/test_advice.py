@@ -177,13 +177,14 @@ def test_advice_is_written_as_json() -> None:
     assert [row["block"] for row in read["blocks"]] == ["stem", "middle", "top"]
     assert read["blocks"][1]["logme"] == 0.2
     assert read["blocks"][0]["distance"] is None
-    assert read["image_size"] == 96 and read["sizes"] == []
+    assert read["image_size"] == 96 and read["networks"] == [] and read["network"] is None
     assert read["representation"] == {"pooling": "mean_std", "views": "flip", "penalty": 0.1}
 
 
 def test_sizes_are_told_with_what_they_read_and_cost() -> None:
-    sizes = pd.DataFrame(
+    networks = pd.DataFrame(
         {
+            "network": "MobileNetV2",
             "image_size": [96, 224],
             "accuracy": [0.84, 0.97],
             "views": ["flip", "none"],
@@ -191,7 +192,7 @@ def test_sizes_are_told_with_what_they_read_and_cost() -> None:
             "chosen": [False, True],
         }
     )
-    given = advice(image_size=224, sizes=sizes)
+    given = advice(image_size=224, networks=networks)
     assert re.findall(r"\d+ px|\d+%|[\d.]+ ms", given.paragraph())[:7] == [
         *("96 px", "84%", "1.2 ms"),
         *("224 px", "97%", "5.5 ms"),

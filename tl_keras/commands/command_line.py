@@ -3,6 +3,7 @@
 import argparse
 import errno
 import io
+import json
 import os
 import sys
 import warnings
@@ -281,3 +282,32 @@ def add_overrides(
         metavar="KEY=VALUE",
         help=f"give a setting another value, such as {example}; may be given several times",
     )
+
+
+def add_networks(parser: argparse.ArgumentParser) -> None:
+    """Let networks and sizes to choose among be named: for `overrides_in`."""
+    parser.add_argument(
+        "--networks",
+        metavar="NAME,NAME",
+        help="choose among these networks: names, such as MobileNetV2,EfficientNetB0, or .keras "
+        'files (short for --set backbone.name=["NAME","NAME"])',
+    )
+    parser.add_argument(
+        "--sizes",
+        metavar="PX,PX",
+        help="choose among these sizes of the input, such as 96,160,224 (short for "
+        "--set backbone.image_size=[PX,PX])",
+    )
+
+
+def overrides_in(options: argparse.Namespace) -> list[str]:
+    """Texts `KEY=VALUE` of networks, sizes and `--set`, which has the last word."""
+    named = []
+    if options.networks is not None:
+        names = [name.strip() for name in options.networks.split(",")]
+        value = json.dumps(names, ensure_ascii=False) if len(names) > 1 else names[0]
+        named.append(f"backbone.name={value}")
+    if options.sizes is not None:
+        several = "," in options.sizes
+        named.append(f"backbone.image_size={f'[{options.sizes}]' if several else options.sizes}")
+    return [*named, *options.set]

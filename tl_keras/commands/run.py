@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from tl_keras.commands.command_line import (
     IMAGES,
     Parser,
+    add_networks,
     add_overrides,
     carry_out,
     loading,
+    overrides_in,
     read_options,
     say,
     warn,
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _experiment(options: argparse.Namespace) -> int:
-    config = load_config(options.experiment, options.set)
+    config = load_config(options.experiment, overrides_in(options))
     # pandas is loaded after the configuration was found right, TensorFlow after the rest was
     from tl_keras.experiment.first_look import look_before
 
@@ -65,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help=IMAGES,
     )
+    add_networks(parser)
     add_overrides(parser)
     parser.add_argument(
         "--fresh",

@@ -24,6 +24,7 @@ from pydantic_core import core_schema
 
 from tl_keras.augmentation_table import AUGMENTATIONS
 from tl_keras.backbone_table import BACKBONES, FILE, BackboneSpec, MeanAndStd, NamedScaling, Scaling
+from tl_keras.config.network_entries import NetworkEntry, entry_labels, read_entry
 from tl_keras.config.text_kinds import Label, Pattern, Place, Prose, Text
 from tl_keras.oracle_table import ORACLES
 from tl_keras.strategy_table import STRATEGIES, borrowing, names_where
@@ -310,10 +311,15 @@ def _three(values: float | tuple[float, float, float]) -> tuple[float, float, fl
 class BackboneConfig(_Section):
     """The pretrained network."""
 
-    name: str = Field(
-        default="MobileNetV2",
-        description=f'A Keras Applications backbone, or "{FILE}": the network that weights names.',
-        json_schema_extra={"enum": [*BACKBONES, FILE]},
+    name: NetworkEntry | Annotated[tuple[NetworkEntry, ...], Field(min_length=1, max_length=10)] = (
+        Field(
+            default="MobileNetV2",
+            description=f'A Keras Applications backbone, or "{FILE}": the network that weights '
+            "names. The path of a .keras file is short for both; MobileNet-0.25 is one with its "
+            "alpha, MobileNetV2=FILE one with weights of its own. A list has linear probes choose "
+            "among its networks, at every size, on training and validation images of the first "
+            "seed.",
+        )
     )
     alpha: float | None = Field(
         default=None,
@@ -354,19 +360,43 @@ class BackboneConfig(_Section):
         "whole network all the same.",
     )
 
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in (*BACKBONES, FILE):
-            raise ValueError("must be one of " + ", ".join((*BACKBONES, FILE)))
-        return name
-
     @model_validator(mode="after")
     def _possible(self) -> Self:
+        if isinstance(self.name, str) or len(self.name) == 1:
+            self._become(self.name if isinstance(self.name, str) else self.name[0])
+            _refuse(self._problems())
+        else:
+            problems = (p for network in self.networks.values() for p in network._problems())
+            _refuse([*self._list_problems(), *dict.fromkeys(problems)])
+        return self
+
+    def _become(self, entry: str) -> None:
+        """Take over the network that one entry names, whichever of its forms was given."""
+        named = read_entry(entry)
+        if self.name != named["name"]:
+            for key, value in named.items():
+                object.__setattr__(self, key, value)
+            self.model_fields_set.update(named)
+            if "image_size" not in self.model_fields_set and self.weights == "bundled":
+                object.__setattr__(self, "image_size", BUNDLED_SIZE)
+
+    def _list_problems(self) -> Iterator[str]:
+        networks = self.networks
+        if FILE in networks:
+            yield f'name must have the path of a .keras file in place of "{FILE}" in a list'
+        seen = [(each.name, each.weights, each.alpha) for each in networks.values()]
+        if len(networks) < len(self.name) or len({*seen}) < len(seen):
+            yield f"name must name each network once; got {json.dumps(self.name)}"
+        key = "trust_code" if self.scaling is None else "scaling"
+        if getattr(self, key) and not any(each.name == FILE for each in networks.values()):
+            got = json.dumps(self.name)
+            yield f"{key} goes with networks from files only; got {got}; remove it"
+
+    def _problems(self) -> list[str]:
+        """What is wrong with the one network that this names."""
         spec = self._row
         if spec is None:
-            _refuse(self._file_problems())
-            return self
+            return self._file_problems()
         problems = []
         small = [size for size in self.asked_sizes if size < spec.minimum_image_size]
         if small:
@@ -391,8 +421,7 @@ class BackboneConfig(_Section):
                 f'got {self.name} with alpha {self.alpha or 1.0}; use "imagenet", a weights file '
                 "or null"
             )
-        _refuse(problems)
-        return self
+        return problems
 
     def _file_problems(self) -> list[str]:
         """Of a network that is known when its file is read."""
@@ -415,9 +444,42 @@ class BackboneConfig(_Section):
         return [f"image_size must name each size once; got {[*self.asked_sizes]}"]
 
     @property
+    def networks(self) -> "dict[str, BackboneConfig]":
+        """The networks to choose among, each by its entry, as it was given."""
+        if isinstance(self.name, str):
+            return {self.name: self}
+        return {entry: self._with_network(entry) for entry in self.name}
+
+    @property
+    def candidates(self) -> "dict[tuple[str, int], BackboneConfig]":
+        """Each network at each size, by its entry and size, network by network and ascending."""
+        return {
+            (entry, size): network.model_copy(update={"image_size": size})
+            for entry, network in self.networks.items()
+            for size in network.asked_sizes
+        }
+
+    @property
+    def only(self) -> "BackboneConfig | None":
+        """Its network at its size; None where there is a choice."""
+        candidates = [*self.candidates.values()]
+        return candidates[0] if len(candidates) == 1 else None
+
+    def _with_network(self, entry: str) -> "BackboneConfig":
+        named = read_entry(entry)
+        # for the files among them
+        others = {"scaling": None, "trust_code": False} if named["name"] in BACKBONES else {}
+        return self.model_copy(update=others | named)
+
+    @property
+    def network(self) -> str:
+        """The name of its one network, a key of the table or `FILE`."""
+        return str(self.name)
+
+    @property
     def _row(self) -> BackboneSpec | None:
         """Of the table; None for a network from a file."""
-        return BACKBONES.get(self.name)
+        return BACKBONES.get(self.network)
 
     @property
     def known_scaling(self) -> Scaling | None:
@@ -453,7 +515,9 @@ class BackboneConfig(_Section):
 
     @property
     def label(self) -> str:
-        """The network for people: its name, or that of its file."""
+        """The network for people: its name, or that of its file; of several all."""
+        if not isinstance(self.name, str):
+            return " or ".join(entry_labels(self.name).values())
         return self.name if self.name != FILE else PurePath(self.weights or "").stem
 
     def __str__(self) -> str:
@@ -962,10 +1026,33 @@ class ExperimentConfig(_Section):
 
     @model_validator(mode="after")
     def _blocks_exist(self) -> Self:
-        blocks = self.backbone.table_blocks
-        named = () if blocks is None else self._named_problems(blocks)
-        _refuse([*named, *self._repeated_depths(), *self._size_problems(), *self._fold_problems()])
+        networks = [*self.backbone.networks.values()]
+        configs = [self] if len(networks) == 1 else map(self._beside, networks)
+        named = [problem for config in configs for problem in config._own_problems()]
+        _refuse(
+            [
+                *dict.fromkeys(named),
+                *self._repeated_depths(),
+                *self._choice_problems(),
+                *self._fold_problems(),
+            ]
+        )
         return self
+
+    def with_network(self, network: BackboneConfig) -> Self:
+        """The same experiment with one of the networks, or candidates, of its backbone."""
+        config = self._beside(network)
+        # which fits defaults to the network
+        _refuse(list(config._own_problems()))
+        return config
+
+    def _beside(self, network: BackboneConfig) -> Self:
+        return self.model_copy(update={"backbone": network})
+
+    def _own_problems(self) -> Iterator[str]:
+        blocks = self.backbone.table_blocks
+        if blocks is not None:
+            yield from self._named_problems(blocks)
 
     def block_problems(self, blocks: Sequence[str]) -> list[str]:
         """What is wrong with the blocks that are named or counted, each with its key.
@@ -1002,17 +1089,22 @@ class ExperimentConfig(_Section):
                 f"{', '.join(choosing)} (with search.cuts), which choose for each fold"
             )
 
-    def _size_problems(self) -> Iterator[str]:
-        sizes = self.backbone.asked_sizes
-        if len(sizes) > 1 and self.estimate.method == "k_fold":
+    def _choice_problems(self) -> Iterator[str]:
+        backbone = self.backbone
+        if backbone.only is not None:
+            return
+        key, got = "image_size must be one number", f"got {[*backbone.asked_sizes]}"
+        if len(backbone.networks) > 1:
+            key, got = "name must be one network", f"got {json.dumps(backbone.name)}"
+        if self.estimate.method == "k_fold":
             yield (
-                "backbone.image_size must be one number beside estimate.method k_fold: it would be "
-                f"chosen for all folds on images that some of them test; got {[*sizes]}"
+                f"backbone.{key} beside estimate.method k_fold: it would be chosen for all folds "
+                f"on images that some of them test; {got}"
             )
-        if len(sizes) > 1 and not borrowing(self.strategies):
+        if not borrowing(self.strategies):
             yield (
-                "backbone.image_size must be one number where nothing is borrowed, for probes on "
-                f"the source's weights choose it; got {[*sizes]}"
+                f"backbone.{key} where nothing is borrowed, for probes on the source's weights "
+                f"choose it; {got}"
             )
 
     def _cut_problems(self, blocks: Sequence[str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ _LONGEST_NAME = 255
 _MOST_BRACKETS = 50
 
 
-def _possible_place(written: str) -> str:
+def possible_place(written: str) -> str:
     # "~" is the home of the user, as in a shell
     place = with_home(written)
     if len(os.fsencode(place)) > _LONGEST_PLACE:
@@ -49,6 +49,6 @@ Prose = Annotated[str, Field(max_length=10_000)]
 # A class may be called anything, but not a book.
 Label = Annotated[str, Field(min_length=1, max_length=1000)]
 Place = Annotated[
-    str, Field(min_length=1, max_length=_LONGEST_PLACE), AfterValidator(_possible_place)
+    str, Field(min_length=1, max_length=_LONGEST_PLACE), AfterValidator(possible_place)
 ]
 Pattern = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_possible_pattern)]

@@ -10,14 +10,15 @@ from tl_keras.errors import ConfigError
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
+from tl_keras.experiment.network_choice import chosen_candidate
 from tl_keras.experiment.prepare import (
     ADVICE,
     Prepared,
+    load_all,
     load_backbone,
-    measured_sizes,
+    measured_networks,
     prepare_images,
 )
-from tl_keras.experiment.sizes import chosen_size
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.source_card import SourceCard
@@ -36,7 +37,7 @@ def write_advice(prepared: Prepared) -> None:
     if record.exists() or not borrowing(prepared.config.strategies):
         return
     rows = prepared.images.splits.labelled(seed=0)
-    found = _advice(prepared.bench, prepared.card, rows, prepared.sizes, 0)
+    found = _advice(prepared.bench, prepared.card, rows, prepared.networks, 0)
     keep_json(record, found.as_dict())
     prepared.monitor.advise(found)
 
@@ -74,21 +75,22 @@ def advise(
             "ask for another draw."
         )
     with seeds_kept(), deterministic_ops(checked.deterministic):
-        backbone, card = load_backbone(checked)
+        loaded = load_all(checked, checked.backbone.only)
         prepared = prepare_images(FirstLook(checked), monitor)
-        rows, sizes = prepared.splits.labelled(seed), None
-        if len(checked.backbone.asked_sizes) > 1:
-            sizes = measured_sizes(checked, prepared, rows, monitor)
-            backbone, card = load_backbone(checked, chosen_size(sizes))
+        rows, networks = prepared.splits.labelled(seed), None
+        if loaded is None:
+            networks = measured_networks(checked, prepared, seed, monitor)
+            checked = checked.with_network(chosen_candidate(checked, networks))
+        backbone, card = load_backbone(checked) if loaded is None else loaded
         bench = Workbench(checked, backbone, prepared.table, rows, monitor)
-        return _advice(bench, card, rows, sizes, seed)
+        return _advice(bench, card, rows, networks, seed)
 
 
 def _advice(
     bench: Workbench,
     card: SourceCard | None,
     rows: np.ndarray,
-    sizes: pd.DataFrame | None,
+    networks: pd.DataFrame | None,
     seed: int,
 ) -> Advice:
     """Drawn from training and validation images alone."""
@@ -96,4 +98,4 @@ def _advice(
     input_moments(bench.bank, rows)
     images, probes = bench.images, bench.probes
     bench.monitor.stage("Measuring what to borrow")
-    return advice.advise(measure(bench.bank, card, images, probes, rows, sizes, seed))
+    return advice.advise(measure(bench.bank, card, images, probes, rows, networks, seed))

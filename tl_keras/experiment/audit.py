@@ -62,6 +62,9 @@ def audit_images(
             person either way, where a run would answer another question.
     """
     experiment = experiment_config(config, images, None, settings)
+    # of several networks the first looks at the images
+    first = next(iter(experiment.backbone.networks.values()))
+    experiment = experiment.with_network(first.model_copy(update={"image_size": first.side}))
     with seeds_kept(), deterministic_ops(experiment.deterministic):
         return _audited(experiment, network, monitor or Silent())
 
@@ -102,7 +105,7 @@ def report_audit(prepared: Prepared) -> None:
         return
     config, bench = prepared.config, prepared.bench
     listed = prepared.images.listed
-    looked_with = network_in_words(config.backbone.name, config.backbone.weights)
+    looked_with = network_in_words(config.backbone.network, config.backbone.weights)
     report = AuditReport(
         config.name,
         listed,
@@ -173,7 +176,7 @@ def _network(config: ExperimentConfig, notes: list[str], monitor: Monitor) -> tu
     """What looks at the images, and its name for people: the bundled weights where need be."""
     settings = config.backbone
     try:
-        return load_backbone(config)[0], network_in_words(settings.name, settings.weights)
+        return load_backbone(config)[0], network_in_words(settings.network, settings.weights)
     except WeightsError:
         if settings.weights != "imagenet":
             raise

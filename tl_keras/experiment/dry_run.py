@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tl_keras.config.schema import ExperimentConfig
+from tl_keras.config.schema import BackboneConfig, ExperimentConfig
 from tl_keras.data.corrections import counted
 from tl_keras.data.corrections import in_words as corrections_in_words
 from tl_keras.experiment.expected_time import expected_seconds
@@ -62,7 +62,9 @@ def make_plan(looked: FirstLook) -> Plan:
     trained = [len(splits.draws[run.seed, run.train_per_class].train) for run in runs]
     for note in _about_source(config, max(trained)):
         warnings.warn(note)
-    seconds = _START_SECONDS + sum(expected_seconds(config, splits, runs).values())
+    each = (config.with_network(one) for one in config.backbone.candidates.values())
+    longest = max(sum(expected_seconds(one, splits, runs).values()) for one in each)
+    seconds = _START_SECONDS + longest
     return Plan(config, images, runs, warnings.texts, seconds)
 
 
@@ -70,7 +72,6 @@ def in_words(plan: Plan) -> str:
     """A screen of it: photos by class, what would run, about how long, what is doubtful."""
     config, table, backbone = plan.config, plan.images.table, plan.config.backbone
     left_out = plan.images.audit.left_out
-    source = "random weights" if backbone.weights is None else f"the weights {backbone.weights}"
     sizes = config.data.training_sizes
     each = f"{config.draws} {'folds' if config.estimate.folds else 'seeds'}"
     if len(sizes) > 1:
@@ -84,7 +85,7 @@ def in_words(plan: Plan) -> str:
             *(f"warning {text}" for text in plan.warnings),
             *([table.notice] if table.notice else []),
             *filter(None, [corrections_in_words(counted(table.corrections))]),
-            f"Network: {backbone.label} with {source}, {_sizes(backbone.asked_sizes)} px",
+            f"Network: {_networks(backbone)}, {_either(backbone.asked_sizes)} px",
             f"Runs: {len(plan.runs)}, of {each} each:",
             *(f"  {name}" for name in strategies),
             *_search_lines(config),
@@ -168,8 +169,17 @@ def _named(run: Run) -> str:
     return strategy_name(row)
 
 
-def _sizes(sizes: Sequence[int]) -> str:
-    return " or ".join(map(str, sizes))
+def _networks(backbone: BackboneConfig) -> str:
+    def with_source(network: BackboneConfig) -> str:
+        weights = network.weights
+        source = "random weights" if weights is None else f"the weights {weights}"
+        return f"{network.label} with {source}"
+
+    return _either([with_source(network) for network in backbone.networks.values()])
+
+
+def _either(choices: Sequence[object]) -> str:
+    return " or ".join(map(str, choices))
 
 
 class _Warnings(Silent):
@@ -186,12 +196,15 @@ def _about_source(config: ExperimentConfig, training_images: int) -> tuple[str, 
     Raises:
         WeightsError: they do not fit the network.
     """
-    backbone = config.backbone
-    if backbone.weights == "imagenet":
-        card = read_source_card(backbone.name, backbone.weights)
-    else:
-        _, card = load_backbone(config)
-    return source_notes(card, training_images)
+    notes: list[str] = []
+    for network in config.backbone.networks.values():
+        if network.weights == "imagenet":
+            card = read_source_card(network.network, network.weights)
+        else:
+            largest = network.model_copy(update={"image_size": network.side})
+            _, card = load_backbone(config.with_network(largest))
+        notes += source_notes(card, training_images)
+    return tuple(dict.fromkeys(notes))
 
 
 def _searches(config: ExperimentConfig) -> bool:

@@ -24,7 +24,7 @@ from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.experiment.as_source import export_source_model
 from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.hand_over import HANDED_OVER, HandedOver, handed_before, learned_rows
-from tl_keras.experiment.prepare import Prepared
+from tl_keras.experiment.prepare import ADVICE, Prepared
 from tl_keras.experiment.strangers import RECORD as STRANGERS
 from tl_keras.experiment.strangers import knowing_strangers, without_strangers
 from tl_keras.experiment.strategies.making import making, model_making
@@ -74,6 +74,7 @@ from tl_keras.serving.versions import (
 )
 from tl_keras.serving.wheels import HERE, Destination
 from tl_keras.target_table import TARGETS
+from tl_keras.transfer.network_words import chosen_in_words, networks_in
 
 # What the newest version is of.
 EXPORT_RECORD = "export.json"
@@ -496,7 +497,7 @@ def _facts(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:
         "trained_on": _trained_on(prepared, chosen),
         "handed_over": _handed_over(prepared, handed),
         "source": None if borrowed is None else asdict(borrowed),
-        "model": {key: row[key] for key in model},
+        "model": {**{key: row[key] for key in model}, "chosen_of": _chosen_of(prepared)},
         "other_formats": _other_formats(prepared),
         "doubtful_labels": _doubtful_labels(prepared, chosen),
         "decision": read_decision(prepared.store.folder, chosen.run_id),
@@ -508,6 +509,11 @@ def _facts(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:
             if key not in ("processors", "accelerators")
         },
     }
+
+
+def _chosen_of(prepared: Prepared) -> str:
+    """Which network was taken of those that were asked for; empty without a choice."""
+    return chosen_in_words(networks_in(known_json(prepared.store.place(ADVICE))))
 
 
 def _handed_over(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:

@@ -84,7 +84,9 @@ def look_at_inputs(config: ExperimentConfig, *, exported: bool = False) -> Image
         DataError: as `look_before`.
     """
     table = None if config.data.tfds is not None else load_images(config.data)
-    check_source(config.backbone)
+    networks = config.backbone.networks.values()
+    for network in networks:
+        check_source(network, of_several=len(networks) > 1)
     if table is not None:
         check_positive(config.decision.positive, table.classes)
         if exported:

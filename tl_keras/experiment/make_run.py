@@ -80,7 +80,7 @@ def _finished(
         "backbone": config.backbone.label,
         "weights": config.backbone.weights,
         "image_size": prepared.backbone.image_size,
-        "configuration_hash": fingerprint(config),
+        "configuration_hash": fingerprint(prepared.asked),
         "versions": versions(),
         "peak_memory_megabytes": peak_memory_megabytes(),
     }

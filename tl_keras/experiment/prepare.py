@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.backbone_table import FILE
-from tl_keras.config.schema import ExperimentConfig
+from tl_keras.config.schema import BackboneConfig, ExperimentConfig
 from tl_keras.data.division import divide
 from tl_keras.data.duplicate_groups import duplicates_across_splits, keep_together
 from tl_keras.data.file_audit import Audit, audit
@@ -20,7 +20,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.evaluation.positive_classes import check_positive
 from tl_keras.experiment.first_look import FirstLook, check_names, is_exported
 from tl_keras.experiment.monitor import Monitor
-from tl_keras.experiment.sizes import choose_size, chosen_size, size_in
+from tl_keras.experiment.network_choice import candidate_in, choose_network, chosen_candidate
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.imagenet_weights import DownloadError, check_imagenet, experiment_offline_error
@@ -69,7 +69,8 @@ class Prepared:
     """All that the stages of an experiment share.
 
     Attributes:
-        config: of the experiment.
+        config: of the experiment, with the network and the size that were chosen.
+        asked: the same as it was given, of which its folder keeps the hash.
         images: audited and divided.
         backbone: the whole one, with its source weights.
         card: of the source; None is random initialisation.
@@ -78,11 +79,12 @@ class Prepared:
         store: the folder of results.
         monitor: hears how it goes on.
         bench: what runs share: decoded pictures, features, traced graphs.
-        sizes: of `choose_size`; None where one size was asked for, or an earlier start chose.
+        networks: of `choose_network`; None without a choice, or where an earlier start chose.
         familiar: by run_id, what `strangers.familiar_test_photos` found, for the stages after it.
     """
 
     config: ExperimentConfig
+    asked: ExperimentConfig
     images: Images
     backbone: Backbone
     card: SourceCard | None
@@ -91,7 +93,7 @@ class Prepared:
     store: Store
     monitor: Monitor
     bench: Workbench
-    sizes: pd.DataFrame | None = None
+    networks: pd.DataFrame | None = None
     familiar: dict[str, np.ndarray | None] = field(default_factory=dict)
 
     @property
@@ -150,14 +152,18 @@ def prepare(looked: FirstLook, monitor: Monitor, *, mend: bool = False) -> Prepa
         WeightsError: the source weights cannot be had or do not fit.
         ResultsError: the folder holds results of another configuration.
     """
-    config = looked.config
-    backbone, card = load_backbone(config)
+    asked = looked.config
+    settled = _settled(looked)
+    loaded = load_all(asked, settled)
     images = prepare_images(looked, monitor)
-    if is_exported(config):
+    if is_exported(asked):
         check_names(images.table.classes)
-    side, sizes = _chosen_side(looked, images, monitor)
-    if side != backbone.image_size:
-        backbone, card = load_backbone(config, side)
+    networks = None
+    if settled is None:
+        networks = measured_networks(asked, images, 0, monitor)
+        settled = chosen_candidate(asked, networks)
+    config = asked.with_network(settled)
+    backbone, card = load_backbone(config) if loaded is None else loaded
     bench = Workbench(config, backbone, images.table, images.used_rows(), monitor)
     cut = _chosen_cut(config, images.splits, bench)
     blocks = backbone.cut_after(cut).block_names
@@ -165,15 +171,16 @@ def prepare(looked: FirstLook, monitor: Monitor, *, mend: bool = False) -> Prepa
     _warn_of_ranges_above_the_cut(config, blocks, monitor)
     return Prepared(
         config=config,
+        asked=asked,
         images=images,
         backbone=backbone,
         card=card,
         cut=cut,
         planned=planned,
-        store=Store.open(config, fresh=looked.fresh, mend=monitor.warn if mend else None),
+        store=Store.open(asked, fresh=looked.fresh, mend=monitor.warn if mend else None),
         monitor=monitor,
         bench=bench,
-        sizes=sizes,
+        networks=networks,
     )
 
 
@@ -207,14 +214,32 @@ def prepare_images(looked: FirstLook, monitor: Monitor) -> Images:
     return Images(listed, checked, splits)
 
 
-def load_backbone(
-    config: ExperimentConfig, side: int | None = None
-) -> tuple[Backbone, SourceCard | None]:
-    """The whole backbone with its source weights, and the card of their source.
+def load_all(
+    config: ExperimentConfig, settled: BackboneConfig | None
+) -> tuple[Backbone, SourceCard | None] | None:
+    """What `load_backbone` gives; None where there is a choice, whose networks can all be had.
 
     Args:
         config: of an experiment.
-        side: of its input, pixels; None is the largest that was asked for.
+        settled: the network and size that it uses; None is to choose them.
+
+    Raises:
+        WeightsError: as `load_backbone`.
+        ConfigError: as `load_backbone`.
+    """
+    if settled is not None:
+        return load_backbone(config.with_network(settled))
+    for network in config.backbone.networks.values():
+        largest = network.model_copy(update={"image_size": network.side})
+        load_backbone(config.with_network(largest))
+    return None
+
+
+def load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None]:
+    """The whole backbone with its source weights, and the card of their source.
+
+    Args:
+        config: of an experiment with one network and one size of its input.
 
     Raises:
         WeightsError: the weights cannot be had or do not fit.
@@ -224,13 +249,13 @@ def load_backbone(
     settings = config.backbone
     if settings.weights == "imagenet":
         # Keras would try the download, and not know what an experiment can do without
-        check_imagenet(settings.model_copy(update={"image_size": side or settings.side}))
+        check_imagenet(settings)
     # random source weights (`weights` null) must be the same when the experiment is started again
     keras.utils.set_random_seed(0)
     try:
         backbone, card = load_named(
-            settings.name,
-            image_size=side or settings.side,
+            settings.network,
+            image_size=settings.side,
             alpha=settings.alpha,
             weights=settings.weights,
             scaling=settings.known_scaling,
@@ -243,30 +268,25 @@ def load_backbone(
     return backbone, card
 
 
-def _chosen_side(
-    looked: FirstLook, images: Images, monitor: Monitor
-) -> tuple[int, pd.DataFrame | None]:
-    """The size that `backbone.image_size` stands for, as an earlier start chose or measured now."""
-    config = looked.config
-    if len(config.backbone.asked_sizes) == 1:
-        return config.backbone.side, None
+def _settled(looked: FirstLook) -> BackboneConfig | None:
+    """The network and size where there is no choice, or an earlier start made it."""
+    backbone = looked.config.backbone
     # results that will be moved aside say nothing
-    known = None if looked.fresh else size_in(place(Path(config.results_folder), ADVICE))
-    if known in config.backbone.asked_sizes:
-        return known, None
-    sizes = measured_sizes(config, images, images.splits.labelled(seed=0), monitor)
-    return chosen_size(sizes), sizes
+    if backbone.only is not None or looked.fresh:
+        return backbone.only
+    return candidate_in(place(Path(looked.config.results_folder), ADVICE), backbone)
 
 
-def measured_sizes(
-    config: ExperimentConfig, images: Images, rows: np.ndarray, monitor: Monitor
+def measured_networks(
+    config: ExperimentConfig, images: Images, seed: int, monitor: Monitor
 ) -> pd.DataFrame:
-    """What training and validation images at some positions tell of each size asked for."""
+    """What the labelled images of a seed, in the largest training size, tell of each network."""
 
-    def load(side: int) -> Backbone:
-        return load_backbone(config, side)[0]
+    def load(single: ExperimentConfig) -> Backbone:
+        return load_backbone(single)[0]
 
-    return choose_size(config, images.table, rows, load, monitor)
+    draw = images.splits.draws[seed, config.data.training_sizes[-1]]
+    return choose_network(config, images.table, draw, load, monitor)
 
 
 def _chosen_cut(config: ExperimentConfig, splits: Splits, bench: Workbench) -> str:

@@ -41,6 +41,7 @@ class Inputs:
     """
 
     config: ExperimentConfig
+    asked: ExperimentConfig
     images: Images
     card: SourceCard | None
     cut: str
@@ -57,6 +58,7 @@ class Inputs:
         """Those of an experiment, for processes that keep features as `cache` says."""
         return cls(
             config=prepared.config.model_copy(update={"cache": cache}),
+            asked=prepared.asked,
             images=prepared.images,
             card=prepared.card,
             cut=prepared.cut,
@@ -85,6 +87,7 @@ class Inputs:
         table, monitor, backbone = self.images.table, Notes(), self._backbone()
         return Prepared(
             config=self.config,
+            asked=self.asked,
             images=self.images,
             backbone=backbone,
             card=self.card,

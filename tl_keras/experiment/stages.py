@@ -192,7 +192,7 @@ def run_stages(looked: FirstLook, monitor: Monitor) -> ExperimentResult:
         write_report(prepared.store.folder)
         monitor.progress(seconds[REPORT])
     return ExperimentResult(
-        config=prepared.config,
+        config=prepared.asked,
         folder=prepared.store.folder,
         notice=prepared.images.table.notice,
         runs=runs,

@@ -118,7 +118,7 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
     sections = ("data", "backbone", "head", "training", "search", "estimate", "deterministic")
     images = prepared.images.audit.images[["image_id", "sha256"]].to_csv(index=False)
     return {
-        **{key: prepared.config.as_dict()[key] for key in sections},
+        **{key: prepared.asked.as_dict()[key] for key in sections},
         "images_sha256": hashlib.sha256(images.encode()).hexdigest(),
         "source_weights_sha256": prepared.backbone.source_digest(),
     }

@@ -143,6 +143,8 @@ def trainings_left(looked: FirstLook) -> list[float]:
     left = [run for run in plan_runs(config) if looked.fresh or not store.is_finished(run.run_id)]
     specs = [STRATEGIES[run.strategy] for run in left]
     sizes = _numbers_of_images(looked)
+    # of several networks the one that is taken is not known yet
+    config = config.with_network(next(iter(config.backbone.candidates.values())))
     seconds = [
         making(run.strategy).seconds(run, config, *sizes)
         for run, spec in zip(left, specs, strict=True)

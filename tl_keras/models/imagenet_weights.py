@@ -35,18 +35,22 @@ class DownloadError(WeightsError):
         return type(self), (str(self), self.failure)
 
 
-def check_imagenet(settings: BackboneConfig) -> None:
+def check_imagenet(settings: BackboneConfig, *, of_several: bool = False) -> None:
     """Nothing, if Keras has the weights already or can download them.
+
+    Args:
+        settings: of the network.
+        of_several: whether it is one of a list.
 
     Raises:
         WeightsError: it cannot.
     """
-    if settings.name not in URLS:
+    if settings.network not in URLS:
         return  # a backbone of somebody's own, of which Keras knows more
-    kept = _keras_folder() / imagenet_file(settings.name, settings.alpha, settings.side)
+    kept = _keras_folder() / imagenet_file(settings.network, settings.alpha, settings.side)
     if kept.is_file():
         return
-    url = imagenet_url(settings.name, settings.alpha, settings.side)
+    url = imagenet_url(settings.network, settings.alpha, settings.side)
     try:
         asked = urllib.request.Request(url, method="HEAD")
         urllib.request.urlopen(asked, timeout=_SECONDS).close()
@@ -54,28 +58,33 @@ def check_imagenet(settings: BackboneConfig) -> None:
         return  # something answers; what a download gives is Keras's to say
     # the second of an answer that is none, or of a proxy that cannot be
     except (OSError, HTTPException) as error:
-        raise experiment_offline_error(settings, error) from error
+        raise experiment_offline_error(settings, error, of_several=of_several) from error
 
 
-def experiment_offline_error(settings: BackboneConfig, failure: Exception) -> WeightsError:
+def experiment_offline_error(
+    settings: BackboneConfig, failure: Exception, *, of_several: bool = False
+) -> WeightsError:
     """What to do where an experiment's weights cannot be downloaded; at the end what works now.
 
     Args:
         settings: of the network.
         failure: why.
+        of_several: whether it is one of a list.
     """
     changes: dict[str, str | None] = {"backbone.weights": "bundled"}
-    if settings.name != BUNDLED_BACKBONE:
+    if of_several or settings.network != BUNDLED_BACKBONE:
         changes |= {"backbone.name": BUNDLED_BACKBONE, "backbone.cut": "top"}
     if (settings.alpha or BUNDLED_ALPHA) != BUNDLED_ALPHA:
         changes["backbone.alpha"] = None
 
     def named(weights: str | None) -> str:
+        if of_several and weights is not None:
+            return f"{settings.network}={weights} in the list"
         return given({"backbone.weights": weights})
 
     told = _ways(
-        _fault(settings.name, failure),
-        _fetching(settings.name, settings.alpha, settings.side, named),
+        _fault(settings.network, failure),
+        _fetching(settings.network, settings.alpha, settings.side, named),
         named(None),
         again(changes),
     )

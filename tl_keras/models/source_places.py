@@ -32,10 +32,14 @@ BUNDLED = "mobilenetv2_procedural"
 _NAMED = ("imagenet", "bundled")
 
 
-def check_source(settings: BackboneConfig) -> None:
+def check_source(settings: BackboneConfig, *, of_several: bool = False) -> None:
     """Nothing, if the weights that a configuration names are there and sound.
 
     Whether they fit the network is known when it is built.
+
+    Args:
+        settings: of the network.
+        of_several: whether it is one of a list.
 
     Raises:
         WeightsError: they are not, or their card is of another network.
@@ -46,7 +50,7 @@ def check_source(settings: BackboneConfig) -> None:
     if settings.weights is None:
         return
     if settings.weights == "imagenet":
-        check_imagenet(settings)
+        check_imagenet(settings, of_several=of_several)
         return
     if settings.weights == "bundled":
         with as_file(bundled_folder()) as folder:
@@ -194,6 +198,6 @@ def file_card(path: Path, spec: BackboneSpec) -> SourceCard:
 
 def _check_folder(folder: Path, settings: BackboneConfig) -> None:
     card = read_card(folder)
-    check_made_for(card, BACKBONES[settings.name], settings.alpha)
+    check_made_for(card, BACKBONES[settings.network], settings.alpha)
     check_weights(folder, card)
     read_contents(folder / WEIGHTS_FILE)

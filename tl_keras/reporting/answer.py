@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from tl_keras.backbone_table import BACKBONES, FILE
 from tl_keras.data.corrections import CORRECTED, counted, in_words
 from tl_keras.evaluation.comparison import points
 from tl_keras.models.source_places import network_in_words
@@ -14,6 +15,7 @@ from tl_keras.results.finished_experiment import FinishedExperiment, tested_of
 from tl_keras.results.learning_curves import FARTHEST, is_expected_to_help
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
 from tl_keras.strategy_table import STRATEGIES, names_where
+from tl_keras.transfer.network_words import chosen_in_words, networks_in
 
 Row = Mapping[Any, Any]
 
@@ -34,7 +36,11 @@ _ALONE = 0.9
 def question(results: FinishedExperiment) -> str:
     """What the experiment was made to find out."""
     run, backbone = results.chosen, results.config["backbone"]
-    borrowed = network_in_words(backbone["name"], backbone["weights"])
+    name, weights = backbone["name"], backbone["weights"]
+    if not isinstance(name, str):
+        name = run["backbone"] if run["backbone"] in BACKBONES else FILE
+        weights = None if pd.isna(run["weights"]) else run["weights"]
+    borrowed = network_in_words(name, weights)
     return (
         f"How much of {borrowed} should be borrowed to tell {run['classes']} classes apart with "
         f"{_labelled(results)}?"
@@ -78,6 +84,7 @@ def answer(results: FinishedExperiment) -> list[str]:
     return [
         *_found(results),
         " ".join((_chosen(results), *_read(results))),
+        *_network(results),
         _compared(results),
         *over,
         *_cautions(results),
@@ -146,6 +153,12 @@ def _chosen(results: FinishedExperiment) -> str:
         f"kind, such models are right in at least {low} of new photos ({mean} of "
         f"{tested}; 95% interval {low} to {high}; {n} {runs})."
     )
+
+
+def _network(results: FinishedExperiment) -> Iterator[str]:
+    """Which network was taken of those that were asked for."""
+    if told := chosen_in_words(networks_in(results.facts("advice"))):
+        yield told
 
 
 def _read(results: FinishedExperiment) -> Iterator[str]:

@@ -5,7 +5,7 @@ name. The question and the answer that it begins with are in `answer`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -39,6 +39,7 @@ from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
 from tl_keras.results_layout import CONFIG
 from tl_keras.strategy_table import STRATEGIES, names_where
+from tl_keras.transfer.network_words import labels_of, names_of, networks_in, sizes_of
 
 # Of classes, in a confusion matrix that can still be read on a page.
 MOST_CLASSES = 40
@@ -134,6 +135,7 @@ def blocks(results: FinishedExperiment) -> dict[str, Any] | None:
     return {
         "plot": plot,
         "advice": None if advice is None else _advice(advice),
+        "networks": _networks(networks_in(advice)),
         "exported": _probe_in_words(results.chosen),
     }
 
@@ -150,6 +152,28 @@ def _probe_in_words(run: Mapping[Any, Any]) -> str | None:
         f"The chosen probe {reads}{f' ({read})' if read else ''}: each run cross-validates on its "
         "own labelled images."
     )
+
+
+def _networks(measured: Sequence[Mapping[Any, Any]]) -> Cells | None:
+    """What was measured of each network and size; None without a choice."""
+    if len(measured) < 2:
+        return None
+    labels = labels_of(measured)
+    columns = ["network", "px", "accuracy", "95% interval", "size, MB", "ms per photo"]
+    rows = [
+        [
+            names_of(row, labels),
+            sizes_of(row),
+            _three(row["accuracy"]),
+            _between(row["accuracy_low"], row["accuracy_high"]),
+            _one(row.get("megabytes")),
+            _one(row["milliseconds_per_image"]),
+            _one(row.get("fine_tuning_minutes")),
+        ]
+        for row in measured
+    ]
+    marked = [place for place, row in enumerate(measured) if row["chosen"]]
+    return Cells([*columns, "min to fine-tune"], rows, [*columns[1:], "min to fine-tune"], marked)
 
 
 def _advice(advice: dict[str, Any]) -> dict[str, Any]:
@@ -316,6 +340,10 @@ def made(results: FinishedExperiment) -> dict[str, Any]:
 
 def _between(low: float, high: float) -> str:
     return "" if pd.isna(low) else f"{_three(low)} to {_three(high)}"
+
+
+def _one(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
 
 
 def _three(value: float) -> str:

@@ -15,7 +15,9 @@ from tl_keras.reporting.safe_console import SafeConsole, marked
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.summary_tables import mean_probes
 from tl_keras.results.test_results import run_name, strategy_name
+from tl_keras.safe_text import one_line
 from tl_keras.transfer.advice import Advice
+from tl_keras.transfer.network_words import labels_of, names_of, sizes_of
 from tl_keras.transfer.run_plan import Run
 from tl_keras.transfer.source_checks import FAR, NEAR
 from tl_keras.transfer.trials import Trial
@@ -56,6 +58,7 @@ class TerminalMonitor:
         show_warning(self._console, text)
 
     def advise(self, advice: Advice) -> None:
+        show_networks(self._console, advice.networks)
         show_advice(self._console, advice)
 
     def plan(self, runs: tuple[Run, ...], finished: int, seconds: float) -> None:
@@ -212,6 +215,35 @@ def show_advice(console: SafeConsole, advice: Advice) -> None:
     console.print(advice.paragraph())
     for check in advice.checks:
         console.print(f"  {check.name}: {check.finding}. {check.sentence}")
+
+
+def show_networks(console: SafeConsole, networks: pd.DataFrame) -> None:
+    """What probes on each network read at each size, and what it costs; nothing of one."""
+    rows = networks.to_dict("records")
+    if len(rows) < 2:
+        return
+    labels = labels_of(rows)
+    table = Table(title="What each network is worth here", show_edge=False)
+    table.add_column("network", overflow="fold")
+    for name in ("px", "accuracy", "95% interval", "MB", "ms", "minutes"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            one_line(names_of(row, labels)) + (" (taken)" if row["chosen"] else ""),
+            sizes_of(row),
+            f"{row['accuracy']:.3f}",
+            f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
+            f"{row['megabytes']:.1f}",
+            f"{row['milliseconds_per_image']:.1f}",
+            "" if pd.isna(row["fine_tuning_minutes"]) else f"{row['fine_tuning_minutes']:.1f}",
+            style="bold" if row["chosen"] else None,
+        )
+    console.print(table)
+    console.print(
+        "accuracy: of a linear probe, cross-validated; MB, ms: its size, and its time for a photo, "
+        "up to the last block that it reads; minutes: to fine-tune the whole network once",
+        style="dim",
+    )
 
 
 def show_blocks(console: SafeConsole, advice: Advice) -> None:

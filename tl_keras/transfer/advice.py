@@ -6,16 +6,16 @@ so the more the task differs. What the probes measure on the training images ove
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from tl_keras.models.pooling import AS_IT_IS, FLIP, TURNS
 from tl_keras.strategy_table import FINE_TUNING, HEAD_ONLY, PROBING, STRATEGIES
 from tl_keras.transfer.measurements import Measurements
+from tl_keras.transfer.network_words import measured_in_words
 from tl_keras.transfer.probing import AVERAGE, average_weights, choose_block
 from tl_keras.transfer.representation import Representation
 from tl_keras.transfer.source_checks import Check, check_input, check_similarity, check_size
@@ -29,9 +29,6 @@ NEARLY_ALL = 0.97
 
 # With fewer labelled images in all, probes are a guess whatever they say.
 FEW_IMAGES = 30
-
-# What a time includes beside one pass through the network.
-_VIEWS = {AS_IT_IS: "", FLIP: " with its mirror image", TURNS: " with all eight ways to turn it"}
 
 Confidence = Literal["clear", "likely", "a guess"]
 
@@ -55,8 +52,10 @@ class Advice:
         image_size: of the network's input, pixels.
         representation: what the probes read of each block: pooling, views and penalty, as in the
             section probe of the configuration; empty without probes.
-        sizes: a row per size that was measured, see `tl_keras.experiment.sizes`; empty where one
-            was asked for.
+        network: its entry in the configuration where one was chosen of several networks or sizes;
+            else None.
+        networks: a row per network and size that were measured, see
+            `tl_keras.experiment.network_choice`; empty without a choice.
         blocks: a row per block: block, depth, accuracy, accuracy_low, accuracy_high,
             cross_entropy, excess, excess_se, weight, logme, distance; empty where the images were
             too few to cross-validate.
@@ -74,14 +73,15 @@ class Advice:
     reasons: tuple[str, ...]
     image_size: int
     representation: Mapping[str, Any]
-    sizes: pd.DataFrame
+    network: str | None
+    networks: pd.DataFrame
     blocks: pd.DataFrame
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON types, for `advice.json`."""
         facts = dict(vars(self))
         facts["checks"] = [asdict(check) for check in self.checks]
-        for name in ("sizes", "blocks"):
+        for name in ("networks", "blocks"):
             table = facts.pop(name)
             facts[name] = table.astype(object).where(table.notna(), None).to_dict("records")
         return facts
@@ -105,8 +105,10 @@ class Advice:
     def settings(self) -> tuple[str, ...]:
         """What follows the advice, as `--set` takes it."""
         settings = [f'strategies=["{self.strategy}"]', f"backbone.cut={self.cut}"]
-        if len(self.sizes):
+        if self.network is not None:
             settings.append(f"backbone.image_size={self.image_size}")
+            if self.networks["network"].nunique() > 1:
+                settings.append(f"backbone.name={self.network}")
         if STRATEGIES[self.strategy].asks_depths:
             settings.append(f"fine_tuning.unfrozen_blocks={json.dumps(self.unfrozen_blocks)}")
         return tuple(settings)
@@ -120,16 +122,19 @@ def advise(measured: Measurements) -> Advice:
         check_size(measured.card, len(measured.labels)),
         check_similarity(measured.distances),
     )
+    networks = pd.DataFrame() if measured.networks is None else measured.networks
     common: dict[str, Any] = {
         "images_per_class": per_class,
         "training_images": len(measured.labels),
         "checks": checks,
         "image_size": measured.image_size,
         "representation": _as_configured(measured.representation),
-        "sizes": pd.DataFrame() if measured.sizes is None else measured.sizes,
+        "network": None if networks.empty else networks.loc[networks["chosen"], "network"].item(),
+        "networks": networks,
     }
+    told = list(filter(None, [measured_in_words(networks.to_dict("records"))]))
     if measured.probes.empty:
-        return _without_probes(common)
+        return _without_probes(common, told)
     alike = checks[-1].finding in ("fulfilled", "not available")
     enough = ENOUGH_IF_ALIKE if alike else ENOUGH_IMAGES
     blocks = measured.probes[measured.probes["depth"].notna()]
@@ -142,7 +147,7 @@ def advise(measured: Measurements) -> Advice:
     overruled = frozen != little or (frozen and gives_up_last == alike)
     classical = _classical(little, alike)
     reasons = [
-        *_about_sizes(measured.sizes),
+        *told,
         about_block,
         about_strategy,
         _about_draw(measured.seed),
@@ -170,24 +175,6 @@ def _as_configured(chosen: Representation | None) -> dict[str, Any]:
         return {}
     pooling = chosen.pooling
     return {"pooling": pooling.kind, "views": pooling.views, "penalty": chosen.penalty}
-
-
-def _about_sizes(sizes: pd.DataFrame | None) -> Iterator[str]:
-    """What each size reads and costs, in a sentence."""
-    if sizes is None or len(sizes) < 2:
-        return
-    rows = sizes.to_dict("records")
-    (chosen,) = (row for row in rows if row["chosen"])
-    reads = ", ".join(
-        f"at {row['image_size']} px {row['accuracy']:.0%} in {row['milliseconds_per_image']:.1f} ms"
-        f"{_VIEWS[row['views']]}"
-        for row in rows
-    )
-    why = "the smallest whose loss on held-out photos no other lowers by more than chance might"
-    yield (
-        f"Probes read {reads} (time of a linear probe for a photo, up to the last block that it "
-        f"reads); taken: {chosen['image_size']} px, {why}."
-    )
 
 
 def _about_draw(seed: int) -> str:
@@ -220,7 +207,7 @@ def _agreement(frozen: bool, little: bool, overruled: bool) -> str:
     return "the measurements agree to freeze, and speak for other blocks than it does"
 
 
-def _without_probes(common: Mapping[str, Any]) -> Advice:
+def _without_probes(common: Mapping[str, Any], told: Sequence[str]) -> Advice:
     return Advice(
         strategy=HEAD_ONLY,
         cut="top",
@@ -231,6 +218,7 @@ def _without_probes(common: Mapping[str, Any]) -> Advice:
         reasons=(
             "A class has too few images, or groups of them, to hold any out, so nothing was "
             "measured: this is the classical rule for little data.",
+            *told,
         ),
         blocks=pd.DataFrame(),
         **common,

@@ -35,7 +35,7 @@ class Measurements:
         card: of the source model; None for random initialisation.
         image_size: of the network's input, pixels.
         representation: that the probes read; None where the images are too few.
-        sizes: a row per size that was measured; None where one was asked for.
+        networks: a row per network and size that were measured; None without a choice.
         seed: of the draw that the images are of.
         scaling: of `scaling_note`.
     """
@@ -48,7 +48,7 @@ class Measurements:
     card: SourceCard | None
     image_size: int
     representation: Representation | None
-    sizes: pd.DataFrame | None = None
+    networks: pd.DataFrame | None = None
     seed: int = 0
     scaling: str | None = None
 
@@ -59,7 +59,7 @@ def measure(
     images: LabelledImages,
     probes: LinearProbes,
     rows: np.ndarray,
-    sizes: pd.DataFrame | None = None,
+    networks: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> Measurements:
     """Measure the images at some positions.
@@ -70,7 +70,7 @@ def measure(
         images: that `rows` are positions in.
         probes: on the same bank.
         rows: positions of training and validation images, none of the test split.
-        sizes: what was measured at several sizes of the input.
+        networks: what was measured of several networks, and sizes of their input.
         seed: of the draw that the images are of.
     """
     some = spread(rows, MOST_SCORED)
@@ -86,7 +86,7 @@ def measure(
         card=card,
         image_size=bank.backbone.image_size,
         representation=None if chosen is None else chosen.representation,
-        sizes=sizes,
+        networks=networks,
         seed=seed,
         scaling=scaling_note(bank.backbone, pixels),
     )

@@ -389,6 +389,19 @@ class Folds:
         """What the average of those of these blocks that are good says, as of `held_out`."""
         return _averaged(self.average_weights(held_out), held_out)
 
+    def side_by_side(self, predicted: Sequence[np.ndarray]) -> tuple[dict[str, object], np.ndarray]:
+        """What one head on the features of several networks says: the mean of their probes.
+
+        Args:
+            predicted: log-probabilities, as of `held_out`, by the probes of each network.
+
+        Returns:
+            As a row of `cross_validate` says it; and the loss of each image.
+        """
+        shares = {str(number): 1 / len(predicted) for number in range(len(predicted))}
+        together = _averaged(shares, dict(zip(shares, predicted, strict=True)))
+        return self._row(AVERAGE, together), self.losses(together)
+
     def with_weights(self, table: pd.DataFrame, held_out: Mapping[str, np.ndarray]) -> pd.DataFrame:
         """A table of blocks with each one's excess over the best, and its weight in the average.
 

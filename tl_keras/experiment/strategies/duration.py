@@ -67,7 +67,7 @@ def unfrozen_share(config: ExperimentConfig, depth: int | str) -> float:
 def _row(backbone: BackboneConfig) -> BackboneSpec:
     """Of the table; or what is known of a network from a file, which the process has read."""
     if backbone.name != FILE:
-        return BACKBONES[backbone.name]
+        return BACKBONES[backbone.network]
     # Keras is loaded where there is such a network
     from tl_keras.models.network_file import network_spec
 

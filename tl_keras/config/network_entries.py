@@ -1,0 +1,106 @@
+"""What one text says of a network: its name, its file, its width, its weights."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from pathlib import PureWindowsPath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from tl_keras.backbone_table import BACKBONES, FILE
+from tl_keras.config.text_kinds import possible_place
+
+_ENDING = ".keras"
+
+
+def read_entry(entry: str) -> dict[str, Any]:
+    """The keys of the section `backbone` that an entry stands for.
+
+    Args:
+        entry: "MobileNetV2", "MobileNet-0.25" (with its alpha), "MobileNetV2=WEIGHTS", or the path
+            of a `.keras` file.
+
+    Raises:
+        ValueError: it is none of these, with words for people.
+
+    >>> read_entry("MobileNet-0.25=mobilenet.h5")
+    {'name': 'MobileNet', 'alpha': 0.25, 'weights': 'mobilenet.h5'}
+    >>> read_entry("networks/last_year.keras")
+    {'name': 'file', 'alpha': None, 'weights': 'networks/last_year.keras'}
+    """
+    known, equals, weights = entry.partition("=")
+    name, hyphen, width = known.partition("-")
+    if name in BACKBONES and (not hyphen or _is_number(width)):
+        keys: dict[str, Any] = {"name": name}
+        if hyphen:
+            keys["alpha"] = float(width)
+        if equals:
+            keys["weights"] = possible_place(weights) if weights else _refuse(entry)
+        return keys
+    if entry == FILE:
+        return {"name": FILE}
+    if _is_path(entry):
+        return {"name": FILE, "alpha": None, "weights": possible_place(entry)}
+    return _refuse(entry)
+
+
+def entry_labels(entries: Iterable[str]) -> dict[str, str]:
+    """Short names of entries for people, by entry; whole file names where others are like it.
+
+    >>> entry_labels(["MobileNetV2=a/own.h5", "networks/net.keras"])
+    {'MobileNetV2=a/own.h5': 'MobileNetV2', 'networks/net.keras': 'net'}
+    >>> list(entry_labels(["MobileNetV2", "MobileNetV2=a/own.h5"]).values())
+    ['MobileNetV2', 'MobileNetV2=own.h5']
+    """
+    asked = list(dict.fromkeys(entries))
+    short = [_short(entry) for entry in asked]
+    return {
+        entry: label if short.count(label) == 1 else _with_file(entry)
+        for entry, label in zip(asked, short, strict=True)
+    }
+
+
+def _short(entry: str) -> str:
+    known = entry.partition("=")[0]
+    return PureWindowsPath(entry).stem if _is_path(known) else known
+
+
+def _with_file(entry: str) -> str:
+    known, equals, weights = entry.partition("=")
+    if equals and not _is_path(known):
+        return f"{known}={PureWindowsPath(weights).name}"
+    return entry
+
+
+def _is_path(text: str) -> bool:
+    return text.endswith(_ENDING) or any(sign in text for sign in "/\\")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) > 0
+    except ValueError:
+        return False
+
+
+def _refuse(entry: str) -> Any:
+    near = difflib.get_close_matches(entry.partition("=")[0].partition("-")[0], BACKBONES, 1)
+    meant = f'; did you mean "{near[0]}"?' if near else ""
+    raise ValueError(
+        f"must be one of {', '.join(map(json.dumps, (*BACKBONES, FILE)))}, one of them with its "
+        f"width or its weights (MobileNet-0.25, MobileNetV2=FILE), or the path of a {_ENDING} "
+        f"file; got {json.dumps(entry, ensure_ascii=False)}{meant}"
+    )
+
+
+def _possible(entry: str) -> str:
+    read_entry(entry)
+    return entry
+
+
+NetworkEntry = Annotated[
+    str,
+    Field(min_length=1, max_length=4000, examples=[*BACKBONES, FILE]),
+    AfterValidator(_possible),
+]

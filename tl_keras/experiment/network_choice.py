@@ -1,0 +1,197 @@
+"""The stage that chooses the network and the size of its input, where these are left open.
+
+Linear probes read the same training and validation photos with every network at every size. One
+whose photos take longer to answer is taken only where the loss of held-out photos falls by more
+than half a standard error: with few photos a whole one hides what a size is worth, and none lets
+chance decide.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tl_keras.config.schema import BackboneConfig, ExperimentConfig
+from tl_keras.data.rows import Rows
+from tl_keras.data.sources import ImageTable
+from tl_keras.data.splits import Draw
+from tl_keras.digests import whole_json
+from tl_keras.errors import DamagedError
+from tl_keras.evaluation.dependence import standard_error
+from tl_keras.experiment.monitor import Monitor
+from tl_keras.experiment.strategies.duration import forward_seconds, training_seconds
+from tl_keras.experiment.workbench import Workbench
+from tl_keras.models.backbone import Backbone
+from tl_keras.transfer.probing import AVERAGE, average_weights
+from tl_keras.transfer.representation import Chosen, cheapest_within
+
+# Standard errors.
+WITHIN = 0.5
+_READ = ["accuracy", "accuracy_low", "accuracy_high", "cross_entropy"]
+_COST = ["megabytes", "milliseconds_per_image", "fine_tuning_minutes"]
+_BESIDE = ["beside", "beside_image_size"]
+COLUMNS = [
+    *("network", "image_size", *_READ, "excess", "excess_se", "views", *_COST, "chosen"),
+    *_BESIDE,
+]
+
+
+def choose_network(
+    config: ExperimentConfig,
+    table: ImageTable,
+    draw: Draw,
+    load: Callable[[ExperimentConfig], Backbone],
+    monitor: Monitor,
+) -> pd.DataFrame:
+    """Measure every network and size that was asked for.
+
+    Args:
+        config: of the experiment.
+        table: of its images.
+        draw: of it, whose training and validation images are read.
+        load: the backbone of an experiment with one network and size, with its source weights.
+        monitor: hears what takes long.
+
+    Returns:
+        A row per network, as they are named, and size, ascending: network, image_size, accuracy of
+        the probe that an experiment would take, cross-validated, with its 95% interval,
+        cross_entropy (nats), by how much that exceeds the lowest (excess) with the standard error
+        over images or groups of them (excess_se), views that this probe reads, its megabytes and
+        milliseconds_per_image, all views included, fine_tuning_minutes of the whole network with
+        this draw, chosen. Where the images are too few to hold any out, the first network at its
+        smallest size alone, of which nothing is known. Where one head on the features of the two
+        best networks side by side would be worth its time, a last row, never chosen, says what it
+        reads; its second network and size are `beside` and `beside_image_size`, else missing.
+    """
+    rows = np.concatenate([draw.train, draw.validation])
+    measured, losses, probes = {}, {}, {}
+    decoded: dict[int, Rows] = {}
+    candidates = config.backbone.candidates
+    # by size, for pictures are decoded once for all networks
+    for (name, side), settings in sorted(candidates.items(), key=lambda item: item[0][1]):
+        single = config.with_network(settings)
+        monitor.stage(f"Probing every block of {settings.label} at {side} px")
+        decoded = {each: pixels for each, pixels in decoded.items() if each == side}
+        bench = Workbench(single, load(single), table, rows, monitor, decoded.get(side))
+        decoded[side] = bench.images.pixels
+        chosen = bench.probes.choose(rows, seed=0)
+        if chosen is None:
+            break
+        measured[name, side] = _facts(bench, chosen, draw)
+        losses[name, side] = chosen.folds.losses(chosen.found.average())
+        probes[name, side] = chosen
+    if not losses:
+        name, side = next(iter(candidates))
+        first = {"network": [name], "image_size": [side], "chosen": [True]}
+        return pd.DataFrame(first).reindex(columns=COLUMNS)
+    found = pd.DataFrame(
+        [{"network": name, "image_size": side, **measured[name, side]} for name, side in candidates]
+    )
+    # of one network the larger size is the dearer one, whatever the clock said
+    costs = found.groupby("network")["milliseconds_per_image"].cummax().to_numpy()
+    singles = [losses[each] for each in candidates]
+    groups = next(iter(probes.values())).folds.groups
+    place, excess, error = choose_among(singles, groups, costs)
+    found = found.assign(excess=excess, excess_se=error, chosen=np.arange(len(found)) == place)
+    pair = side_by_side(found, costs, singles, probes)
+    return pd.DataFrame([*found.to_dict("records"), *pair]).reindex(columns=COLUMNS)
+
+
+def side_by_side(
+    found: pd.DataFrame,
+    costs: np.ndarray,
+    losses: list[np.ndarray],
+    probes: Mapping[tuple[str, int], Chosen],
+) -> Iterator[dict[str, object]]:
+    """The row of the two best networks together, where that would be chosen.
+
+    Args:
+        found: the rows of single networks.
+        costs: of them, as of `choose_among`.
+        losses: of them, likewise.
+        probes: of them, by network and size.
+    """
+    best = found.sort_values("excess", kind="stable").drop_duplicates("network").head(2)
+    if len(best) < 2:
+        return
+    pair = [probes[key] for key in zip(best["network"], best["image_size"], strict=True)]
+    folds, cost = pair[0].folds, best[_COST[:2]].sum()
+    row, loss = folds.side_by_side([chosen.found.average() for chosen in pair])
+    everything = np.append(costs, cost["milliseconds_per_image"])
+    if choose_among([*losses, loss], folds.groups, everything)[0] < len(losses):
+        return
+    less = loss - losses[best.index[0]]
+    first, second = best[["network", "image_size"]].to_numpy().tolist()
+    yield {
+        **dict(zip(["network", "image_size", *_BESIDE], [*first, *second], strict=True)),
+        **{name: row[name] for name in _READ},
+        "excess": less.mean(),
+        "excess_se": standard_error(less, folds.groups),
+        **cost,
+        "chosen": False,
+    }
+
+
+def choose_among(
+    losses: Sequence[np.ndarray], groups: np.ndarray | None, costs: np.ndarray
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """The cheapest of several candidates that is as good as the best, as far as one can tell.
+
+    Args:
+        losses: (images,) of each candidate, in nats, of the same held-out images.
+        groups: (images,); None where each image is its own.
+        costs: (candidates,), milliseconds per image; of equal ones the first is the cheaper.
+
+    Returns:
+        Its place; by how much each mean loss exceeds the lowest, and the standard error of that,
+        over images or groups of them, both (candidates,).
+    """
+    order = np.argsort(costs, kind="stable")
+    place, *rest = cheapest_within([losses[each] for each in order], groups, WITHIN)
+    excess, error = (values[np.argsort(order)] for values in rest)
+    return int(order[place]), excess, error
+
+
+def _facts(bench: Workbench, chosen: Chosen, draw: Draw) -> dict[str, object]:
+    """What a row says of one network at one size, but for how it compares."""
+    probes, pooling = chosen.found.table, chosen.representation.pooling
+    cost = bench.costs.of(list(average_weights(probes)), pooling=pooling)
+    return {
+        **probes.set_index("block").loc[AVERAGE, _READ],
+        "views": pooling.views,
+        "megabytes": cost.megabytes,
+        "milliseconds_per_image": cost.milliseconds_per_image,
+        "fine_tuning_minutes": _fine_tuning_minutes(bench, draw),
+    }
+
+
+def _fine_tuning_minutes(bench: Workbench, draw: Draw) -> float:
+    """What the work is expected to take, at the speed with which this machine passes the network.
+
+    Multiply-adds alone say little of a network with many small layers.
+    """
+    config = bench.config
+    passed = bench.costs.milliseconds(bench.backbone.block_names[-1]) / 1000
+    epochs, counts = config.training.phase_2.epochs, (len(draw.train), len(draw.validation))
+    seconds = training_seconds(config, "all", epochs, *counts)
+    return seconds * passed / forward_seconds(config) / 60
+
+
+def chosen_candidate(config: ExperimentConfig, networks: pd.DataFrame) -> BackboneConfig:
+    """The network at the size that was chosen, of `choose_network`."""
+    row = networks[networks["chosen"]].iloc[0]
+    return config.backbone.candidates[str(row["network"]), int(row["image_size"])]
+
+
+def candidate_in(record: Path, settings: BackboneConfig) -> BackboneConfig | None:
+    """The one that a record of advice tells of, of those asked for; None without a whole one.
+
+    An earlier version had one network, and kept the size alone.
+    """
+    try:
+        told = whole_json(record) if record.exists() else {}
+        name = told.get("network") or next(iter(settings.networks))
+        return settings.candidates.get((name, int(told["image_size"])))
+    except (DamagedError, KeyError, TypeError, ValueError):
+        return None
