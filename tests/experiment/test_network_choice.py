@@ -15,6 +15,7 @@ from tl_keras.digests import keep_json
 from tl_keras.errors import ConfigError
 from tl_keras.experiment import prepare
 from tl_keras.experiment.advise import advise
+from tl_keras.experiment.inputs import experiment_config
 from tl_keras.experiment.network_choice import choose_among, side_by_side
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
 from tl_keras.results_layout import place
@@ -152,6 +153,8 @@ def test_too_few_photos_leave_the_first(weaves: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Folds, "of", lambda *images, **settings: None)
     both = {"name": ["Tiny2", "Tiny"], "weights": None, "image_size": 32}
     advice = advise(images=weaves, backbone=both, data={"train_per_class": 1})
+    followed = experiment_config(images=weaves, settings=advice.arguments()).backbone
+    assert followed.only is not None and followed.only.name == advice.network
     assert advice.network == "Tiny2" and "too few photos to choose" in advice.paragraph()
 
 
@@ -211,6 +214,8 @@ def test_advice_measures_sizes_without_an_experiment(weaves: Path) -> None:
     assert advice.image_size == 64 and advice.networks["chosen"].tolist() == [False, True]
     assert advice.networks["views"].isin(["none", "flip"]).all()
     assert "backbone.image_size=64" in advice.settings()
+    followed = experiment_config(images=weaves, settings=advice.arguments()).backbone
+    assert followed.only is not None and followed.only.image_size == 64
 
 
 @pytest.mark.parametrize(
