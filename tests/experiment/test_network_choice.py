@@ -19,7 +19,7 @@ from tl_keras.experiment.inputs import experiment_config
 from tl_keras.experiment.network_choice import choose_among, side_by_side
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
 from tl_keras.results_layout import place
-from tl_keras.transfer.network_words import chosen_in_words
+from tl_keras.transfer.network_words import chosen_in_words, sizes_of
 from tl_keras.transfer.probing import Folds
 from tl_keras.transfer.representation import Chosen, Representation
 
@@ -204,6 +204,7 @@ def test_two_networks_side_by_side_are_told_where_they_pay() -> None:
         *({"network": n, "image_size": 96, "chosen": n == "A"} for n in "AB"),
         both,
     ]
+    assert sizes_of(both | {"beside_image_size": 160.0}) == "96+160", "a terminal is narrow"
     words = chosen_in_words(networks)
     assert words.startswith("Of A and B at 96 px, probes took A")
 

@@ -69,7 +69,7 @@ def names_of(row: Row, labels: Mapping[str, str]) -> str:
 def sizes_of(row: Row) -> str:
     """The size of the input of a row, or both, in pixels."""
     sizes = [row["image_size"], *([row["beside_image_size"]] if is_pair(row) else [])]
-    return " and ".join(str(int(size)) for size in dict.fromkeys(sizes))
+    return "+".join(str(int(size)) for size in dict.fromkeys(sizes))
 
 
 def chosen_in_words(rows: Sequence[Row]) -> str:
