@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.hostile.damaged_caches import flipped_bytes, halved
+from tl_keras.backbone_table import BACKBONES
 from tl_keras.errors import WeightsError
 from tl_keras.models.weight_files import load_weight_file
 
@@ -24,7 +25,7 @@ def test_whatever_a_damaged_file_raises_is_a_sentence_about_it(tmp_path: Path, n
         else:
             flipped_bytes(path, count=40, seed=seed)
         try:
-            load_weight_file(model, path, "a tiny network")
+            load_weight_file(model, path, BACKBONES["VGG16"], None)
         except WeightsError as error:
             refused += 1
             assert str(path) in str(error)
