@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
 from typing import Any

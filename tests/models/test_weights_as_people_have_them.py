@@ -310,7 +310,7 @@ def test_one_of_two_networks_in_a_file_is_not_guessed(networks: Networks, tmp_pa
     other.name = "other"
     both = keras.layers.Add()([networks.alone(images), other(images)])
     keras.Model(images, both).save_weights(tmp_path / "two.weights.h5")
-    with pytest.raises(WeightsError, match="lacks"):
+    with pytest.raises(WeightsError, match="does not hold"):
         load_backbone("MobileNet", weights=tmp_path / "two.weights.h5", image_size=32, alpha=0.25)
 
 

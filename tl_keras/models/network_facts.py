@@ -19,6 +19,7 @@ from tl_keras.errors import WeightsError
 from tl_keras.invocation import again, settings
 from tl_keras.models.stored_layers import (
     ARCHIVE,
+    CHECKPOINT,
     HDF5,
     check_readable,
     kind_of_weights,
@@ -115,15 +116,17 @@ def description(path: Path) -> dict[str, Any]:
         raise WeightsError(
             f'{path} must describe a network for backbone.name "{FILE}"; it holds weights alone. '
             'Save that network whole, by model.save("net.keras"), or set backbone.name to the '
-            f"network that they are of{_of_which(path)}"
+            f"network that they are of{_of_which(path, kind)}"
         )
     if not isinstance(described, dict) or not isinstance(described.get("config"), dict):
         raise WeightsError(f"{path} must describe a Keras model. Save it again.")
     return described
 
 
-def _of_which(path: Path) -> str:
+def _of_which(path: Path, kind: str) -> str:
     """The network of the table whose names of layers a file has."""
+    if kind == CHECKPOINT:  # to read one takes TensorFlow
+        return "."
     rows = [row.name for row in rows_named(each.short_name for each in stored_layers(path).layers)]
     if not rows:
         return "."

@@ -5,7 +5,7 @@ between layers, or with slashes in names, which is most networks of Keras Applic
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -15,7 +15,7 @@ from tl_keras.safe_text import one_line
 
 _MODULES = ("layers", "initializers", "regularizers", "constraints")
 # What arithmetic with a number does to its other operand, as (scale, offset) of it.
-_ARITHMETIC = {
+_ARITHMETIC: dict[str, Callable[[float], tuple[float, float]]] = {
     "truediv": lambda number: (1 / number, 0.0),
     "multiply": lambda number: (number, 0.0),
     "add": lambda number: (1.0, number),
@@ -123,10 +123,11 @@ def _rescaling(node: dict[str, Any]) -> dict[str, Any]:
         ((inputs, call, tensor, options),) = node["inbound_nodes"]
         scale, offset = _ARITHMETIC[function](float(options["y"]))
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        name = one_line(node["config"].get("name"))
         raise WeightsError(
-            f"between its layers the network computes {one_line(node['config'].get('name'))}, which "
-            "Keras 3 has no layer for. Borrow its weights for the network of Keras Applications "
-            "that is inside (backbone.name), or build it in Keras 3 and save it."
+            f"between its layers the network computes {name}, which Keras 3 has no layer "
+            "for. Borrow its weights for the network of Keras Applications that is inside "
+            "(backbone.name), or build it in Keras 3 and save it."
         ) from error
     config = {"name": node["config"]["name"], "scale": scale, "offset": offset}
     return {

@@ -84,7 +84,8 @@ def _mismatch(
     )
     fitting = next(_fitting(stored, spec, alpha), None)
     if fitting is not None:
-        return f"{told} It holds those of {in_words(*fitting)}: {again(_naming(*fitting, alpha))}"
+        command = again(_changes(spec, alpha, *fitting))
+        return f"{told} It holds those of {in_words(*fitting)}: {command}"
     if has_network(path):
         changes: dict[str, Any] = {"backbone.name": FILE}
         if alpha is not None:
@@ -141,8 +142,11 @@ def _fitting(
                 yield row, width
 
 
-def _naming(row: BackboneSpec, width: float | None, alpha: float | None) -> dict[str, Any]:
-    changes: dict[str, Any] = {"backbone.name": row.name}
-    if width != alpha:
-        changes["backbone.alpha"] = None if width == 1.0 else width
+def _changes(
+    spec: BackboneSpec, alpha: float | None, row: BackboneSpec, width: float | None
+) -> dict[str, Any]:
+    """The keys that ask for another network of the table."""
+    changes: dict[str, Any] = {} if row is spec else {"backbone.name": row.name}
+    if (width or 1.0) != (alpha or 1.0):
+        changes["backbone.alpha"] = width
     return changes
