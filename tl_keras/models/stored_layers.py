@@ -93,7 +93,7 @@ def file_of(path: Path) -> Path:
     """
     if path.name == "saved_model.pb":
         path = path.parent
-    if (inside := path / "variables" / "variables.index").is_file():
+    if kind_of(inside := path / "variables" / "variables.index") == A_FILE:
         return inside
     stem = re.sub(r"\.data-\d+-of-\d+$", "", str(path))
     index = Path(stem + _INDEX)
@@ -149,8 +149,12 @@ def _kind_of_index(path: Path) -> str:
 
 
 def _kind_of_archive(path: Path) -> str:
-    with zipfile.ZipFile(path) as archive:
-        inside = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = archive.namelist()
+    except Exception as error:
+        # as in `stored_layers`
+        raise _unreadable(path, "a sound archive") from error
     if "model.weights.h5" in inside:
         return ARCHIVE
     if any(name.endswith("data.pkl") for name in inside):
@@ -247,7 +251,7 @@ def _listed(group: Any, key: str) -> list[str]:
 
 
 def _of_keras_3(file: Any) -> Iterator[StoredLayer]:
-    """Layers of a file as Keras 3 writes it: places by kind and number, names since 3.6 or so."""
+    """Layers of a file as Keras 3 writes it: places by kind and number, and names of late."""
     arrays: dict[str, dict[str, np.ndarray]] = {}
 
     def visit(path: str, item: Any) -> None:
