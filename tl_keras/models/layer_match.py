@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from tl_keras.models.blocks import leaves
+from tl_keras.models.open_network import settle
 from tl_keras.models.stored_layers import Stored, StoredLayer
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -38,8 +39,8 @@ class Match:
     def give(self, network: keras.Model) -> None:
         """Set the weights of the network."""
         for layer in _with_weights(network):
-            for variable, value in zip(layer.weights, self.values[layer.name], strict=True):
-                variable.assign(value)
+            layer.set_weights(list(self.values[layer.name]))
+            settle(layer)
 
 
 def match(network: keras.Model, stored: Stored) -> Match:
