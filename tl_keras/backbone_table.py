@@ -4,6 +4,8 @@ The block names are what a user writes and reads; `tl_keras.models.blocks` finds
 the graph of a built backbone.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,6 +72,13 @@ class BackboneSpec:
     block_rules: BlockRules
     alphas: tuple[float, ...] = ()
     file_digest: str = ""
+
+    def block_of(self, layer_name: str) -> str | None:
+        """The block that a layer belongs to by its name."""
+        for pattern, name in self.block_rules:
+            if match := re.match(pattern, layer_name):
+                return match.expand(name)
+        return None
 
 
 def _brief(values: tuple[float, float, float]) -> str:
@@ -269,3 +278,13 @@ BACKBONES: dict[str, BackboneSpec] = {
         _NASNET_MOBILE,
     )
 }
+
+
+def rows_named(layer_names: Iterable[str]) -> list[BackboneSpec]:
+    """Rows of which each block has a layer of such a name."""
+    names = set(layer_names)
+    return [
+        row
+        for row in BACKBONES.values()
+        if set(row.blocks) <= {row.block_of(name) for name in names}
+    ]

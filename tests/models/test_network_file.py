@@ -208,13 +208,6 @@ def test_a_description_that_cannot_be_built_is_refused(saved: Saved) -> None:
         load(path)
 
 
-@pytest.mark.parametrize("name", ["weights.h5", "net.onnx", "net"])
-def test_another_kind_of_file_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(WeightsError, match=r"must be a \.keras file"):
-        check_source(BackboneConfig(name="file", weights=str(tmp_path / name)))
-
-
 def test_a_model_from_python_is_a_file_of_its_own(tmp_path: Path) -> None:
     model = trained(with_classifier())
     backbone = load_backbone(model, image_size=48, scaling={"mean": 127, "std": 128})

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -138,7 +137,7 @@ def test_misspelt_name_is_answered_with_the_nearest() -> None:
 
 def test_unknown_file_format(tmp_path: Path) -> None:
     (tmp_path / "model.pth").write_bytes(b"x")
-    with pytest.raises(WeightsError, match=r'ends in "\.weights\.h5".*got .*model\.pth'):
+    with pytest.raises(WeightsError, match=r"model\.pth is a file of PyTorch"):
         load_small(tmp_path / "model.pth")
 
 
@@ -164,23 +163,19 @@ def test_hdf5_file_without_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "named", "advice"),
-    [
-        ("small.weights.h5", "renamed.h5", r'Rename it to "renamed\.weights\.h5"'),
-        ("small.h5", "renamed.weights.h5", r'Rename it to "renamed\.h5"'),
-    ],
+    ("written", "named"),
+    [("small.weights.h5", "new.h5"), ("small.h5", "new.weights.h5"), ("small.keras", "new.zip")],
 )
-def test_file_named_against_its_format(
-    files: Path, tmp_path: Path, written: str, named: str, advice: str
+def test_a_file_is_known_by_its_content(
+    files: Path, tmp_path: Path, written: str, named: str
 ) -> None:
     shutil.copy(files / written, tmp_path / named)
-    with pytest.raises(WeightsError, match=advice):
-        load_small(tmp_path / named)
+    assert_same_weights(load_small(tmp_path / named)[0], small())
 
 
 @pytest.mark.parametrize("name", ["small.weights.h5", "small.keras", "small.h5"])
 def test_other_width(files: Path, name: str) -> None:
-    message = r"does not hold the weights of MobileNet with alpha 0\.5: .*file has 135 with 218,544"
+    message = r"with alpha 0\.5: .*: 54 \(conv1 .*those of MobileNet with alpha 0\.25: .*0\.25"
     with pytest.raises(WeightsError, match=message):
         load_source("MobileNet", image_size=32, alpha=0.5, weights=str(files / name))
 
@@ -188,21 +183,9 @@ def test_other_width(files: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["small.weights.h5", "small.keras", "small.h5"])
 def test_other_backbone(files: Path, name: str) -> None:
     with pytest.raises(
-        WeightsError, match="does not hold the weights of VGG16: expected 26 arrays"
+        WeightsError, match=r"of VGG16: none of its layers .*MobileNet with alpha 0\.25"
     ):
         load_source("VGG16", image_size=32, weights=str(files / name))
-
-
-@pytest.mark.parametrize("save", [keras.Model.save_weights, save_older_h5])
-def test_file_with_more_layers_than_the_backbone(
-    tmp_path: Path, save: Callable[[keras.Model, Path], None]
-) -> None:
-    backbone = small()
-    extra = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(backbone.output))
-    path = tmp_path / ("more.weights.h5" if save is not save_older_h5 else "more.h5")
-    save(keras.Model(backbone.input, extra), path)
-    with pytest.raises(WeightsError, match="without a classifier"):
-        load_small(path)
 
 
 def test_same_number_of_parameters_in_other_shapes(files: Path, tmp_path: Path) -> None:
@@ -211,7 +194,7 @@ def test_same_number_of_parameters_in_other_shapes(files: Path, tmp_path: Path) 
         kernel = np.asarray(file["layers/conv2d/vars/0"])
         del file["layers/conv2d/vars/0"]
         file["layers/conv2d/vars/0"] = kernel.reshape(-1)
-    with pytest.raises(WeightsError, match="order and shapes"):
+    with pytest.raises(WeightsError, match="conv1 has 216, not 3 x 3 x 3 x 8"):
         load_small(path)
 
 
@@ -219,16 +202,8 @@ def test_weights_that_are_not_finite(tmp_path: Path) -> None:
     backbone = small()
     backbone.layers[1].kernel.assign(np.full(backbone.layers[1].kernel.shape, np.nan))
     backbone.save_weights(tmp_path / "nan.weights.h5")
-    with pytest.raises(WeightsError, match=r"left 1 weights .* unset or not finite"):
+    with pytest.raises(WeightsError, match=r"has 1 arrays .* not finite"):
         load_small(tmp_path / "nan.weights.h5")
-
-
-def test_a_loader_that_sets_nothing_is_noticed(
-    files: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keras.Model, "load_weights", lambda self, path: None)
-    with pytest.raises(WeightsError, match="left 135 weights"):
-        load_small(files / "small.weights.h5")
 
 
 def test_folder_gives_weights_and_card(folder: Path) -> None:
@@ -258,7 +233,7 @@ def test_folder_with_a_card_that_disagrees(
 
 def test_folder_without_a_card(folder: Path) -> None:
     (folder / "card.json").unlink()
-    with pytest.raises(WeightsError, match=r"must hold model\.weights\.h5 and a readable card"):
+    with pytest.raises(WeightsError, match=r"no card\.json.*\n.*model\.weights\.h5"):
         load_small(folder)
 
 
@@ -392,7 +367,7 @@ def test_real_older_mobilenet_file() -> None:
 
 @needs_mobilenet
 def test_real_file_of_another_width() -> None:
-    with pytest.raises(WeightsError, match="file has 135 with 218,544"):
+    with pytest.raises(WeightsError, match=r"those of MobileNet with alpha 0\.25"):
         load_source("MobileNet", image_size=96, alpha=0.5, weights=str(MOBILENET))
 
 

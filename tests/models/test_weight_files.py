@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from tests.hostile.damaged_caches import flipped_bytes, halved
+from tl_keras.backbone_table import BACKBONES
 from tl_keras.errors import WeightsError
+from tl_keras.models.layer_match import match
+from tl_keras.models.stored_layers import stored_layers
 from tl_keras.models.weight_files import load_weight_file
 
 
@@ -24,10 +27,26 @@ def test_whatever_a_damaged_file_raises_is_a_sentence_about_it(tmp_path: Path, n
         else:
             flipped_bytes(path, count=40, seed=seed)
         try:
-            load_weight_file(model, path, "a tiny network")
+            load_weight_file(model, path, BACKBONES["VGG16"], None)
         except WeightsError as error:
             refused += 1
             assert str(path) in str(error)
         else:
             assert all(np.isfinite(weight).all() for weight in model.get_weights())
     assert refused > 20
+
+
+def test_a_layer_that_scales_pixels_computes_with_the_statistics_of_the_file(
+    tmp_path: Path,
+) -> None:
+    """It keeps what follows from them, so that setting them is not enough."""
+
+    def network() -> keras.Model:
+        scaled = keras.layers.Normalization()(images := keras.Input((4, 4, 3)))
+        return keras.Model(images, keras.layers.Conv2D(2, 3)(scaled))
+
+    source, target, images = network(), network(), np.ones((1, 4, 4, 3), "float32")
+    source.layers[1].adapt(np.arange(96.0).reshape(2, 4, 4, 3))
+    source.save_weights(tmp_path / "scaled.weights.h5")
+    match(target, stored_layers(tmp_path / "scaled.weights.h5")).give(target)
+    np.testing.assert_allclose(target(images), source(images), rtol=1e-6)

@@ -1,6 +1,5 @@
 """The blocks of a backbone: where it can be cut, and which of its layers train."""
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tl_keras.backbone_table import BackboneSpec, BlockRules
+from tl_keras.backbone_table import BackboneSpec
 from tl_keras.errors import ConfigError
 
 
@@ -41,7 +40,7 @@ def find_blocks(backbone: keras.Model, spec: BackboneSpec) -> tuple[Block, ...]:
     grouped: dict[str, list[keras.Operation]] = {}
     current = spec.blocks[0]
     for segment in segments(backbone):
-        current = _segment_label(segment, spec.block_rules) or current
+        current = _segment_label(segment, spec) or current
         grouped.setdefault(current, []).extend(segment)
     if tuple(grouped) != spec.blocks:
         raise ValueError(
@@ -200,21 +199,14 @@ def _inputs(operation: keras.Operation) -> list[Any]:
     return list(keras.tree.flatten(operation.input))
 
 
-def _segment_label(segment: Sequence[keras.Operation], rules: BlockRules) -> str | None:
-    labels = {label for operation in segment if (label := _label(operation.name, rules))}
+def _segment_label(segment: Sequence[keras.Operation], spec: BackboneSpec) -> str | None:
+    labels = {label for operation in segment if (label := spec.block_of(operation.name))}
     if len(labels) > 1:
         raise ValueError(
             f"No tensor separates the blocks {', '.join(sorted(labels))}: the rules of the "
             "backbone's row must give them one name."
         )
     return labels.pop() if labels else None
-
-
-def _label(layer_name: str, rules: BlockRules) -> str | None:
-    for pattern, name in rules:
-        if match := re.match(pattern, layer_name):
-            return match.expand(name)
-    return None
 
 
 def _is_layer(operation: keras.Operation) -> bool:

@@ -19,6 +19,7 @@ RESTS_ON = (
     ("keras", "keras.optimizers:Adam", "_velocities"),
     ("keras-tuner", "keras_tuner:Oracle", "_max_collisions"),
     ("keras-tuner", "keras_tuner.oracles:HyperbandOracle", "_get_size"),
+    ("tensorflow", "tensorflow.core.protobuf.trackable_object_graph_pb2", "TrackableObjectGraph"),
     ("tensorflow", "tensorflow.python.framework.config", "disable_op_determinism"),
     ("tensorflow", "tensorflow.python.framework.config", "is_op_determinism_enabled"),
     (
@@ -104,6 +105,24 @@ def frozen_graph(concrete: Any) -> Any:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     return convert_variables_to_constants_v2(concrete)
+
+
+def variable_names(reader: Any) -> dict[str, str]:
+    """Full names of variables (layer/variable) by their keys in a checkpoint; none in an old one.
+
+    What is public restores variables into a model that is built already.
+    """
+    from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
+
+    key = "_CHECKPOINTABLE_OBJECT_GRAPH"
+    if not reader.has_tensor(key):
+        return {}
+    graph = TrackableObjectGraph.FromString(reader.get_tensor(key))
+    return {
+        each.checkpoint_key: each.full_name or each.checkpoint_key
+        for node in graph.nodes
+        for each in node.attributes
+    }
 
 
 def ops_are_deterministic() -> bool:

@@ -1,7 +1,8 @@
-"""What a `.keras` file says of its network, read without TensorFlow and without running its code.
+"""What a file says of its network, read without TensorFlow and without running its code.
 
-Such a file is an archive: `config.json` describes the network, `model.weights.h5` holds its
-weights.
+A `.keras` file is an archive: `config.json` describes the network, `model.weights.h5` holds its
+weights. An `.h5` file of Keras 2 has the description in an attribute, a SavedModel of Keras 2 in
+`keras_metadata.pb`.
 """
 
 import json
@@ -11,11 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tl_keras.errors import WeightsError
-from tl_keras.invocation import settings
-from tl_keras.models.weight_files import read_contents
+import h5py
 
-_GRAPHS = ("Functional", "Sequential")
+from tl_keras.backbone_table import FILE, rows_named
+from tl_keras.errors import WeightsError
+from tl_keras.invocation import again, settings
+from tl_keras.models.stored_layers import (
+    ARCHIVE,
+    CHECKPOINT,
+    HDF5,
+    check_readable,
+    kind_of_weights,
+    stored_layers,
+)
+
+# "Model" is how Keras 2 began
+_GRAPHS = ("Functional", "Sequential", "Model")
 # Kinds of objects in a description that hold code as text.
 _CODE = ("Lambda", "__lambda__")
 
@@ -44,10 +56,7 @@ def network_facts(path: Path, *, trust_code: bool) -> NetworkFacts:
         WeightsError: it is no sound `.keras` file; its network has no graph, several inputs or
             outputs, or no colour images for its input; or it holds code that is not trusted.
     """
-    if not zipfile.is_zipfile(path):
-        # it says what is the matter
-        read_contents(path)
-    described = _description(path)
+    described = description(path)
     kind = described.get("class_name")
     if kind not in _GRAPHS or not _is_own(described):
         raise WeightsError(
@@ -55,7 +64,7 @@ def network_facts(path: Path, *, trust_code: bool) -> NetworkFacts:
             f"blocks are; got the class {kind}. Build keras.Model(inputs, outputs) from its layers "
             "and save that."
         )
-    read_contents(path)
+    check_readable(path)
     parts = list(_objects(described))
     if not trust_code and any(part.get("class_name") in _CODE for part in parts):
         raise WeightsError(
@@ -75,18 +84,93 @@ def network_facts(path: Path, *, trust_code: bool) -> NetworkFacts:
     return NetworkFacts(_side(path, inputs[0]), tuple(foreign))
 
 
-def _description(path: Path) -> dict[str, Any]:
+def _as_list(node: dict[str, Any]) -> Any:
+    """Tuples and shapes as lists, as Keras 2 has them elsewhere."""
+    return node["items"] if node.get("class_name") in ("__tuple__", "TensorShape") else node
+
+
+def has_network(path: Path) -> bool:
+    """Whether a file describes a network beside its weights."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            described = json.loads(archive.read("config.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, RecursionError) as error:
+        return description(path).get("class_name") in _GRAPHS
+    except WeightsError:
+        return False
+
+
+def description(path: Path) -> dict[str, Any]:
+    """How a file describes its network, as JSON types.
+
+    Raises:
+        WeightsError: it does not, or cannot be read.
+    """
+    kind = kind_of_weights(path)
+    try:
+        text = _described(path, kind)
+        described = None if text is None else json.loads(text, object_hook=_as_list)
+    except (OSError, KeyError, ValueError, IndexError, zipfile.BadZipFile, RecursionError) as error:
         raise WeightsError(
-            f"{path} must be a file that keras.Model.save wrote, with config.json inside; that "
+            f"{path} must be a file that keras.Model.save wrote; its description of the network "
             f"cannot be read ({error}). Save the network again."
         ) from error
+    if described is None:
+        raise WeightsError(
+            f'{path} must describe a network for backbone.name "{FILE}"; it holds weights alone. '
+            'Save that network whole, by model.save("net.keras"), or set backbone.name to the '
+            f"network that they are of{_of_which(path, kind)}"
+        )
     if not isinstance(described, dict) or not isinstance(described.get("config"), dict):
-        raise WeightsError(f"config.json in {path} must describe a Keras model. Save it again.")
+        raise WeightsError(f"{path} must describe a Keras model. Save it again.")
     return described
+
+
+def _of_which(path: Path, kind: str) -> str:
+    """The network of the table whose names of layers a file has."""
+    if kind == CHECKPOINT:  # to read one takes TensorFlow
+        return "."
+    rows = [row.name for row in rows_named(each.short_name for each in stored_layers(path).layers)]
+    if not rows:
+        return "."
+    named = again({"backbone.name": rows[0]})
+    return f"; by its layers' names that is {' or '.join(rows)}: {named}"
+
+
+def _described(path: Path, kind: str) -> str | bytes | None:
+    if kind == ARCHIVE:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read("config.json")
+    if kind == HDF5:
+        with h5py.File(path, "r") as file:
+            found = file.attrs.get("model_config")
+            return found if isinstance(found, bytes | str | None) else str(found)
+    metadata = path.parent.parent / "keras_metadata.pb"
+    if path.parent.name != "variables" or not metadata.is_file():
+        return None
+    # SavedMetadata: nodes are field 1; of a node, its path is field 3 and its JSON field 5
+    nodes = (dict(_fields(node)) for _, node in _fields(metadata.read_bytes()))
+    root = next((node[5] for node in nodes if node.get(3) == b"root"), b"{}")
+    return json.dumps(json.loads(root).get("model_config"))
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Fields of a message of protocol buffers, those with a length as bytes."""
+    at = 0
+
+    def number() -> int:
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            value |= (message[at] & 127) << shift
+            at, shift = at + 1, shift + 7
+            if message[at - 1] < 128:
+                return value
+
+    while at < len(message):
+        key = number()
+        value: Any = number()
+        if key & 7 == 2:
+            at += value
+            value = message[at - value : at]
+        yield key >> 3, value
 
 
 def _objects(node: Any) -> Iterator[Mapping[str, Any]]:
@@ -104,15 +188,19 @@ def _objects(node: Any) -> Iterator[Mapping[str, Any]]:
 
 def _foreign(part: Mapping[str, Any]) -> str | None:
     """What an object that is not Keras's own is called; None of one that is."""
-    registered = part.get("registered_name")
-    if _is_own(part) and not (isinstance(registered, str) and ">" in registered):
+    # Keras 2 has it in the class
+    registered = str(part.get("registered_name") or part["class_name"])
+    if _is_own(part) and ">" not in registered:
         return None
-    return str(registered or f"{part.get('module')}>{part['class_name']}")
+    return registered
 
 
 def _is_own(part: Mapping[str, Any]) -> bool:
     """Whether an object is of a class of Keras or Python."""
-    return str(part.get("module") or "keras").split(".")[0] in ("keras", "builtins")
+    package = str(part.get("module") or "keras").split(".")[0]
+    # Keras 2 by its last name; `modern` says the same with layers of Keras 3
+    older = package == "tf_keras" and part.get("class_name") in (*_GRAPHS, "TFOpLambda")
+    return older or package in ("keras", "builtins")
 
 
 def _ends(described: Mapping[str, Any]) -> tuple[list[Any], int]:

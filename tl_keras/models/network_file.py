@@ -1,8 +1,10 @@
-"""A network of one's own, from a `.keras` file, as a backbone with a row of its own."""
+"""A network of one's own, from a file, as a backbone with a row of its own."""
 
 import math
+import shutil
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -12,9 +14,12 @@ from tl_keras.digests import file_digest
 from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.invocation import settings
 from tl_keras.models.graph_blocks import blocks_of_graph
-from tl_keras.models.network_facts import network_facts
+from tl_keras.models.layer_match import match
+from tl_keras.models.network_facts import description, network_facts
+from tl_keras.models.older_networks import is_older, modern
 from tl_keras.models.open_network import UnfitError, copied, is_graph, opened
 from tl_keras.models.scaling_fit import scales_inside, scaling_of_source
+from tl_keras.models.stored_layers import ARCHIVE, kind_of_weights, stored_layers
 
 # Where a network takes images of any size, its blocks are found at this one, pixels.
 _USUAL_SIZE = 224
@@ -28,7 +33,7 @@ def load_network(
     """A network up to its last feature map, with the file's weights, and what is known of it.
 
     Args:
-        path: of a `.keras` file.
+        path: of a file that describes it: `.keras`, `.h5`, or a SavedModel of Keras 2.
         image_size: height and width of the input, pixels.
         scaling: what the network wants to see; None is to find out.
         trust_code: whether code in the file may be run.
@@ -118,8 +123,14 @@ def _check_known(path: Path, foreign: tuple[str, ...]) -> None:
 
 
 def _read(path: Path, trust_code: bool) -> Any:
+    described = description(path)
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=not trust_code)
+        if kind_of_weights(path) == ARCHIVE and not is_older(described):
+            model = _load(path, trust_code)
+        else:
+            model = _built(described, path, trust_code)
+    except WeightsError:
+        raise
     except Exception as error:
         # of what a file may hold, Keras raises whatever it stumbles over
         reason = " ".join(str(error).split())[:300]
@@ -129,6 +140,28 @@ def _read(path: Path, trust_code: bool) -> Any:
         ) from error
     if not is_graph(model):
         raise WeightsError("the network must have one input and one output.")
+    return model
+
+
+def _load(path: Path, trust_code: bool) -> Any:
+    """What Keras 3 saved, whatever its name: Keras goes by that."""
+    with TemporaryDirectory() as folder:
+        if path.suffix != ".keras":
+            path = Path(shutil.copy(path, Path(folder) / "network.keras"))
+        return keras.models.load_model(path, compile=False, safe_mode=not trust_code)
+
+
+def _built(described: Any, path: Path, trust_code: bool) -> Any:
+    """What Keras 2 described, with its weights by the names of layers."""
+    model = keras.saving.deserialize_keras_object(modern(described), safe_mode=not trust_code)
+    found = match(model, stored_layers(path))
+    if not found.is_whole:
+        missing = [*found.absent, *(name for name, *_ in found.differing)]
+        raise WeightsError(
+            f"the file lacks the weights of {len(missing)} layers of its network ({missing[0]} "
+            "first). Save the network again."
+        )
+    found.give(model)
     return model
 
 

@@ -73,7 +73,7 @@ def from_description(description: Any, weights: Sequence[Any]) -> keras.Model:
     network = keras.Model(found.inputs[0], found.outputs[0], name=found.name)
     network.set_weights(list(weights))
     for layer in network.layers:
-        _settle(layer)
+        settle(layer)
     return network
 
 
@@ -121,7 +121,7 @@ class _Copies:
                 copy.set_weights(layer.get_weights())
             except ValueError as error:
                 raise UnfitError(layer.name) from error
-            _settle(copy)
+            settle(copy)
 
     def _called(self, operation: Any, *inputs: Any, **options: Any) -> Any:
         # frozen parts are called so in training scripts: here each phase decides
@@ -155,7 +155,7 @@ class _Copies:
         return copy
 
 
-def _settle(layer: keras.Layer) -> None:
+def settle(layer: keras.Layer) -> None:
     """Let a layer that keeps what follows from its weights see new ones."""
     if isinstance(layer, keras.layers.Normalization) and layer.weights:
         layer.finalize_state()

@@ -41,9 +41,9 @@ def load_backbone(
     Args:
         name: of a Keras Applications network, a key of `tl_keras.backbone_table.BACKBONES`; "file"
             for a network of one's own; or such a network itself, a functional Keras model.
-        weights: "imagenet" (from Keras), "bundled" (ships with the package), a weights file without
-            the classifier, a source model's folder, the results folder of a finished experiment, or
-            None for random ones; with "file" the `.keras` file of the network, or the model.
+        weights: "imagenet" (from Keras), "bundled" (ships with the package), a weights file, a
+            checkpoint, a SavedModel, a source model's folder, the results folder of a finished
+            experiment, or None for random ones; with "file" the file of the network, or the model.
         image_size: height and width of the input, pixels.
         alpha: width multiplier of the MobileNets; None is 1.0.
         scaling: what a network of one's own wants to see: "tf", "torch", "caffe", "none", or a

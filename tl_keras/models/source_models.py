@@ -75,8 +75,8 @@ def load_source(
         backbone_name: A key of `BACKBONES`.
         image_size: Input side, pixels; need not be that of the source model.
         alpha: Width multiplier; None is 1.0.
-        weights: "imagenet" (from Keras), "bundled" (ships with the package), a `.weights.h5`,
-            `.keras` or older `.h5` file of the backbone without its classifier, a folder with
+        weights: "imagenet" (from Keras), "bundled" (ships with the package), a file of the
+            backbone's weights or of a network around it, a checkpoint, a SavedModel, a folder with
             `model.weights.h5` and `card.json`, the results folder of a finished experiment, or
             None.
 
@@ -111,7 +111,7 @@ def load_folder(
     card = read_card(folder)
     check_made_for(card, spec, alpha)
     check_weights(folder, card)
-    load_weight_file(backbone, folder / WEIGHTS_FILE, _in_words(spec, alpha))
+    load_weight_file(backbone, folder / WEIGHTS_FILE, spec, alpha)
     return SourceCard.of(card)
 
 
@@ -133,7 +133,7 @@ def _load_imagenet(
 def _load_file(
     backbone: keras.Model, path: Path, spec: BackboneSpec, alpha: float | None
 ) -> SourceCard:
-    load_weight_file(backbone, path, _in_words(spec, alpha))
+    load_weight_file(backbone, path, spec, alpha)
     _correct_normalization(backbone)
     return file_card(path, spec)
 
@@ -154,7 +154,3 @@ def _correct_normalization(backbone: keras.Model) -> None:
         ):
             layer.set_weights([mean, np.square(variance), count])
             layer.finalize_state()
-
-
-def _in_words(spec: BackboneSpec, alpha: float | None) -> str:
-    return f"{spec.name} with alpha {alpha or 1.0}" if spec.alphas else spec.name

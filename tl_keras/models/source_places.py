@@ -13,10 +13,11 @@ from tl_keras.backbone_table import BACKBONES, FILE, BackboneSpec
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import WeightsError
 from tl_keras.home import with_home
-from tl_keras.invocation import literal
+from tl_keras.invocation import again, literal
 from tl_keras.models.imagenet_weights import check_imagenet
 from tl_keras.models.network_facts import network_facts
 from tl_keras.models.source_card import (
+    CARD_FILE,
     NETWORK_FILE,
     WEIGHTS_FILE,
     SourceCard,
@@ -25,12 +26,14 @@ from tl_keras.models.source_card import (
     read_card,
 )
 from tl_keras.models.source_folder import find_source_folder
-from tl_keras.models.weight_files import read_contents
+from tl_keras.models.stored_layers import check_readable, file_of, files_in
 from tl_keras.results_layout import present
 
 BUNDLED = "mobilenetv2_procedural"
 
 _NAMED = ("imagenet", "bundled")
+# Files of a folder that a message names.
+_SHOWN = 5
 
 
 def check_source(settings: BackboneConfig, *, of_several: bool = False) -> None:
@@ -61,7 +64,7 @@ def check_source(settings: BackboneConfig, *, of_several: bool = False) -> None:
     if path.is_dir():
         _check_folder(find_source_folder(path), settings)
     else:
-        read_contents(path)
+        check_readable(path)
 
 
 def read_source_card(backbone_name: str, weights: str | None) -> SourceCard | None:
@@ -89,16 +92,19 @@ def read_source_card(backbone_name: str, weights: str | None) -> SourceCard | No
 
 
 def existing(weights: str) -> Path:
-    """The path of a weights file or folder.
+    """The path of a weights file, as of `file_of`, or of a source model's folder.
 
     A missing file is left to its loader, which knows the formats.
 
     Raises:
-        WeightsError: there is nothing, and it is not named like a file.
+        WeightsError: there is nothing, and it is not named like a file; or a folder of several
+            weights files.
     """
-    path = present(Path(with_home(weights)))
+    given = present(Path(with_home(weights)))
+    path = file_of(given)
     if os.path.exists(path):  # noqa: PTH110 (also of impossible paths)
-        return path
+        return _not_of_many(path)
+    path = given
     if near := difflib.get_close_matches(weights, _NAMED):
         raise WeightsError(
             f'weights must be "imagenet", "bundled", {literal(None)}, or a file or folder '
@@ -114,11 +120,24 @@ def existing(weights: str) -> Path:
     return path
 
 
+def _not_of_many(path: Path) -> Path:
+    """A path, unless it is a folder of weights files that is no source."""
+    if not path.is_dir() or (path / CARD_FILE).exists() or find_source_folder(path) != path:
+        return path
+    if not (inside := files_in(path)):
+        return path
+    named = "".join(f"\n  {again({'backbone.weights': str(each)})}" for each in inside[:_SHOWN])
+    raise WeightsError(
+        f"weights must name one file, or a folder of a source model; got {path}, a folder with "
+        f"{len(inside)} of weights and no {CARD_FILE}. Name one:{named}"
+    )
+
+
 def network_path(weights: str | None) -> Path:
     """The file of a network of one's own.
 
     Raises:
-        WeightsError: it is not named like one.
+        WeightsError: none is named.
     """
     if weights in (None, *_NAMED):
         raise WeightsError(
@@ -128,12 +147,6 @@ def network_path(weights: str | None) -> Path:
     path = existing(str(weights))
     if path.is_dir() and (inside := find_source_folder(path) / NETWORK_FILE).is_file():
         return inside
-    if path.suffix != ".keras":
-        raise WeightsError(
-            f'The weights of a backbone "{FILE}" must be a .keras file, as keras.Model.save writes '
-            f"it; got {path}. For weights of a network of Keras Applications set backbone.name to "
-            "its name."
-        )
     return path
 
 
@@ -186,7 +199,7 @@ def imagenet_card(spec: BackboneSpec) -> SourceCard:
 def file_card(path: Path, spec: BackboneSpec) -> SourceCard:
     """Of a weights file alone."""
     return SourceCard(
-        name=path.name,
+        name=_name_of(path),
         images=None,
         classes=None,
         image_size=spec.imagenet_size if spec.file_digest else None,
@@ -198,8 +211,15 @@ def file_card(path: Path, spec: BackboneSpec) -> SourceCard:
     )
 
 
+def _name_of(path: Path) -> str:
+    """What people call a file: of a SavedModel, its folder."""
+    return (
+        path.parents[1].name if path.parts[-2:] == ("variables", "variables.index") else path.name
+    )
+
+
 def _check_folder(folder: Path, settings: BackboneConfig) -> None:
     card = read_card(folder)
     check_made_for(card, BACKBONES[settings.network], settings.alpha)
     check_weights(folder, card)
-    read_contents(folder / WEIGHTS_FILE)
+    check_readable(folder / WEIGHTS_FILE)
