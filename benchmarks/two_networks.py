@@ -1,13 +1,13 @@
 """Which of two networks to borrow from: rules that choose on the training photos, and both at once.
 
-    python -m benchmarks.network_choice --images DATA --weights MOBILENETV2 --other OWN
+    python -m benchmarks.two_networks --images DATA --weights MOBILENETV2 --other OWN
 
 On draws of every set the average of probes on good blocks is chosen, fitted and cross-validated
 with MobileNetV2 (`first`) and with the network of a `.keras` file (`second`), on the training
 photos alone, and tested on the others (at most 600, none of a group that trains). `side by side` is
 the mean of what both say, as one head on the features of both would; the other rules take one
 network by what its folds say. Regret is to the network that is better on test in each draw, which
-nobody can know. Writes network_choice.csv, a row per case and rule.
+nobody can know. Writes two_networks.csv, a row per case and rule.
 """
 
 import argparse
@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--draws", type=int, default=12)
     parser.add_argument("--only", default="", metavar="TEXT", help="sets whose name has this")
     parser.add_argument(
-        "--output", type=Path, default=Path("results/reference/network_choice.csv"), help="a CSV"
+        "--output", type=Path, default=Path("results/reference/two_networks.csv"), help="a CSV"
     )
     return parser
 
