@@ -1,6 +1,6 @@
 """What the advice is worth, before training and after: its regret on test beside other rules.
 
-    python -m benchmarks.advice --images DATA --weights FILE
+    python -m benchmarks.advice --images DATA --weights FILE [--backbone file]
 
 For sets of photos and training sizes, every seed is advised on its own training and validation
 images. What was advised is then trained, and so is what the fixed rules say: always the probe
@@ -9,8 +9,8 @@ images. What was advised is then trained, and so is what the fixed rules say: al
 trained on the whole backbone: what an experiment with these strategies hands over, and the lowest
 validation loss. Regret is the mean test accuracy of the candidate that is best in hindsight, of all
 that were trained for the case, less that of the rule. Of an advised range of depths the one with
-the lowest `selection_loss` counts. Writes advice.csv, a row per case and rule; a case that a set
-has too few photos for is left out.
+the lowest `selection_loss` counts. Writes advice.csv, a row per network, case and rule; a case that
+a set has too few photos for is left out.
 """
 
 import argparse
@@ -24,13 +24,18 @@ import pandas as pd
 
 from benchmarks.representation import BRICKS
 from benchmarks.rows import keep_in_table
-from benchmarks.source_models import BACKBONE, SETS, SIDE, PhotoSet
+from benchmarks.source_models import (
+    SETS,
+    PhotoSet,
+    ask_for_network,
+    load_network,
+    network_name,
+)
 from tl_keras.config.files import parse_config
 from tl_keras.errors import TooFewImagesError
 from tl_keras.experiment.advise import advise
 from tl_keras.experiment.stages import run_experiment
 
-MIDDLE = "block_9"
 DEPTHS = (4, "all")
 WHOLE = ("linear_probe", "feature_extraction", "fine_tuning")
 # Training images per class, beside those of `SETS`.
@@ -42,7 +47,6 @@ RULES = {
     "always the probe": "linear_probe",
     "always the top": "feature_extraction",
     "always everything": "fine_tuning all",
-    "always one middle block": f"feature_extraction at {MIDDLE}",
 }
 
 
@@ -60,7 +64,10 @@ def main() -> None:
                 except TooFewImagesError as error:
                     print(f"{name}: {error}", flush=True)
                     continue
-                keep_in_table(options.output, regrets, "case")
+                regrets = regrets.assign(
+                    network=network_name(options), image_size=options.image_size
+                )
+                keep_in_table(options.output, regrets, "case", "network", "image_size")
 
 
 def _grouped(photos: PhotoSet, size: int | None) -> Iterator[tuple[PhotoSet, str]]:
@@ -88,13 +95,19 @@ class Case:
                 "train_per_class": size,
                 "validation_per_class": VALIDATION.get(photos.name, MOST_VALIDATION),
             },
-            "backbone": {"name": BACKBONE, "weights": options.weights, "image_size": SIDE},
+            "backbone": {
+                "name": options.backbone,
+                "weights": options.weights,
+                "image_size": options.image_size,
+            },
             "fine_tuning": {"unfrozen_blocks": list(DEPTHS)},
             "seeds": options.seeds,
             "export": False,
             "results_dir": results,
         }
         self._seeds = options.seeds
+        names = load_network(options, options.image_size).block_names
+        self._middle = names[(len(names) + 1) // 2]
         self._runs: dict[str, pd.DataFrame] = {}
         self._chosen: dict[str, str] = {}
 
@@ -107,15 +120,16 @@ class Case:
                 whole, key=lambda rule: float(self._runs[rule]["validation_loss"].mean())
             ),
         }
-        self._run(MIDDLE, ("feature_extraction",))
+        self._run(self._middle, ("feature_extraction",))
         advised = [self._advised(seed) for seed in range(self._seeds)]
         accuracy = {rule: self._accuracy(rule) for rule in self._runs}
         best = max(values.mean() for values in accuracy.values())
         followed = pd.Series([accuracy[rule][seed] for seed, rule in enumerate(advised)])
         rows = [{"rule": "advice", "accuracy": followed.mean(), "said": "; ".join(advised)}]
+        middle = {"always one middle block": f"feature_extraction at {self._middle}"}
         rows += [
             {"rule": rule, "accuracy": accuracy[said].mean(), "said": said}
-            for rule, said in (RULES | after).items()
+            for rule, said in (RULES | middle | after).items()
         ]
         table = pd.DataFrame(rows)
         table.insert(0, "case", name)
@@ -161,7 +175,7 @@ def _names(strategy: str, at: str) -> Iterator[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--images", type=Path, required=True, help="folder with the sets' folders")
-    parser.add_argument("--weights", required=True, help="of MobileNetV2: a file or bundled")
+    ask_for_network(parser)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="+", help="training images per class")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name has this")

@@ -1,12 +1,13 @@
 """Which blocks to borrow from: the choice by cross-validation beside two fixed rules.
 
-    python -m benchmarks.block_choice --images DATA --weights FILE
+    python -m benchmarks.block_choice --images DATA --weights FILE [--backbone file]
 
 On every draw of every set of `SETS` in source_models.py linear probes are cross-validated on the
 training images alone. The accuracy on the other images of the average of probes that the strategy
 linear_probe takes, and of the single block that `backbone.cut` "search" takes, stand beside those
 of the last block, of the one in the middle, and of the block that is best in hindsight over all
-draws, which nobody can know. Writes block_choice.csv.
+draws, which nobody can know. Writes block_choice.csv; rows of other networks and sizes stay as they
+are.
 """
 
 import argparse
@@ -15,9 +16,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.source_models import BACKBONE, SETS, SIDE, draws, interval, load_photos
+from benchmarks.representation import BRICKS
+from benchmarks.rows import keep_in_table
+from benchmarks.source_models import (
+    SETS,
+    ask_for_network,
+    draws,
+    interval,
+    load_network,
+    load_photos,
+    network_name,
+)
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.source_models import load_source
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probing import (
     average_weights,
@@ -30,20 +40,17 @@ from tl_keras.transfer.probing import (
 def main() -> None:
     """Measure every set and write the table."""
     options = _parser().parse_args()
-    model, _ = load_source(BACKBONE, image_size=SIDE, weights=options.weights)
-    backbone = Backbone.wrap(BACKBONE, None, model)
-    rows: list[dict[str, object]] = []
-    for photos in SETS:
-        pixels, labels, groups = load_photos(options.images, photos)
+    backbone = load_network(options, options.image_size)
+    facts = {"network": network_name(options), "image_size": options.image_size}
+    for photos in (*SETS, BRICKS):
+        pixels, labels, groups = load_photos(options.images, photos, options.image_size)
         pooled = FeatureBank(backbone, pixels).pooled(np.arange(len(pixels)))
         features = list(pooled.read().values())
         sizes = [photos.per_class, *([5] if photos.name == "steel" else [])]
         for size in sizes:
             accuracy = _measure(backbone, features, labels, groups, size, options.draws)
-            new = _rules(f"{photos.name}, {size} per class", accuracy)
-            print(pd.DataFrame(new).to_string(index=False, float_format="%.3f"), flush=True)
-            rows += new
-    pd.DataFrame(rows).to_csv(options.output, index=False)
+            rows = pd.DataFrame(_rules(f"{photos.name}, {size} per class", accuracy))
+            keep_in_table(options.output, rows.assign(**facts), "network", "image_size", "case")
 
 
 def _measure(
@@ -97,7 +104,7 @@ def _rules(case: str, accuracy: dict[str, np.ndarray]) -> list[dict[str, object]
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--images", type=Path, required=True, help="folder with the sets' folders")
-    parser.add_argument("--weights", required=True, help="of MobileNetV2: a file or bundled")
+    ask_for_network(parser)
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument(
         "--output", type=Path, default=Path("results/reference/block_choice.csv"), help="a CSV file"

@@ -1,8 +1,8 @@
 """What helps fine-tuning on few photos: variants of phase 2, and which of its weights are kept.
 
-    python -m benchmarks.fine_tuning_variants --images DATA --weights FILE
+    python -m benchmarks.fine_tuning_variants --images DATA --weights FILE [--backbone file]
 
-On draws of the sets of `TUNED` (10 training and 10 validation photos of each class, groups whole) a
+On draws of the sets asked for (10 training and 10 validation photos of each class, groups whole) a
 head is trained on the frozen network as the package does. From it the top two blocks, or all, are
 trained by each variant of `VARIANTS`, all its epochs; then every rule of `_kept` and of `_averages`
 takes weights of this one course, so that rules are compared on the same course. `gain` is test
@@ -24,15 +24,23 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from benchmarks.source_models import BACKBONE, SETS, SIDE, PhotoSet, draws, interval, load_photos
+from benchmarks.representation import BRICKS
+from benchmarks.source_models import (
+    SETS,
+    PhotoSet,
+    ask_for_network,
+    draws,
+    interval,
+    load_network,
+    load_photos,
+)
 from tl_keras.config.schema import HeadConfig, PhaseConfig, TrainingConfig
 from tl_keras.data.batches import Batches
 from tl_keras.data.folds import stratified_folds
 from tl_keras.data.rows import Rows
 from tl_keras.data.splits import Draw
-from tl_keras.models.backbone import Backbone, Depth, seed_random_layers
+from tl_keras.models.backbone import Depth, seed_random_layers
 from tl_keras.models.blocks import block_of_variable, set_trainable, unfrozen_range
-from tl_keras.models.source_models import load_source
 from tl_keras.transfer.early_stopping import as_good
 from tl_keras.transfer.optimizers import make_optimizer
 from tl_keras.transfer.recipe import Recipe
@@ -220,10 +228,9 @@ class Photos:
 
     @classmethod
     def load(cls, photos: PhotoSet, options: argparse.Namespace) -> "Photos":
-        pixels, labels, groups = load_photos(options.images, photos)
+        pixels, labels, groups = load_photos(options.images, photos, options.image_size)
         images = LabelledImages(pixels, labels, int(labels.max()) + 1)
-        model, _ = load_source(BACKBONE, image_size=SIDE, weights=options.weights)
-        backbone = Backbone.wrap(BACKBONE, None, model)
+        backbone = load_network(options, options.image_size)
         trainer = Trainer(backbone, images, HeadConfig(), TrainingConfig())
         return cls(photos, images, groups, trainer)
 
@@ -355,7 +362,9 @@ def main() -> None:
     """Train every variant on every draw and write the table."""
     options = _parser().parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    sets = [Photos.load(photos, options) for photos in SETS if photos.name in TUNED]
+    sets = [
+        Photos.load(photos, options) for photos in (*SETS, BRICKS) if photos.name in options.sets
+    ]
     rows: list[dict[str, object]] = []
     for draw in range(options.draws):
         for name in options.variants or VARIANTS:
@@ -371,7 +380,8 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--images", type=Path, required=True, help="folder with the sets' folders")
-    parser.add_argument("--weights", required=True, help="of MobileNetV2: a file or bundled")
+    ask_for_network(parser)
+    parser.add_argument("--sets", nargs="+", default=TUNED, help="names of sets")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument(
         "--variants", nargs="+", choices=list(VARIANTS), help="all by default; name before too"

@@ -1,14 +1,14 @@
 """What linear probes should read: every candidate on every set, and what the package chooses.
 
-    python -m benchmarks.representation --images DATA --weights FILE [--only TEXT]
+    python -m benchmarks.representation --images DATA --weights FILE [--backbone file] [--only TEXT]
 
 For every set of photos, size of the input and draw of training photos, the average of probes on
 good blocks is fitted in each representation that `tl_keras.transfer.representation` chooses among,
 on the training photos alone, and tested on the others (at most 600, none of a group that trains).
 Beside them stand what is chosen at each size, and what is chosen when the size is open too. The
 rule was made with the sets steel, cells and digits in view; the others were looked at when it
-stood. Writes representation.csv, a row per set, size and candidate: accuracy, its 95% interval over
-draws, the cross-entropy on test, that of the folds, and how often it was chosen.
+stood. Writes representation.csv, a row per set, network, size and candidate: accuracy, its 95%
+interval over draws, the cross-entropy on test, that of the folds, and how often it was chosen.
 """
 
 import argparse
@@ -20,11 +20,18 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.rows import keep_in_table
-from benchmarks.source_models import BACKBONE, SETS, PhotoSet, draws, interval, load_photos
+from benchmarks.source_models import (
+    SETS,
+    PhotoSet,
+    ask_for_network,
+    draws,
+    interval,
+    load_network,
+    load_photos,
+    network_name,
+)
 from tl_keras.experiment.network_choice import WITHIN
-from tl_keras.models.backbone import Backbone
 from tl_keras.models.pooling import Pooling
-from tl_keras.models.source_models import load_source
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.representation import (
@@ -46,7 +53,8 @@ def main() -> None:
     options = _parser().parse_args()
     for photos in (*SETS, BRICKS):
         if options.only in photos.name:
-            keep_in_table(options.output, _measured(options, photos), "set")
+            rows = _measured(options, photos).assign(network=network_name(options))
+            keep_in_table(options.output, rows, "set", "network")
 
 
 def _measured(options: argparse.Namespace, photos: PhotoSet) -> pd.DataFrame:
@@ -65,10 +73,9 @@ def _measured(options: argparse.Namespace, photos: PhotoSet) -> pd.DataFrame:
 
 def _at_size(options: argparse.Namespace, photos: PhotoSet, side: int) -> pd.DataFrame:
     """A row per candidate and draw, and one for what is chosen."""
-    model, _ = load_source(BACKBONE, image_size=side, weights=options.weights)
     pixels, labels, groups = load_photos(options.images, photos, side)
     images = LabelledImages(pixels, labels, int(labels.max()) + 1)
-    bank = FeatureBank(Backbone.wrap(BACKBONE, None, model), pixels)
+    bank = FeatureBank(load_network(options, side), pixels)
     everything = np.arange(len(pixels))
     lines = []
     for draw, (train, test) in enumerate(draws(labels, groups, photos.per_class, options.draws)):
@@ -140,7 +147,7 @@ def _over_sizes(by_draw: pd.DataFrame) -> Iterator[dict[str, object]]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--images", type=Path, required=True, help="folder with the sets' folders")
-    parser.add_argument("--weights", required=True, help="of MobileNetV2: a file or bundled")
+    ask_for_network(parser, side=False)
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument(
         "--chosen", action="store_true", help="only what is chosen, beside means and penalty 1"

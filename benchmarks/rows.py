@@ -38,17 +38,18 @@ def unit_of(variable: str) -> str:
     return "fraction" if "accuracy" in variable else units.get(variable, "s")
 
 
-def keep_in_table(path: Path, rows: pd.DataFrame, key: str) -> None:
+def keep_in_table(path: Path, rows: pd.DataFrame, *keys: str) -> None:
     """Put rows into a CSV file, in place of older ones of the same things, and print them.
 
     Args:
         path: of the file, which need not exist.
         rows: to keep.
-        key: the column that says what a row is about.
+        keys: the columns that say what a row is about.
     """
     table = rows
     if path.exists():
         old = pd.read_csv(path)
-        table = pd.concat([old[~old[key].isin(rows[key])], rows])
+        about, replaced = (pd.MultiIndex.from_frame(each[[*keys]]) for each in (old, rows))
+        table = pd.concat([old[~about.isin(replaced)], rows])
     table.to_csv(path, index=False)
     print(rows.to_string(index=False, float_format="%.4f"), flush=True)

@@ -20,13 +20,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from tl_keras.backbone_table import FILE
 from tl_keras.config.schema import DataConfig
 from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.data.rows import whole
 from tl_keras.data.sources import load_images
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.source_models import load_source
+from tl_keras.models.source_models import load_named, load_source
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probing import fit_probe
 
@@ -102,6 +103,24 @@ def load_photos(
     table = load_images(data)
     pixels = table.decode(np.arange(len(table)), side, DEFAULTS)
     return whole(pixels), table.labels, table.groups
+
+
+def ask_for_network(parser: argparse.ArgumentParser, side: bool = True) -> None:
+    """Add the options that `load_network` and `network_name` read."""
+    parser.add_argument("--backbone", default=BACKBONE, help='of the table, or "file"')
+    parser.add_argument("--weights", required=True, help="of the backbone: a file, or bundled")
+    if side:
+        parser.add_argument("--image-size", type=int, default=SIDE, help="pixels")
+
+
+def load_network(options: argparse.Namespace, side: int) -> Backbone:
+    """The backbone that the options ask for."""
+    return load_named(options.backbone, image_size=side, weights=options.weights)[0]
+
+
+def network_name(options: argparse.Namespace) -> str:
+    """What stands in tables for the backbone that the options ask for."""
+    return Path(options.weights).stem if options.backbone == FILE else str(options.backbone)
 
 
 def draws(

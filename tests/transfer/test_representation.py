@@ -60,6 +60,21 @@ def test_eight_passes_have_to_earn_their_time() -> None:
     assert chosen("view", Candidates(views=("none", TURNS))).pooling == Pooling(MEAN, TURNS)
 
 
+def test_blocks_that_means_tell_nothing_of_are_compared_too() -> None:
+    def read(pooling: Pooling) -> dict[str, np.ndarray]:
+        rng, blocks = np.random.default_rng(0), {}
+        for number in range(6):
+            mean, spread = rng.normal(size=(2, 60, 6))
+            told = np.eye(6)[LABELS]
+            # four blocks tell a little by their means, the others much by their deviations
+            mean, spread = (mean + 1.5 * told, spread) if number > 1 else (mean, spread + 5 * told)
+            both = np.concatenate([mean, spread], axis=1)
+            blocks[str(number)] = mean if pooling.kind == MEAN else both
+        return blocks
+
+    assert choose_kind(read, LABELS, GROUPS) == SPREAD
+
+
 def test_a_head_has_the_kind_that_probes_of_everything_take() -> None:
     for telling in ("mean", "spread", "nothing"):
 

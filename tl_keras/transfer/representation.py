@@ -1,13 +1,13 @@
 """What a linear probe reads and how hard it is held: chosen by the loss of held-out images.
 
 Candidates differ in what is read of each feature map (`tl_keras.models.pooling`) and in the penalty
-on the length of the coefficients. The plainest is cross-validated at every block; the others are
-tried beside it on the blocks that were good, in the same folds, one property after the other.
+on the length of the coefficients. Each is cross-validated at every block, in the same folds, one
+property after the other: on the blocks that are good in one of them alone, that one wins too often.
 """
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from tl_keras.models.pooling import AS_IT_IS, FLIP, MEAN, PLAIN, SPREAD, VIEWS, 
 from tl_keras.progress import counted
 from tl_keras.transfer.probing import PENALTY, CrossValidated, Folds
 
-# Divisions into folds that candidates are compared by, and good blocks at most that they run on.
-LAPS, RACED = 1, 4
+# Divisions into folds that candidates are compared by.
+LAPS = 1
 # Nats that are worth no pass through a network, however sure they are.
 NOTHING = 1e-3
 # Features (n, features) by block, from input to output, as a pooling gives them.
@@ -136,7 +136,7 @@ def choose_representation(
     read = functools.cache(read)
     chosen = candidates.plainest
     if candidates.several:
-        race = _Race.of(folds, read, chosen)
+        race = _Race(folds.first(LAPS), read)
         # What costs the same is chosen by the loss alone; further passes have to earn their time.
         chosen = race.lowest(candidates.of_kinds(chosen))
         chosen = race.lowest(candidates.of_penalties(chosen))
@@ -164,7 +164,7 @@ def choose_kind(
     chosen = everything.plainest
     folds = Folds.of(labels, groups, seed=seed, classes=classes)
     if folds is not None:
-        race = _Race.of(folds, functools.cache(read), chosen)
+        race = _Race(folds.first(LAPS), functools.cache(read))
         chosen = race.lowest(everything.of_kinds(chosen))
     return chosen.pooling.kind
 
@@ -193,32 +193,17 @@ def cheapest_within(
 
 @dataclass(frozen=True)
 class _Race:
-    """Candidates on the heaviest of the blocks that are good in the plainest representation.
+    """Candidates, by the average of the blocks that are good in each.
 
     Attributes:
         folds: some of those that the chosen one is measured by.
         read: the features.
-        blocks: names of these.
         known: losses of candidates that have run.
     """
 
     folds: Folds
     read: Read
-    blocks: tuple[str, ...]
-    known: dict[Representation, np.ndarray]
-
-    @classmethod
-    def of(cls, folds: Folds, read: Read, plainest: Representation) -> "_Race":
-        laps = folds.first(LAPS)
-        blocks = read(plainest.pooling)
-        held_out = {
-            name: laps.held_out(features, plainest.penalty)
-            for name, features in counted(blocks.items(), len(blocks), "blocks")
-        }
-        weights = laps.average_weights(held_out)
-        heaviest = sorted(weights, key=lambda name: weights[name])[-RACED:]
-        raced = {name: held_out[name] for name in weights if name in heaviest}
-        return cls(laps, read, tuple(raced), {plainest: laps.losses(laps.average(raced))})
+    known: dict[Representation, np.ndarray] = field(default_factory=dict)
 
     def lowest(self, options: Sequence[Representation]) -> Representation:
         """The one with the lowest loss."""
@@ -238,7 +223,8 @@ class _Race:
         if option not in self.known:
             features = self.read(option.pooling)
             held_out = {
-                name: self.folds.held_out(features[name], option.penalty) for name in self.blocks
+                name: self.folds.held_out(values, option.penalty)
+                for name, values in counted(features.items(), len(features), "blocks")
             }
             self.known[option] = self.folds.losses(self.folds.average(held_out))
         return self.known[option]
