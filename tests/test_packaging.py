@@ -39,9 +39,9 @@ def extra(name: str) -> list[Requirement]:
 
 
 DECLARED = [Requirement(line) for line in lines_of("setup.cfg", "options", "install_requires")]
-SERVE = extra("serve")
+SERVE, HUB = extra("serve"), extra("hub")
 # Of the package itself; `dev` is for those who change it.
-EXTRAS = [*SERVE, *extra("litert"), *extra("onnx"), *extra("ray")]
+EXTRAS = [*SERVE, *HUB, *extra("litert"), *extra("onnx"), *extra("ray")]
 
 
 def imported() -> set[str]:
@@ -70,7 +70,7 @@ def test_where_private_parts_are_used_no_untried_release_is_allowed(package: str
 
 
 @pytest.mark.parametrize(
-    "requirement", [*DECLARED, *SERVE], ids=lambda requirement: requirement.name
+    "requirement", [*DECLARED, *SERVE, *HUB], ids=lambda requirement: requirement.name
 )
 def test_the_lowest_version_is_the_one_that_tox_tests(requirement: Requirement) -> None:
     lines = lines_of("tox.ini", "testenv:lowest", "deps")

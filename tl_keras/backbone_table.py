@@ -13,6 +13,10 @@ BlockRules = tuple[tuple[str, str], ...]
 
 # What stands for a network of one's own, in place of a name of the table.
 FILE = "file"
+# What the name of a preset of KerasHub, or the folder of one, stands behind.
+HUB = "keras_hub:"
+# The weights that a preset brings.
+PRESET = "preset"
 NamedScaling = Literal["tf", "caffe", "torch", "none"]
 
 
@@ -47,10 +51,10 @@ class BackboneSpec:
     """One row of the table.
 
     Attributes:
-        name: The function's name in `keras.applications`, or that of a network's file.
+        name: The function's name in `keras.applications`, or that of a network's file or preset.
         scaling: What the backbone wants to see: "tf" is [-1, 1], "caffe" BGR less the ImageNet
             mean, "torch" ImageNet mean and standard deviation, "none" 0..255 (scaled inside).
-            A network from a file may have a mean and a standard deviation of its own.
+            A network from a file or preset may have a mean and a standard deviation of its own.
         minimum_image_size: Smallest input side that the network accepts, pixels.
         imagenet_size: Input side that the ImageNet weights were trained at, pixels.
         gflops: Multiply-adds of one 224 px image in 1e9 (without the head), for time estimates.
@@ -59,8 +63,8 @@ class BackboneSpec:
             its start belongs to the block of that name; the first pair that matches counts. Only
             names that Keras gives explicitly stand here, never counted ones like `add_13`.
         alphas: Allowed width multipliers; empty where the backbone has none.
-        file_digest: SHA-256 of the file that a network was read from, in hexadecimal digits; empty
-            for a row of the table.
+        file_digest: SHA-256 of the file or preset that a network was read from, in hexadecimal
+            digits; empty for a row of the table.
     """
 
     name: str
@@ -79,6 +83,17 @@ class BackboneSpec:
             if match := re.match(pattern, layer_name):
                 return match.expand(name)
         return None
+
+
+def preset_label(name: str) -> str:
+    """A preset of KerasHub for people and file names: its own name, or that of its folder.
+
+    >>> preset_label("keras_hub:kaggle://keras/vit/keras/vit_base_patch16_224_imagenet/2")
+    'vit_base_patch16_224_imagenet'
+    """
+    path = name.removeprefix(HUB).replace("\\", "/").rstrip("/")
+    version = r"/\d+$" if path.startswith("kaggle://") else "$"
+    return re.sub(version, "", path).rpartition("/")[2]
 
 
 def _brief(values: tuple[float, float, float]) -> str:

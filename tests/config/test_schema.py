@@ -378,7 +378,16 @@ def test_impossible_backbone_is_refused(backbone: dict[str, Any], message: str) 
         ),
         (
             {"name": "VGG16", "scaling": "tf"},
-            'scaling goes with name "file" only; got VGG16; remove it',
+            'scaling goes with name "file" or a preset only; got VGG16; remove it',
+        ),
+        (
+            {"name": "keras_hub:resnet_18_imagenet", "weights": "a.keras"},
+            'weights must be "preset" or null for a preset of KerasHub; got "a.keras"; for a '
+            'network in a file set name to "file"',
+        ),
+        (
+            {"name": "keras_hub:resnet_18_imagenet", "trust_code": True},
+            'trust_code goes with name "file" only; got keras_hub:resnet_18_imagenet; remove it',
         ),
         (
             {"name": "VGG16", "trust_code": True},

@@ -187,3 +187,18 @@ def test_blocks_are_named_and_hold_every_layer(
     found = find_blocks(model, spec)
     assert [layer for block in found for layer in block.layers] == model.layers
     assert all(len(block.output.shape) == 4 for block in found)
+
+
+def test_names_leave_room_for_layers_around() -> None:
+    images = keras.Input((32, 32, 3))
+    scaled = keras.layers.Rescaling(1 / 255, name="scaling")(images)
+    branches = [convolved(scaled, 4, "block1"), keras.layers.Conv2D(2, 3, padding="same")(scaled)]
+    joined = keras.layers.Concatenate(name="concatenate")(branches)
+    outputs = keras.layers.Conv2D(4, 3, name="conv2d")(joined)
+    found = opened(keras.Model(images, outputs + outputs), 32)
+    keras.backend.clear_session()
+    outputs = keras.layers.Concatenate()([found.output, found.output + found.output])
+    outputs = keras.layers.Conv2D(2, 1)(outputs)
+    around = keras.layers.Rescaling(1.0, name="scaling")(outputs)
+    # Keras refuses a name that is there twice
+    assert keras.Model(found.input, around).layers

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from tl_keras.backbone_table import BACKBONES, FILE
+from tl_keras.backbone_table import BACKBONES, FILE, HUB, PRESET, preset_label
 from tl_keras.config.text_kinds import possible_place
 
 _ENDING = ".keras"
@@ -18,8 +18,8 @@ def read_entry(entry: str) -> dict[str, Any]:
     """The keys of the section `backbone` that an entry stands for.
 
     Args:
-        entry: "MobileNetV2", "MobileNet-0.25" (with its alpha), "MobileNetV2=WEIGHTS", or the path
-            of a `.keras` file.
+        entry: "MobileNetV2", "MobileNet-0.25" (with its alpha), "MobileNetV2=WEIGHTS", the path
+            of a `.keras` file, or "keras_hub:" and a preset.
 
     Raises:
         ValueError: it is none of these, with words for people.
@@ -29,6 +29,8 @@ def read_entry(entry: str) -> dict[str, Any]:
     >>> read_entry("networks/last_year.keras")
     {'name': 'file', 'alpha': None, 'weights': 'networks/last_year.keras'}
     """
+    if entry.removeprefix(HUB) not in (entry, ""):
+        return {"name": possible_place(entry), "alpha": None, "weights": PRESET}
     known, equals, weights = entry.partition("=")
     name, hyphen, width = known.partition("-")
     if name in BACKBONES and (not hyphen or _is_number(width)):
@@ -62,6 +64,8 @@ def entry_labels(entries: Iterable[str]) -> dict[str, str]:
 
 
 def _short(entry: str) -> str:
+    if entry.startswith(HUB):
+        return preset_label(entry)
     known = entry.partition("=")[0]
     return PureWindowsPath(entry).stem if _is_path(known) else known
 
@@ -89,8 +93,9 @@ def _refuse(entry: str) -> Any:
     meant = f'; did you mean "{near[0]}"?' if near else ""
     raise ValueError(
         f"must be one of {', '.join(map(json.dumps, (*BACKBONES, FILE)))}, one of them with its "
-        f"width or its weights (MobileNet-0.25, MobileNetV2=FILE), or the path of a {_ENDING} "
-        f"file; got {json.dumps(entry, ensure_ascii=False)}{meant}"
+        f"width or its weights (MobileNet-0.25, MobileNetV2=FILE), the path of a {_ENDING} "
+        f"file, or {HUB} and a preset of KerasHub; got "
+        f"{json.dumps(entry, ensure_ascii=False)}{meant}"
     )
 
 

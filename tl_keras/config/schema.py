@@ -22,7 +22,17 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from tl_keras.augmentation_table import AUGMENTATIONS
-from tl_keras.backbone_table import BACKBONES, FILE, BackboneSpec, MeanAndStd, NamedScaling, Scaling
+from tl_keras.backbone_table import (
+    BACKBONES,
+    FILE,
+    HUB,
+    PRESET,
+    BackboneSpec,
+    MeanAndStd,
+    NamedScaling,
+    Scaling,
+    preset_label,
+)
 from tl_keras.config.network_entries import NetworkEntry, entry_labels, read_entry
 from tl_keras.config.text_kinds import Label, Pattern, Place, Prose, Text
 from tl_keras.invocation import literal
@@ -316,7 +326,8 @@ class BackboneConfig(_Section):
             default="MobileNetV2",
             description=f'A Keras Applications backbone, or "{FILE}": the network that weights '
             "names. The path of a .keras file is short for both; MobileNet-0.25 is one with its "
-            "alpha, MobileNetV2=FILE one with weights of its own. A list has linear probes choose "
+            f"alpha, MobileNetV2=FILE one with weights of its own, {HUB}resnet_18_imagenet a "
+            f"preset of KerasHub, {HUB}FOLDER one in a folder. A list has linear probes choose "
             "among its networks, at every size, on training and validation images of the first "
             "seed.",
         )
@@ -326,17 +337,21 @@ class BackboneConfig(_Section):
         description="Width multiplier of MobileNet, MobileNetV2 and MobileNetV3 (null: 1.0).",
     )
     weights: Place | None = Field(
-        default="imagenet",
+        default_factory=lambda given: (
+            PRESET if str(given.get("name")).startswith(HUB) else "imagenet"
+        ),
+        json_schema_extra={"default": "imagenet"},
         description='"imagenet" (downloaded by Keras), "bundled" (ships with the package), a '
         "weights file, a source model's folder, the results folder of a finished experiment, or "
         f'null for random initialisation. With name "{FILE}": the .keras file of a network, with '
-        "or without its classifier.",
+        f'or without its classifier. With a preset of KerasHub: "{PRESET}", its own, or null.',
     )
     scaling: NamedScaling | ScalingConfig | None = Field(
         default=None,
-        description=f'How a network with the name "{FILE}" wants its pixels: "tf" (-1 to 1), '
-        '"torch" (less the mean of ImageNet, by its standard deviation), "caffe" (blue first, less '
-        'the mean), "none" (0 to 255), or such as {"mean": 127, "std": 128}; null finds out.',
+        description=f'How a network with the name "{FILE}", or a preset, wants its pixels: "tf" '
+        '(-1 to 1), "torch" (less the mean of ImageNet, by its standard deviation), "caffe" (blue '
+        'first, less the mean), "none" (0 to 255), or such as {"mean": 127, "std": 128}; null '
+        "finds out.",
     )
     trust_code: bool = Field(
         default=False,
@@ -396,7 +411,7 @@ class BackboneConfig(_Section):
         """What is wrong with the one network that this names."""
         spec = self._row
         if spec is None:
-            return self._file_problems()
+            return self._problems_without_row()
         problems = []
         small = [size for size in self.asked_sizes if size < spec.minimum_image_size]
         if small:
@@ -406,8 +421,12 @@ class BackboneConfig(_Section):
             )
         problems += self._repeated_sizes()
         if self.scaling is not None or self.trust_code:
-            key = "trust_code" if self.scaling is None else "scaling"
-            problems.append(f'{key} goes with name "{FILE}" only; got {self.name}; remove it')
+            key, where = (
+                ("trust_code", f'name "{FILE}"')
+                if self.scaling is None
+                else ("scaling", f'name "{FILE}" or a preset')
+            )
+            problems.append(f"{key} goes with {where} only; got {self.name}; remove it")
         if self.alpha is not None and self.alpha not in spec.alphas:
             allowed = f"one of {', '.join(map(str, spec.alphas))}" if spec.alphas else literal(None)
             problems.append(f"alpha must be {allowed} for {self.name}; got {self.alpha}")
@@ -423,15 +442,25 @@ class BackboneConfig(_Section):
             )
         return problems
 
-    def _file_problems(self) -> list[str]:
-        """Of a network that is known when its file is read."""
+    def _problems_without_row(self) -> list[str]:
+        """Of a network that is known when its file or preset is read."""
         problems, scaling = self._repeated_sizes(), self.scaling
         if isinstance(scaling, ScalingConfig) and (scaling.std is None) == (scaling.scale is None):
             both = "both" if scaling.std else "neither"
             problems.append(f"scaling must have one of std and scale beside mean; got {both}")
         if self.alpha is not None:
-            problems.append(f'alpha must be {literal(None)} for name "{FILE}"; got {self.alpha}')
-        if self.weights in (None, "imagenet", "bundled"):
+            null = literal(None)
+            problems.append(f'alpha must be {null} for name "{self.network}"; got {self.alpha}')
+        if self.is_preset and self.trust_code:
+            problems.append(
+                f'trust_code goes with name "{FILE}" only; got {self.network}; remove it'
+            )
+        if self.is_preset and self.weights not in (None, PRESET):
+            problems.append(
+                f'weights must be "{PRESET}" or {literal(None)} for a preset of KerasHub; got '
+                f'{literal(self.weights)}; for a network in a file set name to "{FILE}"'
+            )
+        if not self.is_preset and self.weights in (None, PRESET, "imagenet", "bundled"):
             problems.append(
                 f'weights must be the .keras file of the network for name "{FILE}"; got '
                 f"{literal(self.weights)}"
@@ -473,12 +502,17 @@ class BackboneConfig(_Section):
 
     @property
     def network(self) -> str:
-        """The name of its one network, a key of the table or `FILE`."""
+        """The name of its one network, a key of the table, `FILE` or a preset's."""
         return str(self.name)
 
     @property
+    def is_preset(self) -> bool:
+        """Whether its one network is of KerasHub."""
+        return self.network.startswith(HUB)
+
+    @property
     def _row(self) -> BackboneSpec | None:
-        """Of the table; None for a network from a file."""
+        """Of the table; None for a network from a file or preset."""
         return BACKBONES.get(self.network)
 
     @property
@@ -503,7 +537,7 @@ class BackboneConfig(_Section):
 
     @property
     def table_blocks(self) -> tuple[str, ...] | None:
-        """Names of all blocks from input to output; None of a network from a file."""
+        """Names of all blocks from input to output; None of a network from a file or preset."""
         return self._row.blocks if self._row else None
 
     def cut_problems(self, blocks: Sequence[str]) -> list[str]:
@@ -515,9 +549,11 @@ class BackboneConfig(_Section):
 
     @property
     def label(self) -> str:
-        """The network for people: its name, or that of its file; of several all."""
+        """The network for people: its name, or that of its file or preset; of several all."""
         if not isinstance(self.name, str):
             return " or ".join(entry_labels(self.name).values())
+        if self.is_preset:
+            return preset_label(self.name)
         return self.name if self.name != FILE else PurePath(self.weights or "").stem
 
     def __str__(self) -> str:

@@ -23,14 +23,12 @@ from tl_keras.data.given_pictures import (
 from tl_keras.data.picture_files import write_pictures, write_table
 from tl_keras.data.table_source import check_columns
 from tl_keras.errors import ConfigError, DataError
-from tl_keras.models.given_network import is_network, network_name, write_network
+from tl_keras.models.given_network import NETWORKS, is_network, network_name, write_network
 from tl_keras.results_layout import PICTURES
 from tl_keras.safe_text import brief
 
 Configuration = ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str]
 
-# Below results_dir. No experiment has this name: it begins with a letter or a digit.
-NETWORKS = "_networks"
 
 _SOURCES = ("folder", "table", "tfds")
 _COLUMNS = ("path", "label", "group")

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pandas as pd
 
-from tl_keras.backbone_table import FILE
 from tl_keras.config.schema import BackboneConfig, ExperimentConfig
 from tl_keras.data.division import divide
 from tl_keras.data.duplicate_groups import duplicates_across_splits, keep_together
@@ -23,6 +22,7 @@ from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.network_choice import candidate_in, choose_network, chosen_candidate
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
+from tl_keras.models.hub_presets import as_file, preset_card
 from tl_keras.models.imagenet_weights import DownloadError, check_imagenet, experiment_offline_error
 from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_models import load_named
@@ -243,8 +243,8 @@ def load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None
 
     Raises:
         WeightsError: the weights cannot be had or do not fit.
-        ConfigError: the network is from a file, and lacks blocks that are named; or how it wants
-            pixels scaled is not given and cannot be found.
+        ConfigError: the network is from a file or preset, and lacks blocks that are named; or how
+            it wants pixels scaled is not given and cannot be found.
     """
     settings = config.backbone
     if settings.weights == "imagenet":
@@ -252,19 +252,22 @@ def load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None
         check_imagenet(settings)
     # random source weights (`weights` null) must be the same when the experiment is started again
     keras.utils.set_random_seed(0)
+    read = as_file(settings, config.results_dir)
     try:
         backbone, card = load_named(
-            settings.network,
+            read.network,
             image_size=settings.side,
             alpha=settings.alpha,
-            weights=settings.weights,
+            weights=read.weights,
             scaling=settings.known_scaling,
             trust_code=settings.trust_code,
         )
     except DownloadError as error:
         raise experiment_offline_error(settings, error.failure) from error
-    if settings.name == FILE and (problems := config.block_problems(backbone.block_names)):
+    if settings.table_blocks is None and (problems := config.block_problems(backbone.block_names)):
         raise ConfigError("\n".join(problems))
+    if settings.is_preset:
+        card = preset_card(settings.network, backbone.spec) if settings.weights else None
     return backbone, card
 
 

@@ -11,6 +11,9 @@ import numpy as np
 from tl_keras.atomic_files import replacing
 from tl_keras.errors import ConfigError
 
+# Below results_dir. No experiment has this name: they begin with a letter or a digit.
+NETWORKS = "_networks"
+
 
 def is_network(given: Any) -> bool:
     """Whether something is a Keras model; loads no Keras for what is none."""

@@ -21,6 +21,8 @@ _NAMES = (
     r"(.*?(?:stage|stack|group|layer|features)s?[_./]?\d+[a-z]?)(?=[_./]|$)",
 )
 STEM, TOP = "stem", "top"
+# Ends names of layers that others outside the network could have as well.
+WITHIN = "_within"
 # Names say where blocks are if they tell at least so many apart.
 _FEWEST_NAMED = 3
 
@@ -42,6 +44,13 @@ def blocks_of_graph(network: keras.Model) -> tuple[tuple[str, ...], BlockRules]:
         (re.escape(operation.name) + "$", name) for name, part in named for operation in part
     )
     return names, rules
+
+
+def counted(operation: keras.Operation) -> bool:
+    """Whether Keras made up the name, as `conv2d_12`."""
+    kind = re.escape(type(operation).__name__.lower())
+    name = operation.name.removesuffix(WITHIN).replace("_", "")
+    return re.fullmatch(rf"{kind}\d*", name) is not None
 
 
 def _with_maps(parts: Iterator[Segment]) -> list[list[keras.Operation]]:
@@ -70,15 +79,9 @@ def _by_names(parts: Sequence[Segment]) -> list[tuple[str, Segment]] | None:
 
 
 def _labels(part: Segment, pattern: str) -> set[str]:
-    found = (re.match(pattern, operation.name) for operation in part if not _counted(operation))
+    found = (re.match(pattern, operation.name) for operation in part if not counted(operation))
     # they become parts of file names, and of ranges "first:last"
     return {re.sub(r"[^\w.-]", "_", match[1], flags=re.ASCII) for match in found if match}
-
-
-def _counted(operation: keras.Operation) -> bool:
-    """Whether Keras made up the name, as `conv2d_12`."""
-    kind = re.escape(type(operation).__name__.lower())
-    return re.fullmatch(rf"{kind}\d*", operation.name.replace("_", "")) is not None
 
 
 def _filled(known: Sequence[str], parts: Sequence[Segment]) -> list[str]:

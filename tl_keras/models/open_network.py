@@ -8,6 +8,7 @@ import keras
 
 from tl_keras.errors import WeightsError
 from tl_keras.models.blocks import segments
+from tl_keras.models.graph_blocks import WITHIN, counted
 from tl_keras.models.keras_internals import called_again
 
 # What a classifier on pooled features may consist of, beside what has no weights.
@@ -18,6 +19,10 @@ _CLASSIFIER = (
     keras.layers.LayerNormalization,
     keras.layers.PReLU,
 )
+
+# What layers around a network are called; Keras counts others from 0 in every process, whatever the
+# names in a file are.
+_OUTSIDE = ("scaling", "backbone", "pooling", "head", "probabilities")
 
 # What may stand before the first weights and change pixels only.
 _SCALING = (keras.layers.Normalization, keras.layers.Rescaling, keras.layers.Resizing)
@@ -138,21 +143,30 @@ class _Copies:
 
     def _copy_of(self, operation: Any) -> Any:
         if not isinstance(operation, keras.Layer):
-            return _as_new(operation)
+            copy = _as_new(operation)
+            copy.name = self._own_name(operation)
+            return copy
         if operation.weights and any(layer is operation for layer, _ in self.made):
             raise WeightsError(
                 f"Each layer with weights must stand at one place of the network; {operation.name} "
                 "is used at several. Build the network with a layer for each place."
             )
-        name, number = operation.name, 1
-        while name in self.names:
-            name, number = f"{operation.name}_{number}", number + 1
-        self.names.add(name)
+        name = self._own_name(operation)
         # processors have no fast 16-bit numbers, and all that comes after has 32
         half = operation.compute_dtype in ("float16", "bfloat16")
         copy = rebuilt(operation, name=name, **({"dtype": "float32"} if half else {}))
         self.made.append((operation, copy))
         return copy
+
+    def _own_name(self, operation: Any) -> str:
+        """A name that neither the network has so far, nor a layer around it."""
+        taken = operation.name in _OUTSIDE or counted(operation)
+        own = f"{operation.name.removesuffix(WITHIN)}{WITHIN}" if taken else operation.name
+        name, number = own, 1
+        while name in self.names:
+            name, number = f"{own}_{number}", number + 1
+        self.names.add(name)
+        return name
 
 
 def settle(layer: keras.Layer) -> None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from tl_keras.backbone_table import FILE, NamedScaling, Scaling
+from tl_keras.backbone_table import FILE, HUB, PRESET, NamedScaling, Scaling
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import ConfigError
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.given_network import is_network, network_name, write_network
+from tl_keras.models.hub_presets import preset_card, preset_file
 from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_models import load_named
 
@@ -40,14 +41,16 @@ def load_backbone(
 
     Args:
         name: of a Keras Applications network, a key of `tl_keras.backbone_table.BACKBONES`; "file"
-            for a network of one's own; or such a network itself, a functional Keras model.
+            for a network of one's own; "keras_hub:" and a preset of KerasHub or the folder of one;
+            or a network itself, a functional Keras model.
         weights: "imagenet" (from Keras), "bundled" (ships with the package), a weights file, a
             checkpoint, a SavedModel, a source model's folder, the results folder of a finished
-            experiment, or None for random ones; with "file" the file of the network, or the model.
+            experiment, or None for random ones; with "file" the file of the network, or the model;
+            a preset brings its own.
         image_size: height and width of the input, pixels.
         alpha: width multiplier of the MobileNets; None is 1.0.
-        scaling: what a network of one's own wants to see: "tf", "torch", "caffe", "none", or a
-            mapping with mean and std, of pixels 0..255; None finds out.
+        scaling: what a network of one's own, or a preset, wants to see: "tf", "torch", "caffe",
+            "none", or a mapping with mean and std, of pixels 0..255; None finds out.
         trust_code: whether Python code in the file of a network may be run.
 
     Raises:
@@ -77,19 +80,28 @@ def load_given(
     """A backbone and the card of its source; arguments and errors are those of `load_backbone`."""
     others: dict[str, Any] = {"image_size": image_size, "alpha": alpha}
     network = name if is_network(name) else weights
-    if is_network(network) or name == FILE:
+    of_hub = isinstance(name, str) and name.startswith(HUB)
+    if is_network(network) or name == FILE or of_hub:
         others = {"image_size": image_size, "scaling": _checked(scaling)}
         if alpha is not None:
             raise ConfigError(f"alpha must be None for a network of your own; got {alpha}.")
+        if of_hub and weights not in (None, "imagenet", PRESET):
+            raise ConfigError(
+                f'weights must be left out, or None for random ones, for {name}; got "{weights}".'
+            )
     elif scaling is not None:
         raise ConfigError(
-            f'scaling goes with a network of your own only; got {name} with "{scaling}". Leave it '
-            "out."
+            f"scaling goes with a network of your own or a preset only; got {name} with "
+            f'"{scaling}". Leave it out.'
         )
-    if not is_network(network):
+    if not is_network(network) and not of_hub:
         chosen = None if weights is None else os.fspath(weights)
         return load_named(name, weights=chosen, trust_code=trust_code, **others)
     with TemporaryDirectory() as folder:
+        if of_hub:
+            path = preset_file(name, Path(folder), **others, random=weights is None)
+            backbone, _ = load_named(FILE, weights=str(path), **others)
+            return backbone, preset_card(name, backbone.spec) if weights else None
         path = write_network(network, Path(folder) / network_name(network))
         # its code, if it has any, is the caller's own
         return load_named(FILE, weights=str(path), trust_code=True, **others)

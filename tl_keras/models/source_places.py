@@ -9,7 +9,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from tl_keras.backbone_table import BACKBONES, FILE, BackboneSpec
+from tl_keras.backbone_table import BACKBONES, FILE, HUB, BackboneSpec, preset_label
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import WeightsError
 from tl_keras.home import with_home
@@ -39,7 +39,8 @@ _SHOWN = 5
 def check_source(settings: BackboneConfig, *, of_several: bool = False) -> None:
     """Nothing, if the weights that a configuration names are there and sound.
 
-    Whether they fit the network is known when it is built.
+    Whether they fit the network is known when it is built; whether a preset is there, when it is
+    read.
 
     Args:
         settings: of the network.
@@ -51,7 +52,7 @@ def check_source(settings: BackboneConfig, *, of_several: bool = False) -> None:
     if settings.name == FILE:
         network_facts(network_path(settings.weights), trust_code=settings.trust_code)
         return
-    if settings.weights is None:
+    if settings.weights is None or settings.is_preset:
         return
     if settings.weights == "imagenet":
         check_imagenet(settings, of_several=of_several)
@@ -173,6 +174,8 @@ def network_in_words(backbone: str, weights: str | None) -> str:
     >>> network_in_words("file", "networks/last_year.keras")
     'the network in last_year.keras'
     """
+    if backbone.startswith(HUB):
+        return f"{preset_label(backbone)} of KerasHub{'' if weights else ' with random weights'}"
     if backbone == FILE and weights is not None:
         return f"the network in {Path(weights).name}"
     known = {"imagenet": "ImageNet weights", "bundled": "the bundled weights"}

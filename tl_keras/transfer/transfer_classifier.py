@@ -68,7 +68,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         """Keep the parameters; nothing is loaded before `fit`.
 
         Args:
-            backbone: name of a Keras Applications network, "file", or a Keras model.
+            backbone: name of a network, as of `load_backbone`, or a Keras model.
             weights: of it; see `load_backbone`.
             alpha: width multiplier; None is 1.0.
             scaling: of a network of one's own; see `load_backbone`.

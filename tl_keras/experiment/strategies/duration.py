@@ -1,7 +1,8 @@
 """About how long it takes to train, before anything is trained."""
 
 from tl_keras.backbone_table import BACKBONES, FILE, BackboneSpec
-from tl_keras.config.schema import BackboneConfig, ExperimentConfig
+from tl_keras.config.schema import ExperimentConfig
+from tl_keras.models.hub_presets import as_file
 from tl_keras.models.source_places import network_path
 from tl_keras.transfer.probing import FOLDS, MOST_IMAGES
 
@@ -21,12 +22,12 @@ def forward_seconds(config: ExperimentConfig) -> float:
     backbone = config.backbone
     # the width of a network is in its large convolutions twice, in the others once
     scale = (backbone.side / 224) ** 2 * (backbone.alpha or 1.0) ** 1.5
-    return _row(backbone).gflops * scale / _GFLOPS_PER_SECOND
+    return _row(config).gflops * scale / _GFLOPS_PER_SECOND
 
 
 def probing_seconds(config: ExperimentConfig, images: int, divisions: int) -> float:
     """Of linear probes of all blocks, in every fold of some divisions of the images."""
-    blocks, few = len(_row(config.backbone).blocks), min(images, MOST_IMAGES)
+    blocks, few = len(_row(config).blocks), min(images, MOST_IMAGES)
     return blocks * FOLDS * divisions * _FOLD_SECONDS * (few / 100) ** 1.5
 
 
@@ -58,14 +59,15 @@ def training_seconds(
 
 def unfrozen_share(config: ExperimentConfig, depth: int | str) -> float:
     """Of the network that a training step passes: from the lowest unfrozen block upwards."""
-    blocks = _row(config.backbone).blocks
+    blocks = _row(config).blocks
     if isinstance(depth, int) or depth == "all":
         return (len(blocks) if depth == "all" else int(depth)) / len(blocks)
     return 1 - blocks.index(depth.partition(":")[0]) / len(blocks)
 
 
-def _row(backbone: BackboneConfig) -> BackboneSpec:
+def _row(config: ExperimentConfig) -> BackboneSpec:
     """Of the table; or what is known of a network from a file, which the process has read."""
+    backbone = as_file(config.backbone, config.results_dir)
     if backbone.name != FILE:
         return BACKBONES[backbone.network]
     # Keras is loaded where there is such a network
