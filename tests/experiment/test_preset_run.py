@@ -9,6 +9,7 @@ import pytest
 
 from tests.hub_presets import write_preset
 from tl_keras.experiment.stages import run_experiment
+from tl_keras.models.keras_internals import layers_inside
 from tl_keras.results_layout import place
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_report", "checked_here")]
@@ -40,5 +41,5 @@ def test_a_transformer_is_trained_exported_and_loaded_without_keras_hub(
     monkeypatch.setitem(sys.modules, "keras_hub", None)
     again = run_experiment(images=photos, **keys)
     assert again.export == first.export
-    inside = again.model()._flatten_layers()
+    inside = layers_inside(again.model(), nested=True)
     assert {type(layer).__module__.split(".")[0] for layer in inside} == {"keras"}

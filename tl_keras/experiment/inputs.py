@@ -29,7 +29,6 @@ from tl_keras.safe_text import brief
 
 Configuration = ExperimentConfig | Mapping[str, Any] | str | os.PathLike[str]
 
-
 _SOURCES = ("folder", "table", "tfds")
 _COLUMNS = ("path", "label", "group")
 

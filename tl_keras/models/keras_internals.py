@@ -13,6 +13,7 @@ RESTS_ON = (
     ("keras", "keras:KerasTensor", "_keras_history"),
     ("keras", "keras:Operation", "_inbound_nodes"),
     ("keras", "keras:Model", "_run_through_graph"),
+    ("keras", "keras:Layer", "_flatten_layers"),
     ("keras", "keras:Optimizer", "_all_reduce_sum_gradients"),
     ("keras", "keras:Optimizer", "_get_variable_index"),
     ("keras", "keras.optimizers:Adam", "_momentums"),
@@ -55,6 +56,14 @@ def called_again(model: Any, inputs: Any, call: Callable[..., Any]) -> Any:
         return lambda *values, **options: call(found, *values, **options)
 
     return model._run_through_graph([inputs], operation)
+
+
+def layers_inside(layer: Any, *, nested: bool = False) -> list[Any]:
+    """The layers that a layer holds, in attributes and lists; with `nested` also those in them.
+
+    Only a model lists its layers in public.
+    """
+    return list(layer._flatten_layers(include_self=False, recursive=nested))
 
 
 def sum_no_gradients(optimizer: Any) -> None:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tl_keras.errors import WeightsError
-from tl_keras.models.keras_internals import called_again
+from tl_keras.models.keras_internals import called_again, layers_inside
 
 
 def in_own_layers(model: Any, image_size: int, scaling: keras.Layer | None) -> keras.Model:
@@ -44,7 +44,7 @@ def call_opened(operation: Any, *inputs: Any, **options: Any) -> Any:
     if instead := _INSTEAD.get(type(operation).__name__):
         return instead(operation, *inputs)
     _check_open(operation)
-    for layer in operation._flatten_layers(include_self=False, recursive=False):
+    for layer in layers_inside(operation):
         if not layer.name.startswith(operation.name):
             layer.name = f"{operation.name}_{layer.name}"
     options.pop("training", None)
@@ -61,7 +61,7 @@ def _is_foreign(operation: Any) -> bool:
 
 
 def _check_open(layer: Any) -> None:
-    inside = layer._flatten_layers(include_self=False)
+    inside = layers_inside(layer, nested=True)
     known = {id(weight) for each in inside for weight in each.weights}
     if any(id(weight) not in known for weight in layer.weights):
         raise WeightsError(

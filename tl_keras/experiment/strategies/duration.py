@@ -66,7 +66,7 @@ def unfrozen_share(config: ExperimentConfig, depth: int | str) -> float:
 
 
 def _row(config: ExperimentConfig) -> BackboneSpec:
-    """Of the table; or what is known of a network from a file, which the process has read."""
+    """Of the table; or what is known of a network from a file or preset, which has been read."""
     backbone = as_file(config.backbone, config.results_dir)
     if backbone.name != FILE:
         return BACKBONES[backbone.network]
