@@ -13,7 +13,7 @@ RESTS_ON = (
     ("keras", "keras:KerasTensor", "_keras_history"),
     ("keras", "keras:Operation", "_inbound_nodes"),
     ("keras", "keras:Model", "_run_through_graph"),
-    ("keras", "keras:Layer", "_flatten_layers"),
+    ("keras", "keras.layers:Layer", "_flatten_layers"),
     ("keras", "keras:Optimizer", "_all_reduce_sum_gradients"),
     ("keras", "keras:Optimizer", "_get_variable_index"),
     ("keras", "keras.optimizers:Adam", "_momentums"),
