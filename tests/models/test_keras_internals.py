@@ -29,6 +29,7 @@ MODULE = Path(keras_internals.__file__)
 EXAMPLES: dict[str, Callable[[], Any]] = {
     "keras:KerasTensor": lambda: keras.layers.ReLU()(keras.Input((1,))),
     "keras:Operation": keras.layers.ReLU,
+    "keras.layers:Layer": keras.layers.ReLU,
     "keras:Model": lambda: keras.Model(images := keras.Input((1,)), keras.layers.ReLU()(images)),
     "keras:Optimizer": keras.optimizers.SGD,
     "keras.optimizers:Adam": lambda: built_adam(keras.Variable([3.0])),
