@@ -192,7 +192,7 @@ def test_blocks_are_named_and_hold_every_layer(
 def test_names_leave_room_for_layers_around() -> None:
     images = keras.Input((32, 32, 3))
     scaled = keras.layers.Rescaling(1 / 255, name="scaling")(images)
-    branches = [convolved(scaled, 4, "block1"), keras.layers.Conv2D(2, 3, padding="same")(scaled)]
+    branches = [convolved(scaled, 4, "block1"), convolved(scaled, 2, "beside")]
     joined = keras.layers.Concatenate(name="concatenate")(branches)
     outputs = keras.layers.Conv2D(4, 3, name="conv2d")(joined)
     found = opened(keras.Model(images, outputs + outputs), 32)
