@@ -35,7 +35,7 @@ myst_heading_anchors = 4
 autoapi_dirs = [str(ROOT / "tl_keras")]
 autoapi_generate_api_docs = False
 # of what api.md shows nothing lies there
-_UNSHOWN = ("commands", "drawn", "engine", "evaluation", "pretraining", "reporting", "serving")
+_UNSHOWN = ("commands", "drawn", "engine", "evaluation", "pretraining", "reporting")
 autoapi_ignore = [f"*/{folder}/*" for folder in _UNSHOWN]
 add_module_names = False
 default_role = "code"
