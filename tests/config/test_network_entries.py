@@ -20,6 +20,7 @@ def backbone(**keys: Any) -> BackboneConfig:
     [
         ("VGG16", {"name": "VGG16"}),
         ("nets/own.keras", {"name": "file", "weights": "nets/own.keras"}),
+        ("own.h5", {"name": "file", "weights": "own.h5"}),
         ("nets=2/own.keras", {"name": "file", "weights": "nets=2/own.keras"}),
         ("MobileNet-0.25", {"name": "MobileNet", "alpha": 0.25}),
         ("MobileNetV2=bundled", {"name": "MobileNetV2", "weights": "bundled"}),
@@ -57,7 +58,7 @@ def test_a_list_is_every_network_at_every_size() -> None:
         ({"name": "VGG16-0.5"}, "alpha must be .* for VGG16; got 0.5"),
         ({"name": ["VGG16", "VGG17"]}, r"backbone.name\[1\] must be"),
         ({"name": ["VGG16", "VGG16"]}, "each network once"),
-        ({"name": ["VGG16", "file"], "weights": "own.keras"}, "the path of a .keras file"),
+        ({"name": ["VGG16", "file"], "weights": "own.keras"}, "the path of a .keras"),
         ({"name": ["VGG16", "Xception"], "image_size": [64, 96]}, "at least 71 for Xception"),
         ({"name": ["VGG16", "Xception"], "scaling": "tf"}, "backbone.scaling goes with"),
         ({"name": ["VGG16", "MobileNetV2"], "cut": "block_3"}, "for VGG16; got block_3"),

@@ -366,10 +366,13 @@ def test_impossible_backbone_is_refused(backbone: dict[str, Any], message: str) 
 @pytest.mark.parametrize(
     ("backbone", "message"),
     [
-        ({}, 'weights must be the .keras file of the network for name "file"; got "imagenet"'),
+        (
+            {},
+            'weights must be the .keras or .h5 file of the network for name "file"; got "imagenet"',
+        ),
         (
             {"weights": None},
-            'weights must be the .keras file of the network for name "file"; got null',
+            'weights must be the .keras or .h5 file of the network for name "file"; got null',
         ),
         ({"weights": "a.keras", "alpha": 1.0}, 'alpha must be null for name "file"; got 1.0'),
         (

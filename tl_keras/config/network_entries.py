@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from tl_keras.backbone_table import BACKBONES, FILE, HUB, PRESET, preset_label
 from tl_keras.config.text_kinds import possible_place
 
-_ENDING = ".keras"
+_ENDINGS = (".keras", ".h5", ".hdf5")
 
 
 def read_entry(entry: str) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def read_entry(entry: str) -> dict[str, Any]:
 
     Args:
         entry: "MobileNetV2", "MobileNet-0.25" (with its alpha), "MobileNetV2=WEIGHTS", the path
-            of a `.keras` file, or "keras_hub:" and a preset.
+            of a `.keras` or `.h5` file, or "keras_hub:" and a preset.
 
     Raises:
         ValueError: it is none of these, with words for people.
@@ -78,7 +78,7 @@ def _with_file(entry: str) -> str:
 
 
 def _is_path(text: str) -> bool:
-    return text.endswith(_ENDING) or any(sign in text for sign in "/\\")
+    return text.endswith(_ENDINGS) or any(sign in text for sign in "/\\")
 
 
 def _is_number(text: str) -> bool:
@@ -93,8 +93,8 @@ def _refuse(entry: str) -> Any:
     meant = f'; did you mean "{near[0]}"?' if near else ""
     raise ValueError(
         f"must be one of {', '.join(map(json.dumps, (*BACKBONES, FILE)))}, one of them with its "
-        f"width or its weights (MobileNet-0.25, MobileNetV2=FILE), the path of a {_ENDING} "
-        f"file, or {HUB} and a preset of KerasHub; got "
+        f"width or its weights (MobileNet-0.25, MobileNetV2=FILE), the path of a .keras or "
+        f".h5 file, or {HUB} and a preset of KerasHub; got "
         f"{json.dumps(entry, ensure_ascii=False)}{meant}"
     )
 

@@ -325,8 +325,8 @@ class BackboneConfig(_Section):
         Field(
             default="MobileNetV2",
             description=f'A Keras Applications backbone, or "{FILE}": the network that weights '
-            "names. The path of a .keras file is short for both; MobileNet-0.25 is one with its "
-            f"alpha, MobileNetV2=FILE one with weights of its own, {HUB}resnet_18_imagenet a "
+            "names. The path of a .keras or .h5 file is short for both; MobileNet-0.25 is one with "
+            f"its alpha, MobileNetV2=FILE one with weights of its own, {HUB}resnet_18_imagenet a "
             f"preset of KerasHub, {HUB}FOLDER one in a folder. A list has linear probes choose "
             "among its networks, at every size, on training and validation images of the first "
             "seed.",
@@ -343,8 +343,9 @@ class BackboneConfig(_Section):
         json_schema_extra={"default": "imagenet"},
         description='"imagenet" (downloaded by Keras), "bundled" (ships with the package), a '
         "weights file, a source model's folder, the results folder of a finished experiment, or "
-        f'null for random initialisation. With name "{FILE}": the .keras file of a network, with '
-        f'or without its classifier. With a preset of KerasHub: "{PRESET}", its own, or null.',
+        f'null for random initialisation. With name "{FILE}": the .keras or .h5 file of a '
+        "network, with or without its classifier. With a preset of KerasHub: "
+        f'"{PRESET}", its own, or null.',
     )
     scaling: NamedScaling | ScalingConfig | None = Field(
         default=None,
@@ -398,7 +399,7 @@ class BackboneConfig(_Section):
     def _list_problems(self) -> Iterator[str]:
         networks = self.networks
         if FILE in networks:
-            yield f'name must have the path of a .keras file in place of "{FILE}" in a list'
+            yield f'name must have the path of a .keras or .h5 file in place of "{FILE}" in a list'
         seen = [(each.name, each.weights, each.alpha) for each in networks.values()]
         if len(networks) < len(self.name) or len({*seen}) < len(seen):
             yield f"name must name each network once; got {literal(self.name)}"
@@ -462,7 +463,7 @@ class BackboneConfig(_Section):
             )
         if not self.is_preset and self.weights in (None, PRESET, "imagenet", "bundled"):
             problems.append(
-                f'weights must be the .keras file of the network for name "{FILE}"; got '
+                f'weights must be the .keras or .h5 file of the network for name "{FILE}"; got '
                 f"{literal(self.weights)}"
             )
         return problems
@@ -1064,7 +1065,7 @@ class ExperimentConfig(_Section):
     def _blocks_exist(self) -> Self:
         networks = [*self.backbone.networks.values()]
         configs = [self] if len(networks) == 1 else map(self._beside, networks)
-        named = [problem for config in configs for problem in config._own_problems()]
+        named = [problem for config in configs for problem in config.own_problems()]
         _refuse(
             [
                 *dict.fromkeys(named),
@@ -1079,13 +1080,14 @@ class ExperimentConfig(_Section):
         """The same experiment with one of the networks, or candidates, of its backbone."""
         config = self._beside(network)
         # which fits defaults to the network
-        _refuse(list(config._own_problems()))
+        _refuse(list(config.own_problems()))
         return config
 
     def _beside(self, network: BackboneConfig) -> Self:
         return self.model_copy(update={"backbone": network})
 
-    def _own_problems(self) -> Iterator[str]:
+    def own_problems(self) -> Iterator[str]:
+        """What is wrong with the blocks of a network of the table."""
         blocks = self.backbone.table_blocks
         if blocks is not None:
             yield from self._named_problems(blocks)
