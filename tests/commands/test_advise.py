@@ -131,6 +131,7 @@ def test_a_mistake_is_a_sentence(written: Written, capsys: pytest.CaptureFixture
     assert "backbone.image_size" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_networks_have_a_table_and_commands_that_can_be_pasted(
     written: Written, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

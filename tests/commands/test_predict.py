@@ -225,6 +225,7 @@ def explaining(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_heat_maps_are_named_beside_the_answers(
     explaining: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,6 +98,7 @@ def test_an_output_folder_with_other_files_exits_with_2(
     assert path.is_file()
 
 
+@pytest.mark.slow
 def test_a_small_backbone_is_trained_on_photos_and_loads_as_weights(
     photos: Path, tmp_path: Path, source_config: Make, tiny_backbone: None
 ) -> None:

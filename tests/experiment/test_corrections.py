@@ -41,6 +41,7 @@ def correct(folder: Path, rows: str) -> None:
     (folder / "corrections.csv").write_text(f"image_id,was,label\n{rows}")
 
 
+@pytest.mark.slow
 def test_runs_rest_on_corrected_labels_and_go_on_with_the_same_ones_only(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:

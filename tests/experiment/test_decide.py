@@ -114,6 +114,7 @@ class Listening(Silent):
         self.warnings.append(text)
 
 
+@pytest.mark.slow
 def test_another_decision_trains_nothing_and_is_exported(
     configure: Configure, tmp_path: Path
 ) -> None:
@@ -139,6 +140,7 @@ def test_another_decision_trains_nothing_and_is_exported(
     assert export_experiment(again.folder).name == "3"
 
 
+@pytest.mark.slow
 def test_a_version_with_another_decision_than_its_experiment_is_said(
     configure: Configure, tmp_path: Path
 ) -> None:

@@ -132,6 +132,7 @@ def test_the_export_is_checked_on_its_own_fold_and_says_so(result: ExperimentRes
     assert division in (result.export / "assets.extra" / "MODEL_CARD.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_fold_is_no_hint_to_the_search_of_another(
     configure: Configure, result: ExperimentResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +194,7 @@ def test_two_classes_are_ranked(configure: Configure, photos: Path, tmp_path: Pa
     assert auroc["linear_probe"] > 0.5
 
 
+@pytest.mark.slow
 def test_the_class_to_be_found_is_the_one_that_is_asked_for(
     configure: Configure, photos: Path, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def figures(result: ExperimentResult) -> pd.DataFrame:
     return result.runs[columns].set_index("run_id")
 
 
+@pytest.mark.slow
 def test_a_run_is_that_of_the_kind_which_is_chosen(run: Run, asked: list[Any]) -> None:
     found, fixed = run("found", "search"), run("fixed", SPREAD)
     borrowing = ["feature_extraction-n4-s0", "fine_tuning-1-n4-s0"]
@@ -79,6 +80,7 @@ def test_a_run_is_that_of_the_kind_which_is_chosen(run: Run, asked: list[Any]) -
     assert figures(found).loc["from_scratch-n4-s0", "pooling"] == MEAN
 
 
+@pytest.mark.slow
 def test_without_a_choice_nobody_is_asked(run: Run, asked: list[Any]) -> None:
     run("fixed", MEAN)
     run("scratch", "search", strategies=["from_scratch"])
@@ -93,6 +95,7 @@ def test_the_choice_is_that_of_the_probe_on_the_same_images(run: Run) -> None:
     assert (kinds["linear_probe"] == kinds["feature_extraction"]).all()
 
 
+@pytest.mark.slow
 def test_a_search_chooses_for_each_cut_and_its_winner_is_exported(
     run: Run, asked: list[Any]
 ) -> None:

@@ -223,6 +223,7 @@ SHORT: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_backbone", "checked_here", "without_report")
 def test_an_experiment_on_arrays_is_that_on_their_files_and_goes_on(
     arrays: Arrays, photos: Path, tmp_path: Path

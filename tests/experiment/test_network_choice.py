@@ -76,6 +76,7 @@ def test_a_size_that_tells_more_is_taken(run: Callable[..., Any], weaves: Path) 
     assert min(small["milliseconds_per_image"], large["milliseconds_per_image"]) > 0
 
 
+@pytest.mark.slow
 def test_of_sizes_that_tell_as_much_the_smallest_is_taken(
     run: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -88,6 +89,7 @@ def test_of_sizes_that_tell_as_much_the_smallest_is_taken(
     assert set(run(tmp_path / "shades").runs["image_size"]) == {32}
 
 
+@pytest.mark.slow
 def test_an_experiment_goes_on_with_the_size_that_it_has(
     run: Callable[..., Any], weaves: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +104,7 @@ def test_an_experiment_goes_on_with_the_size_that_it_has(
     assert run(weaves).runs["image_size"].tolist() == [64, 64]
 
 
+@pytest.mark.slow
 def test_what_is_moved_aside_chooses_no_size(run: Callable[..., Any], weaves: Path) -> None:
     record = place(run(weaves).folder, "advice.json")
     keep_json(record, json.loads(record.read_text()) | {"image_size": 32})
@@ -117,6 +120,7 @@ def useless(tmp_path: Path) -> str:
     return str(tmp_path / "useless.keras")
 
 
+@pytest.mark.slow
 def test_a_network_that_tells_more_is_taken_and_kept(
     run: Callable[..., ExperimentResult],
     weaves: Path,

@@ -100,6 +100,7 @@ def test_it_goes_on_without_training(result: ExperimentResult) -> None:
     assert again.export == result.export
 
 
+@pytest.mark.slow
 def test_a_model_from_python_with_scaling_inside(configure: Configure, tmp_path: Path) -> None:
     keys = {
         "name": "given",

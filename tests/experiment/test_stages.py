@@ -465,6 +465,7 @@ def test_a_renamed_folder_is_not_exported(result: ExperimentResult, tmp_path: Pa
         export_experiment(folder)
 
 
+@pytest.mark.slow
 def test_a_target_that_cannot_be_written_is_left_out(
     result: ExperimentResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -512,6 +513,7 @@ def test_a_finished_experiment_started_again_trains_nothing(
     assert again.export == result.export
 
 
+@pytest.mark.slow
 def test_a_killed_experiment_goes_on_where_it_was(
     result: ExperimentResult, configure: Configure, tmp_path: Path
 ) -> None:
@@ -537,6 +539,7 @@ def test_a_killed_experiment_goes_on_where_it_was(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["record_latest", "publish"])
 def test_an_export_that_was_killed_at_its_end_leaves_one_version(
     result: ExperimentResult,
@@ -564,6 +567,7 @@ def test_an_export_that_was_killed_at_its_end_leaves_one_version(
     )
 
 
+@pytest.mark.slow
 def test_the_test_labels_change_nothing_but_the_figures_on_the_test_split(
     result: ExperimentResult,
     configure: Configure,
@@ -796,6 +800,7 @@ def test_export_false_exports_nothing(configure: Configure, tmp_path: Path) -> N
     assert not (tmp_path / "colours" / "export").exists()
 
 
+@pytest.mark.slow
 def test_the_export_answers_as_measured_before_a_restart(
     configure: Configure, photos: Path, tmp_path: Path
 ) -> None:
@@ -1011,6 +1016,7 @@ def test_an_experiment_starts_from_a_finished_one(
     assert card["description"] == "Fine-tuned from faces on the images of experiment digits."
 
 
+@pytest.mark.slow
 def test_a_source_of_unknown_size_makes_the_sum_unknown(
     from_faces: Configure, faces: ExperimentResult, tmp_path: Path
 ) -> None:
@@ -1059,6 +1065,7 @@ def test_a_finished_experiment_keeps_its_source_model(faces: ExperimentResult) -
     assert written() == before
 
 
+@pytest.mark.slow
 def test_a_kill_before_the_record_of_the_export_loses_no_source_model(
     from_faces: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1120,6 +1127,7 @@ def test_an_exported_linear_probe_answers_as_measured(probed: ExperimentResult) 
     assert not place(probed.folder, "source_model").exists()
 
 
+@pytest.mark.slow
 def test_a_linear_probe_goes_on_where_it_was(configure: Configure, tmp_path: Path) -> None:
     config = configure(tmp_path, strategies=["linear_probe"])
     with pytest.raises(KeyboardInterrupt):
@@ -1180,6 +1188,7 @@ def test_from_scratch_trains_the_whole_network_beside_a_cut(cut: ExperimentResul
     assert row["trainable_parameters"] == 6 * 3 + 3 + 27 * 6 + 6 + 2 * (54 * 6 + 6) + norms
 
 
+@pytest.mark.slow
 def test_a_cut_classifier_is_exported_and_checked(configure: Configure, tmp_path: Path) -> None:
     backbone = {"name": "Tiny", "weights": None, "image_size": 32, "cut": "block1"}
     config = configure(
@@ -1302,6 +1311,7 @@ def test_a_range_of_blocks_is_a_run_with_a_name_for_every_system(low: Experiment
     assert runs.loc["fine_tuning", "trainable_parameters"] == 27 * 6 + 6 + 54 * 6 + 6 + 6 * 3 + 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["fine_tuning", "searched"])
 def test_what_was_kept_of_a_run_answers_as_it_did(
     low: ExperimentResult, configure: Configure, tmp_path: Path, strategy: str

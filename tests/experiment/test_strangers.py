@@ -81,6 +81,7 @@ def test_photos_unlike_the_labelled_ones_are_unknown(
     assert not any(each["decision"] == "unknown" for each in test)
 
 
+@pytest.mark.slow
 def test_test_photos_are_judged_by_what_was_fitted_to_the_others(
     run: Run, exported: ExperimentResult, tmp_path: Path, photos: Path
 ) -> None:
@@ -113,6 +114,7 @@ def test_what_is_known_of_strangers_is_in_the_folder_and_on_the_card(
     assert "## Strangers" in (exported.export / EXTRA / "MODEL_CARD.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_trained_backbone_is_asked_by_photos_that_it_has_not_learned(
     run: Run, tmp_path: Path, photos: Path
 ) -> None:
@@ -125,6 +127,7 @@ def test_a_trained_backbone_is_asked_by_photos_that_it_has_not_learned(
     assert refused == pytest.approx(facts["refused_test"]["estimate"])
 
 
+@pytest.mark.slow
 def test_a_backbone_that_learned_all_is_asked_by_those_that_the_measured_one_did_not(
     run: Run, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +141,7 @@ def test_a_backbone_that_learned_all_is_asked_by_those_that_the_measured_one_did
     assert len({round(each["familiar"], 6) for each in answers(result, test)}) > 1
 
 
+@pytest.mark.slow
 def test_blocks_that_fine_tuning_left_as_they_were_are_those_of_the_source(
     run: Run, tmp_path: Path, photos: Path
 ) -> None:

@@ -123,6 +123,7 @@ MODELS: dict[str, tuple[Callable[[Backbone], keras.Model], bool]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MODELS)
 def test_maps_are_those_of_the_trained_network(
     backbone: Backbone, tmp_path: Path, kind: str

@@ -187,6 +187,7 @@ def test_an_export_without_its_decisions_is_refused(
         verify_export(exported, files, expected, LABELS, classify_and_time, RULE)
 
 
+@pytest.mark.slow
 def test_what_a_fresh_process_answers_is_kept_whole(
     tmp_path: Path, files: list[Path], expected: np.ndarray
 ) -> None:

@@ -430,6 +430,7 @@ def test_the_order_in_which_trials_end_changes_nothing(tmp_path: Path, oracle: s
     assert not later.begun
 
 
+@pytest.mark.slow
 def test_search_with_a_real_trainer_sees_no_image_outside_its_draw(
     tmp_path: Path,
     make_trainer: Callable[..., Trainer],

@@ -467,6 +467,7 @@ def test_other_images_have_a_phase_1_of_their_own(
     assert [name for name, *_ in noted_phases] == ["head", "head"]
 
 
+@pytest.mark.slow
 @KINDS
 def test_run_does_not_depend_on_the_runs_before(
     make_trainer: MakeTrainer, stochastic_trainer: Trainer, draw: Draw, kind: Recipe

@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tl_keras.config.network_entries import entry_labels
-from tl_keras.models.pooling import AS_IT_IS, FLIP, TURNS
 
 Row = Mapping[Any, Any]
 # Of more the table tells.
 _MOST = 3
-# What a time includes beside one pass through the network.
-_VIEWS = {AS_IT_IS: "", FLIP: " with its mirror image", TURNS: " with all eight ways to turn it"}
+# What a time includes beside one pass through the network, by the keys of `probe.views`: pages are
+# written without Keras.
+_VIEWS = {
+    "none": "",
+    "flip": " with its mirror image",
+    "turns": " with all eight ways to turn it",
+}
 
 
 def networks_in(advice: Mapping[str, Any] | None) -> Sequence[Row]:

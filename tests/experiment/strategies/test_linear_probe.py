@@ -26,6 +26,7 @@ def config(folder: Path, **probe: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_what_is_exported_reads_all_eight_views(
     photos: Path, tiny_backbone: None, tmp_path: Path
 ) -> None:
