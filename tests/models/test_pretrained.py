@@ -1,11 +1,13 @@
 """A backbone by its name: loaded, cut, and what is said of a wrong name."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+from tests.own_networks import residual, trained
 from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.models.pretrained import load_backbone
 
@@ -46,3 +48,20 @@ def test_what_the_network_does_not_have_is_refused(tmp_path: Path) -> None:
         load_backbone("Tiny", weights=None, image_size=16)
     with pytest.raises(WeightsError, match=r"missing\.weights\.h5"):
         load_backbone("Tiny", weights=tmp_path / "missing.weights.h5", image_size=32)
+
+
+def test_a_path_is_a_network_of_ones_own(tmp_path: Path) -> None:
+    network = trained(residual())
+    network.save(tmp_path / "own.keras")
+    loaded = load_backbone(str(tmp_path / "own.keras"), image_size=32, scaling="tf")
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_array_equal(loaded.model(images), network(images))
+
+
+def test_a_model_without_a_graph_is_refused() -> None:
+    class Written(keras.Model):
+        def call(self, images: Any) -> Any:
+            return images
+
+    with pytest.raises(ConfigError, match="functional or sequential"):
+        load_backbone(Written(), image_size=32)

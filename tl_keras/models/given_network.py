@@ -17,7 +17,8 @@ NETWORKS = "_networks"
 
 def is_network(given: Any) -> bool:
     """Whether something is a Keras model; loads no Keras for what is none."""
-    return hasattr(given, "get_config") and hasattr(given, "inputs") and hasattr(given, "weights")
+    kinds = type(given).__mro__
+    return any(kind.__name__ == "Model" and kind.__module__.startswith("keras.") for kind in kinds)
 
 
 def network_name(model: Any) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from tl_keras.backbone_table import FILE, HUB, PRESET, NamedScaling, Scaling
+from tl_keras.config.network_entries import read_entry
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import ConfigError
 from tl_keras.keras_settings import needed_keras
@@ -40,9 +41,10 @@ def load_backbone(
     Keras model from scaled images to activations.
 
     Args:
-        name: of a Keras Applications network, a key of `tl_keras.backbone_table.BACKBONES`; "file"
-            for a network of one's own; "keras_hub:" and a preset of KerasHub or the folder of one;
-            or a network itself, a functional Keras model.
+        name: of a Keras Applications network, a key of `tl_keras.backbone_table.BACKBONES`, also
+            with its width and weights (MobileNet-0.25=FILE); the path of a network of one's own, or
+            "file" with its path as weights; "keras_hub:" and a preset of KerasHub or the folder of
+            one; or a network itself, a functional Keras model.
         weights: "imagenet" (from Keras), "bundled" (ships with the package), a weights file, a
             checkpoint, a SavedModel, a source model's folder, the results folder of a finished
             experiment, or None for random ones; with "file" the file of the network, or the model;
@@ -78,9 +80,13 @@ def load_given(
     trust_code: bool = False,
 ) -> tuple[Backbone, SourceCard | None]:
     """A backbone and the card of its source; arguments and errors are those of `load_backbone`."""
+    of_hub = isinstance(name, str) and name.startswith(HUB)
+    if isinstance(name, str | os.PathLike) and not of_hub:
+        entry = _entry(os.fspath(name))
+        name, weights = entry["name"], entry.get("weights", weights)
+        alpha = entry.get("alpha") or alpha
     others: dict[str, Any] = {"image_size": image_size, "alpha": alpha}
     network = name if is_network(name) else weights
-    of_hub = isinstance(name, str) and name.startswith(HUB)
     if is_network(network) or name == FILE or of_hub:
         others = {"image_size": image_size, "scaling": _checked(scaling)}
         if alpha is not None:
@@ -105,6 +111,14 @@ def load_given(
         path = write_network(network, Path(folder) / network_name(network))
         # its code, if it has any, is the caller's own
         return load_named(FILE, weights=str(path), trust_code=True, **others)
+
+
+def _entry(text: str) -> dict[str, Any]:
+    """What a name stands for, as in a configuration."""
+    try:
+        return read_entry(text)
+    except ValueError as error:
+        raise ConfigError(f"backbone {error}.") from error
 
 
 def _checked(scaling: GivenScaling) -> Scaling | None:
