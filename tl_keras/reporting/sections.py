@@ -159,13 +159,14 @@ def _networks(measured: Sequence[Mapping[Any, Any]]) -> Cells | None:
     if len(measured) < 2:
         return None
     labels = labels_of(measured)
-    columns = ["network", "px", "accuracy", "95% interval", "size, MB", "ms per photo"]
+    columns = ["network", "px", "accuracy", "95% interval", "loss", "size, MB", "ms per photo"]
     rows = [
         [
             names_of(row, labels),
             sizes_of(row),
             _three(row["accuracy"]),
             _between(row["accuracy_low"], row["accuracy_high"]),
+            _three(row["cross_entropy"]),
             _one(row.get("megabytes")),
             _one(row["milliseconds_per_image"]),
             _one(row.get("fine_tuning_minutes")),

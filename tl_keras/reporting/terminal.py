@@ -225,7 +225,7 @@ def show_networks(console: SafeConsole, networks: pd.DataFrame) -> None:
     labels = labels_of(rows)
     table = Table(title="What each network is worth here", show_edge=False)
     table.add_column("network", overflow="fold")
-    for name in ("px", "accuracy", "95% interval", "MB", "ms", "minutes"):
+    for name in ("px", "accuracy", "95% interval", "loss", "MB", "ms", "minutes"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -233,6 +233,7 @@ def show_networks(console: SafeConsole, networks: pd.DataFrame) -> None:
             sizes_of(row),
             f"{row['accuracy']:.3f}",
             f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
+            f"{row['cross_entropy']:.3f}",
             f"{row['megabytes']:.1f}",
             f"{row['milliseconds_per_image']:.1f}",
             "" if pd.isna(row["fine_tuning_minutes"]) else f"{row['fine_tuning_minutes']:.1f}",
@@ -240,7 +241,7 @@ def show_networks(console: SafeConsole, networks: pd.DataFrame) -> None:
         )
     console.print(table)
     console.print(
-        "accuracy: of a linear probe, cross-validated; MB, ms: its size, and its time for a photo, "
+        "accuracy, loss: of a linear probe, cross-validated, chosen by the loss; MB, ms: its size, and its time for a photo, "
         "up to the last block that it reads; minutes: to fine-tune the whole network once",
         style="dim",
     )
