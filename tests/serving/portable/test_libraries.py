@@ -174,3 +174,9 @@ def test_what_is_installed_is_used_where_no_wheels_fit(
     text = str(caught.value)
     assert "cp39-cp39-win32" in text
     assert "python -m pip download --only-binary :all: --dest wheels numpy pillow" in text
+
+
+def test_another_python_that_the_folder_is_for_is_named() -> None:
+    held = ["cp312-cp312-manylinux_2_27_x86_64", "cp312-cp312-win_amd64"]
+    assert "python3.12 classify.py" in libraries._other_python(held, "3.11")
+    assert libraries._other_python(held, "3.12") == libraries._other_python([], "3.11") == ""

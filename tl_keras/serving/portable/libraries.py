@@ -161,8 +161,22 @@ def _what_to_fetch(wheels: list[Path], absent: list[str]) -> str:
     names = " ".join(NEEDED)
     return (
         f"Libraries are needed for Python {version} on {sys.platform} {platform.machine()} "
-        f"({', '.join(absent)}), got a folder with those for {', '.join(held) or 'none'}. On a "
-        "computer with internet and the same Python and system run: python -m pip download "
+        f"({', '.join(absent)}), got a folder with those for {', '.join(held) or 'none'}."
+        f"{_other_python(held, version)} On a computer with internet and the same Python and "
+        "system run: python -m pip download "
         f"--only-binary :all: --dest {WHEELS} {names}; and bring its folder {WHEELS} here, into "
         f"this one. Or install them where there is internet: python -m pip install {names}"
+    )
+
+
+def _other_python(held: list[str], version: str) -> str:
+    """The Python that the folder is for, where it is another than this one."""
+    tags = {re.match(r"cp3(\d+)-", tag) for tag in held}
+    others = sorted({int(tag[1]) for tag in tags if tag} - {int(version.partition(".")[2])})
+    if not others:
+        return ""
+    one = f"3.{others[-1]}"
+    return (
+        f" Where this computer has Python {one}, start it with that: python{one} classify.py (on "
+        f"Windows: py -{one} classify.py). If not:"
     )
