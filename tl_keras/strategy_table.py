@@ -28,7 +28,7 @@ class StrategySpec:
             nothing to export.
         quick: whether it works on frozen features, so that parts of the training images cost
             seconds and give a learning curve.
-        yardstick: whether the answer compares the choice with it.
+        yardstick: whether the answer compares the choice, unless it is one, with its best depth.
         by_default: whether an experiment that names no strategies compares it.
         noun: for sentences, where the label is none.
     """
@@ -125,6 +125,7 @@ STRATEGIES = {
             "then the top blocks, or all, at a small rate (phase 2)",
             _BY_STEPS,
             unfrozen="asked",
+            yardstick=True,
             by_default=True,
         ),
         StrategySpec(

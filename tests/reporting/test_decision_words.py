@@ -124,6 +124,9 @@ def test_photos_taken_for_strangers_are_among_those_for_a_person(
     assert ["4.0%", "1.0% to 13.0%", "50 test photos"] in [
         row[1:] for row in figures(decision_facts)
     ]
+    # which are all of them is said without a number
+    decision_facts["test"]["review"]["refused"]["estimate"] = 0.12
+    assert numbers(in_short(decision_facts)[2])[:2] == ["12.0%", "49"]
     # they are for a person where nothing else is
     decision_facts["asked"]["review_share"] = 0
     assert len(in_short(decision_facts)) == 3

@@ -217,10 +217,13 @@ def test_the_page_says_why_this_was_chosen_and_what_became_of_the_advice(finish:
     assert content(FinishedExperiment.open(folder))["strategies"]["choice"] == lowest
     assert words(folder) == lowest
     write_json(place(folder, "advice.json"), {"strategy": "linear_probe", "cut": "top"})
-    assert words(folder) == f"{lowest} The advice, linear probe, was not among the strategies."
+    assert (
+        words(folder)
+        == f"{lowest} The advice, linear probe on the whole network, was not among the strategies."
+    )
     write_json(place(folder, "advice.json"), {"strategy": "fine_tuning", "cut": "block_7"})
     assert words(folder).endswith(
-        "The advice, fine-tuning up to block_7, was not among the strategies."
+        "The advice, fine-tuning on the network up to block_7, was not among the strategies."
     )
 
 
@@ -270,12 +273,50 @@ def test_a_choice_that_is_no_better_says_so(finish: Finish) -> None:
 
 def test_the_choice_is_compared_with_the_linear_probe_too(finish: Finish) -> None:
     folder = finish()
-    table = pd.read_csv(place(folder, "comparisons.csv"))
-    # as if what was trained from scratch had been a probe
-    table = table.replace({"from_scratch": "linear_probe", "from scratch": "linear probe"})
-    table.to_csv(place(folder, "comparisons.csv"), index=False)
+    for title in ("summary", "comparisons"):
+        table = pd.read_csv(place(folder, f"{title}.csv"))
+        # as if what was trained from scratch had been a probe
+        table = table.replace({"from_scratch": "linear_probe", "from scratch": "linear probe"})
+        table.to_csv(place(folder, f"{title}.csv"), index=False)
     compared = content(FinishedExperiment.open(folder))["answer"][1]
     assert "better than linear probe by 32.5 points [" in compared
+
+
+def test_a_choice_that_is_not_fine_tuned_is_compared_with_the_best_depth(finish: Finish) -> None:
+    folder = finish(strategies=("feature_extraction", "fine_tuning"))
+    choice = {"run_id": "feature_extraction-n5-s0", "sentence": "", "advised": None}
+    write_json(place(folder, "choice.json"), choice | {"overruled": False})
+    assert "worse than fine-tuning (2 blocks) by 15.0 points [" in answer_of(folder)[1]
+    # as if more blocks had a lower loss on validation and made no difference on test
+    deeper = {"unfrozen_blocks": "all", "selection_loss_mean": 0.1}
+    unlike = {"a_name": "fine-tuning (all blocks)", "verdict": "not distinguishable"}
+    for title, changed in (("summary", deeper), ("comparisons", unlike)):
+        table = pd.read_csv(place(folder, f"{title}.csv"))
+        more = table[table.get("strategy", table.get("a")) == "fine_tuning"].assign(**changed)
+        pd.concat([table, more]).to_csv(place(folder, f"{title}.csv"), index=False)
+    assert "It is not distinguishable from fine-tuning (all blocks) (" in answer_of(folder)[1]
+
+
+def test_what_is_no_yardstick_is_compared_where_there_is_no_other(finish: Finish) -> None:
+    folder = finish(strategies=("from_scratch", "fine_tuning"))
+    table = pd.read_csv(place(folder, "comparisons.csv"))
+    table = table.replace({"from_scratch": "majority_class", "from scratch": "majority class"})
+    table.to_csv(place(folder, "comparisons.csv"), index=False)
+    assert "better than majority class by 32.5 points [" in answer_of(folder)[1]
+
+
+def test_intervals_that_are_wide_because_of_two_seeds_are_named(finish: Finish) -> None:
+    folder = finish()
+    assert not any("seeds 3" in sentence for sentence in answer_of(folder))
+    summary = pd.read_csv(place(folder, "summary.csv"))
+    for seeds, said in ((2, True), (3, False)):
+        wide = summary["strategy"] == "feature_extraction"
+        changed = summary.assign(n=seeds)
+        changed.loc[wide, "test_accuracy_low"] = 0.2
+        changed.to_csv(place(folder, "summary.csv"), index=False)
+        told = [sentence for sentence in answer_of(folder) if "seeds 3" in sentence]
+        assert len(told) == said
+        assert all("feature extraction" in each and "scratch" not in each for each in told)
 
 
 def test_doubtful_labels_are_part_of_the_answer(finish: Finish) -> None:

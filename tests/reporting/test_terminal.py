@@ -102,13 +102,6 @@ def test_folds_are_named() -> None:
     assert "Accuracy on held-out folds" in shown(screen)
 
 
-@pytest.mark.parametrize(("seeds", "said"), [(1, False), (2, True), (3, False)])
-def test_two_seeds_get_the_hint_to_use_three(seeds: int, said: bool) -> None:
-    screen = console()
-    show_summary(screen, summary().assign(n=seeds), None)
-    assert ("--set seeds=3" in " ".join(shown(screen).split())) == said
-
-
 def test_one_sentence_per_comparison() -> None:
     screen = console()
     show_summary(screen, summary(), None)

@@ -17,6 +17,7 @@ from tl_keras.serving.verify import Verification
 CLASSES = ("crack", "dent|small", "fine")
 LABELS = np.repeat([0, 1, 2], [4, 4, 2])
 PREDICTED = np.array([0, 0, 0, 0, 1, 0, 0, 2, 2, 2])
+_FIGURES = ("megabytes", "labels_equal", "milliseconds_batch_1", "milliseconds_batch_32")
 EVIDENCE = Evidence(CLASSES, LABELS, 0.7 * np.eye(3)[PREDICTED] + 0.1)
 
 
@@ -217,6 +218,28 @@ def test_markup_in_a_name_leaves_the_card_as_it_is() -> None:
     assert [token.content for token in tokens if token.type == "html_block"] == []
     plain = markdown(card(description="Parts"))
     assert text.count("\n#") == plain.count("\n#")
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "decided", "words"),
+    [
+        ("litert_int8", "learned", 0.9, (True, True, True)),
+        ("litert_int8", "Wilson score", None, (True, False, False)),
+        ("litert", "learned", 0.9, (False, False, False)),
+        ("saved_model", "learned", 0.9, (False, False, False)),
+    ],
+)
+def test_figures_of_a_rough_format_say_what_they_are_of(
+    target: str, method: str, decided: float | None, words: tuple[bool, ...]
+) -> None:
+    row: dict[str, Any] = dict.fromkeys((*_FIGURES, "test_accuracy"), 1.0)
+    row |= {"target": target, "file": "f", "interval_method": method, "test_images": 36}
+    row |= {"decisions_equal": decided, "largest_probability_difference": 0.0039}
+    made = model_card(facts(), EVIDENCE, Verification(10, 2e-7, True, 5.0, 2.5), [row], 9.3)
+    after = markdown(made).partition("## Other formats")[2].partition("## How to call")[0]
+    told = ("answers probabilities alone", "as if the rule", "which it has learned")
+    assert tuple(word in after for word in told) == words
+    assert ("0.004" in after) == words[0]
 
 
 def test_shots_of_a_few_parts_are_few() -> None:

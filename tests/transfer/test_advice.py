@@ -134,6 +134,25 @@ def test_an_average_ends_at_its_deepest_block() -> None:
     assert "The average of probes on 3 blocks (stem to top) reads 90%" in given.paragraph()
 
 
+@pytest.mark.parametrize("distances", [NEAR, FAR])
+@pytest.mark.parametrize(
+    "table",
+    # the best block alone is the middle one in the last two, and their averages end otherwise
+    [TOP, MIDDLE, probes([0.1, 0.0, 0.15], [1 / 6, 2 / 6, 3 / 6])],
+)
+def test_words_of_what_is_borrowed_are_those_of_the_command(
+    table: pd.DataFrame, distances: dict[str, float]
+) -> None:
+    given = advice(table, distances=distances)
+    told, whole = given.paragraph(), given.cut == "top"
+    assert ("on the whole network" in told) == whole
+    assert ("nothing above middle is needed" in told) != whole
+    assert ("needed whole" in told) == whole
+    # frozen either way: the rule gives up upper blocks where tasks are not alike
+    assert given.overruled == (whole == (distances is FAR))
+    assert told.endswith("the measurements agree.") != given.overruled
+
+
 def test_a_lean_towards_lower_blocks_does_not_overrule_the_rule() -> None:
     """The last block is worse by one and a half standard errors, and the task is alike."""
     given = advice(probes([0.9, 0.0, 0.15], [0.0, 0.6, 0.4]), distances=NEAR)

@@ -57,6 +57,7 @@ from tl_keras.serving.model_card import (
 )
 from tl_keras.serving.saved_model import export_classifier
 from tl_keras.serving.targets import (
+    LEARNED,
     caution,
     file_of,
     furnish_target,
@@ -438,7 +439,7 @@ def _unlearned(row: dict[str, object], handed: HandedOver) -> dict[str, object]:
     """A row of `exports.csv` without an accuracy on photos that the model has learned."""
     if not handed.learned_all:
         return row
-    return row | dict.fromkeys(_ACCURACY, float("nan")) | {"interval_method": "learned"}
+    return row | dict.fromkeys(_ACCURACY, float("nan")) | {"interval_method": LEARNED}
 
 
 def _answers(prepared: Prepared, handed: HandedOver, evidence: Evidence) -> np.ndarray:

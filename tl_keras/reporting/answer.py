@@ -1,6 +1,6 @@
 """The question of an experiment and its answer in a few sentences."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -8,6 +8,7 @@ import pandas as pd
 from tl_keras.backbone_table import BACKBONES, FILE
 from tl_keras.data.corrections import CORRECTED, counted, in_words
 from tl_keras.evaluation.comparison import points
+from tl_keras.evaluation.intervals import wilson_interval
 from tl_keras.models.source_places import network_in_words
 from tl_keras.reporting.decision_words import found_and_flagged
 from tl_keras.reporting.handed_over_words import handed_in_words
@@ -15,7 +16,7 @@ from tl_keras.results.finished_experiment import FinishedExperiment, tested_of
 from tl_keras.results.learning_curves import FARTHEST, is_expected_to_help
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
 from tl_keras.strategy_table import STRATEGIES, names_where
-from tl_keras.transfer.network_words import chosen_in_words, networks_in
+from tl_keras.transfer.network_words import chosen_in_words, networks_in, reach_in_words
 
 Row = Mapping[Any, Any]
 
@@ -29,6 +30,8 @@ _VIEWS = {
 WEAK_RECALL = 0.8
 # So many right answers of as many have 90% for their lower bound (Wilson's, of a 95% interval).
 PROMISING = 35
+# So many times as wide as one model's interval, one of two seeds is wide because of the seeds.
+_WIDE = 1.5
 # Of photos, from which share of different groups on these are not worth a word: a few copies.
 _ALONE = 0.9
 
@@ -98,8 +101,8 @@ def choice_in_words(results: FinishedExperiment) -> str:
         return str(choice["sentence"])
     if choice["advised"] is None:
         name = kind_name(str(advice["strategy"]))
-        where = "" if advice["cut"] == "top" else f" up to {advice['cut']}"
-        after = f"The advice, {name}{where}, was not among the strategies."
+        reach = reach_in_words(str(advice["cut"]))
+        after = f"The advice, {name} on {reach}, was not among the strategies."
     else:
         accuracy = {
             strategy_name(row): row["test_accuracy_mean"]
@@ -151,17 +154,7 @@ def _chosen(results: FinishedExperiment) -> str:
     return (
         f"That is one model of the chosen method, {name}: trained anew on other photos of the "
         f"kind, such models are right in at least {low} of new photos ({mean} of "
-        f"{tested}; 95% interval {low} to {high}; {n} {runs}).{'' if results.folds else _few(n)}"
-    )
-
-
-def _few(n: int) -> str:
-    """Why intervals are wide, where two trainings are all there is to tell how far they differ."""
-    if n != 2:
-        return ""
-    return (
-        " Two trainings tell little of how far a third may be off, so intervals are wide; with "
-        "seeds 5 they are much narrower."
+        f"{tested}; 95% interval {low} to {high}; {n} {runs})."
     )
 
 
@@ -185,19 +178,32 @@ def what_is_read(run: Row) -> str:
 
 
 def _compared(results: FinishedExperiment) -> str:
-    """Against from scratch, which tells what borrowing gains, and against what costs less."""
+    """Against the yardsticks, each with its best depth; against all there is without any."""
     table, chosen = results.table("comparisons"), results.summary_of(results.chosen)
     if table is None:
         return "Nothing else was trained to compare it with."
-    own = rows_like(table, chosen, ["train_per_class"])
-    name, parts = strategy_name(chosen), []
-    for other in names_where(lambda spec: spec.yardstick):
+    against = {}
+    for row in rows_like(table, chosen, ["train_per_class"]).to_dict("records"):
         for mine, theirs, sign in (("a", "b", 1), ("b", "a", -1)):
-            rows = own[(own[f"{mine}_name"] == name) & (own[theirs] == other)]
-            parts += [_against(row, theirs, sign) for row in rows.to_dict("records")]
-    if not parts:
+            if row[f"{mine}_name"] == strategy_name(chosen):
+                against[row[f"{theirs}_name"]] = _against(row, theirs, sign)
+    if not against:
         return "It was compared with no other."
-    return "It is " + " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) + "."
+    parts = [against[name] for name in _yardsticks(results, chosen) if name in against]
+    return f"It is {_listed(parts or list(against.values()))}."
+
+
+def _yardsticks(results: FinishedExperiment, chosen: Row) -> Iterator[str]:
+    """Names of the other strategies to compare with, of each the depth that validation prefers."""
+    same_size = rows_like(results.summary, chosen, ["train_per_class"])
+    for name in names_where(lambda spec: spec.yardstick):
+        rows = same_size[same_size["strategy"] == name].sort_values("selection_loss_mean")
+        if name != chosen["strategy"] and len(rows):
+            yield strategy_name(rows.iloc[0].to_dict())
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def _against(row: Row, other: str, sign: int) -> str:
@@ -218,7 +224,10 @@ def _against(row: Row, other: str, sign: int) -> str:
 
 def _cautions(results: FinishedExperiment) -> Iterator[str]:
     """What to know before using it: a class that is missed, photos and labels, more photos."""
-    for part in (_few_tested, _weakest, _look_alikes, _corrections, _doubtful_labels, _more_photos):
+    for part in (
+        *(_few_tested, _two_seeds, _weakest, _look_alikes),
+        *(_corrections, _doubtful_labels, _more_photos),
+    ):
         yield from part(results)
 
 
@@ -235,6 +244,37 @@ def _few_tested(results: FinishedExperiment) -> Iterator[str]:
             f"{figure['n']} test photos {what}are few: it takes {PROMISING}, all of them right, to "
             f"promise 90%. Of further labelled photos {_test_share(results)} go to the test."
         )
+
+
+def _two_seeds(results: FinishedExperiment) -> Iterator[str]:
+    """Whose intervals are wide as two trainings are all that tells how far trainings differ."""
+    if results.folds:
+        return
+    size = _tested_groups(results)
+    rows = rows_like(results.summary, results.chosen, ["train_per_class"])
+    wide = [strategy_name(row) for row in rows.to_dict("records") if _is_wide(row, size)]
+    if wide:
+        what = "interval of" if len(wide) == 1 else "intervals of"
+        yield (
+            f"Two trainings tell little of how far a third may be off, hence the wide {what} "
+            f"{_listed(wide)}, and of differences from {'it' if len(wide) == 1 else 'them'}: with "
+            "seeds 3 they are much narrower."
+        )
+
+
+def _is_wide(row: Row, size: int | None) -> bool:
+    low, high = wilson_interval(row["test_accuracy_mean"], size or row["test_images"])
+    width = row["test_accuracy_high"] - row["test_accuracy_low"]
+    return bool(row["n"] == 2 and width > _WIDE * (high - low))
+
+
+def _tested_groups(results: FinishedExperiment) -> int | None:
+    """How many groups the test photos come in; None where that is not known."""
+    images, splits = results.table("images"), results.table("splits")
+    if images is None or splits is None or "group" not in images:
+        return None
+    tested = images["image_id"].isin(_tested(results, splits))
+    return images.loc[tested, "group"].nunique() or None
 
 
 def _test_share(results: FinishedExperiment) -> str:

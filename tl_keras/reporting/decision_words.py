@@ -131,10 +131,12 @@ def _any_for_a_person(facts: Facts) -> bool:
 
 
 def _strange(review: Facts, before: str, after: str) -> str:
-    """How many of the photos for a person are taken for strangers; nothing where none can be."""
+    """How many of the photos for a person are refused as unknown; nothing where none can be."""
     if "refused" not in review:
         return ""
-    return f"{before}{review['refused']['estimate']:.1%} as they look like strangers{after}"
+    refused = review["refused"]["estimate"]
+    every = 0 < refused == review["share"]["estimate"]
+    return f"{before}{'all of them' if every else f'{refused:.1%}'} as unknown{after}"
 
 
 def _with_what(measured: Facts | None) -> str:
@@ -234,7 +236,7 @@ def _figures(facts: Facts) -> Iterator[list[str]]:
     yield from _band_figures(facts["review"])
     yield _share_row("photos for a person", test["review"]["share"])
     if "refused" in test["review"]:
-        yield _share_row("photos taken for strangers, for a person too", test["review"]["refused"])
+        yield _share_row("photos decided as unknown, for a person too", test["review"]["refused"])
     yield _share_row("right, of the others", test["review"]["accuracy_of_rest"])
     yield _share_row("right, of all", test["review"]["accuracy_of_all"])
     yield _share_row("errors among the photos for a person", test["review"]["errors_caught"])

@@ -30,7 +30,8 @@ def handed_in_words(facts: Facts) -> str:
         return f"The model that is handed over is one of those that were measured.{why}"
     told = (
         "The test photos were kept apart for measuring alone; the model that is handed over was "
-        f"fitted anew and learned from them as well, from {_photos(facts)}"
+        "fitted anew and learned from them as well, from every photo that any of the runs used, "
+        f"{_photos(facts)}"
     )
     share = announced(facts)
     if share is facts["measured_accuracy"]:

@@ -39,7 +39,13 @@ from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
 from tl_keras.results_layout import CONFIG
 from tl_keras.strategy_table import STRATEGIES, names_where
-from tl_keras.transfer.network_words import labels_of, names_of, networks_in, sizes_of
+from tl_keras.transfer.network_words import (
+    labels_of,
+    names_of,
+    networks_in,
+    reach_in_words,
+    sizes_of,
+)
 
 # Of classes, in a confusion matrix that can still be read on a page.
 MOST_CLASSES = 40
@@ -181,7 +187,7 @@ def _advice(advice: dict[str, Any]) -> dict[str, Any]:
     checks = [[check["name"], check["finding"], check["sentence"]] for check in advice["checks"]]
     return {
         "strategy": kind_name(advice["strategy"]),
-        "cut": advice["cut"],
+        "reach": reach_in_words(advice["cut"]),
         "confidence": advice["confidence"],
         "reasons": advice["reasons"],
         "checks": Cells(["condition for transfer", "finding", "why"], checks, alike=False),

@@ -139,12 +139,6 @@ def show_summary(console: SafeConsole, summary: pd.DataFrame, notice: str | None
     console.print(table)
     if notice:
         console.print(marked("note", "yellow", notice), soft_wrap=True)
-    if not folded and (summary["n"] == 2).any():
-        text = (
-            "Two seeds tell little of how much seeds matter, so these intervals are very wide: "
-            "--set seeds=3 narrows them."
-        )
-        console.print(marked("note", "yellow", text), soft_wrap=True)
     for row in summary.dropna(subset=["sentence"]).to_dict("records"):
         size = f"With {row['train_per_class']} images per class: " if swept else ""
         needed = "" if pd.isna(row["needed"]) else f"; {row['needed']}"

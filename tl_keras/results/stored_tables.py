@@ -18,7 +18,10 @@ from tl_keras.errors import DamagedError
 # Columns that stand in a table whatever an experiment has, and those of them that hold numbers.
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "runs": ("run_id", "strategy", "seed", "train_per_class", "unfrozen_blocks"),
-    "summary": ("strategy", "unfrozen_blocks", "train_per_class", "n", "test_accuracy_mean"),
+    "summary": (
+        *("strategy", "unfrozen_blocks", "train_per_class", "n", "test_accuracy_mean"),
+        "selection_loss_mean",
+    ),
     "comparisons": ("a", "a_name", "b", "b_name", "difference", "verdict", "needed"),
     "confusion": ("run_id", "true_class", "predicted_class", "count"),
     "per_class": ("run_id", "support"),
@@ -32,7 +35,10 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 _NUMBERS: Mapping[str, tuple[str, ...]] = {
     "runs": ("seed", "test_accuracy", "validation_accuracy", "selection_loss"),
-    "summary": ("n", "test_accuracy_mean", "test_accuracy_low", "test_accuracy_high"),
+    "summary": (
+        *("n", "test_accuracy_mean", "test_accuracy_low", "test_accuracy_high"),
+        "selection_loss_mean",
+    ),
     "comparisons": ("difference", "difference_low", "difference_high"),
     "confusion": ("count",),
     "splits": ("class_index",),

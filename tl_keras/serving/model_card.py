@@ -22,7 +22,7 @@ from tl_keras.evaluation.metrics import confusion, evaluate, per_class
 from tl_keras.reporting.stranger_words import in_words, refused_photos
 from tl_keras.safe_text import json_line, one_line
 from tl_keras.serving.signature_names import EVIDENCE, HEAT_MAPS, PIXELS, PLACES
-from tl_keras.serving.targets import caution
+from tl_keras.serving.targets import caution, roughness
 from tl_keras.serving.verify import Verification
 
 JSON_NAME, MARKDOWN_NAME = "model_card.json", "MODEL_CARD.md"
@@ -245,7 +245,12 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": _share, "decimal": _number, "json": json_line}
+    environment.filters |= {
+        "percent": _share,
+        "decimal": _number,
+        "json": json_line,
+        "roughness": roughness,
+    }
     return environment.get_template(MARKDOWN_NAME)
 
 

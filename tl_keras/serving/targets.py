@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tl_keras.serving.handover import Handover
     from tl_keras.serving.runtime import Runtime
 
+# How a row's accuracy is measured where the model has learned the test photos: it is not.
+LEARNED = "learned"
 # Share of the trained model's labels from which on a rough format is not worth a word.
 ENOUGH_EQUAL = 0.95
 
@@ -71,6 +73,22 @@ def caution(row: Mapping[str, Any]) -> str | None:
         f"photos the class that the trained model gives them{right}. Compare exports.csv, and "
         "deploy another format if that is too little."
     )
+
+
+def roughness(row: Mapping[str, Any]) -> str | None:
+    """What the figures of a row of `exports.csv` are of, where the format is not exact."""
+    target = TARGETS.get(row["target"])
+    if target is None or target.exact:
+        return None
+    told = f"{row['target']} answers probabilities alone"
+    if row["decisions_equal"] is not None:
+        told += ": its decisions are counted as if the rule were applied to them"
+    told += (
+        ". The largest difference of one from the trained model's is "
+        f"{row['largest_probability_difference']:.1g} on the test photos"
+    )
+    learned = row["interval_method"] == LEARNED
+    return f"{told}{', which it has learned: of new ones it may be far larger' if learned else ''}."
 
 
 def write_target(

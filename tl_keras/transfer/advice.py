@@ -15,7 +15,7 @@ import pandas as pd
 
 from tl_keras.strategy_table import FINE_TUNING, HEAD_ONLY, PROBING, STRATEGIES
 from tl_keras.transfer.measurements import Measurements
-from tl_keras.transfer.network_words import measured_in_words
+from tl_keras.transfer.network_words import measured_in_words, reach_in_words
 from tl_keras.transfer.probing import AVERAGE, average_weights, choose_block
 from tl_keras.transfer.representation import Representation
 from tl_keras.transfer.source_checks import Check, check_input, check_similarity, check_size
@@ -100,7 +100,6 @@ class Advice:
 
     def _recommendation(self) -> str:
         fewest, most = self.unfrozen_blocks
-        where = "" if self.cut == "top" else f" on the network up to {self.cut}"
         depth = f", training its last {fewest} blocks, or more up to {most}" if most else ""
         sure = {
             "clear": "clear: the last block alone does worse by more than chance explains",
@@ -108,7 +107,8 @@ class Advice:
             "a guess": "a guess",
         }
         label = STRATEGIES[self.strategy].label
-        return f"Advice: {label}{where}{depth} ({sure[self.confidence]})."
+        reach = reach_in_words(self.cut)
+        return f"Advice: {label} on {reach}{depth} ({sure[self.confidence]})."
 
     def settings(self) -> tuple[str, ...]:
         """What follows the advice, as `--set` takes it."""
@@ -159,11 +159,14 @@ def advise(measured: Measurements) -> Advice:
     blocks = measured.probes[measured.probes["depth"].notna()]
     best, confidence, about_block = _best_block(blocks)
     strategy, depths, about_strategy = _strategy(measured.probes, per_class, enough, alike)
-    cut = list(average_weights(measured.probes))[-1] if strategy == PROBING else best
-    last = str(blocks["block"].iloc[-1])
     little, frozen = per_class < enough, strategy == PROBING
-    gives_up_last = confidence == "clear" if alike else best != last
-    overruled = frozen != little or (frozen and gives_up_last == alike)
+    cut, last = best, str(blocks["block"].iloc[-1])
+    if frozen:
+        cut = list(average_weights(measured.probes))[-1]
+        about_strategy += f" {_about_frozen(cut, last)}"
+    # the rule keeps all blocks where tasks are alike, and gives up upper ones where they are not
+    other_blocks = frozen and (cut != last) == alike
+    overruled = frozen != little or other_blocks
     classical = _classical(little, alike)
     reasons = [
         *told,
@@ -173,7 +176,7 @@ def advise(measured: Measurements) -> Advice:
     ]
     if measured.card is not None:
         data, task = "little" if little else "moderate", "alike" if alike else "different"
-        agreement = _agreement(frozen, little, overruled)
+        agreement = _agreement(frozen, little, other_blocks, alike)
         rule = f"The classical rule (data {data}, tasks {task}) says: {classical}; {agreement}."
         reasons.append(rule)
     return Advice(
@@ -217,13 +220,21 @@ def _classical(little: bool, alike: bool) -> str:
     return "fine-tune the upper blocks" if alike else "fine-tune everything at a small rate"
 
 
-def _agreement(frozen: bool, little: bool, overruled: bool) -> str:
+def _agreement(frozen: bool, little: bool, other_blocks: bool, alike: bool) -> str:
     """What the measurements say to the classical rule."""
-    if not overruled:
-        return "the measurements agree"
     if frozen != little:
         return "the measurements overrule it"
-    return "the measurements agree to freeze, and speak for other blocks than it does"
+    if not other_blocks:
+        return "the measurements agree"
+    speak = "against the upper blocks" if alike else "for the upper blocks too"
+    return f"the measurements agree to freeze, and speak {speak}"
+
+
+def _about_frozen(cut: str, last: str) -> str:
+    """What of the network probes take."""
+    if cut == last:
+        return "The network is frozen and needed whole, as its last block is among those read."
+    return f"The network is frozen, and nothing above {cut} is needed."
 
 
 def _without_probes(common: Mapping[str, Any], told: Sequence[str]) -> Advice:
@@ -259,8 +270,8 @@ def _best_block(blocks: pd.DataFrame) -> tuple[str, Confidence, str]:
     else:
         sure = "clear" if last["excess"] > 2 * last["excess_se"] else "likely"
         sentence = (
-            f"A linear classifier on {chosen.name}, the deepest block whose loss is as low as the "
-            f"best one's but for chance, reads {share}; one on the last block reads "
+            f"A linear classifier on {chosen.name} alone, the deepest block whose loss is as low "
+            f"as the best one's but for chance, reads {share}; one on the last block reads "
             f"{last['accuracy']:.0%}."
         )
     return str(chosen.name), sure if images >= FEW_IMAGES else "a guess", sentence

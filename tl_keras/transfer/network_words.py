@@ -17,6 +17,11 @@ _VIEWS = {
 }
 
 
+def reach_in_words(cut: str) -> str:
+    """What is borrowed of a network that ends after this block; "top" is its last."""
+    return "the whole network" if cut == "top" else f"the network up to {cut}"
+
+
 def networks_in(advice: Mapping[str, Any] | None) -> Sequence[Row]:
     """The networks and sizes that were measured, of `advice.json`; an earlier version had sizes."""
     record = advice or {}
