@@ -254,9 +254,8 @@ def _two_seeds(results: FinishedExperiment) -> Iterator[str]:
     rows = rows_like(results.summary, results.chosen, ["train_per_class"])
     wide = [strategy_name(row) for row in rows.to_dict("records") if _is_wide(row, size)]
     if wide:
-        what = "interval of" if len(wide) == 1 else "intervals of"
         yield (
-            f"Two trainings tell little of how far a third may be off, hence the wide {what} "
+            "Two trainings tell little of how far a third may be off, hence the wide intervals of "
             f"{_listed(wide)}, and of differences from {'it' if len(wide) == 1 else 'them'}: with "
             "seeds 3 they are much narrower."
         )

@@ -245,12 +245,8 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
-        "percent": _share,
-        "decimal": _number,
-        "json": json_line,
-        "roughness": roughness,
-    }
+    environment.filters |= {"percent": _share, "decimal": _number, "json": json_line}
+    environment.filters["roughness"] = roughness
     return environment.get_template(MARKDOWN_NAME)
 
 
