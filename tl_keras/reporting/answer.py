@@ -262,6 +262,7 @@ def _two_seeds(results: FinishedExperiment) -> Iterator[str]:
 
 
 def _is_wide(row: Row, size: int | None) -> bool:
+    """Against one model's interval, where photos of a group count as few as they may."""
     low, high = wilson_interval(row["test_accuracy_mean"], size or row["test_images"])
     width = row["test_accuracy_high"] - row["test_accuracy_low"]
     return bool(row["n"] == 2 and width > _WIDE * (high - low))
