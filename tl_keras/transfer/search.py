@@ -243,7 +243,7 @@ class TwoPhaseTuner(keras_tuner.Tuner):
         stem = f"trial-{_name(values)}"
         return [
             Training(
-                f"a trial of the search ({stem}, fold {fold})",
+                f"a trial of the search, fold {fold}",
                 recipe,
                 draw,
                 seed,
