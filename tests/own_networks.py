@@ -5,7 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from tl_keras.backbone_table import Scaling
 from tl_keras.data.rows import Rows  # noqa: F401
+from tl_keras.models.networks import scaling_layer
 
 
 def convolved(inputs: Any, filters: int, name: str = "", **options: Any) -> Any:
@@ -73,4 +75,23 @@ def trained(network: keras.Model, seed: int = 0) -> keras.Model:
             for weight in network.weights
         ]
     )
+    return network
+
+
+def shades() -> np.ndarray:
+    """Pictures with shades and edges, not those that the check of a scaling draws, 0..255."""
+    rng = np.random.default_rng(3)
+    squares = rng.uniform(0, 255, (16, 4, 4, 3)).repeat(16, axis=1).repeat(16, axis=2)
+    return np.asarray(0.6 * squares + 0.4 * rng.uniform(0, 255, (16, 1, 1, 1)))
+
+
+def network_for(scaling: Scaling) -> keras.Model:
+    """With kernels at random and the statistics that photos in a scaling give them."""
+    images = keras.Input((64, 64, 3))
+    network = keras.Model(images, convolved(images, 16, strides=2))
+    convolution, norm = network.layers[1:3]
+    convolution.set_weights([np.random.default_rng(0).normal(0, 0.2, (3, 3, 3, 16))])
+    values = np.asarray(convolution(scaling_layer(scaling)(shades().astype("float32"))))
+    norm.moving_mean.assign(values.mean(axis=(0, 1, 2)))
+    norm.moving_variance.assign(values.var(axis=(0, 1, 2)))
     return network

@@ -43,6 +43,23 @@ def as_setting(scaling: "Scaling") -> str:
     return f'"{scaling}"'
 
 
+def scaling_in_words(scaling: "Scaling") -> str:
+    """What a scaling does with pixels, 0..255, for people.
+
+    >>> scaling_in_words("tf")
+    'scaled to -1 to 1'
+    """
+    if isinstance(scaling, MeanAndStd):
+        to_one = scaling == MeanAndStd((0.0,) * 3, (255.0,) * 3)
+        return "scaled to 0 to 1" if to_one else f"scaled to {scaling}"
+    return {
+        "tf": "scaled to -1 to 1",
+        "torch": "less ImageNet's mean, by its standard deviation",
+        "caffe": "less ImageNet's mean, blue first",
+        "none": "left at 0 to 255",
+    }[scaling]
+
+
 Scaling = NamedScaling | MeanAndStd
 
 

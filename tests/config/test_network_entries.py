@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tl_keras.config.asked_network import instead, looking_at, without
 from tl_keras.config.files import parse_config
 from tl_keras.config.network_entries import entry_labels
 from tl_keras.config.schema import BackboneConfig
@@ -84,3 +85,36 @@ def test_labels_tell_networks_apart() -> None:
     labels = entry_labels(entries)
     assert len({*labels.values()}) == len(entries)
     assert (labels["VGG16=a/own.h5"], labels["b/other.keras"]) == ("VGG16=own.h5", "other")
+
+
+@pytest.mark.parametrize(
+    ("asked", "place", "other"),
+    [
+        ({"name": "VGG16=a.h5"}, 0, ("MobileNetV2", None, "a.h5")),
+        ({"name": "MobileNet-0.5=a.h5"}, 0, ("MobileNet", 1.0, "a.h5")),
+        ({"name": "MobileNet", "alpha": 0.5, "weights": "a.h5"}, 0, ("VGG16", None, "a.h5")),
+        ({"name": "own.keras", "scaling": "tf", "trust_code": True}, 0, ("VGG16", None, "b.h5")),
+        ({"name": ["VGG16=a/b", "own.keras"], "scaling": "tf"}, 0, ("file", None, "a/b")),
+        ({"name": ["VGG16", "own.keras"], "scaling": "tf"}, 1, ("Xception", None, "own.keras")),
+    ],
+)
+def test_one_network_is_asked_for_in_place_of_another(
+    asked: dict[str, Any], place: int, other: tuple[str, float | None, str]
+) -> None:
+    def after(changes: dict[str, Any]) -> list[tuple[Any, ...]]:
+        keys = {key.removeprefix("backbone."): value for key, value in changes.items()}
+        networks = backbone(**{**asked, **keys}).networks.values()
+        return [(each.name, each.alpha, each.weights) for each in networks]
+
+    before = backbone(**asked).networks
+    with looking_at(before, [*before][place]):
+        changes = instead(**dict(zip(("name", "alpha", "weights"), other, strict=True)))
+        left = without()
+    expected = after({})
+    expected[place] = other
+    assert after(changes) == expected
+    if left is None:
+        assert len(before) == 1
+    else:
+        del expected[place]
+        assert after(left) == expected

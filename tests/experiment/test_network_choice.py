@@ -10,16 +10,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.own_networks import residual
+from tests.own_networks import network_for, residual
 from tl_keras.digests import keep_json
 from tl_keras.errors import ConfigError
 from tl_keras.experiment import prepare
 from tl_keras.experiment.advise import advise
 from tl_keras.experiment.inputs import experiment_config
+from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.network_choice import choose_among, side_by_side
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
 from tl_keras.results_layout import place
-from tl_keras.transfer.network_words import chosen_in_words, sizes_of
+from tl_keras.transfer.network_words import chosen_in_words, labels_of, scaling_doubts, sizes_of
 from tl_keras.transfer.probing import Folds
 from tl_keras.transfer.representation import Chosen, Representation
 
@@ -235,3 +236,34 @@ def test_sizes_are_not_searched_where_that_would_say_too_much(
 ) -> None:
     with pytest.raises(ConfigError, match=word):
         run(weaves, **keys)
+
+
+class Warned(Silent):
+    """Keeps what it hears of."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+@pytest.mark.parametrize("others", [[], ["Tiny"]])
+def test_each_network_that_gets_wrong_pixels_is_told_of_once(
+    weaves: Path, tmp_path: Path, others: list[str]
+) -> None:
+    network_for("tf").save(tmp_path / "own.keras")
+    backbone = {"name": [str(tmp_path / "own.keras"), *others], "weights": None}
+    monitor = Warned()
+    advice = advise(
+        images=weaves,
+        backbone={**backbone, "scaling": "caffe", "image_size": SIZES if others else 64},
+        data={"train_per_class": 5},
+        monitor=monitor,
+    )
+    assert sum('backbone.scaling to "tf"' in text for text in monitor.warnings) == 1
+    if others:
+        labels = labels_of(advice.networks.to_dict("records"))
+        assert ["random" in label for label in labels.values()] == [False, True]
+    else:
+        assert [*scaling_doubts(advice.as_dict())] == monitor.warnings[-1:]

@@ -11,6 +11,7 @@ from urllib.request import Request
 
 import pytest
 
+from tl_keras.config.asked_network import looking_at
 from tl_keras.config.files import load_config, parse_config
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import WeightsError
@@ -69,14 +70,25 @@ def test_offline_the_last_line_is_the_command_that_works(
     path = tmp_path / "my x.json"
     experiment = {"name": "a", "data": {"folder": "f"}, "backbone": changes}
     path.write_text(json.dumps(experiment))
-    *_, settings = networks = [*load_config(path).backbone.networks.values()]
-    with pytest.raises(WeightsError) as refused, typed(["tl-keras", command, str(path)]):
-        check_imagenet(settings, of_several=len(networks) > 1)
-    program, subcommand, *words = shlex.split(str(refused.value).splitlines()[-1])
-    assert (program, subcommand) == ("tl-keras", command)
-    module = import_module(f"tl_keras.commands.{command}")
-    options = module._parser().parse_args(words)
-    backbone = load_config(options.experiment, options.set).backbone
+    *rest, last = networks = load_config(path).backbone.networks
+    with (
+        pytest.raises(WeightsError) as refused,
+        typed(["tl-keras", command, str(path)]),
+        looking_at(networks, last) as settings,
+    ):
+        check_imagenet(settings)
+
+    def pasted(line: str) -> BackboneConfig:
+        program, subcommand, *words = shlex.split(line)
+        assert (program, subcommand) == ("tl-keras", command)
+        module = import_module(f"tl_keras.commands.{command}")
+        options = module._parser().parse_args(words)
+        return load_config(options.experiment, options.set).backbone
+
+    *others, at_the_end = str(refused.value).splitlines()
+    without = [line[line.index(":") + 1 :] for line in others if "without this" in line]
+    assert [[pasted(line).label] for line in without] == ([rest] if rest else [])
+    backbone = pasted(at_the_end)
     assert backbone.weights == "bundled"
     assert backbone.side == (160 if "image_size" in changes else 96)
 

@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from tests.own_networks import convolved, nested, residual
+from tests.own_networks import convolved, nested, network_for, residual, shades
 from tl_keras.backbone_table import MeanAndStd, Scaling
-from tl_keras.models.networks import scaling_layer
 from tl_keras.models.scaling_fit import (
     USUAL,
     better_scaling,
@@ -19,23 +18,7 @@ SIDE = 64
 
 
 def photos(dark: bool = False) -> np.ndarray:
-    """Pictures with shades and edges, not those that the check draws."""
-    rng = np.random.default_rng(3)
-    shades = rng.uniform(0, 255, (16, 4, 4, 3)).repeat(16, axis=1).repeat(16, axis=2)
-    pixels = 0.6 * shades + 0.4 * rng.uniform(0, 255, (16, 1, 1, 1))
-    return (pixels * (0.4 if dark else 1)).astype(np.uint8)
-
-
-def network_for(scaling: Scaling) -> keras.Model:
-    """With kernels at random and the statistics that photos in a scaling give them."""
-    images = keras.Input((SIDE, SIDE, 3))
-    network = keras.Model(images, convolved(images, 16, strides=2))
-    convolution, norm = network.layers[1:3]
-    convolution.set_weights([np.random.default_rng(0).normal(0, 0.2, (3, 3, 3, 16))])
-    values = np.asarray(convolution(scaling_layer(scaling)(photos().astype("float32"))))
-    norm.moving_mean.assign(values.mean(axis=(0, 1, 2)))
-    norm.moving_variance.assign(values.var(axis=(0, 1, 2)))
-    return network
+    return (shades() * (0.4 if dark else 1)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("scaling", USUAL, ids=str)

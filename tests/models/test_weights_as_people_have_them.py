@@ -248,7 +248,7 @@ FORMS: dict[str, tuple[Form, bool | str, bool | str]] = {
     "a `.zip` around a file": (zipped, "Unpack", "Unpack"),
     "a folder of several files": (several, "a.keras", "a.keras"),
     "a larger network of the same names": (larger, "larger network", True),
-    "a network of another kind": (another, "backbone.name", True),
+    "a network of another kind": (another, "another network", True),
     "PyTorch `.pt`, `.pth`": (pytorch, "PyTorch", "PyTorch"),
     "`.safetensors`": (written("m.safetensors", b"\x08"), "PyTorch", "PyTorch"),
     "ONNX": (written("net.onnx", b"\x08\x07"), "ONNX", "ONNX"),

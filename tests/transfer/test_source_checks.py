@@ -1,13 +1,20 @@
 """The conditions for transfer."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from tests.own_networks import nested, network_for
+from tl_keras.backbone_table import Scaling
+from tl_keras.models.backbone import Backbone
+from tl_keras.models.network_file import load_network
 from tl_keras.models.source_card import SourceCard
 from tl_keras.transfer.source_checks import (
     check_input,
     check_similarity,
     check_size,
+    scaling_taken,
     source_notes,
 )
 
@@ -75,3 +82,17 @@ def test_the_lower_half_of_the_blocks_tells_similarity(lower: float, finding: st
 
 def test_similarity_cannot_be_told_without_batch_norm() -> None:
     assert check_similarity(None).finding == "not available"
+
+
+def test_how_pixels_are_scaled_is_told_with_its_reason(tmp_path: Path) -> None:
+    def told(scaling: Scaling | None) -> str:
+        path = tmp_path / "own.keras"
+        model, spec = load_network(path, image_size=64, scaling=scaling, trust_code=False)
+        return scaling_taken(Backbone.wrap(spec, None, model))
+
+    network_for("tf").save(tmp_path / "own.keras")
+    assert "-1 to 1" in told(None) and "BatchNorm" in told(None)
+    assert "0 to 255" in told("none") and "BatchNorm" not in told("none")
+    assert told(None) in check_input(card(1), colours(96), taken=told(None)).sentence
+    nested(64).save(tmp_path / "own.keras")
+    assert "itself" in told(None)

@@ -47,6 +47,19 @@ def read_entry(entry: str) -> dict[str, Any]:
     return _refuse(entry)
 
 
+def write_entry(name: str, alpha: float | None, weights: str | None) -> str:
+    """The entry that stands for a network with a file of weights, or in one.
+
+    >>> write_entry("MobileNet", 0.25, "mobilenet.h5")
+    'MobileNet-0.25=mobilenet.h5'
+    >>> write_entry("file", None, "last_year")
+    './last_year'
+    """
+    if name == FILE:
+        return str(weights) if _is_path(str(weights)) else f"./{weights}"
+    return f"{name}{'' if alpha is None else f'-{alpha:g}'}={weights}"
+
+
 def entry_labels(entries: Iterable[str]) -> dict[str, str]:
     """Short names of entries for people, by entry; whole file names where others are like it.
 
@@ -88,14 +101,18 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _refuse(entry: str) -> Any:
+def meant(entry: str) -> str:
+    """The network whose name is nearest to that of an entry, for the end of a sentence."""
     near = difflib.get_close_matches(entry.partition("=")[0].partition("-")[0], BACKBONES, 1)
-    meant = f'; did you mean "{near[0]}"?' if near else ""
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def _refuse(entry: str) -> Any:
     raise ValueError(
         f"must be one of {', '.join(map(json.dumps, (*BACKBONES, FILE)))}, one of them with its "
         f"width or its weights (MobileNet-0.25, MobileNetV2=FILE), the path of a .keras or "
         f".h5 file, or {HUB} and a preset of KerasHub; got "
-        f"{json.dumps(entry, ensure_ascii=False)}{meant}"
+        f"{json.dumps(entry, ensure_ascii=False)}{meant(entry)}"
     )
 
 

@@ -28,6 +28,7 @@ from tl_keras.transfer import advice
 from tl_keras.transfer.advice import Advice
 from tl_keras.transfer.determinism import deterministic_ops
 from tl_keras.transfer.measurements import measure
+from tl_keras.transfer.network_words import scaling_doubts
 from tl_keras.transfer.seeds import seeds_kept
 from tl_keras.transfer.similarity import input_moments
 
@@ -84,7 +85,11 @@ def advise(
             checked = checked.with_network(chosen_candidate(checked, networks))
         backbone, card = load_backbone(checked) if loaded is None else loaded
         bench = Workbench(checked, backbone, prepared.table, rows, monitor)
-        return _advice(bench, card, rows, networks, seed)
+        found = _advice(bench, card, rows, networks, seed)
+    if networks is None:  # else it was told when this network was measured
+        for doubt in scaling_doubts(found.as_dict()):
+            monitor.warn(doubt)
+    return found
 
 
 def _advice(

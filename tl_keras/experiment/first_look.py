@@ -6,6 +6,7 @@ other are kept together, and weights may be of another network.
 
 from dataclasses import dataclass, replace
 
+from tl_keras.config.asked_network import looking_at
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.division import divide
 from tl_keras.data.sources import ImageTable, load_images
@@ -84,9 +85,10 @@ def look_at_inputs(config: ExperimentConfig, *, exported: bool = False) -> Image
         DataError: as `look_before`.
     """
     table = None if config.data.tfds is not None else load_images(config.data)
-    networks = config.backbone.networks.values()
-    for network in networks:
-        check_source(network, of_several=len(networks) > 1)
+    networks = config.backbone.networks
+    for entry in networks:
+        with looking_at(networks, entry) as network:
+            check_source(network)
     if table is not None:
         check_positive(config.decision.positive, table.classes)
         if exported:

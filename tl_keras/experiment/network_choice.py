@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.config.schema import BackboneConfig, ExperimentConfig
-from tl_keras.data.rows import Rows
+from tl_keras.data.rows import Rows, spread
 from tl_keras.data.sources import ImageTable
 from tl_keras.data.splits import Draw
 from tl_keras.digests import whole_json
@@ -23,8 +23,10 @@ from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.strategies.duration import forward_seconds, training_seconds
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
+from tl_keras.models.scaling_fit import MOST_PHOTOS
 from tl_keras.transfer.probing import AVERAGE, average_weights
 from tl_keras.transfer.representation import Chosen, cheapest_within
+from tl_keras.transfer.source_checks import scaling_note
 
 # Standard errors.
 WITHIN = 0.5
@@ -32,7 +34,8 @@ _READ = ["accuracy", "accuracy_low", "accuracy_high", "cross_entropy"]
 _COST = ["megabytes", "milliseconds_per_image", "fine_tuning_minutes"]
 _BESIDE = ["beside", "beside_image_size"]
 COLUMNS = [
-    *("network", "image_size", *_READ, "excess", "excess_se", "views", *_COST, "chosen"),
+    *("network", "random_weights", "image_size", *_READ),
+    *("excess", "excess_se", "views", *_COST, "chosen"),
     *_BESIDE,
 ]
 
@@ -54,7 +57,8 @@ def choose_network(
         monitor: hears what takes long.
 
     Returns:
-        A row per network, as they are named, and size, ascending: network, image_size, accuracy of
+        A row per network, as they are named, and size, ascending: network, whether its weights are
+        random (random_weights), image_size, accuracy of
         the probe that an experiment would take, cross-validated, with its 95% interval,
         cross_entropy (nats), by how much that exceeds the lowest (excess) with the standard error
         over images or groups of them (excess_se), views that this probe reads, its megabytes and
@@ -67,6 +71,7 @@ def choose_network(
     rows = np.concatenate([draw.train, draw.validation])
     measured, losses, probes = {}, {}, {}
     decoded: dict[int, Rows] = {}
+    checked: set[str] = set()
     candidates = config.backbone.candidates
     # by size, for pictures are decoded once for all networks
     for (name, side), settings in sorted(candidates.items(), key=lambda item: item[0][1]):
@@ -75,6 +80,9 @@ def choose_network(
         decoded = {each: pixels for each, pixels in decoded.items() if each == side}
         bench = Workbench(single, load(single), table, rows, monitor, decoded.get(side))
         decoded[side] = bench.images.pixels
+        if name not in checked and (doubt := scaling_doubt(bench, rows)):
+            monitor.warn(doubt)
+        checked.add(name)
         chosen = bench.probes.choose(rows, seed=0)
         if chosen is None:
             break
@@ -83,10 +91,23 @@ def choose_network(
         probes[name, side] = chosen
     if not losses:
         name, side = next(iter(candidates))
-        first = {"network": [name], "image_size": [side], "chosen": [True]}
+        first = {
+            "network": [name],
+            "random_weights": [candidates[name, side].weights is None],
+            "image_size": [side],
+            "chosen": [True],
+        }
         return pd.DataFrame(first).reindex(columns=COLUMNS)
     found = pd.DataFrame(
-        [{"network": name, "image_size": side, **measured[name, side]} for name, side in candidates]
+        [
+            {
+                "network": name,
+                "random_weights": settings.weights is None,
+                "image_size": side,
+                **measured[name, side],
+            }
+            for (name, side), settings in candidates.items()
+        ]
     )
     # of one network the larger size is the dearer one, whatever the clock said
     costs = found.groupby("network")["milliseconds_per_image"].cummax().to_numpy()
@@ -96,6 +117,13 @@ def choose_network(
     found = found.assign(excess=excess, excess_se=error, chosen=np.arange(len(found)) == place)
     pair = side_by_side(found, costs, singles, probes)
     return pd.DataFrame([*found.to_dict("records"), *pair]).reindex(columns=COLUMNS)
+
+
+def scaling_doubt(bench: Workbench, rows: np.ndarray) -> str | None:
+    """What photos at some positions say against the scaling of a network from a file."""
+    if not bench.backbone.spec.file_digest:
+        return None  # no photo is looked at, nor decoded, for it
+    return scaling_note(bench.backbone, bench.images.pixels[spread(rows, MOST_PHOTOS)])
 
 
 def side_by_side(

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from tl_keras.config.asked_network import looking_at
 from tl_keras.config.schema import BackboneConfig, ExperimentConfig
 from tl_keras.data.division import divide
 from tl_keras.data.duplicate_groups import duplicates_across_splits, keep_together
@@ -227,12 +228,14 @@ def load_all(
         WeightsError: as `load_backbone`.
         ConfigError: as `load_backbone`.
     """
-    if settled is not None:
+    networks = config.backbone.networks
+    if settled is not None and len(networks) > 1:
         return load_backbone(config.with_network(settled))
-    for network in config.backbone.networks.values():
-        largest = network.model_copy(update={"image_size": network.side})
-        load_backbone(config.with_network(largest))
-    return None
+    for entry in networks:
+        with looking_at(networks, entry) as network:
+            largest = settled or network.model_copy(update={"image_size": network.side})
+            loaded = load_backbone(config.with_network(largest))
+    return None if settled is None else loaded
 
 
 def load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None]:

@@ -1,7 +1,7 @@
 """One experiment, end to end: the stages in their order, and what they leave."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from html import escape
@@ -15,7 +15,6 @@ from tl_keras.config.files import check_folder_name, load_config
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.corrections import COLUMNS
 from tl_keras.data.picture_rows import with_rows
-from tl_keras.data.rows import spread
 from tl_keras.digests import whole_json
 from tl_keras.errors import NoExportError
 from tl_keras.experiment.advise import write_advice
@@ -30,11 +29,11 @@ from tl_keras.experiment.first_look import FirstLook, look_at_results, look_befo
 from tl_keras.experiment.hand_over import hand_over
 from tl_keras.experiment.inputs import Configuration, experiment_config
 from tl_keras.experiment.monitor import Monitor, Silent
+from tl_keras.experiment.network_choice import scaling_doubt
 from tl_keras.experiment.prepare import Prepared, prepare
 from tl_keras.experiment.train import RunsLeft, runs_left, write_runs
 from tl_keras.experiment.workers import starting_workers
 from tl_keras.keras_settings import needed_keras
-from tl_keras.models.scaling_fit import MOST_PHOTOS
 from tl_keras.reporting.answer import answer
 from tl_keras.reporting.folder_readme import write_readme
 from tl_keras.reporting.report import write_report
@@ -50,7 +49,7 @@ from tl_keras.serving.targets import check_targets
 from tl_keras.serving.wheels import HERE, Destination
 from tl_keras.transfer.determinism import deterministic_ops
 from tl_keras.transfer.seeds import seeds_kept
-from tl_keras.transfer.source_checks import scaling_note, source_notes
+from tl_keras.transfer.source_checks import source_notes
 from tl_keras.transfer.threads import fix_threads, training_threads
 
 
@@ -283,18 +282,14 @@ def write_inputs(prepared: Prepared) -> None:
     store.keep_inputs(images.assign(group=groups), splits, said)
     store.write("ignored_files", table.ignored)
     most = max(len(draw.train) for draw in prepared.images.splits.draws.values())
-    notes = (*source_notes(prepared.card, most), *_scaling_notes(prepared))
+    notes = source_notes(prepared.card, most)
+    doubt = scaling_doubt(prepared.bench, prepared.images.splits.labelled(seed=0))
     for note in notes:
         prepared.monitor.warn(note)
+    if doubt is not None:
+        notes = (*notes, doubt)
+        if prepared.networks is None:  # else it was told when this network was measured
+            prepared.monitor.warn(doubt)
     source = None if prepared.card is None else {**asdict(prepared.card), "notes": notes}
     digest = prepared.borrowed.source_digest()
     store.keep_environment({**environment(), "source": source, "source_weights_sha256": digest})
-
-
-def _scaling_notes(prepared: Prepared) -> Iterator[str]:
-    """What labelled images of the first draw say against the scaling of a network from a file."""
-    if not prepared.backbone.spec.file_digest:
-        return
-    some = spread(prepared.images.splits.labelled(seed=0), MOST_PHOTOS)
-    if note := scaling_note(prepared.backbone, prepared.bench.images.pixels[some]):
-        yield note

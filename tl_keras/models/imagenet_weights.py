@@ -6,8 +6,10 @@ import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 
+from tl_keras.config.asked_network import instead, without
 from tl_keras.config.schema import BUNDLED_ALPHA, BUNDLED_BACKBONE, BackboneConfig
 from tl_keras.errors import WeightsError
 from tl_keras.home import with_home
@@ -35,12 +37,11 @@ class DownloadError(WeightsError):
         return type(self), (str(self), self.failure)
 
 
-def check_imagenet(settings: BackboneConfig, *, of_several: bool = False) -> None:
+def check_imagenet(settings: BackboneConfig) -> None:
     """Nothing, if Keras has the weights already or can download them.
 
     Args:
         settings: of the network.
-        of_several: whether it is one of a list.
 
     Raises:
         WeightsError: it cannot.
@@ -58,35 +59,31 @@ def check_imagenet(settings: BackboneConfig, *, of_several: bool = False) -> Non
         return  # something answers; what a download gives is Keras's to say
     # the second of an answer that is none, or of a proxy that cannot be
     except (OSError, HTTPException) as error:
-        raise experiment_offline_error(settings, error, of_several=of_several) from error
+        raise experiment_offline_error(settings, error) from error
 
 
-def experiment_offline_error(
-    settings: BackboneConfig, failure: Exception, *, of_several: bool = False
-) -> WeightsError:
+def experiment_offline_error(settings: BackboneConfig, failure: Exception) -> WeightsError:
     """What to do where an experiment's weights cannot be downloaded; at the end what works now.
 
     Args:
         settings: of the network.
         failure: why.
-        of_several: whether it is one of a list.
     """
-    changes: dict[str, str | None] = {"backbone.weights": "bundled"}
-    if of_several or settings.network != BUNDLED_BACKBONE:
+    changes: dict[str, Any] = {"backbone.weights": "bundled"}
+    if (rest := without()) or settings.network != BUNDLED_BACKBONE:
         changes |= {"backbone.name": BUNDLED_BACKBONE, "backbone.cut": "top"}
     if (settings.alpha or BUNDLED_ALPHA) != BUNDLED_ALPHA:
         changes["backbone.alpha"] = None
 
-    def named(weights: str | None) -> str:
-        if of_several and weights is not None:
-            return f"{settings.network}={weights} in the list"
-        return given({"backbone.weights": weights})
+    def named(weights: str) -> str:
+        return given(instead(weights=weights) if rest else {"backbone.weights": weights})
 
     told = _ways(
         _fault(settings.network, failure),
         _fetching(settings.network, settings.alpha, settings.side, named),
-        named(None),
+        given({"backbone.weights": None}),
         again(changes),
+        again(rest) if rest else None,
     )
     return WeightsError(told)
 
@@ -114,8 +111,12 @@ def offline_error(
     return DownloadError(told, failure)
 
 
-def _ways(fault: str, fetched: str | None, random: str, bundled: str) -> str:
+def _ways(
+    fault: str, fetched: str | None, random: str, bundled: str, rest: str | None = None
+) -> str:
     ways = [fetched] if fetched else []
+    if rest:
+        ways.append(f"the list without this network: {rest}")
     ways.append(f"random weights, which borrow nothing: {random}")
     listed = "".join(f"\n  {way}" for way in ways)
     now = "this command" if by_command() else "these arguments in the call"

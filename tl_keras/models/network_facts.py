@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 
 from tl_keras.backbone_table import FILE, rows_named
+from tl_keras.config.asked_network import instead
 from tl_keras.errors import WeightsError
 from tl_keras.invocation import again, settings
 from tl_keras.models.stored_layers import (
@@ -130,7 +131,7 @@ def _of_which(path: Path, kind: str) -> str:
     rows = [row.name for row in rows_named(each.short_name for each in stored_layers(path).layers)]
     if not rows:
         return "."
-    named = again({"backbone.name": rows[0]})
+    named = again(instead(name=rows[0], alpha=None, weights=str(path)))
     return f"; by its layers' names that is {' or '.join(rows)}: {named}"
 
 

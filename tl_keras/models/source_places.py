@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tl_keras.backbone_table import BACKBONES, FILE, HUB, BackboneSpec, preset_label
+from tl_keras.config.asked_network import instead
+from tl_keras.config.network_entries import meant
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import WeightsError
 from tl_keras.home import with_home
@@ -36,7 +38,7 @@ _NAMED = ("imagenet", "bundled")
 _SHOWN = 5
 
 
-def check_source(settings: BackboneConfig, *, of_several: bool = False) -> None:
+def check_source(settings: BackboneConfig) -> None:
     """Nothing, if the weights that a configuration names are there and sound.
 
     Whether they fit the network is known when it is built; whether a preset is there, when it is
@@ -44,7 +46,6 @@ def check_source(settings: BackboneConfig, *, of_several: bool = False) -> None:
 
     Args:
         settings: of the network.
-        of_several: whether it is one of a list.
 
     Raises:
         WeightsError: they are not, or their card is of another network.
@@ -55,7 +56,7 @@ def check_source(settings: BackboneConfig, *, of_several: bool = False) -> None:
     if settings.weights is None or settings.is_preset:
         return
     if settings.weights == "imagenet":
-        check_imagenet(settings, of_several=of_several)
+        check_imagenet(settings)
         return
     if settings.weights == "bundled":
         with as_file(bundled_folder()) as folder:
@@ -111,6 +112,8 @@ def existing(weights: str) -> Path:
             f'weights must be "imagenet", "bundled", {literal(None)}, or a file or folder '
             f'that exists; got "{weights}". Did you mean "{near[0]}"?'
         )
+    if "=" in weights and (network := meant(weights)):
+        raise WeightsError(f"There is no weights file {weights}{network}")
     if not path.suffix:
         raise WeightsError(
             f'weights must be "imagenet", "bundled", {literal(None)}, or a file or folder '
@@ -127,7 +130,7 @@ def _not_of_many(path: Path) -> Path:
         return path
     if not (inside := files_in(path)):
         return path
-    named = "".join(f"\n  {again({'backbone.weights': str(each)})}" for each in inside[:_SHOWN])
+    named = "".join(f"\n  {again(instead(weights=str(each)))}" for each in inside[:_SHOWN])
     raise WeightsError(
         f"weights must name one file, or a folder of a source model; got {path}, a folder with "
         f"{len(inside)} of weights and no {CARD_FILE}. Name one:{named}"

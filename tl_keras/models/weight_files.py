@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tl_keras.backbone_table import FILE, BackboneSpec, rows_named
+from tl_keras.config.asked_network import instead
 from tl_keras.errors import WeightsError
 from tl_keras.invocation import again
 from tl_keras.models.layer_match import Match, match
@@ -84,16 +85,13 @@ def _mismatch(
     )
     fitting = next(_fitting(stored, spec, alpha), None)
     if fitting is not None:
-        command = again(_changes(spec, alpha, *fitting))
-        return f"{told} It holds those of {in_words(*fitting)}: {command}"
+        row, width = fitting
+        kept = None if (width or 1.0) == (alpha or 1.0) == 1.0 else width
+        changes = instead(name=row.name, alpha=kept, weights=str(path))
+        return f"{told} It holds those of {in_words(row, width)}: {again(changes)}"
     if has_network(path):
-        changes: dict[str, Any] = {"backbone.name": FILE}
-        if alpha is not None:
-            changes["backbone.alpha"] = None
-        return (
-            f'{told} It holds another network. Set backbone.name to "{FILE}", and that one is '
-            f"borrowed from: {again(changes)}"
-        )
+        changes = instead(name=FILE, alpha=None, weights=str(path))
+        return f"{told} It holds another network. What borrows from it: {again(changes)}"
     return (
         f"{told} Set backbone.name and backbone.alpha to what the file was made for, or give the "
         'network with its weights, as model.save("net.keras") writes it.'
@@ -140,13 +138,3 @@ def _fitting(
             found = match(built, stored)
             if found.is_whole and not _more_blocks(found, row):
                 yield row, width
-
-
-def _changes(
-    spec: BackboneSpec, alpha: float | None, row: BackboneSpec, width: float | None
-) -> dict[str, Any]:
-    """The keys that ask for another network of the table."""
-    changes: dict[str, Any] = {} if row is spec else {"backbone.name": row.name}
-    if (width or 1.0) != (alpha or 1.0):
-        changes["backbone.alpha"] = width
-    return changes

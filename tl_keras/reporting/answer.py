@@ -16,7 +16,12 @@ from tl_keras.results.finished_experiment import FinishedExperiment, tested_of
 from tl_keras.results.learning_curves import FARTHEST, is_expected_to_help
 from tl_keras.results.test_results import kind_name, rows_like, strategy_name
 from tl_keras.strategy_table import STRATEGIES, names_where
-from tl_keras.transfer.network_words import chosen_in_words, networks_in, reach_in_words
+from tl_keras.transfer.network_words import (
+    chosen_in_words,
+    networks_in,
+    reach_in_words,
+    scaling_doubts,
+)
 
 Row = Mapping[Any, Any]
 
@@ -223,7 +228,8 @@ def _against(row: Row, other: str, sign: int) -> str:
 
 
 def _cautions(results: FinishedExperiment) -> Iterator[str]:
-    """What to know before using it: a class that is missed, photos and labels, more photos."""
+    """What to know before using it: pixels, a class that is missed, labels, more photos."""
+    yield from scaling_doubts(results.facts("advice"))
     for part in (
         *(_few_tested, _two_seeds, _weakest, _look_alikes),
         *(_corrections, _doubtful_labels, _more_photos),

@@ -137,7 +137,7 @@ def advise(measured: Measurements) -> Advice:
     """The strategy, the cut and the depth that the measurements speak for."""
     per_class = int(np.unique(measured.labels, return_counts=True)[1].min())
     checks = (
-        check_input(measured.card, measured.pixels, measured.scaling),
+        check_input(measured.card, measured.pixels, measured.scaling, measured.scaling_taken),
         check_size(measured.card, len(measured.labels)),
         check_similarity(measured.distances),
     )

@@ -12,7 +12,7 @@ from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.representation import Representation
 from tl_keras.transfer.similarity import block_distances
-from tl_keras.transfer.source_checks import scaling_note
+from tl_keras.transfer.source_checks import scaling_note, scaling_taken
 from tl_keras.transfer.trainer import LabelledImages
 from tl_keras.transfer.transferability import logme
 
@@ -38,6 +38,7 @@ class Measurements:
         networks: a row per network and size that were measured; None without a choice.
         seed: of the draw that the images are of.
         scaling: of `scaling_note`.
+        scaling_taken: of that function.
     """
 
     probes: pd.DataFrame
@@ -51,6 +52,7 @@ class Measurements:
     networks: pd.DataFrame | None = None
     seed: int = 0
     scaling: str | None = None
+    scaling_taken: str = ""
 
 
 def measure(
@@ -89,4 +91,5 @@ def measure(
         networks=networks,
         seed=seed,
         scaling=scaling_note(bank.backbone, pixels),
+        scaling_taken=scaling_taken(bank.backbone),
     )

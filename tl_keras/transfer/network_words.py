@@ -1,6 +1,6 @@
 """Which network was chosen of which, for people: in the advice, the report and the model card."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tl_keras.config.network_entries import entry_labels
@@ -8,6 +8,8 @@ from tl_keras.config.network_entries import entry_labels
 Row = Mapping[Any, Any]
 # Of more the table tells.
 _MOST = 3
+# The check of an advice that doubts how pixels are scaled.
+INPUT = "same kind of input"
 # What a time includes beside one pass through the network, by the keys of `probe.views`: pages are
 # written without Keras.
 _VIEWS = {
@@ -27,6 +29,13 @@ def networks_in(advice: Mapping[str, Any] | None) -> Sequence[Row]:
     record = advice or {}
     rows: Sequence[Row] = record.get("networks") or record.get("sizes") or ()
     return rows
+
+
+def scaling_doubts(advice: Mapping[str, Any] | None) -> Iterator[str]:
+    """What an advice, as `advice.json`, says against the scaling of the network's pixels."""
+    for check in (advice or {}).get("checks", ()):
+        if (check["name"], check["finding"]) == (INPUT, "not fulfilled"):
+            yield check["sentence"]
 
 
 def measured_in_words(rows: Sequence[Row]) -> str:
@@ -103,7 +112,7 @@ def chosen_in_words(rows: Sequence[Row]) -> str:
 
 def _unmeasured(row: Row) -> str:
     """Of the one that is left where photos are too few to hold any out."""
-    name = f"{entry_labels([row['network']])[row['network']]} at " if row.get("network") else ""
+    name = f"{labels_of([row])[row['network']]} at " if row.get("network") else ""
     return (
         f"There are too few photos to choose among networks or sizes: {name}{row['image_size']} "
         "px, the first, was taken."
@@ -111,8 +120,13 @@ def _unmeasured(row: Row) -> str:
 
 
 def labels_of(rows: Sequence[Row]) -> dict[str, str]:
-    """Short names of the networks of some rows, by entry."""
-    return entry_labels(row.get("network") or "" for row in rows)
+    """Short names of the networks of some rows, by entry; of random weights it is said."""
+    random = {row["network"] for row in rows if row.get("random_weights") in (True,)}
+    labels = entry_labels(row.get("network") or "" for row in rows)
+    return {
+        entry: f"{label} with random weights" if entry in random else label
+        for entry, label in labels.items()
+    }
 
 
 def _at(row: Row, labels: Mapping[str, str]) -> str:

@@ -6,10 +6,16 @@ from typing import Literal
 
 import numpy as np
 
-from tl_keras.backbone_table import as_setting
+from tl_keras.backbone_table import as_setting, scaling_in_words
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.scaling_fit import MOST_PHOTOS, better_scaling
+from tl_keras.models.scaling_fit import (
+    MOST_PHOTOS,
+    better_scaling,
+    scales_inside,
+    scaling_of_source,
+)
 from tl_keras.models.source_card import SourceCard
+from tl_keras.transfer.network_words import INPUT
 
 # The source should have seen this many times the images of the target, or more.
 FAR_LARGER = 10
@@ -87,6 +93,18 @@ def scaling_note(backbone: Backbone, pixels: np.ndarray) -> str | None:
     )
 
 
+def scaling_taken(backbone: Backbone) -> str:
+    """A sentence on how a network from a file gets its pixels; empty for one of the table."""
+    spec = backbone.spec
+    if not spec.file_digest:
+        return ""
+    if scales_inside(backbone.model):
+        return " The network scales pixels itself."
+    told = scaling_of_source(backbone.model) == spec.scaling
+    reason = ", as its first BatchNorm layer says" if told else ""
+    return f" Pixels are {scaling_in_words(spec.scaling)}{reason}."
+
+
 def check_size(card: SourceCard | None, training_images: int) -> Check:
     """Whether the source saw far more images than there are to train on."""
     name = "source larger than target"
@@ -101,15 +119,18 @@ def check_size(card: SourceCard | None, training_images: int) -> Check:
     return Check(name, "fulfilled", sentence)
 
 
-def check_input(card: SourceCard | None, pixels: np.ndarray, scaling: str | None = None) -> Check:
+def check_input(
+    card: SourceCard | None, pixels: np.ndarray, scaling: str | None = None, taken: str = ""
+) -> Check:
     """Whether the images are like the source's in channels, size and scaling.
 
     Args:
         card: of the source model; None for random initialisation.
         pixels: uint8 (n, size, size, 3), 0..255, some of the images.
         scaling: of `scaling_note`; a network of the table needs none, its scaling is known.
+        taken: of `scaling_taken`.
     """
-    name = "same kind of input"
+    name = INPUT
     if scaling is not None:
         return Check(name, "not fulfilled", scaling)
     if card is None:
@@ -123,9 +144,9 @@ def check_input(card: SourceCard | None, pixels: np.ndarray, scaling: str | None
         doubts.append(f"images are {size} px here and were {card.image_size} px there")
     if doubts:
         text = "; ".join(doubts)
-        return Check(name, "doubtful", f"{text[0].upper()}{text[1:]} ({card.name}).")
+        return Check(name, "doubtful", f"{text[0].upper()}{text[1:]} ({card.name}).{taken}")
     trained = f", {card.image_size} px in training" if card.image_size else ""
-    return Check(name, "fulfilled", f"{card.channels} channels{trained}, {size} px here.")
+    return Check(name, "fulfilled", f"{card.channels} channels{trained}, {size} px here.{taken}")
 
 
 def check_similarity(distances: Mapping[str, float] | None) -> Check:
