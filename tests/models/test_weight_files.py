@@ -1,5 +1,6 @@
 """A weights file that disks or people damaged is refused in words, or is what it was."""
 
+import shlex
 from pathlib import Path
 
 import keras
@@ -8,8 +9,17 @@ import pytest
 
 from tests.hostile.damaged_caches import flipped_bytes, halved
 from tl_keras.backbone_table import BACKBONES
+from tl_keras.commands.advise import _parser
+from tl_keras.commands.command_line import overrides_in
+from tl_keras.config.asked_network import looking_at
+from tl_keras.config.overrides import read_overrides, with_overrides
+from tl_keras.config.problems import schema_of
+from tl_keras.config.schema import BackboneConfig, ExperimentConfig
 from tl_keras.errors import WeightsError
+from tl_keras.invocation import typed
 from tl_keras.models.layer_match import match
+from tl_keras.models.networks import build_backbone
+from tl_keras.models.source_places import check_source
 from tl_keras.models.stored_layers import stored_layers
 from tl_keras.models.weight_files import load_weight_file
 
@@ -50,3 +60,28 @@ def test_a_layer_that_scales_pixels_computes_with_the_statistics_of_the_file(
     source.save_weights(tmp_path / "scaled.weights.h5")
     match(target, stored_layers(tmp_path / "scaled.weights.h5")).give(target)
     np.testing.assert_allclose(target(images), source(images), rtol=1e-6)
+
+
+def test_the_command_after_wrong_weights_keeps_the_list_and_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "my narrow.weights.h5"
+    build_backbone("MobileNet", image_size=32, alpha=0.25).save_weights(path)
+    asked = f"MobileNet-0.5={path}"
+    networks = BackboneConfig(name=("own.keras", asked)).networks
+    model = build_backbone("MobileNet", image_size=32, alpha=0.5)
+    with (
+        pytest.raises(WeightsError) as refused,
+        typed(["tl-keras", "advise", "photos", "--networks", f"own.keras,{asked}"]),
+        looking_at(networks, asked),
+    ):
+        load_weight_file(model, path, BACKBONES["MobileNet"], 0.5)
+    _, _, words = str(refused.value).partition("tl-keras advise ")
+    options = _parser().parse_args(shlex.split(words))
+    sets = read_overrides(overrides_in(options), schema_of(ExperimentConfig))[0]
+    found = with_overrides({}, sets)["backbone"]["name"]
+    assert found == ["own.keras", f"MobileNet-0.25={path}"]
+
+
+def test_a_misspelt_name_with_a_file_is_no_missing_file() -> None:
+    network = BackboneConfig(name="MobileNtV2=nets/mobilenet.h5")
+    with pytest.raises(WeightsError, match='did you mean "MobileNetV2"'):
+        check_source(network)

@@ -24,6 +24,7 @@ from tl_keras.reporting.report import content, write_report
 from tl_keras.results.finished_experiment import FinishedExperiment
 from tl_keras.results.store import Store
 from tl_keras.results_layout import place
+from tl_keras.transfer.network_words import INPUT
 
 Finish = Callable[..., Path]
 
@@ -366,6 +367,17 @@ def test_the_answer_says_what_is_read_beyond_the_means_of_the_photo(finish: Fini
     assert "standard deviations" in told[0] and "two passes" in told[0]
     vars(results)["chosen"] = {**results.chosen, "pooling": "mean", "views": "none"}
     assert answer(results) == plain
+
+
+def test_pixels_that_are_scaled_wrongly_are_part_of_the_answer(finish: Finish) -> None:
+    folder = finish()
+    check = {"name": INPUT, "sentence": "It wants other pixels."}
+    for finding in ("fulfilled", "not fulfilled"):
+        advice = {"strategy": "linear_probe", "cut": "top"}
+        checks = [{**check, "finding": finding}]
+        write_json(place(folder, "advice.json"), {**advice, "checks": checks})
+        told = check["sentence"] in answer(FinishedExperiment.open(folder))
+        assert told == (finding == "not fulfilled")
 
 
 def test_a_section_without_results_is_left_out(finish: Finish) -> None:

@@ -41,7 +41,12 @@ def facts(**changed: Any) -> dict[str, Any]:
             "division": "The test photos are fold 2 of 5.",
         },
         "handed_over": {"text": "It learned everything."},
-        "source": {"name": "textures", "licence": "Apache-2.0", "description": "Drawn."},
+        "source": {
+            "name": "textures",
+            "licence": "Apache-2.0",
+            "description": "Drawn.",
+            "scaling": "tf",
+        },
         "model": {
             "backbone": "MobileNetV2",
             "cut": "top",

@@ -47,7 +47,8 @@ def instead(**keys: Any) -> dict[str, Any]:
     networks, entry = found
     own = networks[entry]
     wanted = {"name": own.name, "alpha": own.alpha, "weights": own.weights} | keys
-    changes = _asking(own, [write_entry(**wanted) if each == entry else each for each in networks])
+    entries = [write_entry(**wanted) if each == entry else each for each in networks]
+    changes = _asking(entries, networks)
     if len(networks) == 1 and own.alpha is not None and wanted["alpha"] is None:
         changes["backbone.alpha"] = None
     return changes
@@ -58,15 +59,16 @@ def without() -> dict[str, Any] | None:
     networks, entry = _LOOKED_AT.get() or ({}, "")
     if len(networks) < 2:
         return None
-    rest = [each for each in networks if each != entry]
-    return _asking(networks[rest[0]], rest)
+    return _asking([each for each in networks if each != entry], networks)
 
 
-def _asking(own: BackboneConfig, entries: list[str]) -> dict[str, Any]:
+def _asking(entries: list[str], before: Networks) -> dict[str, Any]:
     names = [*dict.fromkeys(entries)]
     changes: dict[str, Any] = {"backbone.name": names if names[1:] else names[0]}
     if all(read_entry(name)["name"] in BACKBONES for name in names):
         # these go with networks from files, and are refused without one
-        changes |= {} if own.scaling is None else {"backbone.scaling": None}
-        changes |= {"backbone.trust_code": False} if own.trust_code else {}
+        if any(network.scaling is not None for network in before.values()):
+            changes["backbone.scaling"] = None
+        if any(network.trust_code for network in before.values()):
+            changes["backbone.trust_code"] = False
     return changes
