@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from tl_keras.backbone_table import BACKBONES
+from tl_keras.backbone_table import FILE
 from tl_keras.config.network_entries import read_entry, write_entry
 from tl_keras.config.schema import BackboneConfig
 
@@ -65,7 +65,7 @@ def without() -> dict[str, Any] | None:
 def _asking(entries: list[str], before: Networks) -> dict[str, Any]:
     names = [*dict.fromkeys(entries)]
     changes: dict[str, Any] = {"backbone.name": names if names[1:] else names[0]}
-    if all(read_entry(name)["name"] in BACKBONES for name in names):
+    if all(read_entry(name)["name"] != FILE for name in names):
         # these go with networks from files, and are refused without one
         if any(network.scaling is not None for network in before.values()):
             changes["backbone.scaling"] = None

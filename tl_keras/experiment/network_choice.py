@@ -57,16 +57,16 @@ def choose_network(
         monitor: hears what takes long.
 
     Returns:
-        A row per network, as they are named, and size, ascending: network, whether its weights are
-        random (random_weights), image_size, accuracy of
-        the probe that an experiment would take, cross-validated, with its 95% interval,
-        cross_entropy (nats), by how much that exceeds the lowest (excess) with the standard error
-        over images or groups of them (excess_se), views that this probe reads, its megabytes and
-        milliseconds_per_image, all views included, fine_tuning_minutes of the whole network with
-        this draw, chosen. Where the images are too few to hold any out, the first network at its
-        smallest size alone, of which nothing is known. Where one head on the features of the two
-        best networks side by side would be worth its time, a last row, never chosen, says what it
-        reads; its second network and size are `beside` and `beside_image_size`, else missing.
+        A row per network, as they are named, and size, ascending: network, random_weights (whether
+        it borrows nothing), image_size, accuracy of the probe that an experiment would take,
+        cross-validated, with its 95% interval, cross_entropy (nats), by how much that exceeds the
+        lowest (excess) with the standard error over images or groups of them (excess_se), views
+        that this probe reads, its megabytes and milliseconds_per_image, all views included,
+        fine_tuning_minutes of the whole network with this draw, chosen. Where the images are too
+        few to hold any out, the first network at its smallest size alone, of which nothing is
+        known. Where one head on the features of the two best networks side by side would be worth
+        its time, a last row, never chosen, says what it reads; its second network and size are
+        `beside` and `beside_image_size`, else missing.
     """
     rows = np.concatenate([draw.train, draw.validation])
     measured, losses, probes = {}, {}, {}

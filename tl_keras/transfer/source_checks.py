@@ -98,7 +98,7 @@ def scaling_taken(backbone: Backbone) -> str:
     spec = backbone.spec
     if not spec.file_digest:
         return ""
-    if scales_inside(backbone.model):
+    if spec.scaling == "none" and scales_inside(backbone.model):
         return " The network scales pixels itself."
     told = scaling_of_source(backbone.model) == spec.scaling
     reason = ", as its first BatchNorm layer says" if told else ""
