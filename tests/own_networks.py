@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from tl_keras.backbone_table import Scaling
-from tl_keras.data.rows import Rows  # noqa: F401
 from tl_keras.models.networks import scaling_layer
 
 

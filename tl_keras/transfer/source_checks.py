@@ -15,6 +15,7 @@ from tl_keras.models.scaling_fit import (
     scaling_of_source,
 )
 from tl_keras.models.source_card import SourceCard
+from tl_keras.models.source_places import BUNDLED
 from tl_keras.transfer.network_words import INPUT
 
 # The source should have seen this many times the images of the target, or more.
@@ -61,7 +62,7 @@ def source_notes(card: SourceCard | None, training_images: int) -> tuple[str, ..
     if card is None or card.images is None or card.images >= FAR_LARGER * training_images:
         return ()
     rule = "the usual rule asks for a source that is far larger (ten times or more)."
-    saw = f"The source {card.name} saw {card.images} images, fewer than "
+    saw = f"{_source(card)} saw {card.images} images, fewer than "
     if card.images < training_images:
         return (
             f"{saw}the {training_images} training images here: {rule} Expect little from it and "
@@ -111,11 +112,11 @@ def check_size(card: SourceCard | None, training_images: int) -> Check:
     if card is None:
         return Check(name, "not fulfilled", "The backbone has random weights: it has no source.")
     if card.images is None:
-        return Check(name, "not available", f"How many images {card.name} saw is not known.")
+        return Check(name, "not available", f"How many images {_named(card)} saw is not known.")
     if notes := source_notes(card, training_images):
         smaller = card.images < training_images
         return Check(name, "not fulfilled" if smaller else "doubtful", notes[0])
-    sentence = f"The source {card.name} saw {card.images} images, here are {training_images}."
+    sentence = f"{_source(card)} saw {card.images} images, here are {training_images}."
     return Check(name, "fulfilled", sentence)
 
 
@@ -144,7 +145,7 @@ def check_input(
         doubts.append(f"images are {size} px here and were {card.image_size} px there")
     if doubts:
         text = "; ".join(doubts)
-        return Check(name, "doubtful", f"{text[0].upper()}{text[1:]} ({card.name}).{taken}")
+        return Check(name, "doubtful", f"{text[0].upper()}{text[1:]} ({_named(card)}).{taken}")
     trained = f", {card.image_size} px in training" if card.image_size else ""
     return Check(name, "fulfilled", f"{card.channels} channels{trained}, {size} px here.{taken}")
 
@@ -174,3 +175,13 @@ def check_similarity(distances: Mapping[str, float] | None) -> Check:
         f"In the lower half of the blocks the activations are {words[finding]} those of the "
         f"source's images: a distance of {middle:.2f} (below {NEAR} is near, above {FAR} far).",
     )
+
+
+def _named(card: SourceCard) -> str:
+    """A source, for people."""
+    return "the bundled weights" if card.name == BUNDLED else card.name
+
+
+def _source(card: SourceCard) -> str:
+    """What a source saw, as the subject of a sentence."""
+    return f"The source {'of ' if card.name == BUNDLED else ''}{_named(card)}"
