@@ -82,7 +82,8 @@ def workplace(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     first = next(Path("photos").rglob("*.png")).relative_to("photos")
     confirmed = f"{first.as_posix()},{first.parts[0]},{first.parts[0]}"
     Path("corrections.csv").write_text(f"image_id,was,label\n{confirmed}\n")
-    trained(with_classifier()).save("net.keras")
+    for name in ("net.keras", "last_year.h5"):
+        trained(with_classifier()).save(name)
     # no library is fetched
     monkeypatch.setattr(portable_folder, "fetch_wheels", lambda *_: [])
     return tmp_path
