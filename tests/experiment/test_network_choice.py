@@ -1,6 +1,7 @@
 """The network and the size of its input, chosen by probes on photos that train."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,8 @@ def test_a_network_that_tells_more_is_taken_and_kept(
     assert [row["chosen"] for row in advice["networks"]] == [False, True]
     assert all(min(row["megabytes"], row["fine_tuning_minutes"]) > 0 for row in advice["networks"])
     page = (first.folder / "report.html").read_text()
-    assert "How much of Tiny" in page and "Of useless and Tiny-0.5 at 64 px, probes took" in page
+    assert "How much of Tiny" in page
+    assert re.search(r"Of useless and Tiny-0\.5[\w ]* at 64 px, probes took", page)
 
     (place(first.folder, "runs") / "feature_extraction-n5-s0" / "row.json").unlink()
     monkeypatch.setattr(prepare, "measured_networks", None)  # is not asked again
