@@ -495,6 +495,11 @@ class BackboneConfig(_Section):
         candidates = [*self.candidates.values()]
         return candidates[0] if len(candidates) == 1 else None
 
+    @property
+    def at_largest(self) -> "BackboneConfig":
+        """The same with the largest of its sizes alone."""
+        return self.model_copy(update={"image_size": self.side})
+
     def _with_network(self, entry: str) -> "BackboneConfig":
         named = read_entry(entry)
         # for the files among them

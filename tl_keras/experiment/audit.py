@@ -64,7 +64,7 @@ def audit_images(
     experiment = experiment_config(config, images, None, settings)
     # of several networks the first looks at the images
     first = next(iter(experiment.backbone.networks.values()))
-    experiment = experiment.with_network(first.model_copy(update={"image_size": first.side}))
+    experiment = experiment.with_network(first.at_largest)
     with seeds_kept(), deterministic_ops(experiment.deterministic):
         return _audited(experiment, network, monitor or Silent())
 

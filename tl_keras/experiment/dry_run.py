@@ -201,8 +201,7 @@ def _about_source(config: ExperimentConfig, training_images: int) -> tuple[str, 
         if network.weights == "imagenet":
             card = read_source_card(network.network, network.weights)
         else:
-            largest = network.model_copy(update={"image_size": network.side})
-            _, card = load_backbone(config.with_network(largest))
+            _, card = load_backbone(config.with_network(network.at_largest))
         notes += source_notes(card, training_images)
     return tuple(dict.fromkeys(notes))
 

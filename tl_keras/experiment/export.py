@@ -39,7 +39,7 @@ from tl_keras.results.learning_curves import expected_accuracy
 from tl_keras.results.repair import ASIDE, set_aside
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
-from tl_keras.results.test_results import rows_like, run_name
+from tl_keras.results.test_results import rows_like
 from tl_keras.results_layout import inner, place
 from tl_keras.serving.checksums import damaged_files
 from tl_keras.serving.decision_record import RECORD, changed_decision
@@ -110,7 +110,7 @@ def export(
         changes = _changed_decision(prepared.store, before.run, place)
         now = "; ".join([f"it is now {_LEARNED[before.learned_all]}", *changes])
         prepared.monitor.warn(
-            f"The model of {_named(prepared, before.run)} is exported again: {now}."
+            f"The model of {prepared.name_of(before.run)} is exported again: {now}."
         )
         return publish(prepared, before, prepared.config.export_targets, curves=curves)
     if handed is None:
@@ -258,7 +258,7 @@ def publish(
         ExportError: the exported model does not answer as the trained one; nothing is published
             then.
     """
-    prepared.monitor.stage(f"Exporting the model of {_named(prepared, handed.run)}")
+    prepared.monitor.stage(f"Exporting the model of {prepared.name_of(handed.run)}")
     _warn_of_guessing(prepared, handed.run)
     if others := _other_formats(prepared):
         prepared.monitor.warn(served_formats_only(others))
@@ -467,13 +467,9 @@ def _warn_of_guessing(prepared: Prepared, chosen: FinishedRun) -> None:
     guessing = float(np.log(chosen.classes))
     if chosen.validation_loss > 0.95 * guessing:
         prepared.monitor.warn(
-            f"The model of {_named(prepared, chosen)} is exported and hardly better than guessing: "
+            f"The model of {prepared.name_of(chosen)} is exported and hardly better than guessing: "
             f"validation loss {chosen.validation_loss:.3f}, that of guessing {guessing:.3f}."
         )
-
-
-def _named(prepared: Prepared, run: FinishedRun) -> str:
-    return run_name(vars(run), prepared.config.estimate.folds)
 
 
 def _evidence(prepared: Prepared, chosen: FinishedRun) -> Evidence:

@@ -22,7 +22,7 @@ from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.making import ModelMaking, model_making
 from tl_keras.results.runs_table import FinishedRun, run_of
 from tl_keras.results.store import Store
-from tl_keras.results.test_results import method_of, run_name
+from tl_keras.results.test_results import method_of
 
 HANDED_OVER = "handed_over.json"
 # Of the photos that all measured runs answer alike, the share to which the new fit may give an
@@ -135,7 +135,7 @@ def _make_refit(
     """Fit and check it; what the record says then."""
     store, rows, chosen = prepared.store, np.sort(prepared.bench.rows), alike[0]
     forget(store.place(HANDED_OVER))
-    name = run_name(vars(chosen), prepared.config.estimate.folds)
+    name = prepared.name_of(chosen)
     prepared.monitor.stage(f"Fitting {name} anew to all {len(rows)} photos")
     refitted = making.refit(prepared, alike, rows)
     store.keep_refitted(refitted.weights, refitted.held_out)

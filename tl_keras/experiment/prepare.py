@@ -29,6 +29,7 @@ from tl_keras.models.source_card import SourceCard
 from tl_keras.models.source_models import load_named
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
+from tl_keras.results.test_results import run_name
 from tl_keras.results_layout import place
 from tl_keras.strategy_table import STRATEGIES, borrowing
 from tl_keras.transfer.recipe import Recipe
@@ -119,6 +120,10 @@ class Prepared:
     def draw_of(self, run: Run | FinishedRun) -> Draw:
         """The images that a run was trained on and that chose its epoch."""
         return self.images.splits.draws[run.seed, run.train_per_class]
+
+    def name_of(self, run: Run | FinishedRun) -> str:
+        """A run for people."""
+        return run_name(vars(run), self.config.estimate.folds)
 
     def recipes_of(self, run: Run, draw: Draw) -> tuple[Recipe, ...]:
         """What is trained by steps for a run; of several recipes, validation chooses one.
@@ -233,7 +238,7 @@ def load_all(
         return load_backbone(config.with_network(settled))
     for entry in networks:
         with looking_at(networks, entry) as network:
-            largest = settled or network.model_copy(update={"image_size": network.side})
+            largest = settled or network.at_largest
             loaded = load_backbone(config.with_network(largest))
     return None if settled is None else loaded
 

@@ -12,7 +12,6 @@ from tl_keras.experiment.strategies.duration import training_seconds
 from tl_keras.experiment.strategies.making import making
 from tl_keras.keras_settings import needed_keras
 from tl_keras.results.store import Outcome
-from tl_keras.results.test_results import run_name
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.fold_score import FoldScore
 from tl_keras.transfer.recipe import Recipe
@@ -105,7 +104,7 @@ def run_task(
     if spec.by_steps and not spec.searches:
         recipes = prepared.recipes_of(run, draw)
     return Task(
-        name=run_name(vars(run), config.estimate.folds),
+        name=prepared.name_of(run),
         call=MakeRun(run, winner),
         done=done,
         seconds=making(run.strategy).seconds(run, config, *sizes),

@@ -18,7 +18,6 @@ from tl_keras.results.runs_table import FinishedRun, runs_table
 from tl_keras.results.store import Outcome
 from tl_keras.results.tensorboard import FOLDER as EVENTS_FOLDER
 from tl_keras.results.tensorboard import write_events
-from tl_keras.results.test_results import run_name
 from tl_keras.strategy_table import STRATEGIES
 from tl_keras.transfer.run_plan import Run
 
@@ -78,7 +77,7 @@ class RunsLeft:
             if self.pool.elsewhere and self.pool.idle:
                 self.pool.submit(run_task(self.prepared, run, self._keep))
             else:
-                making(run_name(vars(run), self.prepared.config.estimate.folds))
+                making(self.prepared.name_of(run))
                 self._keep(make_run(self.prepared, run))
 
     def _keep(self, outcome: Outcome) -> None:

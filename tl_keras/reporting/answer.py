@@ -1,6 +1,6 @@
 """The question of an experiment and its answer in a few sentences."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,7 @@ from tl_keras.results.test_results import kind_name, rows_like, strategy_name
 from tl_keras.strategy_table import STRATEGIES, names_where
 from tl_keras.transfer.network_words import (
     chosen_in_words,
+    enumerated,
     networks_in,
     reach_in_words,
     scaling_doubts,
@@ -195,7 +196,7 @@ def _compared(results: FinishedExperiment) -> str:
     if not against:
         return "It was compared with no other."
     parts = [against[name] for name in _yardsticks(results, chosen) if name in against]
-    return f"It is {_listed(parts or list(against.values()))}."
+    return f"It is {enumerated(parts or list(against.values()))}."
 
 
 def _yardsticks(results: FinishedExperiment, chosen: Row) -> Iterator[str]:
@@ -205,10 +206,6 @@ def _yardsticks(results: FinishedExperiment, chosen: Row) -> Iterator[str]:
         rows = same_size[same_size["strategy"] == name].sort_values("selection_loss_mean")
         if name != chosen["strategy"] and len(rows):
             yield strategy_name(rows.iloc[0].to_dict())
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def _against(row: Row, other: str, sign: int) -> str:
@@ -262,8 +259,8 @@ def _two_seeds(results: FinishedExperiment) -> Iterator[str]:
     if wide:
         yield (
             "Two trainings tell little of how far a third may be off, hence the wide intervals of "
-            f"{_listed(wide)}, and of differences from {'it' if len(wide) == 1 else 'them'}: with "
-            "seeds 3 they are much narrower."
+            f"{enumerated(wide)}, and of differences from {'it' if len(wide) == 1 else 'them'}: "
+            "with seeds 3 they are much narrower."
         )
 
 

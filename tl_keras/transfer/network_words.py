@@ -102,12 +102,17 @@ def chosen_in_words(rows: Sequence[Row]) -> str:
     labels, sizes = labels_of(rows), dict.fromkeys(str(row["image_size"]) for row in rows)
     (chosen,) = (row for row in rows if row["chosen"])
     several, names = len(labels) > 1, list(labels.values())
-    of = f"{', '.join(names[:-1])} and {names[-1]} at " if several else ""
+    of = f"{enumerated(names)} at " if several else ""
     return (
         f"Of {of}{' and '.join(sizes)} px, probes took {_at(chosen, labels)}: the "
         f"{'quickest' if several else 'smallest'} whose loss on held-out photos no other lowers "
         "by more than chance might."
     )
+
+
+def enumerated(parts: Sequence[str]) -> str:
+    """Parts of a sentence, at least one: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
 def _unmeasured(row: Row) -> str:
