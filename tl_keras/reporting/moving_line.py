@@ -25,6 +25,7 @@ from tl_keras.safe_text import one_line, visible
 # a log file stays short.
 FIRST_SECONDS, NEXT_SECONDS = 10.0, 30.0
 LOOK_SECONDS = 0.5
+THREAD = "what is done, now and then"
 
 
 class _TwoLines(Progress):
@@ -69,7 +70,7 @@ class MovingLine:
         if self._moves:
             self._inside.enter_context(self._bar)
         else:
-            thread = threading.Thread(target=self._remind, daemon=True)
+            thread = threading.Thread(target=self._remind, name=THREAD, daemon=True)
             # where threads are used up, a log file does without
             with suppress(RuntimeError):
                 thread.start()
