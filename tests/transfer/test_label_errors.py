@@ -44,6 +44,15 @@ def test_right_labels_give_no_alarm() -> None:
     assert len(result.suspects) == 0
 
 
+def test_what_misreads_more_is_expected_to_name_more_right_labels() -> None:
+    features, labels = blobs(60, 2, seed=2)
+    result = check_labels([("block", features)], labels, np.arange(180))
+    named = len(result.suspects) / result.checked
+    assert 1 / 200 < named < result.false_alarms
+    features, labels = blobs(30, 8)
+    assert check_labels([("block", features)], labels, np.arange(90)).false_alarms == 1 / 200
+
+
 def test_probes_that_guess_doubt_no_label() -> None:
     features, labels = blobs(30, 0.3)
     result = check_labels([("block", features)], labels, np.arange(90))

@@ -8,7 +8,7 @@ from tl_keras.reporting.label_marks import Mark, label_mark, marking
 from tl_keras.reporting.pages import Photo, render
 from tl_keras.reporting.photo_names import short_names
 from tl_keras.reporting.thumbnails import thumbnail
-from tl_keras.results.audit_report import FALSE_ALARMS, AuditReport
+from tl_keras.results.audit_report import AuditReport
 
 MOST_PHOTOS = 60
 # In a report, whose reader has more to look at.
@@ -88,7 +88,7 @@ def _sections(report: AuditReport, most: int) -> Iterator[Section]:
     photos = _Photos(report, most)
     errors = report.label_errors()
     if len(errors):
-        text = f"{report.doubtful()}, the surest first. {FALSE_ALARMS}"
+        text = f"{report.doubtful()}, the surest first. {report.false_alarms()}"
         shown = [("", [_suspect(row) for row in errors.head(most).to_dict("records")])]
         yield photos.section("label_errors", text, shown, len(errors))
     for finding in report.audit.findings:

@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from tl_keras.reporting.safe_console import SafeConsole, marked
-from tl_keras.results.audit_report import FALSE_ALARMS, AuditReport
+from tl_keras.results.audit_report import AuditReport
 from tl_keras.safe_text import one_line
 
 _MOST_ROWS = 10
@@ -47,7 +47,7 @@ def _show_classes(console: SafeConsole, report: AuditReport) -> None:
 def _show_labels(console: SafeConsole, report: AuditReport) -> None:
     errors = report.label_errors()
     checked = report.labels.checked if report.labels is not None else 0
-    console.print(f"{checked} labels checked: {report.doubtful()}. {FALSE_ALARMS}")
+    console.print(f"{checked} labels checked: {report.doubtful()}. {report.false_alarms()}")
     if len(errors):
         table = Table(show_edge=False)
         for name in ("image", "label", "looks like", "probability"):

@@ -24,8 +24,6 @@ from tl_keras.safe_text import brief
 from tl_keras.transfer.label_errors import LabelCheck
 
 FINDINGS = ["kind", "group", "image_id", "label", "detail"]
-# Measured on steel, cats and dogs, cells and digits as they are; see `transfer.label_errors`.
-FALSE_ALARMS = "Of right labels up to 1 in 200 is named too, so look before you change one."
 # Of which images an audit is.
 SOURCE = "source.json"
 _SIZES = ("large_pictures", "small_pictures", "odd_size", "aspect_ratio")
@@ -112,7 +110,12 @@ class AuditReport:
             f"{row['image_id']} (looks like {row['suggested_label']})"
             for row in errors.to_dict("records")
         ]
-        return [f"{self.doubtful()}: {some_of(named, 3)}. {FALSE_ALARMS} See the report."]
+        return [f"{self.doubtful()}: {some_of(named, 3)}. {self.false_alarms()} See the report."]
+
+    def false_alarms(self) -> str:
+        """How many of the labels that look wrong may be right, in words."""
+        one_in = round(1 / self.labels.false_alarms) if self.labels is not None else 0
+        return f"Of right labels up to 1 in {one_in} is named too, so look before you change one."
 
     def doubtful(self) -> str:
         """How many labels look wrong, and to which network, in words."""
