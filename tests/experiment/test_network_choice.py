@@ -263,7 +263,8 @@ def test_each_network_that_gets_wrong_pixels_is_told_of_once(
         data={"train_per_class": 5},
         monitor=monitor,
     )
-    assert sum('backbone.scaling to "tf"' in text for text in monitor.warnings) == 1
+    mend = 'Leave backbone.scaling out, or set it to "tf"'
+    assert sum(mend in text for text in monitor.warnings) == 1
     if others:
         labels = labels_of(advice.networks.to_dict("records"))
         assert ["random" in label for label in labels.values()] == [False, True]

@@ -9,6 +9,7 @@ from tl_keras.backbone_table import MeanAndStd, Scaling
 from tl_keras.models.scaling_fit import (
     USUAL,
     better_scaling,
+    own_scaling,
     scales_inside,
     scaling_distances,
     scaling_of_source,
@@ -73,3 +74,4 @@ def test_layers_that_scale_are_seen() -> None:
         False,
         False,
     ]
+    assert own_scaling(by_hand) == "none"

@@ -18,7 +18,7 @@ from tl_keras.models.layer_match import match
 from tl_keras.models.network_facts import description, network_facts
 from tl_keras.models.older_networks import is_older, modern
 from tl_keras.models.open_network import UnfitError, copied, is_graph, opened
-from tl_keras.models.scaling_fit import scales_inside, scaling_of_source
+from tl_keras.models.scaling_fit import own_scaling
 from tl_keras.models.stored_layers import ARCHIVE, kind_of_weights, stored_layers
 
 # Where a network takes images of any size, its blocks are found at this one, pixels.
@@ -79,9 +79,7 @@ def _spec(path: Path, digest: str, scaling: Scaling | None, trust_code: bool) ->
 
 
 def _scaling(path: Path, network: keras.Model) -> Scaling:
-    if scales_inside(network):
-        return "none"
-    found = scaling_of_source(network)
+    found = own_scaling(network)
     if found is None:
         raise ConfigError(
             f"backbone.scaling must be given for {path}: nothing in the network says how it wants "

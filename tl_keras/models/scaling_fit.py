@@ -50,6 +50,11 @@ def scales_inside(network: keras.Model) -> bool:
     return False
 
 
+def own_scaling(network: keras.Model) -> Scaling | None:
+    """What a network from a file is given where nobody says more; None where it cannot be told."""
+    return "none" if scales_inside(network) else scaling_of_source(network)
+
+
 def scaling_of_source(network: keras.Model) -> Scaling | None:
     """The usual scaling that fits a network; None where none fits clearly better than others."""
     distances = scaling_distances(network, USUAL)

@@ -11,6 +11,7 @@ from tl_keras.models.backbone import Backbone
 from tl_keras.models.scaling_fit import (
     MOST_PHOTOS,
     better_scaling,
+    own_scaling,
     scales_inside,
     scaling_of_source,
 )
@@ -87,10 +88,13 @@ def scaling_note(backbone: Backbone, pixels: np.ndarray) -> str | None:
     fits = better_scaling(backbone.model, given, pixels[:MOST_PHOTOS])
     if fits is None:
         return None
+    # of several networks each may want another
+    found = own_scaling(backbone.model) == fits
+    mend = "Leave backbone.scaling out, or set it" if found else "Set backbone.scaling"
     return (
         f"{backbone.spec.name} seems to want its pixels scaled otherwise: what its first BatchNorm "
         f"layer remembers of its training fits {as_setting(fits)}, and not {as_setting(given)}. "
-        f"Set backbone.scaling to {as_setting(fits)}, unless you know better."
+        f"{mend} to {as_setting(fits)}, unless you know better."
     )
 
 
