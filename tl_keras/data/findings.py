@@ -312,7 +312,10 @@ def _taken_in_part(facts: pd.DataFrame) -> Iterator[Finding]:
 
 def _converted(facts: pd.DataFrame, reading: PictureReading) -> Iterator[Finding]:
     yield from _finding(
-        "alpha", facts[facts["has_alpha"].fillna(False)], "the transparency of {n} image{s} is lost"
+        "alpha",
+        facts[facts["has_alpha"].fillna(False)],
+        "{n} image{s} {have} transparent parts, which are read in the colours hidden there, "
+        "often noise; save them on a plain background",
     )
     ends = reading.black_and_white
     outcome = "each one's darkest becomes 0, its brightest 255"
