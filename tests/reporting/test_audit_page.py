@@ -120,7 +120,7 @@ def test_a_warning_names_the_surest_suspects(table: ImageTable, checked: Audit) 
     (text,) = AuditReport("set", table, checked, labels=suspects(5)).label_warnings()
     assert text == (
         "5 labels look wrong: 00.png (looks like bad), 01.png (looks like <good>), "
-        "02.png (looks like bad) and 2 more. Of right labels up to 1 in 30 is named too, so look "
+        "02.png (looks like bad) and 2 more. Of right labels up to 1 in 25 is named too, so look "
         "before you change one. See the report."
     )
     assert AuditReport("set", table, checked).label_warnings() == []
