@@ -17,7 +17,7 @@ from tl_keras.config.schema import (
 )
 from tl_keras.data.splits import Draw
 from tl_keras.models.backbone import Backbone, Depth
-from tl_keras.models.source_models import load_source
+from tl_keras.models.sources.source_models import load_source
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probing import choose_block, cross_validate
 from tl_keras.transfer.recipe import Recipe, Trained

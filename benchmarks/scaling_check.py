@@ -25,8 +25,8 @@ from benchmarks.representation import BRICKS
 from benchmarks.source_models import SETS, PhotoSet, load_photos
 from tl_keras.backbone_table import NamedScaling, Scaling, as_setting
 from tl_keras.models.networks import scaling_layer
+from tl_keras.models.own_network.scaling_fit import USUAL, better_scaling, scaling_of_source
 from tl_keras.models.pretrained import load_given
-from tl_keras.models.scaling_fit import USUAL, better_scaling, scaling_of_source
 
 SIDE, PHOTOS = 128, 40
 DRAWS = {"steel": 2, "cells": 2, "digits": 1, "cats and dogs": 2, "faces": 1, "brick cracks": 2}

@@ -27,7 +27,7 @@ from tl_keras.data.rows import whole
 from tl_keras.data.sources import load_images
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.source_models import load_named, load_source
+from tl_keras.models.sources.source_models import load_named, load_source
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probing import fit_probe
 

@@ -30,7 +30,7 @@ from benchmarks.rows import keep_in_table
 from benchmarks.source_models import BACKBONE, SETS, SIDE, PhotoSet, draws, load_photos
 from tl_keras.data.given_pictures import given_pixels, resized
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.source_models import load_source
+from tl_keras.models.sources.source_models import load_source
 from tl_keras.transfer import familiarity
 from tl_keras.transfer.familiar_network import features_of
 from tl_keras.transfer.familiarity import BlockDistance, fit_familiarity, watched_blocks

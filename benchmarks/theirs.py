@@ -16,7 +16,7 @@ from benchmarks import plain_keras, plain_tuner
 from benchmarks.fresh import Measured
 from benchmarks.task import BACKBONE, Task
 from tl_keras.models.backbone import Backbone, Depth
-from tl_keras.models.source_models import load_source
+from tl_keras.models.sources.source_models import load_source
 from tl_keras.transfer.features import FeatureBank
 
 FORWARD_BATCH = 64

@@ -102,7 +102,7 @@ def test_an_output_folder_with_other_files_exits_with_2(
 def test_a_small_backbone_is_trained_on_photos_and_loads_as_weights(
     photos: Path, tmp_path: Path, source_config: Make, tiny_backbone: None
 ) -> None:
-    from tl_keras.models.source_models import load_source
+    from tl_keras.models.sources.source_models import load_source
 
     config = source_config(
         backbone="Tiny",

@@ -13,7 +13,7 @@ from tl_keras.config.files import parse_config
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.imagenet_table import imagenet_url
 from tl_keras.invocation import typed
-from tl_keras.models.imagenet_weights import experiment_offline_error
+from tl_keras.models.sources.imagenet_weights import experiment_offline_error
 from tl_keras.pretraining.source_config import SourceConfig
 
 README = PAGES[0]

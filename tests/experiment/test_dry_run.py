@@ -18,7 +18,7 @@ from tl_keras.experiment.dry_run import as_json, in_words, make_plan
 from tl_keras.experiment.first_look import look_before
 from tl_keras.experiment.strategies.duration import unfrozen_share
 from tl_keras.models.networks import build_backbone
-from tl_keras.models.source_card import write_source_model
+from tl_keras.models.sources.source_card import write_source_model
 from tl_keras.transfer.trainer import Trainer
 
 Configure = Callable[..., ExperimentConfig]
@@ -33,7 +33,9 @@ def configure(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Trainer, "train", never)
     # as where there is a network
-    monkeypatch.setattr("tl_keras.models.source_places.check_imagenet", lambda *given, **how: None)
+    monkeypatch.setattr(
+        "tl_keras.models.sources.source_places.check_imagenet", lambda *given, **how: None
+    )
 
     def configured(**keys: Any) -> ExperimentConfig:
         base = {
@@ -119,7 +121,7 @@ def test_weights_that_cannot_be_had_stop_it(
     def offline(settings: BackboneConfig, **how: bool) -> None:
         raise WeightsError("no network")
 
-    monkeypatch.setattr("tl_keras.models.source_places.check_imagenet", offline)
+    monkeypatch.setattr("tl_keras.models.sources.source_places.check_imagenet", offline)
     with pytest.raises(WeightsError, match="no network"):
         plan_of(configure())
 

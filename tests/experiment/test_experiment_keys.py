@@ -33,7 +33,7 @@ from tl_keras.experiment.hand_over import HandedOver
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.models.pooling import Pooling
-from tl_keras.models.source_models import load_named
+from tl_keras.models.sources.source_models import load_named
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import PhaseResult, TrainingGraph
 from tl_keras.transfer.selection_losses import CrossFit

@@ -40,8 +40,8 @@ from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_
 from tl_keras.models.blocks import find_blocks
 from tl_keras.models.keras_internals import ops_are_deterministic
 from tl_keras.models.networks import scaling_layer
-from tl_keras.models.source_card import write_source_model
-from tl_keras.models.source_models import load_source
+from tl_keras.models.sources.source_card import write_source_model
+from tl_keras.models.sources.source_models import load_source
 from tl_keras.results.repair import set_aside_damaged
 from tl_keras.results.runs_table import FinishedRun, load_runs
 from tl_keras.results.store import Store
@@ -771,9 +771,9 @@ def test_a_folder_of_images_is_run_under_its_name(
         asked.append((arguments, settings))
         raise ReachedError
 
-    monkeypatch.setattr("tl_keras.models.source_models.load_source", load_source)
+    monkeypatch.setattr("tl_keras.models.sources.source_models.load_source", load_source)
     # as where there is a network
-    for module in ("tl_keras.models.source_places", "tl_keras.experiment.prepare"):
+    for module in ("tl_keras.models.sources.source_places", "tl_keras.experiment.prepare"):
         monkeypatch.setattr(f"{module}.check_imagenet", lambda *given, **how: None)
     with pytest.raises(ReachedError):
         run_experiment(photos)

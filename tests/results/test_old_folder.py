@@ -16,8 +16,8 @@ from tl_keras.errors import ConfigError, ResultsError
 from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.export import exported_run
 from tl_keras.experiment.network_choice import candidate_in
-from tl_keras.models.source_folder import find_source_folder
-from tl_keras.models.source_places import existing
+from tl_keras.models.sources.source_folder import find_source_folder
+from tl_keras.models.sources.source_places import existing
 from tl_keras.reporting.comparison_page import write_comparison
 from tl_keras.reporting.folder_readme import README, write_readme
 from tl_keras.reporting.report import write_report

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tl_keras.models.pooling import Pooling
-from tl_keras.models.source_card import SourceCard
+from tl_keras.models.sources.source_card import SourceCard
 from tl_keras.transfer.advice import ENOUGH_IF_ALIKE, ENOUGH_IMAGES, Advice, advise
 from tl_keras.transfer.measurements import Measurements
 from tl_keras.transfer.probing import AVERAGE

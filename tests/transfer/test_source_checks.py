@@ -8,8 +8,8 @@ import pytest
 from tests.own_networks import nested, network_for
 from tl_keras.backbone_table import Scaling
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.network_file import load_network
-from tl_keras.models.source_card import SourceCard
+from tl_keras.models.own_network.network_file import load_network
+from tl_keras.models.sources.source_card import SourceCard
 from tl_keras.transfer.source_checks import (
     check_input,
     check_similarity,

@@ -38,7 +38,7 @@ X, Y = coloured(6, 0)
 def tiny_source(make_backbone: Callable[..., Backbone], monkeypatch: pytest.MonkeyPatch) -> None:
     """The source "Tiny" has the weights of the fabricated backbone."""
     monkeypatch.setattr(
-        "tl_keras.models.source_models.load_source",
+        "tl_keras.models.sources.source_models.load_source",
         lambda name, **settings: (make_backbone().model, None),
     )
 

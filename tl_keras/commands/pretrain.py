@@ -57,7 +57,7 @@ def pretrain(config: SourceConfig, command: str = "") -> Path:
     """
     # Seconds of import, not needed where the configuration is refused.
     with loading(SafeConsole()):
-        from tl_keras.models.source_card import check_replaceable
+        from tl_keras.models.sources.source_card import check_replaceable
 
     check_replaceable(Path(config.output))
     with alone_in(Path(config.work), warn):
@@ -65,7 +65,7 @@ def pretrain(config: SourceConfig, command: str = "") -> Path:
 
 
 def _pretrained(config: SourceConfig, command: str) -> Path:
-    from tl_keras.models.source_card import write_source_model
+    from tl_keras.models.sources.source_card import write_source_model
     from tl_keras.pretraining import source_training
 
     # Before the images: decoding them uses TensorFlow, which settles its devices.

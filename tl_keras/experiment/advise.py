@@ -22,7 +22,7 @@ from tl_keras.experiment.prepare import (
 )
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.keras_settings import needed_keras
-from tl_keras.models.source_card import SourceCard
+from tl_keras.models.sources.source_card import SourceCard
 from tl_keras.strategy_table import borrowing
 from tl_keras.transfer import advice
 from tl_keras.transfer.advice import Advice

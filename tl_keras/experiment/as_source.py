@@ -9,8 +9,8 @@ from tl_keras.config.schema import ExperimentConfig
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strategies.making import backbone_making
 from tl_keras.models.block_statistics import block_statistics, scaled_batches
-from tl_keras.models.source_card import SourceCard, write_source_model
-from tl_keras.models.source_folder import SOURCE_MODEL_FOLDER
+from tl_keras.models.sources.source_card import SourceCard, write_source_model
+from tl_keras.models.sources.source_folder import SOURCE_MODEL_FOLDER
 from tl_keras.results.runs_table import FinishedRun
 
 

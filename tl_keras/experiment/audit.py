@@ -23,7 +23,7 @@ from tl_keras.experiment.workbench import Workbench
 from tl_keras.invocation import again
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.source_places import network_in_words
+from tl_keras.models.sources.source_places import network_in_words
 from tl_keras.reporting.audit_page import audit_facts
 from tl_keras.results.audit_report import AuditReport
 from tl_keras.strategy_table import borrowing

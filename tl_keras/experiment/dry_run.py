@@ -14,7 +14,7 @@ from tl_keras.experiment.expected_time import expected_seconds
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.prepare import Images, load_backbone, prepare_images
-from tl_keras.models.source_places import read_source_card
+from tl_keras.models.sources.source_places import read_source_card
 from tl_keras.results.test_results import strategy_name
 from tl_keras.safe_text import one_line
 from tl_keras.strategy_table import STRATEGIES

@@ -14,7 +14,7 @@ from tl_keras.engine.ray_workers import check_ray
 from tl_keras.errors import DataError
 from tl_keras.evaluation.positive_classes import check_positive
 from tl_keras.invocation import settings
-from tl_keras.models.source_places import check_source
+from tl_keras.models.sources.source_places import check_source
 from tl_keras.results.store import Store
 from tl_keras.serving.class_names import unusable_names
 from tl_keras.serving.targets import check_targets

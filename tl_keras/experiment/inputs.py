@@ -23,7 +23,12 @@ from tl_keras.data.given_pictures import (
 from tl_keras.data.picture_files import write_pictures, write_table
 from tl_keras.data.table_source import check_columns
 from tl_keras.errors import ConfigError, DataError
-from tl_keras.models.given_network import NETWORKS, is_network, network_name, write_network
+from tl_keras.models.own_network.given_network import (
+    NETWORKS,
+    is_network,
+    network_name,
+    write_network,
+)
 from tl_keras.results_layout import PICTURES
 from tl_keras.safe_text import brief
 

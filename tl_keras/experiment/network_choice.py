@@ -23,7 +23,7 @@ from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.strategies.duration import forward_seconds, training_seconds
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.scaling_fit import MOST_PHOTOS
+from tl_keras.models.own_network.scaling_fit import MOST_PHOTOS
 from tl_keras.transfer.probing import AVERAGE, average_weights
 from tl_keras.transfer.representation import Chosen, cheapest_within
 from tl_keras.transfer.source_checks import scaling_note

@@ -23,10 +23,14 @@ from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.network_choice import candidate_in, choose_network, chosen_candidate
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.hub_presets import as_file, preset_card
-from tl_keras.models.imagenet_weights import DownloadError, check_imagenet, experiment_offline_error
-from tl_keras.models.source_card import SourceCard
-from tl_keras.models.source_models import load_named
+from tl_keras.models.hub.hub_presets import as_file, preset_card
+from tl_keras.models.sources.imagenet_weights import (
+    DownloadError,
+    check_imagenet,
+    experiment_offline_error,
+)
+from tl_keras.models.sources.source_card import SourceCard
+from tl_keras.models.sources.source_models import load_named
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
 from tl_keras.results.test_results import run_name

@@ -18,8 +18,8 @@ from tl_keras.experiment.workbench import Workbench
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.networks import build_backbone
-from tl_keras.models.open_network import described, from_description
-from tl_keras.models.source_card import SourceCard
+from tl_keras.models.own_network.open_network import described, from_description
+from tl_keras.models.sources.source_card import SourceCard
 from tl_keras.results.store import Store
 from tl_keras.transfer.run_plan import Run
 

@@ -15,7 +15,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.models.blocks import Block, find_blocks, leaves, split_backbone, unfrozen_range
 from tl_keras.models.fused import fused
 from tl_keras.models.networks import build_backbone, scaling_layer
-from tl_keras.models.open_network import copied
+from tl_keras.models.own_network.open_network import copied
 from tl_keras.models.pooling import PLAIN, Pooling
 
 # How many blocks train, counted from the head; "all"; or a range "first:last" of block names.

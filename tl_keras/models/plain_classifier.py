@@ -4,7 +4,7 @@ import keras
 
 from tl_keras.models.backbone import Frozen
 from tl_keras.models.blocks import leaves
-from tl_keras.models.open_network import rebuilt
+from tl_keras.models.own_network.open_network import rebuilt
 
 # Of the layers that a classifier may have, which `fit` trains.
 _TRAINS = {"backbone": False, "head": True}

@@ -14,10 +14,10 @@ from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import ConfigError
 from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.given_network import is_network, network_name, write_network
-from tl_keras.models.hub_presets import preset_card, preset_file
-from tl_keras.models.source_card import SourceCard
-from tl_keras.models.source_models import load_named
+from tl_keras.models.hub.hub_presets import preset_card, preset_file
+from tl_keras.models.own_network.given_network import is_network, network_name, write_network
+from tl_keras.models.sources.source_card import SourceCard
+from tl_keras.models.sources.source_models import load_named
 
 if TYPE_CHECKING:
     import keras

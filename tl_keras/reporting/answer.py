@@ -9,7 +9,7 @@ from tl_keras.backbone_table import BACKBONES, FILE
 from tl_keras.data.corrections import CORRECTED, counted, in_words
 from tl_keras.evaluation.comparison import points
 from tl_keras.evaluation.intervals import wilson_interval
-from tl_keras.models.source_places import network_in_words
+from tl_keras.models.sources.source_places import network_in_words
 from tl_keras.reporting.decision_words import found_and_flagged
 from tl_keras.reporting.handed_over_words import handed_in_words
 from tl_keras.results.finished_experiment import FinishedExperiment, tested_of

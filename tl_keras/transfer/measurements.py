@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.data.rows import spread
-from tl_keras.models.source_card import SourceCard
+from tl_keras.models.sources.source_card import SourceCard
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.representation import Representation

@@ -8,15 +8,15 @@ import numpy as np
 
 from tl_keras.backbone_table import as_setting, scaling_in_words
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.scaling_fit import (
+from tl_keras.models.own_network.scaling_fit import (
     MOST_PHOTOS,
     better_scaling,
     own_scaling,
     scales_inside,
     scaling_of_source,
 )
-from tl_keras.models.source_card import SourceCard
-from tl_keras.models.source_places import BUNDLED
+from tl_keras.models.sources.source_card import SourceCard
+from tl_keras.models.sources.source_places import BUNDLED
 from tl_keras.transfer.network_words import INPUT
 
 # The source should have seen this many times the images of the target, or more.

@@ -19,7 +19,7 @@ from tl_keras.keras_settings import needed_keras
 from tl_keras.models.backbone import Backbone, Depth
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.models.pretrained import GivenScaling, load_given
-from tl_keras.models.source_card import SourceCard
+from tl_keras.models.sources.source_card import SourceCard
 from tl_keras.strategy_table import FINE_TUNING, HEAD_ONLY, PROBING
 from tl_keras.transfer.advice import advise
 from tl_keras.transfer.features import FeatureBank

@@ -2,8 +2,8 @@
 
 from tl_keras.backbone_table import BACKBONES, FILE, BackboneSpec
 from tl_keras.config.schema import ExperimentConfig
-from tl_keras.models.hub_presets import as_file
-from tl_keras.models.source_places import network_path
+from tl_keras.models.hub.hub_presets import as_file
+from tl_keras.models.sources.source_places import network_path
 from tl_keras.transfer.probing import FOLDS, MOST_IMAGES
 
 # Measured with MobileNetV2 (0.3 G multiply-adds at 224 px) at 96 px on one thread, while training:
@@ -71,7 +71,7 @@ def _row(config: ExperimentConfig) -> BackboneSpec:
     if backbone.name != FILE:
         return BACKBONES[backbone.network]
     # Keras is loaded where there is such a network
-    from tl_keras.models.network_file import network_spec
+    from tl_keras.models.own_network.network_file import network_spec
 
     path = network_path(backbone.weights)
     return network_spec(path, scaling=backbone.known_scaling, trust_code=backbone.trust_code)

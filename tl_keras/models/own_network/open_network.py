@@ -8,8 +8,8 @@ import keras
 
 from tl_keras.errors import WeightsError
 from tl_keras.models.blocks import segments
-from tl_keras.models.graph_blocks import WITHIN, counted
 from tl_keras.models.keras_internals import called_again
+from tl_keras.models.own_network.graph_blocks import WITHIN, counted
 
 # What a classifier on pooled features may consist of, beside what has no weights.
 _CLASSIFIER = (

@@ -16,11 +16,11 @@ import pytest
 from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.models import source_models, source_places
 from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone
-from tl_keras.models.source_card import SourceCard, write_source_model
-from tl_keras.models.source_models import load_source
-from tl_keras.models.source_places import read_source_card
+from tl_keras.models.sources.source_card import SourceCard, write_source_model
+from tl_keras.models.sources.source_models import load_source
+from tl_keras.models.sources.source_places import read_source_card
 
-WEIGHTS = Path(__file__).parents[2].parent / "shared" / "weights"
+WEIGHTS = Path(__file__).parents[3].parent / "shared" / "weights"
 MOBILENET_V2 = WEIGHTS / "mobilenetv2_1.0_imagenet_no_top.weights.h5"
 MOBILENET = WEIGHTS / "mobilenet_0.25_imagenet_no_top.h5"
 BUNDLED = Path(source_models.__file__).parent / "bundled" / source_places.BUNDLED

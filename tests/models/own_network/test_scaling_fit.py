@@ -6,7 +6,7 @@ import pytest
 
 from tests.own_networks import convolved, nested, network_for, residual, shades
 from tl_keras.backbone_table import MeanAndStd, Scaling
-from tl_keras.models.scaling_fit import (
+from tl_keras.models.own_network.scaling_fit import (
     USUAL,
     better_scaling,
     own_scaling,

@@ -16,9 +16,8 @@ from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import WeightsError
 from tl_keras.home import with_home
 from tl_keras.invocation import again, literal
-from tl_keras.models.imagenet_weights import check_imagenet
-from tl_keras.models.network_facts import network_facts
-from tl_keras.models.source_card import (
+from tl_keras.models.sources.imagenet_weights import check_imagenet
+from tl_keras.models.sources.source_card import (
     CARD_FILE,
     NETWORK_FILE,
     WEIGHTS_FILE,
@@ -27,8 +26,9 @@ from tl_keras.models.source_card import (
     check_weights,
     read_card,
 )
-from tl_keras.models.source_folder import find_source_folder
-from tl_keras.models.stored_layers import check_readable, file_of, files_in
+from tl_keras.models.sources.source_folder import find_source_folder
+from tl_keras.models.stored.network_facts import network_facts
+from tl_keras.models.stored.stored_layers import check_readable, file_of, files_in
 from tl_keras.results_layout import present
 
 BUNDLED = "mobilenetv2_procedural"

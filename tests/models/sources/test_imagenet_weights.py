@@ -18,7 +18,7 @@ from tl_keras.errors import WeightsError
 from tl_keras.experiment.inputs import experiment_config
 from tl_keras.imagenet_table import imagenet_file
 from tl_keras.invocation import typed
-from tl_keras.models.imagenet_weights import check_imagenet
+from tl_keras.models.sources.imagenet_weights import check_imagenet
 
 SETTINGS = BackboneConfig()
 

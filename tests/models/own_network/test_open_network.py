@@ -9,8 +9,14 @@ import pytest
 from tests.own_networks import convolved, nested, residual, separable, trained, with_classifier
 from tl_keras.errors import WeightsError
 from tl_keras.models.blocks import find_blocks
-from tl_keras.models.graph_blocks import blocks_of_graph
-from tl_keras.models.open_network import UnfitError, copied, described, from_description, opened
+from tl_keras.models.own_network.graph_blocks import blocks_of_graph
+from tl_keras.models.own_network.open_network import (
+    UnfitError,
+    copied,
+    described,
+    from_description,
+    opened,
+)
 
 
 def pixels(side: int = 32) -> np.ndarray:

@@ -18,7 +18,7 @@ from tl_keras.backbone_table import FILE, rows_named
 from tl_keras.config.asked_network import instead
 from tl_keras.errors import WeightsError
 from tl_keras.invocation import again, settings
-from tl_keras.models.stored_layers import (
+from tl_keras.models.stored.stored_layers import (
     ARCHIVE,
     CHECKPOINT,
     HDF5,

@@ -12,8 +12,8 @@ import pytest
 
 from tests.hub_presets import PRESETS, write_preset
 from tl_keras.errors import ConfigError, TlKerasError, WeightsError
-from tl_keras.models.hub_presets import preset_file
-from tl_keras.models.preset_places import is_folder
+from tl_keras.models.hub.hub_presets import preset_file
+from tl_keras.models.hub.preset_places import is_folder
 from tl_keras.models.pretrained import load_backbone
 
 BLOCKS = {

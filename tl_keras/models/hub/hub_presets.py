@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tl_keras.backbone_table import FILE, BackboneSpec, Scaling, as_setting, preset_label
 from tl_keras.config.schema import BackboneConfig
-from tl_keras.models.given_network import NETWORKS, write_network
-from tl_keras.models.preset_places import check_preset, folder_state, preset_of
-from tl_keras.models.source_card import SourceCard
+from tl_keras.models.hub.preset_places import check_preset, folder_state, preset_of
+from tl_keras.models.own_network.given_network import NETWORKS, write_network
+from tl_keras.models.sources.source_card import SourceCard
 
 
 def as_file(settings: BackboneConfig, results_dir: str) -> BackboneConfig:
@@ -65,7 +65,7 @@ def preset_file(
         return path
     check_preset(name)
     # only here, for it loads Keras
-    from tl_keras.models.hub_network import preset_network
+    from tl_keras.models.hub.hub_network import preset_network
 
     return write_network(preset_network(name, image_size, scaling, random=random), path)
 

@@ -17,11 +17,11 @@ from tl_keras.config.problems import schema_of
 from tl_keras.config.schema import BackboneConfig, ExperimentConfig
 from tl_keras.errors import WeightsError
 from tl_keras.invocation import typed
-from tl_keras.models.layer_match import match
 from tl_keras.models.networks import build_backbone
-from tl_keras.models.source_places import check_source
-from tl_keras.models.stored_layers import stored_layers
-from tl_keras.models.weight_files import load_weight_file
+from tl_keras.models.sources.source_places import check_source
+from tl_keras.models.sources.weight_files import load_weight_file
+from tl_keras.models.stored.layer_match import match
+from tl_keras.models.stored.stored_layers import stored_layers
 
 
 @pytest.mark.parametrize("name", ["model.weights.h5", "model.keras"])

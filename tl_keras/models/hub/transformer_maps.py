@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from tl_keras.errors import WeightsError
-from tl_keras.models.own_layers import call_opened
+from tl_keras.models.hub.own_layers import call_opened
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import numpy as np
 
 from tl_keras.backbone_table import FILE, BackboneSpec, Scaling
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.imagenet_weights import offline_error
-from tl_keras.models.network_file import load_network
 from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone, find_spec
-from tl_keras.models.source_card import (
+from tl_keras.models.own_network.network_file import load_network
+from tl_keras.models.sources.imagenet_weights import offline_error
+from tl_keras.models.sources.source_card import (
     CARD_FILE,
     NETWORK_FILE,
     WEIGHTS_FILE,
@@ -21,15 +21,15 @@ from tl_keras.models.source_card import (
     check_weights,
     read_card,
 )
-from tl_keras.models.source_folder import find_source_folder
-from tl_keras.models.source_places import (
+from tl_keras.models.sources.source_folder import find_source_folder
+from tl_keras.models.sources.source_places import (
     bundled_folder,
     existing,
     file_card,
     imagenet_card,
     network_path,
 )
-from tl_keras.models.weight_files import load_weight_file
+from tl_keras.models.sources.weight_files import load_weight_file
 
 
 def load_named(

@@ -11,11 +11,11 @@ import numpy as np
 from tl_keras.backbone_table import HUB, MeanAndStd, Scaling, preset_label
 from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.invocation import settings
+from tl_keras.models.hub.own_layers import in_own_layers
+from tl_keras.models.hub.preset_places import is_folder, preset_of
+from tl_keras.models.hub.transformer_maps import as_maps, is_transformer
 from tl_keras.models.networks import scaling_layer
-from tl_keras.models.open_network import is_graph
-from tl_keras.models.own_layers import in_own_layers
-from tl_keras.models.preset_places import is_folder, preset_of
-from tl_keras.models.transformer_maps import as_maps, is_transformer
+from tl_keras.models.own_network.open_network import is_graph
 from tl_keras.safe_text import brief
 
 # Pixels, of most presets that take images of any size.

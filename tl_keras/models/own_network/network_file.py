@@ -13,13 +13,13 @@ from tl_keras.backbone_table import BackboneSpec, Scaling
 from tl_keras.digests import file_digest
 from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.invocation import settings
-from tl_keras.models.graph_blocks import blocks_of_graph
-from tl_keras.models.layer_match import match
-from tl_keras.models.network_facts import description, network_facts
-from tl_keras.models.older_networks import is_older, modern
-from tl_keras.models.open_network import UnfitError, copied, is_graph, opened
-from tl_keras.models.scaling_fit import own_scaling
-from tl_keras.models.stored_layers import ARCHIVE, kind_of_weights, stored_layers
+from tl_keras.models.own_network.graph_blocks import blocks_of_graph
+from tl_keras.models.own_network.open_network import UnfitError, copied, is_graph, opened
+from tl_keras.models.own_network.scaling_fit import own_scaling
+from tl_keras.models.stored.layer_match import match
+from tl_keras.models.stored.network_facts import description, network_facts
+from tl_keras.models.stored.older_networks import is_older, modern
+from tl_keras.models.stored.stored_layers import ARCHIVE, kind_of_weights, stored_layers
 
 # Where a network takes images of any size, its blocks are found at this one, pixels.
 _USUAL_SIZE = 224

@@ -15,18 +15,18 @@ from tests.own_networks import convolved, nested, residual, separable, trained, 
 from tl_keras.backbone_table import MeanAndStd, Scaling
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import ConfigError, WeightsError
-from tl_keras.models.given_network import network_name, write_network
-from tl_keras.models.network_facts import network_facts
-from tl_keras.models.network_file import load_network
+from tl_keras.models.own_network.given_network import network_name, write_network
+from tl_keras.models.own_network.network_file import load_network
+from tl_keras.models.own_network.scaling_fit import USUAL, better_scaling
 from tl_keras.models.pretrained import load_backbone
-from tl_keras.models.scaling_fit import USUAL, better_scaling
-from tl_keras.models.source_models import load_named
-from tl_keras.models.source_places import check_source
+from tl_keras.models.sources.source_models import load_named
+from tl_keras.models.sources.source_places import check_source
+from tl_keras.models.stored.network_facts import network_facts
 
 UNIT = MeanAndStd((0.0,) * 3, (255.0,) * 3)
 
 
-SHARED = Path(__file__).parents[2].parent / "shared"
+SHARED = Path(__file__).parents[3].parent / "shared"
 REAL, STEEL = SHARED / "weights/efficientnet_lite0_imagenet_no_top.keras", SHARED / "data/neu_cls"
 
 

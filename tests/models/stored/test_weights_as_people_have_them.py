@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.test_source_models import assert_same_weights, save_older_h5
+from tests.models.sources.test_source_models import assert_same_weights, save_older_h5
 from tests.own_networks import nested, trained
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import WeightsError
 from tl_keras.models.networks import build_backbone
 from tl_keras.models.pretrained import load_backbone
-from tl_keras.models.source_places import check_source
+from tl_keras.models.sources.source_places import check_source
 
-PAGE = Path(__file__).parents[2] / "docs/weights.md"
+PAGE = Path(__file__).parents[3] / "docs/weights.md"
 # As Keras 2.19 saved it: a network with arithmetic around another, with its features of `PATTERN`.
 KERAS_2 = Path(__file__).with_name("keras_2.h5")
 PATTERN = (np.arange(32 * 32 * 3) % 251).reshape(1, 32, 32, 3).astype("float32")

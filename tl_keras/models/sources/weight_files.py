@@ -11,10 +11,10 @@ from tl_keras.backbone_table import FILE, BackboneSpec, rows_named
 from tl_keras.config.asked_network import instead
 from tl_keras.errors import WeightsError
 from tl_keras.invocation import again
-from tl_keras.models.layer_match import Match, match
-from tl_keras.models.network_facts import has_network
 from tl_keras.models.networks import build_backbone
-from tl_keras.models.stored_layers import Stored, StoredLayer, stored_layers
+from tl_keras.models.stored.layer_match import Match, match
+from tl_keras.models.stored.network_facts import has_network
+from tl_keras.models.stored.stored_layers import Stored, StoredLayer, stored_layers
 from tl_keras.safe_text import one_line
 
 # How many layers a message names.

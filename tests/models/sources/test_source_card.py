@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tl_keras.errors import WeightsError
-from tl_keras.models.source_card import (
+from tl_keras.models.sources.source_card import (
     SourceCard,
     check_replaceable,
     check_weights,

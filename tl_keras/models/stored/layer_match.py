@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from tl_keras.models.blocks import leaves
-from tl_keras.models.open_network import settle
-from tl_keras.models.stored_layers import Stored, StoredLayer
+from tl_keras.models.own_network.open_network import settle
+from tl_keras.models.stored.stored_layers import Stored, StoredLayer
 
 Shapes = tuple[tuple[int, ...], ...]
 

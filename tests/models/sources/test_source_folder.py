@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tl_keras.errors import WeightsError
-from tl_keras.models.source_folder import find_source_folder
+from tl_keras.models.sources.source_folder import find_source_folder
 from tl_keras.strategy_table import STRATEGIES, StrategySpec
 
 

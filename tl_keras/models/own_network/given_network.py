@@ -27,7 +27,7 @@ def network_name(model: Any) -> str:
     Raises:
         ConfigError: it has no graph.
     """
-    from tl_keras.models.open_network import is_graph
+    from tl_keras.models.own_network.open_network import is_graph
 
     if not is_graph(model):
         raise ConfigError(

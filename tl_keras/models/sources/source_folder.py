@@ -7,7 +7,7 @@ from tl_keras.config.problems import shown
 from tl_keras.digests import known_json
 from tl_keras.errors import WeightsError
 from tl_keras.invocation import settings
-from tl_keras.models.source_card import CARD_FILE
+from tl_keras.models.sources.source_card import CARD_FILE
 from tl_keras.results_layout import CONFIG, inner, place
 from tl_keras.strategy_table import names_where
 

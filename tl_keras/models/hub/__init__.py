@@ -1,0 +1,1 @@
+"""Networks of KerasHub, in layers of Keras."""

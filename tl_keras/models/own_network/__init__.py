@@ -1,0 +1,1 @@
+"""A network that no table has, as a backbone."""
