@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from tl_keras.errors import ConfigError, WeightsError
-from tl_keras.models import source_models, source_places
 from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone
+from tl_keras.models.sources import source_models, source_places
 from tl_keras.models.sources.source_card import SourceCard, write_source_model
 from tl_keras.models.sources.source_models import load_source
 from tl_keras.models.sources.source_places import read_source_card
