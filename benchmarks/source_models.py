@@ -27,7 +27,8 @@ from tl_keras.data.rows import whole
 from tl_keras.data.sources import load_images
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.sources.source_models import load_named, load_source
+from tl_keras.models.pretrained import load_backbone
+from tl_keras.models.sources.source_models import load_source
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probing import fit_probe
 
@@ -115,7 +116,7 @@ def ask_for_network(parser: argparse.ArgumentParser, side: bool = True) -> None:
 
 def load_network(options: argparse.Namespace, side: int) -> Backbone:
     """The backbone that the options ask for."""
-    return load_named(options.backbone, image_size=side, weights=options.weights)[0]
+    return load_backbone(options.backbone, image_size=side, weights=options.weights)
 
 
 def network_name(options: argparse.Namespace) -> str:

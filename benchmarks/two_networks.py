@@ -21,7 +21,7 @@ from benchmarks.rows import keep_in_table
 from benchmarks.source_models import BACKBONE, SETS, PhotoSet, draws, interval, load_photos
 from tl_keras.backbone_table import FILE
 from tl_keras.evaluation.dependence import standard_error
-from tl_keras.models.sources.source_models import load_named
+from tl_keras.models.pretrained import load_backbone
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probes import LinearProbes
 from tl_keras.transfer.representation import Candidates
@@ -52,7 +52,7 @@ def _accuracies(options: argparse.Namespace, photos: PhotoSet, size: int) -> lis
     networks = [
         LinearProbes(FeatureBank(backbone, pixels), images, groups, np.arange(len(pixels)), every)
         for backbone, every in (
-            (load_named(name, image_size=SIDE, weights=weights)[0], Candidates())
+            (load_backbone(name, image_size=SIDE, weights=weights), Candidates())
             for name, weights in named.items()
         )
     ]

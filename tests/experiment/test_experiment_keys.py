@@ -19,7 +19,7 @@ import tensorflow as tf
 from PIL import Image
 from pydantic import BaseModel
 
-from tl_keras.backbone_table import FILE
+from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.data.batches import Batches
 from tl_keras.data.file_audit import audit
@@ -33,7 +33,7 @@ from tl_keras.experiment.hand_over import HandedOver
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import run_experiment
 from tl_keras.models.pooling import Pooling
-from tl_keras.models.sources.source_models import load_named
+from tl_keras.models.sources.source_models import load_source
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.phases import PhaseResult, TrainingGraph
 from tl_keras.transfer.selection_losses import CrossFit
@@ -297,10 +297,14 @@ class Notes:
     def note(self, *facts: object) -> None:
         self.texts.append(" ".join(map(str, facts)))
 
-    def load_named(self, name: str, *, weights: str | None, **settings: Any) -> Any:
-        self.note("source", name, weights, settings)
-        table = settings | {"scaling": None, "trust_code": False}
-        return load_named("Tiny" if name == FILE else name, weights=None, **table)
+    def load_source(self, name: str, **settings: Any) -> Any:
+        self.note("source", name, settings)
+        return load_source(name, **settings | {"weights": None})
+
+    def load_network(self, path: Path, *, image_size: int, **settings: Any) -> Any:
+        self.note("network", path, settings)
+        model, _ = load_source("Tiny", image_size=image_size, weights=None)
+        return model, BACKBONES["Tiny"]
 
     def list_tfds(self, name: str, data_dir: str | None) -> Listing:
         self.note("tfds", name, data_dir)
@@ -378,7 +382,8 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr("tl_keras.experiment.stages.explain", lambda prepared, runs, run_id: None)
     # which the notes below stand in for
     patch.setattr("tl_keras.experiment.first_look.check_source", lambda *given, **how: None)
-    patch.setattr("tl_keras.experiment.prepare.load_named", notes.load_named)
+    patch.setattr("tl_keras.models.sources.source_models.load_source", notes.load_source)
+    patch.setattr("tl_keras.models.sources.source_models.load_network", notes.load_network)
     patch.setattr("tl_keras.data.sources.list_tfds", notes.list_tfds)
     patch.setattr("tl_keras.transfer.trainer.train_phase", notes.train_phase)
     patch.setattr("tl_keras.transfer.trainer.train_epochs", notes.train_epochs)

@@ -17,7 +17,7 @@ from tl_keras.experiment.decide import read_decision
 from tl_keras.experiment.export import exported_run
 from tl_keras.experiment.network_choice import candidate_in
 from tl_keras.models.sources.source_folder import find_source_folder
-from tl_keras.models.sources.source_places import existing
+from tl_keras.models.sources.source_places import source_path
 from tl_keras.reporting.comparison_page import write_comparison
 from tl_keras.reporting.folder_readme import README, write_readme
 from tl_keras.reporting.report import write_report
@@ -217,9 +217,9 @@ def test_a_file_in_the_way_is_told_in_a_sentence(folder: Path) -> None:
 
 def test_paths_of_before_lead_to_the_place_of_now(folder: Path) -> None:
     source, corrections = folder / "source_model", folder / "corrections.csv"
-    now = {name: existing(str(place(folder, name))) for name in ("source_model", "model.keras")}
-    assert existing(str(source)) == now["source_model"]
-    assert existing(str(folder / "model.keras")) == now["model.keras"]
+    now = {name: source_path(str(place(folder, name))) for name in ("source_model", "model.keras")}
+    assert source_path(str(source)) == now["source_model"]
+    assert source_path(str(folder / "model.keras")) == now["model.keras"]
     assert find_source_folder(folder) == find_source_folder(folder / "model")
     assert [row.label for row in read_corrections(str(corrections))] == ["dent"]
 

@@ -15,7 +15,9 @@ from tl_keras.transfer.measurements import Measurements
 from tl_keras.transfer.probing import AVERAGE
 from tl_keras.transfer.representation import Representation
 
-CARD = SourceCard("photos", 100_000, 100, 96, 3, "tf", "unknown", "Photos.", generated=False)
+CARD = SourceCard(
+    name="photos", images=100_000, classes=100, image_size=96, scaling="tf", description="Photos."
+)
 NEAR, FAR = {"stem": 0.02, "middle": 0.04, "top": 0.3}, {"stem": 0.5, "middle": 0.4, "top": 0.3}
 
 

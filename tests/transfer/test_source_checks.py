@@ -20,7 +20,9 @@ from tl_keras.transfer.source_checks import (
 
 
 def card(images: int | None) -> SourceCard:
-    return SourceCard("faces", images, 40, 96, 3, "tf", "unknown", "Faces.", generated=False)
+    return SourceCard(
+        name="faces", images=images, classes=40, image_size=96, scaling="tf", description="Faces."
+    )
 
 
 def test_a_source_smaller_than_the_target() -> None:

@@ -1,7 +1,6 @@
 """Experiment files and directories of images, read into configurations."""
 
 import hashlib
-import json
 import os
 import re
 import unicodedata
@@ -11,7 +10,7 @@ from typing import Any
 
 from tl_keras.config.leaves import leaves, without
 from tl_keras.config.problems import shown
-from tl_keras.config.reading import Kind, Places, read_file, validated
+from tl_keras.config.reading import Kind, Places, of_values, read_file, validated
 from tl_keras.config.schema import ExperimentConfig
 from tl_keras.config.stored import completed, hash_of
 from tl_keras.errors import ConfigError
@@ -119,17 +118,12 @@ def parse_config(raw: Mapping[str, Any]) -> ExperimentConfig:
     """Read an experiment from Python values, with the keys of an experiment file.
 
     Args:
-        raw: JSON types; tuples, ranges and arrays pass for lists, numbers of NumPy for numbers and
-            paths for strings.
+        raw: as of `of_values`.
 
     Raises:
         ConfigError: as `load_config` does, with "configuration" for the place.
     """
-    try:
-        plain = json.loads(json.dumps(raw, default=_as_json))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"configuration: must hold JSON types only; {error}") from error
-    return validated(_EXPERIMENT, plain, Places("configuration"))
+    return of_values(_EXPERIMENT, raw, "configuration")
 
 
 def fingerprint(config: ExperimentConfig) -> str:
@@ -205,17 +199,6 @@ def _refuse_results(folder: Path) -> None:
             f"{folder}: must be {_EXPERIMENT.what}; got the results of an experiment. To go on "
             f"with it: {go_on(stored)}; to show them again: tl-keras report {folder}"
         )
-
-
-def _as_json(value: Any) -> Any:
-    if isinstance(value, os.PathLike):
-        return str(os.fspath(value))
-    if isinstance(value, range):
-        return list(value)
-    # numbers and arrays of NumPy, which this module need not import
-    if callable(plain := getattr(value, "tolist", None)):
-        return plain()
-    raise TypeError(f"got {value!r} of type {type(value).__name__}")
 
 
 def _shown_leaf(known: Mapping[str, Any], key: str) -> str:

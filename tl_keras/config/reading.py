@@ -2,6 +2,7 @@
 
 import heapq
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -86,6 +87,36 @@ def read_file(kind: Kind[Model], path: Path, overrides: Sequence[str] = ()) -> M
     text = read_json(_text(kind, path), name)
     with in_json():
         return validated(kind, text.value, Places(name, text.lines), overrides)
+
+
+def of_values(kind: Kind[Model], raw: Mapping[str, Any], name: str) -> Model:
+    """The configuration that Python values make.
+
+    Args:
+        kind: of configuration.
+        raw: JSON types; tuples, ranges and arrays pass for lists, numbers of NumPy for numbers and
+            paths for strings.
+        name: what messages call it.
+
+    Raises:
+        ConfigError: as `read_file`.
+    """
+    try:
+        plain = json.loads(json.dumps(raw, default=_as_json))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{name}: must hold JSON types only; {error}") from error
+    return validated(kind, plain, Places(name))
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return str(os.fspath(value))
+    if isinstance(value, range):
+        return list(value)
+    # numbers and arrays of NumPy, which this module need not import
+    if callable(plain := getattr(value, "tolist", None)):
+        return plain()
+    raise TypeError(f"got {value!r} of type {type(value).__name__}")
 
 
 def validated(kind: Kind[Model], raw: Any, places: Places, overrides: Sequence[str] = ()) -> Model:

@@ -7,6 +7,7 @@ chance decide.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from tl_keras.transfer.probing import AVERAGE, average_weights
 from tl_keras.transfer.representation import Chosen, cheapest_within
 from tl_keras.transfer.source_checks import scaling_note
 
+# A network, as it was named, and a size of its input.
+Candidate = tuple[str, int]
 # Standard errors.
 WITHIN = 0.5
 _READ = ["accuracy", "accuracy_low", "accuracy_high", "cross_entropy"]
@@ -68,13 +71,53 @@ def choose_network(
         its time, a last row, never chosen, says what it reads; its second network and size are
         `beside` and `beside_image_size`, else missing.
     """
+    candidates = config.backbone.candidates
+    measured = _measured(config, table, draw, load, monitor)
+    if not measured:
+        first = {**_named(*next(iter(candidates.items()))), "chosen": True}
+        return pd.DataFrame([first]).reindex(columns=COLUMNS)
+    found = pd.DataFrame(
+        [_named(key, settings) | measured[key].facts for key, settings in candidates.items()]
+    )
+    # of one network the larger size is the dearer one, whatever the clock said
+    costs = found.groupby("network")["milliseconds_per_image"].cummax().to_numpy()
+    probes = {key: measured[key].probes for key in candidates}
+    losses = [chosen.folds.losses(chosen.found.average()) for chosen in probes.values()]
+    groups = next(iter(probes.values())).folds.groups
+    place, excess, error = choose_among(losses, groups, costs)
+    found = found.assign(excess=excess, excess_se=error, chosen=np.arange(len(found)) == place)
+    pair = side_by_side(found, costs, losses, probes)
+    return pd.DataFrame([*found.to_dict("records"), *pair]).reindex(columns=COLUMNS)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What probes tell of one network at one size.
+
+    Attributes:
+        facts: of its row, but for how it compares.
+        probes: of all its blocks.
+    """
+
+    facts: Mapping[str, object]
+    probes: Chosen
+
+
+def _measured(
+    config: ExperimentConfig,
+    table: ImageTable,
+    draw: Draw,
+    load: Callable[[ExperimentConfig], Backbone],
+    monitor: Monitor,
+) -> dict[Candidate, _Measured]:
+    """Of each candidate; of none where the images are too few to hold any out."""
     rows = np.concatenate([draw.train, draw.validation])
-    measured, losses, probes = {}, {}, {}
+    measured: dict[Candidate, _Measured] = {}
     decoded: dict[int, Rows] = {}
     checked: set[str] = set()
-    candidates = config.backbone.candidates
+    candidates = config.backbone.candidates.items()
     # by size, for pictures are decoded once for all networks
-    for (name, side), settings in sorted(candidates.items(), key=lambda item: item[0][1]):
+    for (name, side), settings in sorted(candidates, key=lambda item: item[0][1]):
         single = config.with_network(settings)
         monitor.stage(f"Probing every block of {settings.label} at {side} px")
         decoded = {each: pixels for each, pixels in decoded.items() if each == side}
@@ -85,38 +128,15 @@ def choose_network(
         checked.add(name)
         chosen = bench.probes.choose(rows, seed=0)
         if chosen is None:
-            break
-        measured[name, side] = _facts(bench, chosen, draw)
-        losses[name, side] = chosen.folds.losses(chosen.found.average())
-        probes[name, side] = chosen
-    if not losses:
-        name, side = next(iter(candidates))
-        first = {
-            "network": [name],
-            "random_weights": [candidates[name, side].weights is None],
-            "image_size": [side],
-            "chosen": [True],
-        }
-        return pd.DataFrame(first).reindex(columns=COLUMNS)
-    found = pd.DataFrame(
-        [
-            {
-                "network": name,
-                "random_weights": settings.weights is None,
-                "image_size": side,
-                **measured[name, side],
-            }
-            for (name, side), settings in candidates.items()
-        ]
-    )
-    # of one network the larger size is the dearer one, whatever the clock said
-    costs = found.groupby("network")["milliseconds_per_image"].cummax().to_numpy()
-    singles = [losses[each] for each in candidates]
-    groups = next(iter(probes.values())).folds.groups
-    place, excess, error = choose_among(singles, groups, costs)
-    found = found.assign(excess=excess, excess_se=error, chosen=np.arange(len(found)) == place)
-    pair = side_by_side(found, costs, singles, probes)
-    return pd.DataFrame([*found.to_dict("records"), *pair]).reindex(columns=COLUMNS)
+            return {}
+        measured[name, side] = _Measured(_facts(bench, chosen, draw), chosen)
+    return measured
+
+
+def _named(candidate: Candidate, settings: BackboneConfig) -> dict[str, object]:
+    """The beginning of its row."""
+    name, side = candidate
+    return {"network": name, "random_weights": settings.weights is None, "image_size": side}
 
 
 def scaling_doubt(bench: Workbench, rows: np.ndarray) -> str | None:
@@ -130,7 +150,7 @@ def side_by_side(
     found: pd.DataFrame,
     costs: np.ndarray,
     losses: list[np.ndarray],
-    probes: Mapping[tuple[str, int], Chosen],
+    probes: Mapping[Candidate, Chosen],
 ) -> Iterator[dict[str, object]]:
     """The row of the two best networks together, where that would be chosen.
 

@@ -23,14 +23,13 @@ from tl_keras.experiment.monitor import Monitor
 from tl_keras.experiment.network_choice import candidate_in, choose_network, chosen_candidate
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.hub.hub_presets import as_file, preset_card
 from tl_keras.models.sources.imagenet_weights import (
     DownloadError,
     check_imagenet,
     experiment_offline_error,
 )
 from tl_keras.models.sources.source_card import SourceCard
-from tl_keras.models.sources.source_models import load_named
+from tl_keras.models.sources.source_models import load_configured
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
 from tl_keras.results.test_results import run_name
@@ -264,22 +263,12 @@ def load_backbone(config: ExperimentConfig) -> tuple[Backbone, SourceCard | None
         check_imagenet(settings)
     # random source weights (`weights` null) must be the same when the experiment is started again
     keras.utils.set_random_seed(0)
-    read = as_file(settings, config.results_dir)
     try:
-        backbone, card = load_named(
-            read.network,
-            image_size=settings.side,
-            alpha=settings.alpha,
-            weights=read.weights,
-            scaling=settings.known_scaling,
-            trust_code=settings.trust_code,
-        )
+        backbone, card = load_configured(settings, config.results_dir)
     except DownloadError as error:
         raise experiment_offline_error(settings, error.failure) from error
     if settings.table_blocks is None and (problems := config.block_problems(backbone.block_names)):
         raise ConfigError("\n".join(problems))
-    if settings.is_preset:
-        card = preset_card(settings.network, backbone.spec) if settings.weights else None
     return backbone, card
 
 

@@ -77,6 +77,12 @@ def scaling_layer(scaling: Scaling) -> keras.Layer:
     return keras.layers.Rescaling(1.0, name="scaling")
 
 
+def settle(layer: keras.Layer) -> None:
+    """Let a layer that keeps what follows from its weights see new ones."""
+    if isinstance(layer, keras.layers.Normalization) and layer.weights:
+        layer.finalize_state()
+
+
 def _normalization(scaling: MeanAndStd) -> keras.Layer:
     variance = [std**2 for std in scaling.std]
     return keras.layers.Normalization(mean=list(scaling.mean), variance=variance, name="scaling")

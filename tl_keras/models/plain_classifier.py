@@ -4,6 +4,7 @@ import keras
 
 from tl_keras.models.backbone import Frozen
 from tl_keras.models.blocks import leaves
+from tl_keras.models.networks import settle
 from tl_keras.models.own_network.open_network import rebuilt
 
 # Of the layers that a classifier may have, which `fit` trains.
@@ -37,9 +38,7 @@ def plain_classifier(model: keras.Model) -> keras.Model:
     copied = keras.Model(images, outputs, name="classifier")
     copied.set_weights(model.get_weights())
     for layer in leaves(copied.layers):
-        if isinstance(layer, keras.layers.Normalization):
-            # It computes with a copy of its weights.
-            layer.finalize_state()
+        settle(layer)
     for layer in copied.layers:
         if layer.name in _TRAINS:
             layer.trainable = _TRAINS[layer.name]

@@ -18,8 +18,7 @@ from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.models.own_network.given_network import network_name, write_network
 from tl_keras.models.own_network.network_file import load_network
 from tl_keras.models.own_network.scaling_fit import USUAL, better_scaling
-from tl_keras.models.pretrained import load_backbone
-from tl_keras.models.sources.source_models import load_named
+from tl_keras.models.pretrained import load_backbone, load_given
 from tl_keras.models.sources.source_places import check_source
 from tl_keras.models.stored.network_facts import network_facts
 
@@ -53,7 +52,7 @@ def load(path: Path, scaling: Scaling | None = "tf", side: int = 32, **how: Any)
 
 def test_a_file_becomes_a_backbone_with_a_row_and_a_card(saved: Saved) -> None:
     path = saved(with_classifier(below=trained(residual(named=True))))
-    backbone, card = load_named("file", image_size=64, weights=str(path), scaling="torch")
+    backbone, card = load_given("file", image_size=64, weights=path, alpha=None, scaling="torch")
     assert backbone.block_names == ("stem", "block1", "block2", "block3")
     assert (backbone.spec.name, backbone.spec.scaling, backbone.image_size) == ("own", "torch", 64)
     assert len(backbone.spec.file_digest) == 64
@@ -222,10 +221,12 @@ def test_a_model_from_python_is_a_file_of_its_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.source_weights[0], backbone.source_weights[0])
     with pytest.raises(ConfigError, match="scaling"):
         load_backbone("file", weights=path, scaling="imagenet")  # type: ignore[arg-type]
-    with pytest.raises(WeightsError, match=r"\.keras file"):
-        load_backbone("file")
-    for given in ({"name": model, "alpha": 1.0}, {"name": "MobileNetV2", "scaling": "tf"}):
-        with pytest.raises(ConfigError, match="own"):
+    for given, wrong in (
+        ({"name": "file"}, r"\.keras or \.h5 file"),
+        ({"name": model, "alpha": 1.0}, "alpha"),
+        ({"name": "MobileNetV2", "scaling": "tf"}, "scaling"),
+    ):
+        with pytest.raises(ConfigError, match=wrong):
             load_backbone(**given)
     with pytest.raises(ConfigError, match="functional"):
         network_name(subclassed())

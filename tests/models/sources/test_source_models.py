@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from tl_keras.errors import ConfigError, WeightsError
+from tl_keras.models import networks
 from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone
-from tl_keras.models.sources import source_models, source_places
+from tl_keras.models.sources import source_places
 from tl_keras.models.sources.source_card import SourceCard, write_source_model
 from tl_keras.models.sources.source_models import load_source
 from tl_keras.models.sources.source_places import read_source_card
@@ -23,7 +24,7 @@ from tl_keras.models.sources.source_places import read_source_card
 WEIGHTS = Path(__file__).parents[3].parent / "shared" / "weights"
 MOBILENET_V2 = WEIGHTS / "mobilenetv2_1.0_imagenet_no_top.weights.h5"
 MOBILENET = WEIGHTS / "mobilenet_0.25_imagenet_no_top.h5"
-BUNDLED = Path(source_models.__file__).parent / "bundled" / source_places.BUNDLED
+BUNDLED = Path(networks.__file__).parent / "bundled" / source_places.BUNDLED
 
 needs_mobilenet_v2 = pytest.mark.skipif(
     not MOBILENET_V2.is_file(), reason="shared/weights has no MobileNetV2 file"
@@ -210,7 +211,14 @@ def test_folder_gives_weights_and_card(folder: Path) -> None:
     backbone, card = load_small(folder)
     assert_same_weights(backbone, small())
     assert card == SourceCard(
-        "tiny_source", 1200, 12, 32, 3, "tf", "Apache-2.0", "Made for a test.", generated=True
+        name="tiny_source",
+        images=1200,
+        classes=12,
+        image_size=32,
+        scaling="tf",
+        licence="Apache-2.0",
+        description="Made for a test.",
+        generated=True,
     )
 
 
@@ -253,7 +261,7 @@ def test_folder_without_weights(folder: Path) -> None:
 def test_bundled_of_another_backbone_names_the_one_that_exists(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_models, "bundled_folder", lambda: folder)
+    monkeypatch.setattr(source_places, "_bundled_folder", lambda: folder)
     with pytest.raises(WeightsError, match=r"is a MobileNet with alpha 0\.25 .*got VGG16"):
         load_source("VGG16", image_size=32, weights="bundled")
 

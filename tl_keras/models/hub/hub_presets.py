@@ -8,11 +8,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from tl_keras.backbone_table import FILE, BackboneSpec, Scaling, as_setting, preset_label
+from tl_keras.backbone_table import FILE, Scaling, as_setting, preset_label
 from tl_keras.config.schema import BackboneConfig
 from tl_keras.models.hub.preset_places import check_preset, folder_state, preset_of
 from tl_keras.models.own_network.given_network import NETWORKS, write_network
-from tl_keras.models.sources.source_card import SourceCard
 
 
 def as_file(settings: BackboneConfig, results_dir: str) -> BackboneConfig:
@@ -68,23 +67,3 @@ def preset_file(
     from tl_keras.models.hub.hub_network import preset_network
 
     return write_network(preset_network(name, image_size, scaling, random=random), path)
-
-
-def preset_card(name: str, spec: BackboneSpec) -> SourceCard:
-    """Of the weights of a preset.
-
-    Args:
-        name: of the backbone.
-        spec: of the network in its file.
-    """
-    return SourceCard(
-        name=name,
-        images=None,
-        classes=None,
-        image_size=None,
-        channels=3,
-        scaling=str(spec.scaling),
-        licence="as stated where the preset is from",
-        description="A preset of KerasHub: its source data are not known here.",
-        generated=False,
-    )

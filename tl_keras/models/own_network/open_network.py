@@ -9,6 +9,7 @@ import keras
 from tl_keras.errors import WeightsError
 from tl_keras.models.blocks import segments
 from tl_keras.models.keras_internals import called_again
+from tl_keras.models.networks import settle
 from tl_keras.models.own_network.graph_blocks import WITHIN, counted
 
 # What a classifier on pooled features may consist of, beside what has no weights.
@@ -167,12 +168,6 @@ class _Copies:
             name, number = f"{own}_{number}", number + 1
         self.names.add(name)
         return name
-
-
-def settle(layer: keras.Layer) -> None:
-    """Let a layer that keeps what follows from its weights see new ones."""
-    if isinstance(layer, keras.layers.Normalization) and layer.weights:
-        layer.finalize_state()
 
 
 def _is_augmentation(operation: Any) -> bool:

@@ -52,7 +52,7 @@ _FACTS: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceCard:
     """What is known of the data that a source model was trained on.
 
@@ -69,14 +69,14 @@ class SourceCard:
     """
 
     name: str
-    images: int | None
-    classes: int | None
-    image_size: int | None
-    channels: int
+    images: int | None = None
+    classes: int | None = None
+    image_size: int | None = None
+    channels: int = 3
     scaling: str
-    licence: str
+    licence: str = "unknown"
     description: str
-    generated: bool
+    generated: bool = False
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "SourceCard":
@@ -113,17 +113,24 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def check_made_for(card: Mapping[str, Any], spec: BackboneSpec, alpha: float | None) -> None:
-    """Nothing, if a card is of a backbone.
+def sound_card(folder: Path, spec: BackboneSpec, alpha: float | None) -> dict[str, Any]:
+    """What `read_card` gives, of the weights beside it, for a backbone.
 
     Args:
-        card: From `read_card`.
+        folder: Of the source model.
         spec: Of the backbone.
         alpha: Its width multiplier; None is 1.0.
 
     Raises:
-        WeightsError: It is of another one.
+        WeightsError: As `read_card`; or it is of another backbone or other weights.
     """
+    card = read_card(folder)
+    _check_made_for(card, spec, alpha)
+    _check_weights(folder, card)
+    return card
+
+
+def _check_made_for(card: Mapping[str, Any], spec: BackboneSpec, alpha: float | None) -> None:
     made_for = (card["backbone"], float(card["alpha"] or 1.0), card["scaling"])
     if made_for != (spec.name, alpha or 1.0, str(spec.scaling)):
         raise WeightsError(
@@ -134,16 +141,8 @@ def check_made_for(card: Mapping[str, Any], spec: BackboneSpec, alpha: float | N
         )
 
 
-def check_weights(folder: Path, card: Mapping[str, Any]) -> None:
-    """Nothing, if the weights are those of the card or are missing.
-
-    Args:
-        folder: Of the source model.
-        card: From `read_card`.
-
-    Raises:
-        WeightsError: The weights are other ones.
-    """
+def _check_weights(folder: Path, card: Mapping[str, Any]) -> None:
+    """Nothing, if the weights are those of the card or are missing."""
     weights = folder / WEIGHTS_FILE
     if weights.is_file() and (found := file_digest(weights)) != card["weights_sha256"]:
         raise WeightsError(

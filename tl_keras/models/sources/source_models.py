@@ -1,15 +1,21 @@
 """Source models: a backbone with the weights it starts from, and the card that says what it saw."""
 
-from importlib.resources import as_file
-from pathlib import Path
 from urllib.error import URLError
 
 import keras
 import numpy as np
 
-from tl_keras.backbone_table import FILE, BackboneSpec, Scaling
+from tl_keras.backbone_table import BACKBONES
+from tl_keras.config.schema import BackboneConfig
 from tl_keras.models.backbone import Backbone
-from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone, find_spec
+from tl_keras.models.hub.hub_presets import as_file
+from tl_keras.models.networks import (
+    IMAGENET_MEAN,
+    IMAGENET_STDDEV,
+    build_backbone,
+    find_spec,
+    settle,
+)
 from tl_keras.models.own_network.network_file import load_network
 from tl_keras.models.sources.imagenet_weights import offline_error
 from tl_keras.models.sources.source_card import (
@@ -17,53 +23,49 @@ from tl_keras.models.sources.source_card import (
     NETWORK_FILE,
     WEIGHTS_FILE,
     SourceCard,
-    check_made_for,
-    check_weights,
     read_card,
+    sound_card,
 )
-from tl_keras.models.sources.source_folder import find_source_folder
 from tl_keras.models.sources.source_places import (
-    bundled_folder,
-    existing,
     file_card,
     imagenet_card,
     network_path,
+    preset_card,
+    source_path,
 )
 from tl_keras.models.sources.weight_files import load_weight_file
 
 
-def load_named(
-    name: str,
-    *,
-    image_size: int,
-    alpha: float | None = None,
-    weights: str | None,
-    scaling: Scaling | None = None,
-    trust_code: bool = False,
+def load_configured(
+    settings: BackboneConfig, results_dir: str
 ) -> tuple[Backbone, SourceCard | None]:
-    """A backbone of the table as of `load_source`, or one that is a file of its own.
+    """The backbone that settings ask for, and the card of its source.
 
     Args:
-        name: A key of `BACKBONES`, or `FILE`.
-        image_size: As of `load_source`.
-        alpha: As of `load_source`; None for a file.
-        weights: As of `load_source`; the `.keras` file of the network for `FILE`.
-        scaling: What a network from a file wants to see; None is to find out.
-        trust_code: Whether code in such a file may be run.
+        settings: of one network and one size.
+        results_dir: the network of a preset is written below it.
 
     Raises:
-        ConfigError: As `load_source`; or a scaling is not given and cannot be found.
-        WeightsError: As `load_source`; or the file's network cannot be a backbone.
+        ConfigError: How the network wants pixels scaled is not given and cannot be found.
+        WeightsError: The weights cannot be had or do not fit, or the network of a file or preset
+            cannot be a backbone.
     """
-    if name != FILE:
-        model, card = load_source(name, image_size=image_size, alpha=alpha, weights=weights)
-        return Backbone.wrap(name, alpha, model), card
-    path = network_path(weights)
-    model, spec = load_network(path, image_size=image_size, scaling=scaling, trust_code=trust_code)
-    card = file_card(path, spec)
+    name, size = settings.network, settings.side
+    if name in BACKBONES:
+        model, card = load_source(
+            name, image_size=size, alpha=settings.alpha, weights=settings.weights
+        )
+        return Backbone.wrap(name, settings.alpha, model), card
+    path = network_path(as_file(settings, results_dir).weights)
+    model, spec = load_network(
+        path, image_size=size, scaling=settings.known_scaling, trust_code=settings.trust_code
+    )
+    backbone = Backbone.wrap(spec, None, model)
+    if settings.is_preset:
+        return backbone, preset_card(name, spec) if settings.weights else None
     if path.name == NETWORK_FILE and (path.parent / CARD_FILE).is_file():
-        card = SourceCard.of(read_card(path.parent))
-    return Backbone.wrap(spec, None, model), card
+        return backbone, SourceCard.of(read_card(path.parent))
+    return backbone, file_card(path, spec)
 
 
 def load_source(
@@ -90,29 +92,14 @@ def load_source(
     spec = find_spec(backbone_name)
     if weights is None:
         return backbone, None
-    if weights == "bundled":
-        with as_file(bundled_folder()) as folder:
-            return backbone, load_folder(backbone, folder, spec, alpha)
-    path = existing(weights)
+    path = source_path(weights)
     if path.is_dir():
-        return backbone, load_folder(backbone, find_source_folder(path), spec, alpha)
-    return backbone, _load_file(backbone, path, spec, alpha)
-
-
-def load_folder(
-    backbone: keras.Model, folder: Path, spec: BackboneSpec, alpha: float | None
-) -> SourceCard:
-    """Set the backbone's weights from a source model's folder, checked against its card.
-
-    Raises:
-        WeightsError: A file of the folder is missing, the card is of another backbone, or the card
-            and the weights do not belong together.
-    """
-    card = read_card(folder)
-    check_made_for(card, spec, alpha)
-    check_weights(folder, card)
-    load_weight_file(backbone, folder / WEIGHTS_FILE, spec, alpha)
-    return SourceCard.of(card)
+        card = sound_card(path, spec, alpha)
+        load_weight_file(backbone, path / WEIGHTS_FILE, spec, alpha)
+        return backbone, SourceCard.of(card)
+    load_weight_file(backbone, path, spec, alpha)
+    _correct_normalization(backbone)
+    return backbone, file_card(path, spec)
 
 
 def _load_imagenet(
@@ -130,14 +117,6 @@ def _load_imagenet(
     return backbone, imagenet_card(find_spec(backbone_name))
 
 
-def _load_file(
-    backbone: keras.Model, path: Path, spec: BackboneSpec, alpha: float | None
-) -> SourceCard:
-    load_weight_file(backbone, path, spec, alpha)
-    _correct_normalization(backbone)
-    return file_card(path, spec)
-
-
 def _correct_normalization(backbone: keras.Model) -> None:
     """Make an official EfficientNet file answer as it does under `weights="imagenet"`.
 
@@ -153,4 +132,4 @@ def _correct_normalization(backbone: keras.Model) -> None:
             variance, IMAGENET_STDDEV, atol=1e-3
         ):
             layer.set_weights([mean, np.square(variance), count])
-            layer.finalize_state()
+            settle(layer)

@@ -5,9 +5,7 @@ Loads no TensorFlow, so that missing or damaged weights are told at once.
 
 import difflib
 import os
-from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
 
 from tl_keras.backbone_table import BACKBONES, FILE, HUB, BackboneSpec, preset_label
 from tl_keras.config.asked_network import instead
@@ -22,9 +20,8 @@ from tl_keras.models.sources.source_card import (
     NETWORK_FILE,
     WEIGHTS_FILE,
     SourceCard,
-    check_made_for,
-    check_weights,
     read_card,
+    sound_card,
 )
 from tl_keras.models.sources.source_folder import find_source_folder
 from tl_keras.models.stored.network_facts import network_facts
@@ -58,15 +55,11 @@ def check_source(settings: BackboneConfig) -> None:
     if settings.weights == "imagenet":
         check_imagenet(settings)
         return
-    if settings.weights == "bundled":
-        with as_file(bundled_folder()) as folder:
-            _check_folder(folder, settings)
-        return
-    path = existing(settings.weights)
+    path = source_path(settings.weights)
     if path.is_dir():
-        _check_folder(find_source_folder(path), settings)
-    else:
-        check_readable(path)
+        sound_card(path, BACKBONES[settings.network], settings.alpha)
+        path /= WEIGHTS_FILE
+    check_readable(path)
 
 
 def read_source_card(backbone_name: str, weights: str | None) -> SourceCard | None:
@@ -84,28 +77,34 @@ def read_source_card(backbone_name: str, weights: str | None) -> SourceCard | No
         return None
     if weights == "imagenet":
         return imagenet_card(spec)
-    if weights == "bundled":
-        with as_file(bundled_folder()) as folder:
-            return SourceCard.of(read_card(folder))
-    path = existing(weights)
-    if path.is_dir():
-        return SourceCard.of(read_card(find_source_folder(path)))
-    return file_card(path, spec)
+    path = source_path(weights)
+    return SourceCard.of(read_card(path)) if path.is_dir() else file_card(path, spec)
 
 
-def existing(weights: str) -> Path:
+def source_path(weights: str) -> Path:
     """The path of a weights file, as of `file_of`, or of a source model's folder.
 
     A missing file is left to its loader, which knows the formats.
 
+    Args:
+        weights: A path, or "bundled".
+
     Raises:
-        WeightsError: there is nothing, and it is not named like a file; or a folder of several
-            weights files.
+        WeightsError: There is nothing, and it is not named like a file; or a folder of several
+            weights files, or of an experiment that left no source model.
     """
+    path = _bundled_folder() if weights == "bundled" else _existing(weights)
+    if path.is_dir():
+        path = find_source_folder(path)
+        _refuse_many(path)
+    return path
+
+
+def _existing(weights: str) -> Path:
     given = present(Path(with_home(weights)))
     path = file_of(given)
     if os.path.exists(path):  # noqa: PTH110 (also of impossible paths)
-        return _not_of_many(path)
+        return path
     path = given
     if near := difflib.get_close_matches(weights, _NAMED):
         raise WeightsError(
@@ -124,12 +123,10 @@ def existing(weights: str) -> Path:
     return path
 
 
-def _not_of_many(path: Path) -> Path:
-    """A path, unless it is a folder of weights files that is no source."""
-    if not path.is_dir() or (path / CARD_FILE).exists() or find_source_folder(path) != path:
-        return path
-    if not (inside := files_in(path)):
-        return path
+def _refuse_many(path: Path) -> None:
+    """Nothing, unless it is a folder of weights files that is no source."""
+    if (path / CARD_FILE).exists() or not (inside := files_in(path)):
+        return
     named = "".join(f"\n  {again(instead(weights=str(each)))}" for each in inside[:_SHOWN])
     raise WeightsError(
         f"weights must name one file, or a folder of a source model; got {path}, a folder with "
@@ -148,19 +145,12 @@ def network_path(weights: str | None) -> Path:
             f'The weights of a backbone "{FILE}" must be the .keras file of the network; got '
             f"{weights}. Name the file, or set backbone.name to a network of Keras Applications."
         )
-    path = existing(str(weights))
-    if path.is_dir() and (inside := find_source_folder(path) / NETWORK_FILE).is_file():
-        return inside
-    return path
+    path = source_path(str(weights))
+    return inside if (inside := path / NETWORK_FILE).is_file() else path
 
 
-def bundled_folder() -> Any:
-    """Of the weights that ship with the package.
-
-    Raises:
-        WeightsError: this installation lacks them.
-    """
-    folder = files("tl_keras.models") / "bundled" / BUNDLED
+def _bundled_folder() -> Path:
+    folder = Path(__file__).parents[1] / "bundled" / BUNDLED
     if not folder.is_dir():
         raise WeightsError(
             f'The weights "bundled" ({BUNDLED}) are missing from this installation. Install the '
@@ -194,11 +184,9 @@ def imagenet_card(spec: BackboneSpec) -> SourceCard:
         images=1_281_167,
         classes=1000,
         image_size=spec.imagenet_size,
-        channels=3,
         scaling=str(spec.scaling),
         licence="as stated by Keras Applications; the images are for non-commercial research",
         description="Photos of 1000 kinds of objects and animals (ILSVRC 2012), from Keras.",
-        generated=False,
     )
 
 
@@ -206,14 +194,24 @@ def file_card(path: Path, spec: BackboneSpec) -> SourceCard:
     """Of a weights file alone."""
     return SourceCard(
         name=_name_of(path),
-        images=None,
-        classes=None,
         image_size=spec.imagenet_size if spec.file_digest else None,
-        channels=3,
         scaling=str(spec.scaling),
-        licence="unknown",
         description="A weights file without a card: its source data are not known.",
-        generated=False,
+    )
+
+
+def preset_card(name: str, spec: BackboneSpec) -> SourceCard:
+    """Of the weights of a preset.
+
+    Args:
+        name: of the backbone.
+        spec: of the network in its file.
+    """
+    return SourceCard(
+        name=name,
+        scaling=str(spec.scaling),
+        licence="as stated where the preset is from",
+        description="A preset of KerasHub: its source data are not known here.",
     )
 
 
@@ -222,10 +220,3 @@ def _name_of(path: Path) -> str:
     return (
         path.parents[1].name if path.parts[-2:] == ("variables", "variables.index") else path.name
     )
-
-
-def _check_folder(folder: Path, settings: BackboneConfig) -> None:
-    card = read_card(folder)
-    check_made_for(card, BACKBONES[settings.network], settings.alpha)
-    check_weights(folder, card)
-    check_readable(folder / WEIGHTS_FILE)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from tl_keras.models.blocks import leaves
-from tl_keras.models.own_network.open_network import settle
+from tl_keras.models.networks import settle
 from tl_keras.models.stored.stored_layers import Stored, StoredLayer
 
 Shapes = tuple[tuple[int, ...], ...]
