@@ -1,10 +1,9 @@
 """The stage that hands over the chosen run: a SavedModel, checked and with its card."""
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ import numpy as np
 import pandas as pd
 
 from tl_keras.atomic_files import write_json
-from tl_keras.data.corrections import counted
-from tl_keras.data.image_formats import is_served
 from tl_keras.data.listing import some_of
 from tl_keras.data.picture_reading import PictureReading
 from tl_keras.data.rows import spread
@@ -22,9 +19,10 @@ from tl_keras.digests import forget, keep_json, known_json, whole_json
 from tl_keras.errors import DamagedError, ExportError, NoExportError
 from tl_keras.evaluation.decision_rule import DecisionRule
 from tl_keras.experiment.as_source import export_source_model
+from tl_keras.experiment.card_facts import card_facts, other_formats, write_handed_over
 from tl_keras.experiment.decide import read_decision
-from tl_keras.experiment.hand_over import HANDED_OVER, HandedOver, handed_before, learned_rows
-from tl_keras.experiment.prepare import ADVICE, Prepared
+from tl_keras.experiment.hand_over import HANDED_OVER, HandedOver, handed_before
+from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.strangers import RECORD as STRANGERS
 from tl_keras.experiment.strangers import knowing_strangers, without_strangers
 from tl_keras.experiment.strategies.making import making, model_making
@@ -32,14 +30,10 @@ from tl_keras.invocation import settings
 from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.progress import making as telling
 from tl_keras.quiet import quiet_tensorflow
-from tl_keras.reporting.handed_over_words import handed_in_words, measured_in_words
-from tl_keras.results.environment import environment
 from tl_keras.results.folder_lock import at_work
-from tl_keras.results.learning_curves import expected_accuracy
 from tl_keras.results.repair import ASIDE, set_aside
 from tl_keras.results.runs_table import FinishedRun
 from tl_keras.results.store import Store
-from tl_keras.results.test_results import rows_like
 from tl_keras.results_layout import inner, place
 from tl_keras.serving.checksums import damaged_files
 from tl_keras.serving.decision_record import RECORD, changed_decision
@@ -47,7 +41,7 @@ from tl_keras.serving.fresh import Ask, fresh_process
 from tl_keras.serving.handover import Handover
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE, write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
-from tl_keras.serving.measure import exports_table, measure_saved_model, measure_target
+from tl_keras.serving.measure import Tested, exports_table, measure_saved_model, measure_target
 from tl_keras.serving.model_card import (
     JSON_NAME,
     Evidence,
@@ -76,7 +70,6 @@ from tl_keras.serving.versions import (
 )
 from tl_keras.serving.wheels import HERE, Destination
 from tl_keras.target_table import TARGETS
-from tl_keras.transfer.network_words import chosen_in_words, networks_in
 
 # What the newest version is of.
 EXPORT_RECORD = "export.json"
@@ -153,7 +146,7 @@ def _exported_before(prepared: Prepared, handed: HandedOver) -> Path:
     told = known_json(store.place(HANDED_OVER))
     if told and "text" not in told:
         # made again, after it was damaged or removed
-        _handed_over(prepared, handed)
+        write_handed_over(prepared, handed)
     # an earlier version of this package wrote neither
     if not all(store.place(name).exists() for name in (MODEL_FILE, LABELS_FILE)):
         model = making(run.strategy).model(prepared, run, handed.weights(store))
@@ -260,7 +253,7 @@ def publish(
     """
     prepared.monitor.stage(f"Exporting the model of {prepared.name_of(handed.run)}")
     _warn_of_guessing(prepared, handed.run)
-    if others := _other_formats(prepared):
+    if others := other_formats(prepared):
         prepared.monitor.warn(served_formats_only(others))
     # it loads TensorFlow while the model is written
     with fresh_process() as ask:
@@ -308,7 +301,7 @@ def _export(
             measured = replace(evidence, probabilities=answers)
             rows.extend(_write_targets(prepared, handed, kept, served, version, measured, handover))
         curves()
-        facts = {**_facts(prepared, handed), "strangers": strangers}
+        facts = {**card_facts(prepared, handed), "strangers": strangers}
         card = model_card(facts, evidence, checks[0], rows, _megabytes(version))
         write_card(version / EXTRA, card)
         if decision is not None:
@@ -393,7 +386,7 @@ def _write_targets(
     """Rows of `exports.csv`: the SavedModel, and each target, written or copied beside it."""
     pixels = prepared.bench.images.pixels
     training = spread(prepared.draw_of(handed.run).train, CALIBRATION_IMAGES)
-    test = (
+    tested = Tested(
         pixels[prepared.test_of(handed.run)],
         evidence.labels,
         evidence.probabilities,
@@ -401,7 +394,7 @@ def _write_targets(
         handover.rule,
     )
     # its folder is named by the version only once it is published
-    yield _unlearned(measure_saved_model(version, *test) | {"file": ""}, handed)
+    yield _unlearned(measure_saved_model(version, tested) | {"file": ""}, handed)
     for number, (name, kept) in enumerate(targets.items(), 1):
         place = f"{name} ({number} of {len(targets)})" if len(targets) > 1 else name
         prepared.monitor.stage(f"Writing {place}")
@@ -424,7 +417,7 @@ def _write_targets(
                     prepared.monitor.stage(f"Completing {place}")
                 remarks = furnish_target(name, path, handover)
                 prepared.monitor.stage(f"Trying {place} on the test photos")
-                row = _unlearned(measure_target(name, path, *test), handed)
+                row = _unlearned(measure_target(name, path, tested), handed)
             for remark in remarks:
                 prepared.monitor.warn(remark)
             if text := caution(row):
@@ -478,135 +471,6 @@ def _evidence(prepared: Prepared, chosen: FinishedRun) -> Evidence:
     rows = prepared.test_of(chosen)
     groups = pd.factorize(prepared.groups[rows])[0]
     return Evidence(prepared.classes, prepared.labels[rows], probabilities, groups)
-
-
-def _facts(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:
-    """What is known without asking the export."""
-    chosen = handed.run
-    config, row = prepared.config, chosen.as_row()
-    keys = ("run_id", "strategy", "seed", "learning_rate", "epochs", "validation_accuracy")
-    model = (
-        *("backbone", "cut", "head_blocks", "unfrozen_blocks", "image_size", "parameters"),
-        *("pooling", "views", "penalty"),
-    )
-    borrowed = prepared.card if chosen.spec.borrows else None
-    return {
-        "name": config.name,
-        "description": config.description,
-        "notice": prepared.images.table.notice,
-        "run": {key: row[key] for key in keys},
-        "trained_on": _trained_on(prepared, chosen),
-        "handed_over": _handed_over(prepared, handed),
-        "source": None if borrowed is None else asdict(borrowed),
-        "model": {**{key: row[key] for key in model}, "chosen_of": _chosen_of(prepared)},
-        "other_formats": _other_formats(prepared),
-        "doubtful_labels": _doubtful_labels(prepared, chosen),
-        "decision": read_decision(prepared.store.folder, chosen.run_id),
-        "configuration": config.as_dict(),
-        "configuration_hash": row["configuration_hash"],
-        "versions": {
-            key: value
-            for key, value in environment().items()
-            if key not in ("processors", "accelerators")
-        },
-    }
-
-
-def _chosen_of(prepared: Prepared) -> str:
-    """Which network was taken of those that were asked for; empty without a choice."""
-    return chosen_in_words(networks_in(known_json(prepared.store.place(ADVICE))))
-
-
-def _handed_over(prepared: Prepared, handed: HandedOver) -> dict[str, Any]:
-    """What it learned from, what was measured, and what it is worth by the learning curve."""
-    store, run = prepared.store, handed.run
-    measured = learned_rows(prepared, run)
-    learned = prepared.bench.rows if handed.learned_all else measured
-    row = rows_like(store.read("summary"), run.as_row()).iloc[0]
-    curve = store.place("learning_curve.csv")
-    more = len(learned) / len(measured)
-    facts = {
-        **handed.facts,
-        "images": len(learned),
-        "per_class": _counts(prepared, learned),
-        "measured": {"images": len(measured), "per_class": _counts(prepared, measured)},
-        "measured_accuracy": {
-            "estimate": float(row["test_accuracy_mean"]),
-            "low": float(row["test_accuracy_low"]),
-            "high": float(row["test_accuracy_high"]),
-        },
-        "expected": expected_accuracy(store.read("learning_curve"), run.as_row(), more)
-        if curve.exists()
-        else None,
-    }
-    facts |= {"text": f"{measured_in_words(facts)} {handed_in_words(facts)}"}
-    keep_json(store.place(HANDED_OVER), facts)
-    return facts
-
-
-def _trained_on(prepared: Prepared, chosen: FinishedRun) -> dict[str, Any]:
-    parts = _parts(prepared, chosen)
-    return {
-        "training_images": len(parts["training"]),
-        "validation_images": len(parts["validation"]),
-        "groups": {name: len(set(prepared.groups[rows])) for name, rows in parts.items()},
-        "learned_from": chosen.train_on or "training",
-        "per_class": {name: _counts(prepared, rows) for name, rows in parts.items()},
-        "manifest_sha256": _manifest_digest(prepared, np.concatenate(list(parts.values()))),
-        "corrections": counted(prepared.images.table.corrections),
-        "division": _division(prepared, chosen),
-    }
-
-
-def _other_formats(prepared: Prepared) -> list[str]:
-    """Formats among the images that an export does not take."""
-    images = prepared.images.audit.images
-    formats = images.loc[images["error"].isna(), "format"].dropna().unique()
-    return sorted(name for name in formats if not is_served(name))
-
-
-def _doubtful_labels(prepared: Prepared, chosen: FinishedRun) -> dict[str, int]:
-    """How many labels look wrong, by the part of the images; {} where none was checked."""
-    if not prepared.store.place("label_errors.csv").exists():
-        return {}
-    suspects = prepared.store.read("label_errors")["image_id"]
-    names = prepared.images.table.frame["image_id"]
-    return {
-        part: int(names.iloc[rows].isin(suspects).sum())
-        for part, rows in _parts(prepared, chosen).items()
-    }
-
-
-def _parts(prepared: Prepared, chosen: FinishedRun) -> dict[str, np.ndarray]:
-    """Rows of the images of a run, by what they were for."""
-    draw, tested = prepared.draw_of(chosen), prepared.test_of(chosen)
-    return {"training": draw.train, "validation": draw.validation, "test": tested}
-
-
-def _division(prepared: Prepared, chosen: FinishedRun) -> str:
-    """In words, what the test images are beside the others."""
-    estimate = prepared.config.estimate
-    if estimate.folds is None:
-        return "The test photos are a split that no run of the experiment learned from."
-    repeat, fold = divmod(chosen.seed, estimate.folds)
-    return (
-        f"The test photos are fold {fold + 1} of {estimate.folds} (division {repeat + 1} of "
-        f"{estimate.repeats}); it learned from photos of the other folds. How good the method is "
-        "over all folds stands in tables/summary.csv of the experiment."
-    )
-
-
-def _counts(prepared: Prepared, rows: np.ndarray) -> dict[str, int]:
-    counts = np.bincount(prepared.labels[rows], minlength=len(prepared.classes))
-    return dict(zip(prepared.classes, counts.tolist(), strict=True))
-
-
-def _manifest_digest(prepared: Prepared, rows: np.ndarray) -> str:
-    """Of the names, contents and classes of the images used, in their order."""
-    frame = prepared.images.table.frame.iloc[rows][["image_id", "class_index"]]
-    contents = prepared.images.audit.images.set_index("image_id")["sha256"]
-    lines = frame.assign(sha256=contents.loc[frame["image_id"]].to_numpy()).to_csv(index=False)
-    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _megabytes(version: Path) -> float:

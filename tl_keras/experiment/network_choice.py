@@ -99,7 +99,7 @@ class _Measured:
         probes: of all its blocks.
     """
 
-    facts: Mapping[str, object]
+    facts: dict[str, object]
     probes: Chosen
 
 

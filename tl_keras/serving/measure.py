@@ -3,6 +3,7 @@
 import operator
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,25 +41,32 @@ _COLUMNS = {
 }
 
 
-def measure_target(
-    name: str,
-    path: Path,
-    pixels: NDArray[np.uint8],
-    labels: NDArray[np.integer],
-    expected: NDArray[np.floating],
-    groups: NDArray[np.integer] | None = None,
-    rule: DecisionRule | None = None,
-) -> dict[str, object]:
+@dataclass(frozen=True)
+class Tested:
+    """The test images, and what is known of them.
+
+    Attributes:
+        pixels: (n, size, size, 3), n at least 2.
+        labels: (n,), true class indices.
+        expected: (n, classes), the trained model's probabilities.
+        groups: (n,), number of the group of each; None where each is its own.
+        rule: that exported files were written with.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.integer]
+    expected: NDArray[np.floating]
+    groups: NDArray[np.integer] | None = None
+    rule: DecisionRule | None = None
+
+
+def measure_target(name: str, path: Path, tested: Tested) -> dict[str, object]:
     """Classify the test images with the runtime of a target alone, and compare.
 
     Args:
         name: One of `TARGETS`.
         path: What `write_target` returned.
-        pixels: (n, size, size, 3), the n test images, n at least 2.
-        labels: (n,), their true class indices.
-        expected: (n, classes), the trained model's probabilities for them.
-        groups: (n,), number of the group of each; None where each is its own.
-        rule: that the file was written with.
+        tested: The images.
 
     Returns:
         A row of `exports_table`.
@@ -69,19 +77,10 @@ def measure_target(
             the rule does of its probabilities.
         ValueError: the arrays do not fit.
     """
-    runtime = load_target(name, path)
-    test = (pixels, labels, expected, groups, rule)
-    return _measure(name, path, runtime, *test, exact=is_exact(name))
+    return _measure(name, path, load_target(name, path), tested, exact=is_exact(name))
 
 
-def measure_saved_model(
-    path: Path,
-    pixels: NDArray[np.uint8],
-    labels: NDArray[np.integer],
-    expected: NDArray[np.floating],
-    groups: NDArray[np.integer] | None = None,
-    rule: DecisionRule | None = None,
-) -> dict[str, object]:
+def measure_saved_model(path: Path, tested: Tested) -> dict[str, object]:
     """The same of the signature `serving_images_uint8` of a SavedModel, by TensorFlow.
 
     Here `path` is the folder of a version.
@@ -90,9 +89,7 @@ def measure_saved_model(
         ExportError: as in `measure_target`.
         ValueError: as in `measure_target`.
     """
-    runtime = _load_saved_model(path)
-    test = (pixels, labels, expected, groups, rule)
-    return _measure("saved_model", path, runtime, *test, exact=True)
+    return _measure("saved_model", path, _load_saved_model(path), tested, exact=True)
 
 
 def exports_table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
@@ -132,18 +129,10 @@ def _load_saved_model(path: Path) -> Runtime:
 
 
 def _measure(
-    name: str,
-    path: Path,
-    runtime: Runtime,
-    pixels: NDArray[np.uint8],
-    labels: NDArray[np.integer],
-    expected: NDArray[np.floating],
-    groups: NDArray[np.integer] | None,
-    rule: DecisionRule | None,
-    *,
-    exact: bool,
+    name: str, path: Path, runtime: Runtime, tested: Tested, *, exact: bool
 ) -> dict[str, object]:
-    outputs = runtime.outputs(pixels)
+    labels, expected, rule = tested.labels, tested.expected, tested.rule
+    outputs = runtime.outputs(tested.pixels)
     found = outputs[PROBABILITIES]
     _check_shapes(found, labels, expected)
     difference = float(np.abs(found - expected).max())
@@ -156,13 +145,15 @@ def _measure(
     if exact and rule is not None:
         _check_decisions(path, outputs, rule)
     predicted = found.argmax(axis=1)
-    interval = accuracy_interval((predicted == labels)[None], groups=groups)
+    groups = np.arange(len(labels)) if tested.groups is None else tested.groups
+    interval = accuracy_interval((predicted == labels)[None], groups=tested.groups)
+    times = {size: _milliseconds(runtime, tested.pixels, size) for size in REPEATS}
     return {
         "target": name,
         "file": path.name,
         "megabytes": _bytes(path) / 2**20,
         "test_images": interval.n_images,
-        "test_groups": interval.n_images if groups is None else len(np.unique(groups)),
+        "test_groups": len(np.unique(groups)),
         "test_accuracy": interval.estimate,
         "test_accuracy_low": interval.low,
         "test_accuracy_high": interval.high,
@@ -170,7 +161,7 @@ def _measure(
         "labels_equal": float(np.mean(predicted == expected.argmax(axis=1))),
         "decisions_equal": _decisions_equal(outputs, expected, rule),
         "largest_probability_difference": difference,
-        **{f"milliseconds_batch_{size}": _milliseconds(runtime, pixels, size) for size in REPEATS},
+        **{f"milliseconds_batch_{size}": each for size, each in times.items()},
     }
 
 
