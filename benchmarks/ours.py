@@ -21,8 +21,7 @@ from tl_keras.models.sources.source_models import load_source
 from tl_keras.transfer.features import FeatureBank
 from tl_keras.transfer.probing import choose_block, cross_validate
 from tl_keras.transfer.recipe import Recipe, Trained
-from tl_keras.transfer.search import OneByOne
-from tl_keras.transfer.search import search as search_space
+from tl_keras.transfer.search import OneByOne, TwoPhaseTuner
 from tl_keras.transfer.trainer import LabelledImages, Trainer
 
 
@@ -76,7 +75,8 @@ def search(task: Task, depths: Sequence[Depth], rates: Sequence[float]) -> Measu
         draws = (Draw(task.train, task.validation),)
         phase_2 = _training(task).phase_2
         trainings, blocks = OneByOne(_trainer(task)), BACKBONES[BACKBONE].blocks
-        study = search_space(trainings, blocks, draws, config, phase_2, Path(folder), _no_time)
+        tuner = TwoPhaseTuner(trainings, blocks, draws, config, phase_2, Path(folder))
+        study = tuner.finish(_no_time)
         seconds = time.perf_counter() - started
     trials = study.trials
     (chosen,) = trials[trials["chosen"]].to_dict("records")

@@ -32,6 +32,7 @@ from tl_keras.errors import TlKerasError
 from tl_keras.experiment.hand_over import HandedOver
 from tl_keras.experiment.prepare import Prepared
 from tl_keras.experiment.stages import run_experiment
+from tl_keras.models.cost import Costs
 from tl_keras.models.pooling import Pooling
 from tl_keras.models.sources.source_models import load_source
 from tl_keras.transfer.features import FeatureBank
@@ -380,6 +381,7 @@ def outcome(folders: None, tiny_backbone: None, patch: pytest.MonkeyPatch) -> Ou
     patch.setattr("tl_keras.experiment.stages.write_advice", lambda prepared: None)
     patch.setattr("tl_keras.experiment.stages.write_report", lambda folder: None)
     patch.setattr("tl_keras.experiment.stages.explain", lambda prepared, runs, run_id: None)
+    patch.setattr(Costs, "milliseconds", lambda *asked: 1.0)
     # which the notes below stand in for
     patch.setattr("tl_keras.experiment.first_look.check_source", lambda *given, **how: None)
     patch.setattr("tl_keras.models.sources.source_models.load_source", notes.load_source)

@@ -11,7 +11,7 @@ from tl_keras.data.decoding import load_pixels
 from tl_keras.data.picture_reading import DEFAULTS
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.networks import build_backbone
-from tl_keras.serving.measure import Tested, exports_table, measure_target
+from tl_keras.serving.measure import AskedImages, exports_table, measure_target
 from tl_keras.serving.targets import write_target
 from tl_keras.target_table import TARGETS
 from tl_keras.transfer.probes import probe_classifier
@@ -50,9 +50,9 @@ def test_targets_answer_as_the_classifier_of_steel(tmp_path: Path, library: str)
     expected = model.predict(pixels[~train].astype(np.float32), verbose=0)
 
     names = [folder.name for folder in folders]
-    tested = Tested(pixels[~train], labels[~train], expected)
+    asked = AskedImages(pixels[~train], labels[~train], expected)
     rows = [
-        measure_target(target, write_target(target, model, tmp_path, pixels[train], names), tested)
+        measure_target(target, write_target(target, model, tmp_path, pixels[train], names), asked)
         for target in TARGETS
     ]
     table = exports_table(rows).set_index("target")

@@ -14,7 +14,7 @@ from tl_keras.data.splits import Draw
 from tl_keras.errors import ConfigError
 from tl_keras.oracle_table import FORESEEABLE
 from tl_keras.transfer.recipe import Recipe, Trained
-from tl_keras.transfer.search import OneByOne, Study, Training, search
+from tl_keras.transfer.search import OneByOne, Study, Training, TwoPhaseTuner
 from tl_keras.transfer.trainer import LabelledImages, Trainer
 from tl_keras.transfer.trials import Trial
 
@@ -90,17 +90,11 @@ def study(
     pooling: Callable[[str], str] = lambda cut: "mean",
     **keys: Any,
 ) -> Study:
-    return search(
-        OneByOne(cast(Trainer, trainer)),
-        BLOCKS,
-        draws,
-        settings(**keys),
-        PHASE_2,
-        folder,
-        MILLISECONDS.__getitem__,
-        on_trial,
-        pooling,
+    trainings = OneByOne(cast(Trainer, trainer))
+    search = TwoPhaseTuner(
+        trainings, BLOCKS, draws, settings(**keys), PHASE_2, folder, on_trial, pooling
     )
+    return search.finish(MILLISECONDS.__getitem__)
 
 
 def without_seconds(table: pd.DataFrame) -> pd.DataFrame:
@@ -423,7 +417,8 @@ def test_the_order_in_which_trials_end_changes_nothing(tmp_path: Path, oracle: s
     later = LastFirst(Scripted())
     space = settings(**keys)
     folder = tmp_path / "later"
-    found = search(later, BLOCKS, FOLDS, space, PHASE_2, folder, MILLISECONDS.__getitem__)
+    search = TwoPhaseTuner(later, BLOCKS, FOLDS, space, PHASE_2, folder)
+    found = search.finish(MILLISECONDS.__getitem__)
     pd.testing.assert_frame_equal(without_seconds(found.trials), without_seconds(expected.trials))
     assert found.winner == expected.winner
     assert later.most == (15 if oracle in FORESEEABLE else 3)
@@ -446,15 +441,14 @@ def test_search_with_a_real_trainer_sees_no_image_outside_its_draw(
         unfrozen_blocks=(0, 1, "block1:block2"), cuts=("top", "block2"), oracle="grid"
     )
     first, second = (
-        search(
+        TwoPhaseTuner(
             OneByOne(trainer),
             trainer.backbone.block_names,
             [draw],
             config,
             PHASE_2,
             tmp_path / name,
-            lambda cut: 1.0,
-        )
+        ).finish(lambda cut: 1.0)
         for name, trainer in (("a", make_trainer()), ("b", make_trainer(labelled=other)))
     )
     pd.testing.assert_frame_equal(without_seconds(first.trials), without_seconds(second.trials))

@@ -41,7 +41,7 @@ from tl_keras.serving.fresh import Ask, fresh_process
 from tl_keras.serving.handover import Handover
 from tl_keras.serving.keras_file import LABELS_FILE, MODEL_FILE, write_model
 from tl_keras.serving.litert import CALIBRATION_IMAGES
-from tl_keras.serving.measure import Tested, exports_table, measure_saved_model, measure_target
+from tl_keras.serving.measure import AskedImages, exports_table, measure_saved_model, measure_target
 from tl_keras.serving.model_card import (
     JSON_NAME,
     Evidence,
@@ -386,7 +386,7 @@ def _write_targets(
     """Rows of `exports.csv`: the SavedModel, and each target, written or copied beside it."""
     pixels = prepared.bench.images.pixels
     training = spread(prepared.draw_of(handed.run).train, CALIBRATION_IMAGES)
-    tested = Tested(
+    asked = AskedImages(
         pixels[prepared.test_of(handed.run)],
         evidence.labels,
         evidence.probabilities,
@@ -394,7 +394,7 @@ def _write_targets(
         handover.rule,
     )
     # its folder is named by the version only once it is published
-    yield _unlearned(measure_saved_model(version, tested) | {"file": ""}, handed)
+    yield _unlearned(measure_saved_model(version, asked) | {"file": ""}, handed)
     for number, (name, kept) in enumerate(targets.items(), 1):
         place = f"{name} ({number} of {len(targets)})" if len(targets) > 1 else name
         prepared.monitor.stage(f"Writing {place}")
@@ -417,7 +417,7 @@ def _write_targets(
                     prepared.monitor.stage(f"Completing {place}")
                 remarks = furnish_target(name, path, handover)
                 prepared.monitor.stage(f"Trying {place} on the test photos")
-                row = _unlearned(measure_target(name, path, tested), handed)
+                row = _unlearned(measure_target(name, path, asked), handed)
             for remark in remarks:
                 prepared.monitor.warn(remark)
             if text := caution(row):

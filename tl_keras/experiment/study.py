@@ -62,7 +62,7 @@ def _begin(
     def pooling(cut: str) -> str:
         return prepared.bench.head_pooling(draw, space.seed, cut)
 
-    tuner = TwoPhaseTuner(
+    search = TwoPhaseTuner(
         PoolTrainings(prepared, pool),
         prepared.backbone.block_names,
         fold_draws(draw, prepared.labels, prepared.groups, space.folds, space.seed),
@@ -72,8 +72,7 @@ def _begin(
         on_trial,
         pooling,
     )
-    tuner.begin_foreseeable()
-    return tuner, folder
+    return search, folder
 
 
 def _finish(

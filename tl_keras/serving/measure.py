@@ -42,7 +42,7 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Tested:
+class AskedImages:
     """The test images, and what is known of them.
 
     Attributes:
@@ -60,13 +60,13 @@ class Tested:
     rule: DecisionRule | None = None
 
 
-def measure_target(name: str, path: Path, tested: Tested) -> dict[str, object]:
+def measure_target(name: str, path: Path, asked: AskedImages) -> dict[str, object]:
     """Classify the test images with the runtime of a target alone, and compare.
 
     Args:
         name: One of `TARGETS`.
         path: What `write_target` returned.
-        tested: The images.
+        asked: The images.
 
     Returns:
         A row of `exports_table`.
@@ -77,10 +77,10 @@ def measure_target(name: str, path: Path, tested: Tested) -> dict[str, object]:
             the rule does of its probabilities.
         ValueError: the arrays do not fit.
     """
-    return _measure(name, path, load_target(name, path), tested, exact=is_exact(name))
+    return _measure(name, path, load_target(name, path), asked, exact=is_exact(name))
 
 
-def measure_saved_model(path: Path, tested: Tested) -> dict[str, object]:
+def measure_saved_model(path: Path, asked: AskedImages) -> dict[str, object]:
     """The same of the signature `serving_images_uint8` of a SavedModel, by TensorFlow.
 
     Here `path` is the folder of a version.
@@ -89,7 +89,7 @@ def measure_saved_model(path: Path, tested: Tested) -> dict[str, object]:
         ExportError: as in `measure_target`.
         ValueError: as in `measure_target`.
     """
-    return _measure("saved_model", path, _load_saved_model(path), tested, exact=True)
+    return _measure("saved_model", path, _load_saved_model(path), asked, exact=True)
 
 
 def exports_table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
@@ -129,10 +129,10 @@ def _load_saved_model(path: Path) -> Runtime:
 
 
 def _measure(
-    name: str, path: Path, runtime: Runtime, tested: Tested, *, exact: bool
+    name: str, path: Path, runtime: Runtime, asked: AskedImages, *, exact: bool
 ) -> dict[str, object]:
-    labels, expected, rule = tested.labels, tested.expected, tested.rule
-    outputs = runtime.outputs(tested.pixels)
+    labels, expected, rule = asked.labels, asked.expected, asked.rule
+    outputs = runtime.outputs(asked.pixels)
     found = outputs[PROBABILITIES]
     _check_shapes(found, labels, expected)
     difference = float(np.abs(found - expected).max())
@@ -145,9 +145,9 @@ def _measure(
     if exact and rule is not None:
         _check_decisions(path, outputs, rule)
     predicted = found.argmax(axis=1)
-    groups = np.arange(len(labels)) if tested.groups is None else tested.groups
-    interval = accuracy_interval((predicted == labels)[None], groups=tested.groups)
-    times = {size: _milliseconds(runtime, tested.pixels, size) for size in REPEATS}
+    groups = np.arange(len(labels)) if asked.groups is None else asked.groups
+    interval = accuracy_interval((predicted == labels)[None], groups=asked.groups)
+    times = {size: _milliseconds(runtime, asked.pixels, size) for size in REPEATS}
     return {
         "target": name,
         "file": path.name,

@@ -92,50 +92,18 @@ class OneByOne:
             training.keep(training.score(self.trainer))
 
 
-def search(
-    trainings: Trainings,
-    blocks: Sequence[str],
-    draws: Sequence[Draw],
-    config: SearchConfig,
-    phase_2: PhaseConfig,
-    folder: Path,
-    milliseconds: Callable[[str], float],
-    on_trial: Callable[[Trial], None] = lambda trial: None,
-    pooling: Callable[[str], str] = lambda cut: MEAN,
-) -> Study:
-    """Search the configured space, scored on validation images only.
+class TwoPhaseTuner(keras_tuner.Tuner):
+    """A search of the configured space, scored on validation images only.
 
-    Each finished training is kept in `folder`. A search that was killed asks the oracle, which is
+    Its trials train the head first and then the unfrozen blocks: `run_trial` is replaced as a
+    whole, as the stock one needs TensorBoard and trains one phase.
+
+    Each finished training is kept in a folder. A search that was killed asks the oracle, which is
     seeded, for the same trials again and finds what is finished there, so that it needs nothing
     of KerasTuner's own files, which a kill may leave half-written.
 
     Trials that do not depend on the scores of others are all begun at the start; of those that
     do, the folds of one. So the result is the same whatever number is made at a time.
-
-    Args:
-        trainings: make them.
-        blocks: of the whole backbone, from input to output.
-        draws: the folds: training and validation images of every trial.
-        config: the space, the oracle and the number of trials; its cuts are names of blocks.
-        phase_2: length and patience of the second phase; the rate is searched.
-        folder: of this search alone.
-        milliseconds: from a cut to the time per image of a classifier that ends there.
-        on_trial: called after each trial.
-        pooling: from a cut to the kind that a head there has.
-
-    Raises:
-        ConfigError: no depth lies within a cut.
-        Exception: whatever a trial or `on_trial` raised; it ends the search.
-    """
-    tuner = TwoPhaseTuner(trainings, blocks, draws, config, phase_2, folder, on_trial, pooling)
-    tuner.begin_foreseeable()
-    return tuner.finish(milliseconds)
-
-
-class TwoPhaseTuner(keras_tuner.Tuner):
-    """A tuner whose trials train the head first and then the unfrozen blocks.
-
-    `run_trial` is replaced as a whole: the stock one needs TensorBoard and trains one phase.
     """
 
     def __init__(
@@ -146,9 +114,24 @@ class TwoPhaseTuner(keras_tuner.Tuner):
         config: SearchConfig,
         phase_2: PhaseConfig,
         folder: Path,
-        on_trial: Callable[[Trial], None],
+        on_trial: Callable[[Trial], None] = lambda trial: None,
         pooling: Callable[[str], str] = lambda cut: MEAN,
     ) -> None:
+        """Begin all trials that are certain to be asked for.
+
+        Args:
+            trainings: make them.
+            blocks: of the whole backbone, from input to output.
+            draws: the folds: training and validation images of every trial.
+            config: the space, the oracle and the number of trials; its cuts are names of blocks.
+            phase_2: length and patience of the second phase; the rate is searched.
+            folder: of this search alone.
+            on_trial: called after each trial.
+            pooling: from a cut to the kind that a head there has.
+
+        Raises:
+            ConfigError: no depth lies within a cut.
+        """
         self._trainings, self._draws, self._config = trainings, draws, config
         self._phase_2, self._folder, self._on_trial = phase_2, folder, on_trial
         self._pooling = functools.cache(pooling)
@@ -161,11 +144,10 @@ class TwoPhaseTuner(keras_tuner.Tuner):
             project_name="keras_tuner",
             overwrite=True,
         )
+        if config.oracle in FORESEEABLE:
+            self._begin_all()
 
-    def begin_foreseeable(self) -> None:
-        """Begin all trials that the search is certain to ask for."""
-        if self._config.oracle not in FORESEEABLE:
-            return
+    def _begin_all(self) -> None:
         oracle = make_oracle(self._config, self._phase_2, self._places)
         with TemporaryDirectory() as folder:
             lister = _Lister(oracle=oracle, directory=folder, project_name="foreseen")
@@ -174,7 +156,14 @@ class TwoPhaseTuner(keras_tuner.Tuner):
             self._begin(self._that_matter(values))
 
     def finish(self, milliseconds: Callable[[str], float]) -> Study:
-        """Search to the end; the arguments and errors are those of `search`."""
+        """Search to the end.
+
+        Args:
+            milliseconds: from a cut to the time per image of a classifier that ends there.
+
+        Raises:
+            Exception: whatever a trial or `on_trial` raised.
+        """
         try:
             self.search(verbose=0)
         except keras_tuner.errors.FatalError as error:
