@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from tests.hub_presets import PRESETS, write_preset
+from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import ConfigError, TlKerasError, WeightsError
-from tl_keras.models.hub.hub_presets import preset_file
+from tl_keras.models.hub.hub_presets import as_file
 from tl_keras.models.hub.preset_places import is_folder
 from tl_keras.models.pretrained import load_backbone
 
@@ -86,12 +87,13 @@ def test_a_file_is_written_once_and_read_without_keras_hub(
     written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     preset = written("vit")[0]
-    path = preset_file(preset, tmp_path, image_size=32, scaling=None)
+    asked, larger = (BackboneConfig(name=preset, image_size=size) for size in (32, 48))
+    found = as_file(asked, str(tmp_path))
     monkeypatch.setitem(sys.modules, "keras_hub", None)
-    assert preset_file(preset, tmp_path, image_size=32, scaling=None) == path
-    assert keras.models.load_model(path).count_params()
+    assert as_file(asked, str(tmp_path)) == found
+    assert keras.models.load_model(found.weights).count_params()
     with pytest.raises(WeightsError, match=r'pip install "\.\[hub\]"'):
-        preset_file(preset, tmp_path, image_size=48, scaling=None)
+        as_file(larger, str(tmp_path))
 
 
 def test_offline_the_command_that_is_told_writes_what_is_missing(

@@ -9,8 +9,9 @@ import keras_hub
 import numpy as np
 
 from tl_keras.backbone_table import HUB, MeanAndStd, Scaling, preset_label
+from tl_keras.config.schema import BackboneConfig
 from tl_keras.errors import ConfigError, WeightsError
-from tl_keras.invocation import settings
+from tl_keras.invocation import settings as given
 from tl_keras.models.hub.own_layers import in_own_layers
 from tl_keras.models.hub.preset_places import is_folder, preset_of
 from tl_keras.models.hub.transformer_maps import as_maps, is_transformer
@@ -22,16 +23,13 @@ from tl_keras.safe_text import brief
 _USUAL_SIZE = 224
 
 
-def preset_network(
-    name: str, image_size: int, scaling: Scaling | None, *, random: bool = False
-) -> keras.Model:
-    """From pixels to the last feature map of a preset; arguments and errors as of `preset_file`.
-
-    It scales the pixels itself unless `scaling` is given.
-    """
-    preset = preset_of(name)
+def preset_network(settings: BackboneConfig) -> keras.Model:
+    """From pixels to the last feature map of a preset; errors as of `as_file`."""
+    name, image_size = settings.network, settings.side
+    preset, scaling = preset_of(name), settings.known_scaling
+    trained = settings.weights is not None
     try:
-        backbone = keras_hub.models.Backbone.from_preset(preset, load_weights=not random)
+        backbone = keras_hub.models.Backbone.from_preset(preset, load_weights=trained)
     except Exception as error:
         # of what lies between here and the preset, each library raises its own
         raise _unavailable(name, preset, error, keras_hub.models.Backbone.presets) from error
@@ -112,7 +110,7 @@ def _unavailable(
         f"({type(failure).__name__}: {reason}). On a computer with a network and KerasHub run\n"
         f"  {_saving(preset)}\n"
         "and copy the folder that it writes to this machine. Then add, with the folder's path:\n"
-        f"  {settings({'backbone.name': f'{HUB}FOLDER'})}"
+        f"  {given({'backbone.name': f'{HUB}FOLDER'})}"
     )
 
 
