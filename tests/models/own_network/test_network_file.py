@@ -78,11 +78,6 @@ def test_it_computes_what_the_file_does_at_any_size(
     assert load(path, side=64)[0].output.shape[1] == 2 * model.output.shape[1]
 
 
-def test_a_network_that_is_taken_for_weights_is_told_of(saved: Saved) -> None:
-    with pytest.raises(WeightsError, match="holds another network"):
-        load_backbone("MobileNetV2", weights=saved(residual()), image_size=32)
-
-
 def test_the_size_that_works_is_named(saved: Saved) -> None:
     images = keras.Input((32, 32, 3))
     outputs = keras.layers.Reshape((16, 16, 16))(keras.layers.Conv2D(4, 1)(images))

@@ -88,18 +88,17 @@ def load_source(
     """
     if weights == "imagenet":
         return _load_imagenet(backbone_name, image_size, alpha)
-    backbone = build_backbone(backbone_name, image_size=image_size, alpha=alpha)
-    spec = find_spec(backbone_name)
     if weights is None:
-        return backbone, None
-    path = source_path(weights)
-    if path.is_dir():
-        card = sound_card(path, spec, alpha)
-        load_weight_file(backbone, path / WEIGHTS_FILE, spec, alpha)
-        return backbone, SourceCard.of(card)
-    load_weight_file(backbone, path, spec, alpha)
-    _correct_normalization(backbone)
-    return backbone, file_card(path, spec)
+        return build_backbone(backbone_name, image_size=image_size, alpha=alpha), None
+    # what is wrong with a path or a card is told before a network is built
+    spec, path = find_spec(backbone_name), source_path(weights)
+    is_folder = path.is_dir()
+    card = SourceCard.of(sound_card(path, spec, alpha)) if is_folder else file_card(path, spec)
+    backbone = build_backbone(backbone_name, image_size=image_size, alpha=alpha)
+    load_weight_file(backbone, path / WEIGHTS_FILE if is_folder else path, spec, alpha)
+    if not is_folder:
+        _correct_normalization(backbone)
+    return backbone, card
 
 
 def _load_imagenet(
