@@ -106,31 +106,13 @@ def tiny_backbone() -> Iterator[None]:
     """Let Keras and the table of backbones know "Tiny" and "Tiny2", of three convolutions each."""
     import keras
 
-    from tl_keras.backbone_table import BACKBONES, BackboneSpec
-
-    def network(
-        include_top: bool, weights: None, input_shape: tuple[int, int, int], alpha: float = 1.0
-    ) -> Any:
-        images = outputs = keras.Input(input_shape)
-        for block in ("stem", "block1", "top"):
-            convolution = keras.layers.Conv2D(int(6 * alpha), 3, strides=2, name=f"{block}_conv")
-            outputs = convolution(outputs)
-            outputs = keras.layers.BatchNormalization(name=f"{block}_bn")(outputs)
-            outputs = keras.layers.ReLU(name=f"{block}_relu")(outputs)
-        return keras.Model(images, outputs)
+    from tests.hostile.tiny_network import network
+    from tests.tiny_spec import tiny_spec
+    from tl_keras.backbone_table import BACKBONES
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("Tiny", "Tiny2"):
-            spec = BackboneSpec(
-                name=name,
-                scaling="tf",
-                minimum_image_size=32,
-                imagenet_size=32,
-                gflops=1e-3,
-                blocks=("stem", "block1", "top"),
-                block_rules=((r"(stem|block1|top)_", r"\1"),),
-                alphas=(0.5, 1.0),
-            )
+            spec = tiny_spec(32, name=name, alphas=(0.5, 1.0))
             patch.setitem(BACKBONES, name, spec)
             patch.setattr(keras.applications, name, network, raising=False)
         yield

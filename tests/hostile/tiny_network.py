@@ -11,31 +11,26 @@ from contextlib import contextmanager
 from typing import Any
 
 import tl_keras.quiet
-from tl_keras.backbone_table import BACKBONES, BackboneSpec
+from tests.tiny_spec import BLOCKS, tiny_spec
+from tl_keras.backbone_table import BACKBONES
 
-BACKBONE, BLOCKS, SIDE = "Tiny", ("stem", "block1", "top"), 32
+BACKBONE, SIDE = "Tiny", 32
 
 
 def register_row() -> None:
     """Let the table of backbones know the network."""
-    BACKBONES[BACKBONE] = BackboneSpec(
-        name=BACKBONE,
-        scaling="tf",
-        minimum_image_size=SIDE,
-        imagenet_size=SIDE,
-        gflops=1e-3,
-        blocks=BLOCKS,
-        block_rules=((r"(stem|block1|top)_", r"\1"),),
-    )
+    BACKBONES[BACKBONE] = tiny_spec(SIDE)
 
 
-def network(include_top: bool, weights: None, input_shape: tuple[int, int, int]) -> Any:
+def network(
+    include_top: bool, weights: None, input_shape: tuple[int, int, int], alpha: float = 1.0
+) -> Any:
     """Build it as `keras.applications` builds its own."""
     import keras
 
     images = outputs = keras.Input(input_shape)
     for block in BLOCKS:
-        outputs = keras.layers.Conv2D(6, 3, strides=2, name=f"{block}_conv")(outputs)
+        outputs = keras.layers.Conv2D(int(6 * alpha), 3, strides=2, name=f"{block}_conv")(outputs)
         outputs = keras.layers.BatchNormalization(name=f"{block}_bn")(outputs)
         outputs = keras.layers.ReLU(name=f"{block}_relu")(outputs)
     return keras.Model(images, outputs)

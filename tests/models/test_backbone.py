@@ -6,21 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from tl_keras.backbone_table import BACKBONES, BackboneSpec
+from tests.tiny_spec import tiny_spec
+from tl_keras.backbone_table import BACKBONES
 from tl_keras.models.backbone import Backbone, Depth, Frozen, seed_random_layers
 from tl_keras.models.blocks import set_trainable
 from tl_keras.models.heads import build_head
 from tl_keras.models.networks import build_backbone
 
-SPEC = BackboneSpec(
-    name="Tiny",
-    scaling="tf",
-    minimum_image_size=8,
-    imagenet_size=8,
-    gflops=1e-6,
-    blocks=("stem", "block1", "top"),
-    block_rules=((r"(stem|block\d|top)_", r"\1"),),
-)
+SPEC = tiny_spec(8)
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3)).astype("float32")
 DEPTHS = pytest.mark.parametrize("depth", [0, 1, 2, 3, "all", "block1:block1", "stem:block1"])
 

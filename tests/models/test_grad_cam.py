@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tl_keras.backbone_table import BACKBONES, BackboneSpec
+from tests.tiny_spec import tiny_spec
+from tl_keras.backbone_table import BACKBONES
 from tl_keras.models import grad_cam
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.grad_cam import GradCam, take_apart
@@ -18,15 +19,7 @@ from tl_keras.models.pooling import VIEWS, Pooling
 from tl_keras.transfer.probes import probe_classifier
 
 SHARED = Path(__file__).parents[2].parent / "shared"
-SPEC = BackboneSpec(
-    name="Tiny",
-    scaling="tf",
-    minimum_image_size=16,
-    imagenet_size=16,
-    gflops=1e-6,
-    blocks=("stem", "block1", "top"),
-    block_rules=((r"(stem|block\d|top)_", r"\1"),),
-)
+SPEC = tiny_spec(16)
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (5, 16, 16, 3), np.uint8)
 CLASSES = np.array([0, 1, 2, 0, 1])

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import pytest
 
-from tl_keras.backbone_table import BACKBONES, BackboneSpec, Scaling
+from tests.tiny_spec import tiny_spec
+from tl_keras.backbone_table import BACKBONES, Scaling
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.heads import build_head
 from tl_keras.models.networks import build_backbone
@@ -20,15 +21,7 @@ from tl_keras.models.plain_classifier import plain_classifier
 from tl_keras.models.pooling import PLAIN, Pooling
 from tl_keras.transfer.probes import probe_classifier
 
-TINY = BackboneSpec(
-    name="Tiny",
-    scaling="tf",
-    minimum_image_size=8,
-    imagenet_size=8,
-    gflops=1e-6,
-    blocks=("stem", "block1", "top"),
-    block_rules=((r"(stem|block\d|top)_", r"\1"),),
-)
+TINY = tiny_spec(8)
 IMAGES = np.random.default_rng(0).uniform(0, 255, (6, 8, 8, 3)).astype("float32")
 LABELS = np.eye(3)[[0, 1, 2, 0, 1, 2]]
 

@@ -6,21 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from tl_keras.backbone_table import BACKBONES, BackboneSpec
+from tests.tiny_spec import tiny_spec
+from tl_keras.backbone_table import BACKBONES
 from tl_keras.config.schema import HeadConfig, HeadPhaseConfig, TrainingConfig
 from tl_keras.data.splits import Draw
 from tl_keras.models.backbone import Backbone
 from tl_keras.transfer.trainer import LabelledImages, Trainer
 
-TINY = BackboneSpec(
-    name="Tiny",
-    scaling="tf",
-    minimum_image_size=8,
-    imagenet_size=8,
-    gflops=1e-6,
-    blocks=("stem", "block1", "block2", "top"),
-    block_rules=((r"(stem|block\d|top)_", r"\1"),),
-)
+TINY = tiny_spec(8, ("stem", "block1", "block2", "top"))
 
 
 def tiny_network(drop: float = 0.0) -> keras.Model:
