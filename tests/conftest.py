@@ -74,6 +74,14 @@ def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
+def never_reported() -> Iterator[None]:
+    """The same for what the fixtures of a module share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tl_keras.experiment.stages.write_report", lambda folder: folder)
+        yield
+
+
+@pytest.fixture(scope="module")
 def checked_here() -> Iterator[None]:
     """Exports are checked in the same process: a new one takes longer than all the rest."""
     from tl_keras.serving.fresh import classify_and_time

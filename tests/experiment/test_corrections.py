@@ -21,7 +21,9 @@ Run = Callable[..., ExperimentResult]
 
 
 @pytest.fixture
-def settings(photos: Path, tiny_backbone: None, tmp_path: Path) -> dict[str, Any]:
+def settings(
+    photos: Path, tiny_backbone: None, without_report: None, tmp_path: Path
+) -> dict[str, Any]:
     """Of an experiment of one short run."""
     correct(tmp_path, ROWS)
     return {

@@ -24,7 +24,7 @@ Run = Callable[..., ExperimentResult]
 
 
 @pytest.fixture
-def run(photos: Path, tiny_backbone: None, tmp_path: Path) -> Run:
+def run(photos: Path, tiny_backbone: None, checked_here: None, tmp_path: Path) -> Run:
     """`run(name, pooling, **keys)`: an experiment of one seed, nothing exported."""
 
     def made(name: str, pooling: str, **keys: Any) -> ExperimentResult:

@@ -20,12 +20,13 @@ from tl_keras.experiment.inputs import experiment_config
 from tl_keras.experiment.monitor import Silent
 from tl_keras.experiment.network_choice import choose_among, side_by_side
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
+from tl_keras.reporting.report import write_report
 from tl_keras.results_layout import place
 from tl_keras.transfer.network_words import chosen_in_words, labels_of, scaling_doubts, sizes_of
 from tl_keras.transfer.probing import Folds
 from tl_keras.transfer.representation import Chosen, Representation
 
-pytestmark = pytest.mark.usefixtures("tiny_backbone")
+pytestmark = pytest.mark.usefixtures("tiny_backbone", "without_report")
 
 SIZES = [32, 64]
 
@@ -144,7 +145,7 @@ def test_a_network_that_tells_more_is_taken_and_kept(
     assert [row["network"] for row in advice["networks"]] == [useless, "Tiny-0.5"]
     assert [row["chosen"] for row in advice["networks"]] == [False, True]
     assert all(min(row["megabytes"], row["fine_tuning_minutes"]) > 0 for row in advice["networks"])
-    page = (first.folder / "report.html").read_text()
+    page = write_report(first.folder).read_text()
     assert "How much of Tiny" in page
     assert re.search(r"Of useless and Tiny-0\.5[\w ]* at 64 px, probes took", page)
 

@@ -43,7 +43,11 @@ def run(folder: Path, results: Path, monitor: Listening) -> ExperimentResult:
 
 @pytest.fixture(scope="module")
 def runs(
-    photos: Path, tmp_path_factory: pytest.TempPathFactory, tiny_backbone: None, checked_here: None
+    photos: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_backbone: None,
+    checked_here: None,
+    never_reported: None,
 ) -> dict[str, tuple[Path, ExperimentResult, Listening]]:
     """The same photos as PNG, and half of them each as TIFF and lossless WebP."""
     place = tmp_path_factory.mktemp("formats")

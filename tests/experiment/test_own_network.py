@@ -27,7 +27,7 @@ from tl_keras.transfer.run_plan import plan_runs
 from tl_keras.transfer.transfer_classifier import TransferClassifier
 
 pytestmark = [
-    pytest.mark.usefixtures("without_report", "checked_here"),
+    pytest.mark.usefixtures("never_reported", "checked_here"),
     # KerasTuner asks for the current thread by its old name.
     pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning"),
 ]

@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     from tl_keras.experiment.prepare import Prepared
     from tl_keras.results.runs_table import FinishedRun
 
-pytestmark = pytest.mark.usefixtures("without_report")
-
 Run = Callable[..., ExperimentResult]
 
 
 @pytest.fixture(scope="module")
-def run(photos: Path, tiny_backbone: None, checked_here: None, advised_once: None) -> Run:
+def run(
+    photos: Path,
+    tiny_backbone: None,
+    checked_here: None,
+    never_reported: None,
+    advised_once: None,
+) -> Run:
     """`run(results, strategy, **keys)`: exports one run of 12 labelled photos, 4 for validation."""
 
     def ran(results: Path, strategy: str = "linear_probe", **keys: Any) -> ExperimentResult:

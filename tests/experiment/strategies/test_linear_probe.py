@@ -28,7 +28,7 @@ def config(folder: Path, **probe: Any) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_what_is_exported_reads_all_eight_views(
-    photos: Path, tiny_backbone: None, tmp_path: Path
+    photos: Path, tiny_backbone: None, checked_here: None, tmp_path: Path
 ) -> None:
     result = run_experiment(
         config(photos, views="turns"),
