@@ -67,6 +67,8 @@ FOLDERS = (
     "commands",
 )
 TOP = len(FOLDERS) + 1
+# Within `models`, which has most of the networks that are not of Keras Applications.
+ROOMS = ("stored", "own_network", "hub", "sources")
 # It is copied into exports, and runs there without the package.
 LEAVES_THE_HOUSE = PACKAGE / "serving" / "portable"
 
@@ -127,6 +129,13 @@ def test_a_module_imports_only_its_own_and_earlier_stages(path: Path) -> None:
     name = dotted(path)
     late = {other for other in own_imports(path) if stage(other) > stage(name)}
     assert not late, f"{name} imports {sorted(late)}, which come after it"
+
+
+@pytest.mark.parametrize("place", range(len(ROOMS)), ids=ROOMS)
+def test_a_room_of_the_models_imports_only_earlier_ones(place: int) -> None:
+    later = tuple(f"tl_keras.models.{room}." for room in ROOMS[place + 1 :])
+    for path in (PACKAGE / "models" / ROOMS[place]).glob("*.py"):
+        assert not [name for name in own_imports(path) if name.startswith(later)], path
 
 
 def test_no_import_cycles() -> None:

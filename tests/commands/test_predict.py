@@ -166,19 +166,25 @@ def test_an_export_that_says_how_to_decide_adds_confidence_and_decision(
     assert broken.endswith("(no JPEG, PNG, BMP, GIF, TIFF or WEBP content)")
 
 
-def test_an_export_that_decides_says_so_itself(
-    exported: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = knowing_strangers()
-    rule = DecisionRule(tuple(LABELS), 5.0, (1.0, 1.0, 1.0), ("red",), 0.4, 0.28, 0.2)
+@pytest.fixture(scope="module")
+def explaining(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export that decides, knows strangers and can draw heat maps."""
+    directory = tmp_path_factory.mktemp("explaining")
     export_classifier(
-        model,
+        knowing_strangers(),
         labels=LABELS,
         image_size=SIZE,
         reading=DEFAULTS,
-        directory=tmp_path / "own",
-        rule=rule,
+        directory=directory,
+        rule=DecisionRule(tuple(LABELS), 5.0, (1.0, 1.0, 1.0), ("red",), 0.4, 0.28, 0.2),
     )
+    return directory
+
+
+def test_an_export_that_decides_says_so_itself(
+    explaining: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(explaining, tmp_path / "own")
     Image.new("RGB", (9, 5), (90, 0, 0)).save(photos / "dark.png")
     # what lies beside it is not asked
     (tmp_path / "own" / "1" / "assets.extra" / "decision.json").write_text("{}")
@@ -208,21 +214,6 @@ def test_an_export_that_decides_says_so_itself(
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["file", "probability", "confidence", "familiar", "label", "(decision)"]
     assert any(row.endswith("red  (unknown)") for row in rows)
-
-
-@pytest.fixture(scope="module")
-def explaining(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export that decides, knows strangers and can draw heat maps."""
-    directory = tmp_path_factory.mktemp("explaining")
-    export_classifier(
-        knowing_strangers(),
-        labels=LABELS,
-        image_size=SIZE,
-        reading=DEFAULTS,
-        directory=directory,
-        rule=DecisionRule(tuple(LABELS), 5.0, (1.0, 1.0, 1.0), ("red",), 0.4, 0.28, 0.2),
-    )
-    return directory
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,9 @@ JPEG, PNG = saved(photo(), "JPEG", quality=95), saved(photo(), "PNG")
 AS_STORED = PictureReading(exif_rotation="ignore")
 
 
+@cache
 def graph(reading: PictureReading) -> Callable[[bytes], np.ndarray]:
+    """Traced once: that takes longer than to decode all that is tried."""
     decode = tf.function(
         lambda encoded: decode_image(encoded, reading),
         input_signature=[tf.TensorSpec((), tf.string)],

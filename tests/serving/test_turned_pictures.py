@@ -22,12 +22,12 @@ from tl_keras.target_table import TARGETS
 
 SIZE, LABELS = 8, ["left", "right", "top"]
 JPEG, PNG = saved(photo(), "JPEG", quality=95), saved(photo(), "PNG")
-FILES = [
+FILES = tuple(
     make(exif(orientation, little=little), encoded)
     for orientation in range(1, 9)
     for little in (True, False)
     for make, encoded in ((jpeg_with, JPEG), (png_with, PNG))
-]
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,9 @@ def model() -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(flat))
 
 
-def read(files: list[bytes], reading: PictureReading) -> np.ndarray:
-    data = tf.data.Dataset.from_tensor_slices(files)
+@cache
+def read(files: tuple[bytes, ...], reading: PictureReading) -> np.ndarray:
+    data = tf.data.Dataset.from_tensor_slices(list(files))
     data = data.map(lambda file: load_pixels(file, SIZE, reading)).batch(len(files))
     return np.asarray(data.get_single_element())
 
@@ -52,7 +53,7 @@ def upright() -> np.ndarray:
     for file in FILES:
         with Image.open(io.BytesIO(file)) as image:
             turned.append(saved(Image.fromarray(np.asarray(ImageOps.exif_transpose(image))), "PNG"))
-    return read(turned, EARLIER)
+    return read(tuple(turned), EARLIER)
 
 
 def test_the_saved_model_turns_what_it_decodes(model: keras.Model, tmp_path: Path) -> None:
