@@ -90,11 +90,6 @@ def test_scores_must_be_those_of_the_images() -> None:
         FoldScores([np.ones(2, bool)] * 2, [np.arange(3)] * 2, 2, 4)
 
 
-def test_level_must_be_a_share() -> None:
-    with pytest.raises(ValueError, match="level must be between 0 and 1"):
-        fold_accuracy_interval(scores(10, 12), level=95)
-
-
 def grouped(one: FoldScores, of_one: int) -> FoldScores:
     """The same with groups of so many neighbouring images."""
     return replace(one, groups=[images // of_one for images in one.images])

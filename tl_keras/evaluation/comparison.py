@@ -13,11 +13,13 @@ from tl_keras.evaluation.fold_intervals import (
     corrected_variance,
     paired_fold_values,
 )
-from tl_keras.evaluation.intervals import Interval, paired_values
+from tl_keras.evaluation.intervals import TAILS, Interval, paired_values
 from tl_keras.evaluation.variation import Variation, decompose
 
 MOST_IMAGES = 1_000_000
 MOST_SEEDS = 1_000
+# Chance that an interval excludes 0, in planning.
+POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -91,21 +93,17 @@ def verdict(difference: Interval, name_a: str, name_b: str) -> Verdict:
 def images_needed(
     correct_a: NDArray[np.bool_],
     correct_b: NDArray[np.bool_],
-    level: float = 0.95,
-    power: float = 0.8,
     groups: NDArray[np.integer] | None = None,
 ) -> Needed:
     """About how many test images or seeds in all would tell the two strategies apart.
 
     Takes the measured difference and variances as true, which they are not: an order of magnitude
-    for planning. The smallest number with `(t_level + t_power) * standard error` within the
+    for planning. The smallest number with `(t_0.975 + t_0.8) * standard error` within the
     difference, t with the degrees of freedom of Satterthwaite (1946).
 
     Args:
         correct_a: `(seeds, images)`, paired as for `paired_difference`.
         correct_b: Same shape.
-        level: Of the interval that is to exclude 0, between 0 and 1.
-        power: Chance that it does, between 0.5 and 1.
         groups: `(images,)`, number of the group of each image; more images are then taken to come
             in groups of the same size.
 
@@ -118,7 +116,7 @@ def images_needed(
 
     def tells(n_seeds: int, n_images: int) -> bool:
         error, freedom = _planned_error(variation, n_seeds, n_images / effect)
-        quantiles = np.asarray(student_t.ppf([(1 + level) / 2, power], freedom))
+        quantiles = np.asarray(student_t.ppf([TAILS[1], POWER], freedom))
         return bool(quantiles.sum() * error <= abs(variation.mean))
 
     n_seeds, n_images = variation.n_seeds, variation.n_images
@@ -129,9 +127,7 @@ def images_needed(
     return Needed(images, None if n_seeds == 1 else seeds)
 
 
-def fold_images_needed(
-    a: FoldScores, b: FoldScores, level: float = 0.95, power: float = 0.8
-) -> Needed:
+def fold_images_needed(a: FoldScores, b: FoldScores) -> Needed:
     """About how many images or runs in all would tell two methods apart by cross-validation.
 
     As `images_needed`, with the variance of `tl_keras.evaluation.fold_intervals`: that of a fold
@@ -140,8 +136,6 @@ def fold_images_needed(
     Args:
         a: Scores of one method.
         b: Of the other, paired as for `fold_difference`.
-        level: Of the interval that is to exclude 0, between 0 and 1.
-        power: Chance that it does, between 0.5 and 1.
 
     Raises:
         ValueError: The runs or images differ.
@@ -152,7 +146,7 @@ def fold_images_needed(
 
     def tells(runs: int, images: int) -> bool:
         error = (corrected_variance(values, folds, runs) * n_images / images) ** 0.5
-        quantiles = np.asarray(student_t.ppf([(1 + level) / 2, power], runs - 1))
+        quantiles = np.asarray(student_t.ppf([TAILS[1], POWER], runs - 1))
         return bool(quantiles.sum() * error <= difference)
 
     if difference == 0:

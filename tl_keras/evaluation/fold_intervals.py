@@ -17,8 +17,8 @@ from scipy.stats import t as student_t
 
 from tl_keras.evaluation.dependence import effective_size, shared_groups
 from tl_keras.evaluation.intervals import (
+    TAILS,
     Interval,
-    check_level,
     in_groups,
     share_interval,
     wilson_interval,
@@ -64,53 +64,46 @@ class FoldScores:
             )
 
 
-def fold_accuracy_interval(scores: FoldScores, level: float = 0.95) -> Interval:
+def fold_accuracy_interval(scores: FoldScores) -> Interval:
     """Accuracy of a method on a new data set, where it is trained on as many images as here.
 
     Args:
         scores: Of its runs.
-        level: Between 0 and 1.
-
-    Raises:
-        ValueError: `level` is not between 0 and 1.
     """
-    check_level(level)
     values = [right.astype(np.float64) for right in scores.correct]
-    estimate, low, high = _corrected_t(values, scores.folds, level)
+    estimate, low, high = _corrected_t(values, scores.folds)
     by_image, groups = _by_image(values, scores.images), _groups_of_images(scores)
-    alone = share_interval(by_image, groups, level)
+    alone = share_interval(by_image, groups)
     if groups is None:
         # of whole images, a little wider: repeats make halves
         counts, size = (np.floor(by_image.sum()), np.ceil(by_image.sum())), len(by_image)
         (low_of_less, _), (_, high_of_more) = (
-            wilson_interval(float(count) / size, size, level) for count in counts
+            wilson_interval(float(count) / size, size) for count in counts
         )
         alone = low_of_less, high_of_more
     low, high = min(low, alone[0]), max(high, alone[1])
-    return _interval(scores, estimate, max(low, 0.0), min(high, 1.0), level)
+    return _interval(scores, estimate, max(low, 0.0), min(high, 1.0))
 
 
-def fold_difference(a: FoldScores, b: FoldScores, level: float = 0.95) -> Interval:
+def fold_difference(a: FoldScores, b: FoldScores) -> Interval:
     """Accuracy of method a less that of method b, in -1..1, paired by fold and image.
 
     Args:
         a: Scores of one method.
         b: Of the other, with the same runs, on the same images in the same order.
-        level: Between 0 and 1.
 
     Raises:
-        ValueError: The runs or images differ, or `level` is not between 0 and 1.
+        ValueError: The runs or images differ.
     """
-    check_level(level)
     values = paired_fold_values(a, b)
-    estimate, low, high = _corrected_t(values, a.folds, level)
+    estimate, low, high = _corrected_t(values, a.folds)
     by_image, extremes = _by_image(values, a.images), (-1.0, 1.0)
     size = effective_size(by_image, _groups_of_images(a), extremes)
     generator = np.random.default_rng(_SEED)
     draws = resample_images(by_image[np.newaxis], extremes, 1.0, _RESAMPLES, generator, size)
-    bounds = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    bounds = np.quantile(draws, TAILS)
     low, high = min(low, float(bounds[0])), max(high, float(bounds[1]))
-    return _interval(a, estimate, max(low, -1.0), min(high, 1.0), level)
+    return _interval(a, estimate, max(low, -1.0), min(high, 1.0))
 
 
 def paired_fold_values(a: FoldScores, b: FoldScores) -> list[NDArray[np.float64]]:
@@ -140,12 +133,10 @@ def corrected_variance(values: Sequence[NDArray[np.float64]], folds: int, n_runs
     return float(means.var(ddof=1) * (1 / n_runs + 1 / (folds - 1)))
 
 
-def _corrected_t(
-    values: Sequence[NDArray[np.float64]], folds: int, level: float
-) -> tuple[float, float, float]:
+def _corrected_t(values: Sequence[NDArray[np.float64]], folds: int) -> tuple[float, float, float]:
     n_runs = len(values)
     estimate = float(np.mean([run.mean() for run in values]))
-    quantile = float(student_t.ppf((1 + level) / 2, n_runs - 1))
+    quantile = float(student_t.ppf(TAILS[1], n_runs - 1))
     half = quantile * corrected_variance(values, folds, n_runs) ** 0.5
     return estimate, estimate - half, estimate + half
 
@@ -167,9 +158,7 @@ def _groups_of_images(scores: FoldScores) -> NDArray[np.integer] | None:
     return shared_groups(np.concatenate(scores.groups)[first], len(first))
 
 
-def _interval(
-    scores: FoldScores, estimate: float, low: float, high: float, level: float
-) -> Interval:
+def _interval(scores: FoldScores, estimate: float, low: float, high: float) -> Interval:
     # the mean over folds of unequal size may lie a little beside the mean over images
     plain = Interval(
         estimate=estimate,
@@ -178,7 +167,6 @@ def _interval(
         n_seeds=len(scores.correct),
         n_images=len(np.unique(np.concatenate(scores.images))),
         method=CORRECTED_T,
-        level=level,
         folds=scores.folds,
         training_images=scores.training_images,
     )

@@ -21,13 +21,16 @@ BOOTSTRAP_IMAGES = "bootstrap over test images"
 SQUARE_AND_ADD = "intervals of both, joined by their squares"
 # After any of them, where images share groups.
 IN_GROUPS = ", images of a group that are alike counted as fewer"
+# Of every interval, and what lies below its ends.
+LEVEL = 0.95
+TAILS = (1 - LEVEL) / 2, (1 + LEVEL) / 2
 
 
 @dataclass(frozen=True)
 class Interval:
     """An estimate with its interval, as fractions (0.061 is 6.1 points).
 
-    `low <= estimate <= high`; `level` is the chance, before the data are seen, that such an
+    `low <= estimate <= high`; `LEVEL` is the chance, before the data are seen, that such an
     interval holds the true value. `n_seeds` counts runs, `n_images` different test images,
     `n_groups` the groups that these come in, 0 where none shares its own. With one test split
     `folds` and `training_images` are 0; else they are the folds of a division and the mean number
@@ -40,7 +43,6 @@ class Interval:
     n_seeds: int
     n_images: int
     method: str
-    level: float = 0.95
     folds: int = 0
     training_images: int = 0
     n_groups: int = 0
@@ -71,7 +73,6 @@ class Interval:
 
 def accuracy_interval(
     correct: NDArray[np.bool_],
-    level: float = 0.95,
     seed: int = 0,
     resamples: int = 10_000,
     groups: NDArray[np.integer] | None = None,
@@ -87,31 +88,28 @@ def accuracy_interval(
 
     Args:
         correct: `(seeds, images)`, the same images in every row, at least 2.
-        level: Between 0 and 1.
         seed: Of the bootstrap.
         resamples: Of the bootstrap.
         groups: `(images,)`, number of the group of each image; None where each is its own.
 
     Raises:
-        ValueError: `correct` is not boolean, not `(seeds, images)` or too small; `level` is not
-            between 0 and 1; the groups are not those of the images.
+        ValueError: `correct` is not boolean, not `(seeds, images)` or too small; or the groups are
+            not those of the images.
     """
-    _check(correct, level)
+    _check(correct)
     n_seeds, n_images = correct.shape
     together = shared_groups(groups, n_images)
     if n_seeds == 1:
-        low, high = share_interval(correct[0], together, level)
+        low, high = share_interval(correct[0], together)
         estimate = int(correct.sum()) / n_images
-        plain = Interval(estimate, low, high, 1, n_images, WILSON, level)
+        plain = Interval(estimate, low, high, 1, n_images, WILSON)
         return in_groups(plain, together)
     values = correct.astype(np.float64)
     variation, size = decompose(values), effective_size(values.mean(axis=0), together)
     if variation.mean in (0, 1):
         # runs that agree on all images say no more of new ones than a single run does
-        low, high = wilson_interval(variation.mean, size, level)
-        return in_groups(
-            Interval(variation.mean, low, high, n_seeds, n_images, WILSON, level), together
-        )
+        low, high = wilson_interval(variation.mean, size)
+        return in_groups(Interval(variation.mean, low, high, n_seeds, n_images, WILSON), together)
     generator = np.random.default_rng(seed)
     image_draws = resample_images(values, (0.0, 1.0), 0.5, resamples, generator, size)
     shifts = resample_seed_shifts(variation, resamples, generator)
@@ -119,38 +117,35 @@ def accuracy_interval(
     centre = (variation.mean * size + 0.5) / (size + 1)
     angles = np.arcsin(np.sqrt(image_draws)) + shifts / (2 * np.sqrt(centre * (1 - centre)))
     draws = np.sin(np.clip(angles, 0, np.pi / 2)) ** 2
-    plain = _from_draws(variation.mean, draws, correct, BOOTSTRAP_SEEDS_AND_IMAGES, level)
+    plain = _from_draws(variation.mean, draws, correct, BOOTSTRAP_SEEDS_AND_IMAGES)
     return in_groups(plain, together)
 
 
 def share_interval(
     values: NDArray[np.floating] | NDArray[np.bool_],
     groups: NDArray[np.integer] | None = None,
-    level: float = 0.95,
 ) -> tuple[float, float]:
     """The score interval of Wilson for the mean of what each image is worth, such as right or not.
 
     Args:
         values: `(images,)`, 0..1, at least one.
         groups: As for `accuracy_interval`.
-        level: Between 0 and 1.
 
     Raises:
         ValueError: The groups are not those of the images.
     """
     size = effective_size(values, shared_groups(groups, len(values)))
-    return wilson_interval(float(values.mean()), size, level)
+    return wilson_interval(float(values.mean()), size)
 
 
-def wilson_interval(share: float, size: float, level: float = 0.95) -> tuple[float, float]:
+def wilson_interval(share: float, size: float) -> tuple[float, float]:
     """The score interval of Wilson (1927) for a share.
 
     Args:
         share: 0..1.
         size: What it is of, above 0; need not be whole.
-        level: Between 0 and 1.
     """
-    z = float(ndtri(0.5 + 0.5 * level))
+    z = float(ndtri(TAILS[1]))
     whole = 2 * (size + z**2)
     centre = (2 * size * share + z**2) / whole
     half = z / whole * math.sqrt(4 * size * share * (1 - share) + z**2)
@@ -160,7 +155,6 @@ def wilson_interval(share: float, size: float, level: float = 0.95) -> tuple[flo
 def paired_difference(
     correct_a: NDArray[np.bool_],
     correct_b: NDArray[np.bool_],
-    level: float = 0.95,
     seed: int = 0,
     resamples: int = 10_000,
     groups: NDArray[np.integer] | None = None,
@@ -176,17 +170,15 @@ def paired_difference(
     Args:
         correct_a: `(seeds, images)`, at least 2 images.
         correct_b: Same shape, same seeds and images in the same order.
-        level: Between 0 and 1.
         seed: Of the bootstrap.
         resamples: Of the bootstrap.
         groups: As for `accuracy_interval`.
 
     Raises:
         ValueError: The arrays are not boolean, not `(seeds, images)`, too small or of different
-            shapes; `level` is not between 0 and 1; the groups are not those of the images.
+            shapes; or the groups are not those of the images.
     """
     values = paired_values(correct_a, correct_b)
-    _check(correct_a, level)
     n_seeds = len(values)
     generator = np.random.default_rng(seed)
     variation = decompose(values)
@@ -196,23 +188,21 @@ def paired_difference(
     image_draws = resample_images(values, extremes, 1 / n_seeds, resamples, generator, size)
     draws = image_draws + resample_seed_shifts(variation, resamples, generator)
     method = BOOTSTRAP_IMAGES if n_seeds == 1 else BOOTSTRAP_SEEDS_AND_IMAGES
-    plain = _from_draws(variation.mean, np.clip(draws, -1, 1), correct_a, method, level)
+    plain = _from_draws(variation.mean, np.clip(draws, -1, 1), correct_a, method)
     return in_groups(plain, together)
 
 
 def independent_difference(a: Interval, b: Interval) -> Interval:
     """Accuracy of a minus accuracy of b, in -1..1, where they answered different test images.
 
-    The intervals of both, which must be of one level, are joined by their squares, as in method 10
-    of Newcombe (1998), "Interval estimation for the difference between independent proportions".
+    The intervals of both are joined by their squares, as in method 10 of Newcombe (1998), "Interval
+    estimation for the difference between independent proportions".
     """
     estimate = a.estimate - b.estimate
     low = estimate - np.hypot(a.estimate - a.low, b.high - b.estimate)
     high = estimate + np.hypot(a.high - a.estimate, b.estimate - b.low)
     n_seeds, n_images = (min(pair) for pair in ((a.n_seeds, b.n_seeds), (a.n_images, b.n_images)))
-    return Interval(
-        estimate, float(low), float(high), n_seeds, n_images, SQUARE_AND_ADD, a.level, a.folds
-    )
+    return Interval(estimate, float(low), float(high), n_seeds, n_images, SQUARE_AND_ADD, a.folds)
 
 
 def paired_values(
@@ -251,16 +241,15 @@ def _from_draws(
     draws: NDArray[np.float64],
     correct: NDArray[np.bool_],
     method: str,
-    level: float,
 ) -> Interval:
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(draws, TAILS)
     n_seeds, n_images = correct.shape
     # an estimate of exactly 0 or 1 lies outside the quantiles of draws that never reach it
     low, high = min(float(low), estimate), max(float(high), estimate)
-    return Interval(estimate, low, high, n_seeds, n_images, method, level)
+    return Interval(estimate, low, high, n_seeds, n_images, method)
 
 
-def _check(correct: NDArray[np.bool_], level: float = 0.95) -> None:
+def _check(correct: NDArray[np.bool_]) -> None:
     if correct.dtype != np.bool_ or correct.ndim != 2:
         raise ValueError(
             "correct must be boolean of shape (seeds, images), "
@@ -271,17 +260,6 @@ def _check(correct: NDArray[np.bool_], level: float = 0.95) -> None:
             "correct must hold at least 1 seed and 2 test images, "
             f"got {correct.shape[0]} and {correct.shape[1]}."
         )
-    check_level(level)
-
-
-def check_level(level: float) -> None:
-    """Refuse what is no level of an interval.
-
-    Raises:
-        ValueError: `level` is not between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1 (such as 0.95), got {level}.")
 
 
 def _count(number: int, noun: str) -> str:

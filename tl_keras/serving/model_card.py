@@ -17,7 +17,7 @@ import pandas as pd
 from tl_keras.atomic_files import write_json, write_text
 from tl_keras.data.corrections import in_words as corrections_in_words
 from tl_keras.data.image_formats import served_in_words
-from tl_keras.evaluation.intervals import Interval, accuracy_interval
+from tl_keras.evaluation.intervals import LEVEL, Interval, accuracy_interval
 from tl_keras.evaluation.metrics import confusion, evaluate, per_class
 from tl_keras.reporting.stranger_words import in_words, refused_photos
 from tl_keras.safe_text import json_line, one_line
@@ -110,7 +110,7 @@ class Evidence:
             "accuracy_interval": {
                 "low": accuracy.low,
                 "high": accuracy.high,
-                "level": accuracy.level,
+                "level": LEVEL,
                 "method": accuracy.method,
                 "about": "this one model on new images of the same kind, where with several seeds "
                 "or folds tables/summary.csv is about the method",
