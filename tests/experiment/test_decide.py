@@ -14,7 +14,7 @@ from PIL import Image
 
 from tl_keras.errors import ConfigError
 from tl_keras.evaluation.calibration import calibrate
-from tl_keras.experiment.monitor import Silent
+from tl_keras.experiment.monitor import Warned
 from tl_keras.experiment.stages import ExperimentResult, export_experiment, run_experiment
 from tl_keras.results_layout import place
 from tl_keras.serving.decision_record import other_decision, read_rule
@@ -109,21 +109,13 @@ def test_the_export_says_how_to_decide(exported: ExperimentResult) -> None:
     assert "not calibrated" not in card
 
 
-class Listening(Silent):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-
 @pytest.mark.slow
 def test_another_decision_trains_nothing_and_is_exported(
     configure: Configure, exported: ExperimentResult, tmp_path: Path
 ) -> None:
     first = shutil.copytree(exported.folder, tmp_path / "colours")
     before = place(first, "runs.csv").read_bytes()
-    monitor = Listening()
+    monitor = Warned()
     # three classes without a good one, and none named
     config = configure(tmp_path, export=MEASURED, decision={"target_recall": 0.5})
     again = run_experiment(config, monitor=monitor)

@@ -17,7 +17,7 @@ from tl_keras.errors import ConfigError
 from tl_keras.experiment import prepare
 from tl_keras.experiment.advise import advise
 from tl_keras.experiment.inputs import experiment_config
-from tl_keras.experiment.monitor import Silent
+from tl_keras.experiment.monitor import Warned
 from tl_keras.experiment.network_choice import choose_among, side_by_side
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
 from tl_keras.reporting.report import write_report
@@ -239,16 +239,6 @@ def test_sizes_are_not_searched_where_that_would_say_too_much(
 ) -> None:
     with pytest.raises(ConfigError, match=word):
         run(weaves, **keys)
-
-
-class Warned(Silent):
-    """Keeps what it hears of."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, message: str) -> None:
-        self.warnings.append(message)
 
 
 @pytest.mark.parametrize("others", [[], ["Tiny"]])

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tl_keras.commands.predict import main
-from tl_keras.experiment.monitor import Silent
+from tl_keras.experiment.monitor import Warned
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
 
 pytestmark = pytest.mark.slow
@@ -18,15 +18,7 @@ pytestmark = pytest.mark.slow
 SAID = "exported model takes JPEG, PNG, BMP or GIF; some of the photos are TIFF and WEBP"
 
 
-class Listening(Silent):
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-
-def run(folder: Path, results: Path, monitor: Listening) -> ExperimentResult:
+def run(folder: Path, results: Path, monitor: Warned) -> ExperimentResult:
     config: dict[str, Any] = {
         "name": "colours",
         "data": {"folder": str(folder), "train_per_class": 4, "validation_per_class": 4},
@@ -48,7 +40,7 @@ def runs(
     tiny_backbone: None,
     checked_here: None,
     never_reported: None,
-) -> dict[str, tuple[Path, ExperimentResult, Listening]]:
+) -> dict[str, tuple[Path, ExperimentResult, Warned]]:
     """The same photos as PNG, and half of them each as TIFF and lossless WebP."""
     place = tmp_path_factory.mktemp("formats")
     folders = {"png": place / "png", "others": place / "others"}
@@ -64,13 +56,13 @@ def runs(
                 image.save(target.with_suffix(".webp"), "WEBP", lossless=True)
     made = {}
     for name, folder in folders.items():
-        monitor = Listening()
+        monitor = Warned()
         made[name] = (folder, run(folder, place / f"results_{name}", monitor), monitor)
     return made
 
 
 def test_the_same_pixels_give_the_same_numbers(
-    runs: dict[str, tuple[Path, ExperimentResult, Listening]],
+    runs: dict[str, tuple[Path, ExperimentResult, Warned]],
 ) -> None:
     columns = ["validation_loss", "test_loss", "test_accuracy"]
     png, others = (runs[name][1].runs[columns] for name in ("png", "others"))
@@ -78,7 +70,7 @@ def test_the_same_pixels_give_the_same_numbers(
 
 
 def test_the_export_answers_as_the_model_and_says_what_it_takes(
-    runs: dict[str, tuple[Path, ExperimentResult, Listening]],
+    runs: dict[str, tuple[Path, ExperimentResult, Warned]],
 ) -> None:
     for name, (_, result, monitor) in runs.items():
         assert result.export is not None
@@ -89,7 +81,7 @@ def test_the_export_answers_as_the_model_and_says_what_it_takes(
 
 
 def test_a_folder_of_them_is_classified(
-    runs: dict[str, tuple[Path, ExperimentResult, Listening]], capsys: pytest.CaptureFixture[str]
+    runs: dict[str, tuple[Path, ExperimentResult, Warned]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     labels = {}
     for name, (folder, _, _) in runs.items():

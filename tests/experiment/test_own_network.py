@@ -130,12 +130,6 @@ def test_workers_have_the_same_network(configure: Configure, file: str, tmp_path
 
 
 def test_a_wrong_scaling_is_told(configure: Configure, file: str, photos: Path) -> None:
-    heard: list[str] = []
-
-    class Listener(Silent):
-        def warn(self, text: str) -> None:
-            heard.append(text)
-
     images = keras.Input((32, 32, 3))
     outputs = keras.layers.BatchNormalization(momentum=0.0)(images)
     network = keras.Model(images, keras.layers.Conv2D(4, 3)(outputs))
@@ -145,7 +139,7 @@ def test_a_wrong_scaling_is_told(configure: Configure, file: str, photos: Path) 
     path = Path(file).with_name("normed.keras")
     network.save(path)
     backbone = {"name": "file", "weights": str(path), "scaling": "none", "image_size": 32}
-    found = advise(configure(backbone), monitor=Listener())
+    found = advise(configure(backbone), monitor=Silent())
     (check,) = (check for check in found.checks if check.name == "same kind of input")
     assert check.finding == "not fulfilled"
     assert '{"mean": 0, "std": 255}' in check.sentence

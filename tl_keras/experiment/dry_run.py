@@ -12,7 +12,7 @@ from tl_keras.data.corrections import counted
 from tl_keras.data.corrections import in_words as corrections_in_words
 from tl_keras.experiment.expected_time import expected_seconds
 from tl_keras.experiment.first_look import FirstLook
-from tl_keras.experiment.monitor import Silent
+from tl_keras.experiment.monitor import Warned
 from tl_keras.experiment.prepare import Images, load_backbone, prepare_images
 from tl_keras.models.sources.source_places import read_source_card
 from tl_keras.results.test_results import strategy_name
@@ -56,16 +56,16 @@ def make_plan(looked: FirstLook) -> Plan:
         DataError: the images cannot be read.
         WeightsError: the weights are of another network.
     """
-    config, warnings = looked.config, _Warnings()
-    images = prepare_images(looked, warnings)
+    config, monitor = looked.config, Warned()
+    images = prepare_images(looked, monitor)
     splits, runs = images.splits, plan_runs(config)
     trained = [len(splits.draws[run.seed, run.train_per_class].train) for run in runs]
     for note in _about_source(config, max(trained)):
-        warnings.warn(note)
+        monitor.warn(note)
     each = (config.with_network(one) for one in config.backbone.candidates.values())
     longest = max(sum(expected_seconds(one, splits, runs).values()) for one in each)
     seconds = _START_SECONDS + longest
-    return Plan(config, images, runs, warnings.texts, seconds)
+    return Plan(config, images, runs, monitor.warnings, seconds)
 
 
 def in_words(plan: Plan) -> str:
@@ -180,14 +180,6 @@ def _networks(backbone: BackboneConfig) -> str:
 
 def _either(choices: Sequence[object]) -> str:
     return " or ".join(map(str, choices))
-
-
-class _Warnings(Silent):
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.texts.append(text)
 
 
 def _about_source(config: ExperimentConfig, training_images: int) -> tuple[str, ...]:

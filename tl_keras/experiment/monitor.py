@@ -54,6 +54,17 @@ class Silent:
     def run(self, run: Run, finished: FinishedRun) -> None: ...
 
 
+class Warned(Silent):
+    """Keeps what it is warned of, in `warnings`."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Keep it."""
+        self.warnings.append(text)
+
+
 class Notes(Silent):
     """Of a worker process: what it is warned of goes back with the task."""
 
