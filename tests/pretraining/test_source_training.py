@@ -1,6 +1,7 @@
 """The source model's training: schedule, checkpoints, replicas."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,6 +52,26 @@ def sides_of_rounds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(source_training, "round_batches", recorded)
     return sides
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `finished` keeps what it has trained; nothing is there at first."""
+    return tmp_path_factory.mktemp("finished") / "work"
+
+
+@pytest.fixture
+def finished(
+    tmp_path: Path, kept: Path, source_config: Make, source_images: MakeImages
+) -> SourceConfig:
+    """A configuration whose training is finished in its folder; it is made once."""
+    config = source_config()
+    if kept.exists():
+        shutil.copytree(kept, tmp_path / "work")
+    else:
+        source_training.train(tiny_network(config), source_images(config), config)
+        shutil.copytree(tmp_path / "work", kept)
+    return config
 
 
 def test_learning_rate_rises_then_falls_to_zero(source_config: Make) -> None:
@@ -122,31 +143,23 @@ def test_a_finished_training_is_not_repeated(
     ],
 )
 def test_a_damaged_checkpoint_is_refused_by_its_file(
-    tmp_path: Path, source_config: Make, source_images: MakeImages, name: str, content: bytes
+    tmp_path: Path, finished: SourceConfig, source_images: MakeImages, name: str, content: bytes
 ) -> None:
-    config = source_config()
-    source_training.train(tiny_network(config), source_images(config), config)
     (tmp_path / "work" / name).write_bytes(content)
     with pytest.raises(ConfigError, match=rf"{name}: the checkpoint is damaged.*progress\.json"):
-        source_training.train(tiny_network(config), source_images(config), config)
+        source_training.train(tiny_network(finished), source_images(finished), finished)
 
 
-def test_only_the_last_checkpoint_stays(
-    tmp_path: Path, source_config: Make, source_images: MakeImages
-) -> None:
-    config = source_config()
-    source_training.train(tiny_network(config), source_images(config), config)
-
+def test_only_the_last_checkpoint_stays(tmp_path: Path, finished: SourceConfig) -> None:
     assert [p.name for p in (tmp_path / "work").glob("*.h5")] == ["round_004.weights.h5"]
     state = json.loads((tmp_path / "work" / "progress.json").read_text())
     assert (state["rounds"], len(state["history"])) == (4, 4)
 
 
+@pytest.mark.usefixtures("finished")
 def test_a_checkpoint_of_another_configuration_is_refused(
     source_config: Make, source_images: MakeImages
 ) -> None:
-    config = source_config()
-    source_training.train(tiny_network(config), source_images(config), config)
     other = source_config(learning_rate=0.5)
 
     with pytest.raises(ConfigError, match=r"another configuration \(learning_rate: 0.002 -> 0.5\)"):
@@ -172,14 +185,12 @@ def test_a_checkpoint_older_than_some_keys_of_its_images_is_of_the_same_configur
 
 
 def test_a_missing_checkpoint_is_named(
-    tmp_path: Path, source_config: Make, source_images: MakeImages
+    tmp_path: Path, finished: SourceConfig, source_images: MakeImages
 ) -> None:
-    config = source_config()
-    source_training.train(tiny_network(config), source_images(config), config)
     (tmp_path / "work" / "round_004.weights.h5").unlink()
 
     with pytest.raises(ConfigError, match=r"round_004.weights.h5: the checkpoint .* is missing"):
-        source_training.train(tiny_network(config), source_images(config), config)
+        source_training.train(tiny_network(finished), source_images(finished), finished)
 
 
 @pytest.mark.parametrize(("part", "small"), [(0.7, 3), (0.95, 0), (1.0, 0), (0.01, 9)])
