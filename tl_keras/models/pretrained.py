@@ -94,4 +94,5 @@ def load_given(
         }
         settings = of_values(_BACKBONE, section, "backbone")
         # of any size that the network takes, not of those alone that an experiment offers
-        return load_configured(settings.model_copy(update={"image_size": image_size}), folder)
+        sized = settings.model_copy(update={"image_size": int(image_size)})
+        return load_configured(sized, folder)
