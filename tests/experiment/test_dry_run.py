@@ -108,11 +108,12 @@ def test_older_results_stop_it_as_they_stop_the_experiment(configure: Configure)
     assert "Runs: " in plan_of(config, fresh=True)
 
 
+@pytest.mark.usefixtures("tiny_backbone")
 def test_weights_of_another_network_stop_it(configure: Configure, tmp_path: Path) -> None:
     path = tmp_path / "other.weights.h5"
     keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)]).save_weights(path)
     with pytest.raises(WeightsError, match=path.name):
-        plan_of(configure(backbone={"weights": str(path), "image_size": 32}))
+        plan_of(configure(backbone={"name": "Tiny", "weights": str(path), "image_size": 32}))
 
 
 def test_weights_that_cannot_be_had_stop_it(

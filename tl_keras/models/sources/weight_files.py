@@ -129,8 +129,10 @@ def _fitting(
     stored: Stored, spec: BackboneSpec, alpha: float | None
 ) -> Iterator[tuple[BackboneSpec, float | None]]:
     """Networks of the table whose weights a file holds, the one asked for first."""
-    named = rows_named(each.short_name for each in stored.layers)
-    for row in (spec, *(each for each in named if each is not spec)):
+    rows = rows_named(each.short_name for each in stored.layers)
+    if spec in rows or not any(each.name for each in stored.layers):
+        rows = [spec, *(each for each in rows if each is not spec)]
+    for row in rows:
         for width in row.alphas or (None,):
             if (row, width or 1.0) == (spec, alpha or 1.0):
                 continue
