@@ -38,6 +38,7 @@ def asked_of_keras(monkeypatch: pytest.MonkeyPatch, name: str, alpha: object, si
     return asked[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "alpha", "size"), [case for case in CASES if case[1] in (None, 0.75) and case[2] < 161]
 )

@@ -112,6 +112,7 @@ def test_a_run_ends_with_the_figures_and_where_they_are(
     assert len(pd.read_csv(place(results / "colours", "runs.csv"))) == 2
 
 
+@pytest.mark.slow
 def test_the_same_command_again_says_that_all_is_done(
     experiment: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +200,7 @@ def test_images_and_weights_are_looked_for_once(
     assert sorted(looked) == ["check_source", "list_folder"]
 
 
+@pytest.mark.slow
 def test_fresh_moves_earlier_results_aside(experiment: Write, results: Path) -> None:
     main([str(experiment())])
     assert main([str(experiment(seeds=1)), "--fresh"]) == 0

@@ -201,6 +201,7 @@ def test_copies_across_classes(plain: Path) -> None:
     assert len(checked.findings) == 1
 
 
+@pytest.mark.slow
 def test_a_whole_folder_of_hostile_files(tmp_path: Path) -> None:
     for label, files in (("sound", SOUND), ("broken", BROKEN)):
         (tmp_path / label).mkdir()
@@ -238,6 +239,7 @@ def test_whatever_a_file_raises_is_about_that_file(
         check(plain)
 
 
+@pytest.mark.slow
 def test_a_picture_above_the_limit_is_named_with_its_size(plain: Path, save: Save) -> None:
     save("a/large.png", (40, 30))
     table = load_images(DataConfig(folder=str(plain)))

@@ -162,6 +162,7 @@ def random_keys(random: np.random.Generator) -> dict[str, Any]:
     return keys
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("seed", range(8))
 def test_what_is_proposed_fits_and_no_larger_number_does(

@@ -78,6 +78,7 @@ def test_runs_rest_on_corrected_labels_and_go_on_with_the_same_ones_only(
         run_experiment(settings)
 
 
+@pytest.mark.slow
 def test_with_folds_every_photo_has_an_answer(settings: dict[str, Any]) -> None:
     folds = {"method": "k_fold", "folds": 2, "repeats": 2}
     del settings["seeds"]

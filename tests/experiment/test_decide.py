@@ -182,6 +182,7 @@ def test_a_majority_class_decides_nothing(configure: Configure, tmp_path: Path) 
     assert not place(result.folder, "decision.json").exists()
 
 
+@pytest.mark.slow
 def test_test_labels_change_neither_temperature_nor_threshold_nor_band(
     exported: ExperimentResult,
     configure: Configure,
@@ -252,6 +253,7 @@ def of_parts(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> 
     return run_experiment(configure(results, **keys))
 
 
+@pytest.mark.slow
 def test_shots_of_one_part_count_as_few_in_a_decision(of_parts: ExperimentResult) -> None:
     test = record(of_parts)["test"]
     of_all = test["review"]["accuracy_of_all"]

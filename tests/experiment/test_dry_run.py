@@ -108,6 +108,7 @@ def test_older_results_stop_it_as_they_stop_the_experiment(configure: Configure)
     assert "Runs: " in plan_of(config, fresh=True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny_backbone")
 def test_weights_of_another_network_stop_it(configure: Configure, tmp_path: Path) -> None:
     path = tmp_path / "other.weights.h5"

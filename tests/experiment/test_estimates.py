@@ -180,6 +180,7 @@ def test_a_source_with_a_test_split_is_refused(
         run_experiment(configure(tmp_path, data=data, strategies=["majority_class"]))
 
 
+@pytest.mark.slow
 def test_two_classes_are_ranked(configure: Configure, photos: Path, tmp_path: Path) -> None:
     for label in ("amber", "blue"):
         (tmp_path / "two").mkdir(exist_ok=True)

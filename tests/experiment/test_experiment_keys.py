@@ -430,6 +430,7 @@ def test_the_table_covers_every_key() -> None:
     assert set(CASES) | FOR_PEOPLE == set(leaves(ExperimentConfig))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", CASES)
 def test_a_key_changes_what_is_done(outcome: Outcome, base_outcome: Outcome, key: str) -> None:
     value, context = CASES[key]
@@ -437,6 +438,7 @@ def test_a_key_changes_what_is_done(outcome: Outcome, base_outcome: Outcome, key
     assert base_outcome(base) != outcome(with_keys(base, {key: value}))
 
 
+@pytest.mark.slow
 def test_the_same_configuration_does_the_same(outcome: Outcome) -> None:
     config = with_keys(BASE, {"strategies": ["from_scratch", "fine_tuning", "searched"]})
     assert outcome(config) == outcome(config)

@@ -26,7 +26,11 @@ Configure = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def configure(
-    photos: Path, tiny_backbone: None, checked_here: None, advised_once: None
+    photos: Path,
+    tiny_backbone: None,
+    checked_here: None,
+    advised_once: None,
+    never_reported: None,
 ) -> Configure:
     """`configure(results, **keys)`: linear probes of two seeds."""
 
@@ -120,6 +124,7 @@ def test_the_card_says_both(exported: ExperimentResult) -> None:
     assert low <= facts["expected"]["estimate"] <= high
 
 
+@pytest.mark.slow
 def test_no_accuracy_is_given_on_photos_that_it_learned(
     configure: Configure, tmp_path: Path
 ) -> None:

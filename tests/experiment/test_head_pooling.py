@@ -87,6 +87,7 @@ def test_without_a_choice_nobody_is_asked(run: Run, asked: list[Any]) -> None:
     assert asked == []
 
 
+@pytest.mark.slow
 def test_the_choice_is_that_of_the_probe_on_the_same_images(run: Run) -> None:
     keys: dict[str, Any] = {"strategies": ["linear_probe", "feature_extraction"], "seeds": 3}
     kinds = run("both", "search", **keys).runs.pivot(
@@ -111,6 +112,7 @@ def test_a_search_chooses_for_each_cut_and_its_winner_is_exported(
     assert exported["largest_probability_difference"] < 1e-4
 
 
+@pytest.mark.slow
 def test_every_fold_chooses_for_itself(run: Run, asked: list[Any], photos: Path) -> None:
     folds = {"method": "k_fold", "folds": 2, "repeats": 1}
     keys: dict[str, Any] = {"data": {"folder": photos, "train_per_class": 3}, "seeds": 3}

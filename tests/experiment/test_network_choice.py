@@ -65,6 +65,7 @@ def run(tmp_path: Path) -> Callable[..., ExperimentResult]:
     return started
 
 
+@pytest.mark.slow
 def test_a_size_that_tells_more_is_taken(run: Callable[..., Any], weaves: Path) -> None:
     result = run(weaves)
     assert result.runs["image_size"].tolist() == [64, 64]
@@ -157,6 +158,7 @@ def test_a_network_that_tells_more_is_taken_and_kept(
     assert again.config == first.config, "what was asked for"
 
 
+@pytest.mark.slow
 def test_too_few_photos_leave_the_first(weaves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Folds, "of", lambda *images, **settings: None)
     both = {"name": ["Tiny2", "Tiny"], "weights": None, "image_size": 32}
@@ -217,6 +219,7 @@ def test_two_networks_side_by_side_are_told_where_they_pay() -> None:
     assert words.startswith("Of A and B at 96 px, probes took A")
 
 
+@pytest.mark.slow
 def test_advice_measures_sizes_without_an_experiment(weaves: Path) -> None:
     backbone = {"name": "Tiny", "weights": None, "image_size": SIZES}
     advice = advise(images=weaves, data={"train_per_class": 5}, backbone=backbone)
@@ -241,6 +244,7 @@ def test_sizes_are_not_searched_where_that_would_say_too_much(
         run(weaves, **keys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [[], ["Tiny"]])
 def test_each_network_that_gets_wrong_pixels_is_told_of_once(
     weaves: Path, tmp_path: Path, others: list[str]

@@ -427,6 +427,7 @@ def test_the_card_says_what_was_trained_and_measured(result: ExperimentResult) -
     assert card["milliseconds_per_image"]["batch_32"] > 0
 
 
+@pytest.mark.slow
 def test_a_finished_experiment_is_exported_again_wherever_it_lies(
     result: ExperimentResult, tmp_path: Path
 ) -> None:
@@ -502,6 +503,7 @@ def test_what_was_planned_is_what_was_done(result: ExperimentResult, listener: L
     assert listener.planned_seconds > 0
 
 
+@pytest.mark.slow
 def test_a_finished_experiment_started_again_trains_nothing(
     result: ExperimentResult, configure: Configure
 ) -> None:
@@ -635,6 +637,7 @@ def assert_made_again(result: ExperimentResult, folder: Path) -> None:
     assert set_aside_damaged(folder) is None
 
 
+@pytest.mark.slow
 def test_results_of_an_earlier_version_go_on_and_nothing_is_trained(
     result: ExperimentResult, configure: Configure, tmp_path: Path
 ) -> None:
@@ -649,6 +652,7 @@ def test_results_of_an_earlier_version_go_on_and_nothing_is_trained(
     assert [name for name in entries if f"- `{name}" not in readme] == ["README.md"]
 
 
+@pytest.mark.slow
 def test_damaged_tables_and_records_are_made_again_and_nothing_is_trained(
     result: ExperimentResult, configure: Configure, tmp_path: Path
 ) -> None:
@@ -667,6 +671,7 @@ def test_damaged_tables_and_records_are_made_again_and_nothing_is_trained(
     )
 
 
+@pytest.mark.slow
 def test_records_that_nothing_proves_are_made_again_and_nothing_is_trained(
     result: ExperimentResult, configure: Configure, tmp_path: Path
 ) -> None:
@@ -682,6 +687,7 @@ def test_records_that_nothing_proves_are_made_again_and_nothing_is_trained(
     assert isinstance(keras.models.load_model(place(folder, "model.keras")), keras.Model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["runs/*/row.json a number", "runs/*/history.csv halved at a line"]
 )
@@ -718,6 +724,7 @@ def test_whatever_is_damaged_is_made_again_or_refused(
     assert {name.split()[0] for name in refused} <= {"environment.json", "images.csv"}
 
 
+@pytest.mark.slow
 def test_photos_that_were_replaced_are_refused(
     configure: Configure, photos: Path, tmp_path: Path
 ) -> None:
@@ -749,6 +756,7 @@ def quick(configure: Configure, tmp_path: Path) -> Configure:
     return lambda **keys: configure(tmp_path / "results", strategies=["majority_class"]) | keys
 
 
+@pytest.mark.slow
 def test_a_file_a_dict_and_a_configuration_give_the_same(quick: Configure, tmp_path: Path) -> None:
     file = tmp_path / "colours.json"
     file.write_text(json.dumps(quick(), default=str))
@@ -825,6 +833,7 @@ def test_a_changed_configuration_is_refused_with_the_difference(quick: Configure
     assert place(folder, "runs.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "keys", [{"description": "other"}, {"export": True}, {"decision": {"miss_cost": 5}}]
 )
@@ -834,6 +843,7 @@ def test_what_changes_no_number_may_change(quick: Configure, keys: dict[str, Any
     assert again.runs.equals(first.runs)
 
 
+@pytest.mark.slow
 def test_results_that_were_moved_go_on_elsewhere(quick: Configure, tmp_path: Path) -> None:
     first = run_experiment(quick())
     first.folder.parent.rename(tmp_path / "moved")
@@ -842,6 +852,7 @@ def test_results_that_were_moved_go_on_elsewhere(quick: Configure, tmp_path: Pat
     assert listener.runs == []
 
 
+@pytest.mark.slow
 def test_fresh_moves_the_old_results_aside(quick: Configure) -> None:
     first = run_experiment(quick())
     old = first.runs
@@ -860,6 +871,7 @@ def test_a_folder_with_other_files_is_refused(quick: Configure, tmp_path: Path) 
     assert [path.name for path in mine.parent.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_images_that_changed_since_are_refused(
     quick: Configure, photos: Path, tmp_path: Path
 ) -> None:
@@ -1001,6 +1013,7 @@ def test_block_statistics_are_those_of_the_training_images(
     np.testing.assert_allclose(found["variance"], activations.var(axis=(0, 1, 2)), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_experiment_starts_from_a_finished_one(
     from_faces: Configure, faces: ExperimentResult
 ) -> None:
@@ -1029,6 +1042,7 @@ def test_a_source_of_unknown_size_makes_the_sum_unknown(
     assert (card["images"], card["started_from"]) == (None, "a.weights.h5")
 
 
+@pytest.mark.slow
 def test_other_source_weights_in_the_same_folder_are_refused(
     from_faces: Configure, faces: ExperimentResult, tmp_path: Path
 ) -> None:
@@ -1049,6 +1063,7 @@ def test_other_source_weights_in_the_same_folder_are_refused(
     run_experiment(config, fresh=True)
 
 
+@pytest.mark.slow
 def test_a_run_from_scratch_owes_nothing_to_the_source(from_faces: Configure) -> None:
     result = run_experiment(from_faces(strategies=["from_scratch"]))
     card = read_card(result.folder)
@@ -1162,6 +1177,7 @@ def cut(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> Exper
     )
 
 
+@pytest.mark.slow
 def test_a_cut_leaves_out_what_lies_above(cut: ExperimentResult) -> None:
     runs = cut.runs.set_index(["strategy", "unfrozen_blocks"])
     assert set(cut.runs.loc[cut.runs["strategy"] == "feature_extraction", "cut"]) == {"block1"}
@@ -1203,6 +1219,7 @@ def test_a_cut_classifier_is_exported_and_checked(configure: Configure, tmp_path
         run_experiment(config | {"name": "second", "backbone": source})
 
 
+@pytest.mark.slow
 def test_a_searched_cut_is_the_one_that_probes_choose(
     configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1242,6 +1259,7 @@ def test_every_seed_from_scratch_trains_as_much(result: ExperimentResult) -> Non
     assert runs["unfrozen_layers"].iloc[0] == 6
 
 
+@pytest.mark.slow
 def test_a_second_experiment_computes_no_features_and_finds_the_same(
     configure: Configure, tmp_path: Path
 ) -> None:
@@ -1261,6 +1279,7 @@ def test_a_second_experiment_computes_no_features_and_finds_the_same(
     pd.testing.assert_frame_equal(first, second, check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_folder_of_features_that_cannot_be_written_is_a_warning(
     configure: Configure, tmp_path: Path
 ) -> None:
@@ -1293,6 +1312,7 @@ def low(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> Exper
     )
 
 
+@pytest.mark.slow
 def test_a_searched_run_ends_at_the_cut_of_the_winner(low: ExperimentResult) -> None:
     runs = low.runs.set_index("strategy")
     assert runs["cut"].to_dict() == {"fine_tuning": "top", "searched": "block1"}
@@ -1325,6 +1345,7 @@ def test_what_was_kept_of_a_run_answers_as_it_did(
     assert place(again.folder, "source_model").exists() == (strategy == "fine_tuning")
 
 
+@pytest.mark.slow
 def test_a_search_of_other_weights_does_not_go_on(configure: Configure, tmp_path: Path) -> None:
     class Killed(Listener):
         def trial(self, trial: Trial) -> None:
@@ -1363,6 +1384,7 @@ def test_errors_audit_curve_and_report_are_written(result: ExperimentResult) -> 
         assert f'<h2 id="{section}">' in page
 
 
+@pytest.mark.slow
 def test_one_size_has_a_curve_of_the_quick_strategies_on_parts(
     configure: Configure, tmp_path: Path
 ) -> None:
@@ -1415,6 +1437,7 @@ def test_an_experiment_leaves_operations_as_it_found_them(result: ExperimentResu
     assert not ops_are_deterministic()
 
 
+@pytest.mark.slow
 def test_what_a_kill_left_out_after_the_export_is_made_up_for(
     result: ExperimentResult, configure: Configure, tmp_path: Path, without_report: None
 ) -> None:

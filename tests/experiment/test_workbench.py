@@ -80,6 +80,7 @@ def test_every_photo_is_decoded_once_and_passes_the_network_once(
     }
 
 
+@pytest.mark.slow
 def test_another_experiment_lets_nothing_pass_that_is_known(
     counted: Callable[..., Counts],
 ) -> None:

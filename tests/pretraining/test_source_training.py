@@ -81,6 +81,7 @@ def test_learning_rate_rises_then_falls_to_zero(source_config: Make) -> None:
     assert rates == pytest.approx([0.05, 0.1, 0.05, 0.0])
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_at_its_last_round(
     tmp_path: Path,
     source_config: Make,
@@ -205,6 +206,7 @@ def test_the_part_at_full_size_is_at_least_what_was_asked_for(
     assert sides == [32] * small + [48] * (10 - small)
 
 
+@pytest.mark.slow
 def test_the_last_part_is_seen_at_full_size(
     source_config: Make, source_images: MakeImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:

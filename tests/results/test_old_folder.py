@@ -248,6 +248,7 @@ def test_the_decision_of_an_older_folder_is_found(tmp_path: Path) -> None:
     assert (read_decision(tmp_path, "a"), other_decision(tmp_path / "export" / "1")) == before
 
 
+@pytest.mark.slow
 def test_comparisons_read_older_folders(finish: Callable[..., Path], tmp_path: Path) -> None:
     folders = [finish("one"), finish("two", photos="other")]
     before = write_comparison(folders, tmp_path / "page.html").read_text()

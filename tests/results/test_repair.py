@@ -131,6 +131,7 @@ def part_of(name: str) -> str:
     return "/".join(name.split("/")[:3])
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("digests", [True, False])
 def test_what_is_damaged_is_set_aside_and_the_rest_kept(
@@ -291,6 +292,7 @@ def test_what_was_said_with_other_weights_is_made_again(tmp_path: Path) -> None:
         assert place(store.folder, "advice.json").exists() == kept
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("digests", [True, False])
 def test_a_report_of_damaged_results_is_the_same_or_refused(
