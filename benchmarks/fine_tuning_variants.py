@@ -40,11 +40,11 @@ from tl_keras.data.folds import stratified_folds
 from tl_keras.data.rows import Rows
 from tl_keras.data.splits import Draw
 from tl_keras.models.backbone import Depth, seed_random_layers
-from tl_keras.models.blocks import block_of_variable, set_trainable, unfrozen_range
+from tl_keras.models.blocks import set_trainable, unfrozen_range
 from tl_keras.transfer.early_stopping import as_good
 from tl_keras.transfer.optimizers import make_optimizer
-from tl_keras.transfer.recipe import Recipe
-from tl_keras.transfer.trainer import LabelledImages, Trainer
+from tl_keras.transfer.recipe import Recipe, depth_of
+from tl_keras.transfer.trainer import LabelledImages, Trainer, rate_factors
 
 TUNED = ("steel", "cells", "digits")
 DEPTHS: tuple[Depth, ...] = (2, "all")
@@ -70,6 +70,7 @@ class Variant:
         smoothing: of the labels.
         norms_alone: whether BatchNorm's scales and shifts train in place of the kernels (Frankle et
             al. 2021, arXiv:2003.00152); its statistics stay those of the source.
+        multiplied: whether BatchNorm multiplies the steps of the kernels before it.
     """
 
     rate: float = 1e-4
@@ -80,6 +81,7 @@ class Variant:
     batch_size: int = 32
     smoothing: float = 0.0
     norms_alone: bool = False
+    multiplied: bool = False
 
     def rate_at(self, part: float) -> float:
         """The rate after a part of all steps, 0..1."""
@@ -100,6 +102,7 @@ VARIANTS: dict[str, Variant] = {
     "batches of 8": Variant(batch_size=8),
     "label smoothing 0.1": Variant(smoothing=0.1),
     "BatchNorm alone, rate 1e-3": Variant(1e-3, norms_alone=True),
+    "steps multiplied by BatchNorm": Variant(multiplied=True),
 }
 
 
@@ -172,11 +175,11 @@ class Network:
         for variable, value in zip(self._optimizer.variables, self._state, strict=True):
             variable.assign(value)
         seed_random_layers(self._model, seed)
-        blocks = self._backbone.blocks
-        block_of = block_of_variable(blocks)
+        factors = rate_factors(self._backbone, variant.layer_decay)
+        if variant.multiplied:
+            factors = {}
         for variable in self._variables:
-            lower = len(blocks) - block_of.get(id(variable), len(blocks))
-            self._factors[id(variable)].assign(variant.layer_decay**lower)
+            self._factors[id(variable)].assign(factors.get(id(variable), 1.0))
         for variable in self._kernels if variant.norms_alone else self._norms:
             self._factors[id(variable)].assign(0.0)
 
@@ -368,7 +371,7 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     for draw in range(options.draws):
         for name in options.variants or VARIANTS:
-            for depth in DEPTHS:
+            for depth in options.depths:
                 for photos in sets:
                     rows += photos.rows(name, depth, draw)
             print(f"trained {name} on draw {draw}", flush=True)
@@ -382,6 +385,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=Path, required=True, help="folder with the sets' folders")
     ask_for_network(parser)
     parser.add_argument("--sets", nargs="+", default=TUNED, help="names of sets")
+    parser.add_argument("--depths", nargs="+", type=depth_of, default=DEPTHS)
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument(
         "--variants", nargs="+", choices=list(VARIANTS), help="all by default; name before too"

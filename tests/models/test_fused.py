@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tl_keras.models.fused import Normalised, fused
+from tl_keras.models.fused import Normalised, fused, gains
 
 layers = keras.layers
 RNG = np.random.default_rng(0)
@@ -193,3 +193,22 @@ def test_a_convolution_that_others_read_too_is_still_there() -> None:
     plain.trainable = False
     for found, expected in zip(fused(plain)(IMAGES), plain(IMAGES), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("convolution", list(CONVOLUTIONS))
+def test_the_gain_is_what_a_step_of_the_convolution_is_multiplied_by(convolution: str) -> None:
+    plain = network(CONVOLUTIONS[convolution](), layers.BatchNormalization(epsilon=0.0))
+    _, before, norm = plain.layers
+    channels = len(norm.gamma)
+    norm.gamma.assign([-3.0] + [1.0] * (channels - 1))
+    norm.moving_variance.assign([0.25] + [4.0] * (channels - 1))
+    expected = ((6.0**2 + (channels - 1) * 0.5**2) / channels) ** 0.5
+    found = gains(fused(plain))
+    assert found.keys() == {id(variable) for variable in before.weights}
+    np.testing.assert_allclose(list(found.values()), expected, rtol=1e-6)
+
+
+def test_a_norm_after_no_convolution_multiplies_no_kernel() -> None:
+    assert (
+        gains(fused(network(layers.Conv2D(4, 3), layers.ReLU(), layers.BatchNormalization()))) == {}
+    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tl_keras.models.keras_internals import origin
@@ -23,6 +24,23 @@ def fused(model: keras.Model) -> keras.Model:
     return keras.models.clone_model(
         model, clone_function=lambda layer: layer, call_function=_called
     )
+
+
+def gains(model: keras.Model) -> dict[int, float]:
+    """By how much BatchNorm multiplies what the convolution before it gives.
+
+    Args:
+        model: as `fused` gives it.
+
+    Returns:
+        Root mean square over the channels, by the `id` of each weight of the convolution.
+    """
+    return {
+        id(variable): float(np.sqrt(np.mean(np.square(_as_line(layer.norm)[0]))))
+        for layer in model.layers
+        if isinstance(layer, Normalised) and layer.convolution is not None
+        for variable in layer.convolution.weights
+    }
 
 
 class Normalised(keras.layers.Layer):

@@ -16,6 +16,7 @@ from tl_keras.data.rows import ChosenRows, Rows
 from tl_keras.data.splits import Draw
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.blocks import block_of_variable, set_trainable, unfrozen_range
+from tl_keras.models.fused import fused, gains
 from tl_keras.models.heads import build_head
 from tl_keras.models.pooling import Pooling
 from tl_keras.transfer.batch_norm import BatchNormStatistics
@@ -355,7 +356,7 @@ class Trainer:
             return TrainingGraph.of(model, self.training, BatchNormStatistics(backbone))
         depth, backbone = recipe.unfrozen_blocks, self._borrowed.up_to(recipe.cut)
         part = backbone.trained_part(depth, head, pooling)
-        factors = _rate_factors(backbone, recipe.layer_decay)
+        factors = rate_factors(backbone, recipe.layer_decay)
         if recipe.augmentation == "none":
             return TrainingGraph.of(part, self.training, rate_factors=factors)
         model = backbone.augmented(depth, head, recipe.augmentation, pooling)
@@ -409,10 +410,18 @@ def _trained_layers(backbone: Backbone) -> int:
     return sum(bool(layer.trainable_weights) for layer in backbone.model.layers)
 
 
-def _rate_factors(backbone: Backbone, decay: float) -> dict[int, float]:
-    """Of every variable, by its `id`: the block below the head has the factor `decay`."""
-    if decay == 1:
-        return {}
-    top = len(backbone.blocks)
-    blocks = block_of_variable(backbone.blocks)
-    return {variable: decay ** (top - block) for variable, block in blocks.items()}
+def rate_factors(backbone: Backbone, decay: float) -> dict[int, float]:
+    """Of the learning rate in phase 2, for every variable that has another, by its `id`.
+
+    The block below the head has the factor `decay`. And a step of Adam has one size whatever the
+    gradient is, but BatchNorm with statistics that stand still multiplies what it changes, in
+    networks as they are published up to tens of times: such a kernel takes steps as much smaller,
+    so that they are those of the network with its normalisation within its kernels.
+    """
+    top, multiplied = len(backbone.blocks), gains(fused(backbone.model))
+    factors = {
+        variable: decay ** (top - block) / max(1.0, multiplied.get(variable, 1.0))
+        for variable, block in block_of_variable(backbone.blocks).items()
+    }
+    # where the normalisation is within the kernels already, no more than its last digits are left
+    return {variable: factor for variable, factor in factors.items() if factor < 0.9999}
