@@ -46,7 +46,7 @@ OF_JSON = (
     "config/schema.py",
     # of a variable of the environment
     "experiment/workers.py",
-    "models/source_card.py",
+    "models/sources/source_card.py",
     "pretraining",
     "serving",
 )
