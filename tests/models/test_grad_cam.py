@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.kinds_of_networks import NETWORKS
 from tests.tiny_spec import tiny_spec
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.models import grad_cam
@@ -304,9 +305,9 @@ def test_classifier_that_reads_more_than_averages() -> None:
 @pytest.mark.parametrize(
     "name",
     [name if name == "MobileNet" else pytest.param(name, marks=pytest.mark.slow)
-     for name in BACKBONES],
+     for name in NETWORKS],
 )  # fmt: skip
-def test_every_backbone(name: str) -> None:
+def test_every_kind_of_backbone(name: str) -> None:
     """The evidence on its first block and its output adds up to the scores."""
     spec = BACKBONES[name]
     alpha = spec.alphas[0] if spec.alphas else None

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.kinds_of_networks import NETWORKS
 from tests.tiny_spec import tiny_spec
 from tl_keras.backbone_table import BACKBONES, Scaling
 from tl_keras.models.backbone import Backbone
@@ -206,9 +207,9 @@ QUICK = {"MobileNetV3Small"}
 
 @pytest.mark.parametrize(
     "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES],
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS],
 )
-def test_every_backbone_can_be_copied_and_saved(name: str, tmp_path: Path) -> None:
+def test_every_kind_of_backbone_can_be_copied_and_saved(name: str, tmp_path: Path) -> None:
     size = BACKBONES[name].minimum_image_size
     backbone = Backbone.wrap(name, None, with_random_weights(build_backbone(name, image_size=size)))
     path = tmp_path / "model.keras"
