@@ -56,7 +56,9 @@ def test_borrowing_from_imagenet_helps_on_photos_of_steel(tmp_path: Path) -> Non
             "backbone": {"weights": str(WEIGHTS), "image_size": 96},
             "strategies": ["from_scratch", "feature_extraction", "fine_tuning"],
             "fine_tuning": {"unfrozen_blocks": ["all"]},
-            "seeds": 2,
+            "seeds": 1,
+            "export": False,
+            "learning_curve": False,
             "results_dir": str(tmp_path),
         }
     )
