@@ -113,8 +113,10 @@ class AuditReport:
         return [f"{self.doubtful()}: {some_of(named, 3)}. {self.false_alarms()} See the report."]
 
     def false_alarms(self) -> str:
-        """How many of the labels that look wrong may be right, in words."""
-        one_in = round(1 / self.labels.false_alarms) if self.labels is not None else 0
+        """How many right labels are named too, in words; empty where no label was checked."""
+        if self.labels is None:
+            return ""
+        one_in = round(1 / self.labels.false_alarms)
         return f"Of right labels up to 1 in {one_in} is named too, so look before you change one."
 
     def doubtful(self) -> str:

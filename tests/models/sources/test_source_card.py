@@ -1,14 +1,13 @@
 """A source model's folder, written and read."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+from tests.models.sources.cards import CARD
 from tl_keras.backbone_table import BACKBONES
 from tl_keras.errors import WeightsError
 from tl_keras.models.sources.source_card import (
@@ -19,19 +18,7 @@ from tl_keras.models.sources.source_card import (
     write_source_model,
 )
 
-FACTS: Mapping[str, Any] = {
-    "name": "tiny_source",
-    "backbone": "MobileNet",
-    "alpha": None,
-    "images": 1200,
-    "classes": 12,
-    "image_size": 32,
-    "channels": 3,
-    "scaling": "tf",
-    "licence": "Apache-2.0",
-    "generated": True,
-    "description": "A list in words: [\n 1, 2]",
-}
+FACTS = {**CARD, "description": "A list in words: [\n 1, 2]"}
 
 
 def network(seed: int = 1) -> keras.Model:

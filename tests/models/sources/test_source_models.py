@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.models.sources.cards import CARD
 from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.models import networks
 from tl_keras.models.networks import IMAGENET_MEAN, IMAGENET_STDDEV, build_backbone
@@ -79,19 +80,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def card() -> dict[str, Any]:
-    return {
-        "name": "tiny_source",
-        "backbone": "MobileNet",
-        "alpha": 0.25,
-        "images": 1200,
-        "classes": 12,
-        "image_size": 32,
-        "channels": 3,
-        "scaling": "tf",
-        "licence": "Apache-2.0",
-        "generated": True,
-        "description": "Made for a test.",
-    }
+    return {**CARD, "alpha": 0.25}
 
 
 @pytest.fixture
