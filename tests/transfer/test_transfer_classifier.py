@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -108,6 +109,14 @@ def test_cross_validation_and_a_grid() -> None:
     search = GridSearchCV(classifier(strategy="linear_probe"), grid, cv=2).fit(X, Y)
     assert search.best_score_ > 0.8
     assert search.best_estimator_.predict(X[:2]).shape == (2,)
+
+
+def test_tensorflow_warns_of_no_fold(caplog: pytest.LogCaptureFixture) -> None:
+    logger = tf.get_logger()
+    logger.addHandler(caplog.handler)
+    cross_val_score(classifier(strategy="linear_probe"), X, Y, cv=6)
+    logger.removeHandler(caplog.handler)
+    assert not caplog.records
 
 
 def test_numbers_stay_numbers_and_lists_of_pictures_will_do() -> None:

@@ -84,7 +84,8 @@ class Pass:
             return self.reduce(keras.tree.flatten(values))
 
         images = tf.TensorSpec((None, *self.backbone.model.input.shape[1:]), tf.float32)
-        return tf.function(forward, input_signature=[images], autograph=False)
+        # not the function itself: TensorFlow would warn that one per network is traced too often
+        return tf.function(forward, autograph=False).get_concrete_function(images)
 
 
 def to_block(backbone: Backbone, name: str) -> Pass:

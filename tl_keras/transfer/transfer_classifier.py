@@ -135,7 +135,10 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         pixels = resized(given_pixels(X), self.image_size, self.resize)
-        return np.asarray(self.model_.predict(pixels, batch_size=PREDICTION_BATCH, verbose=0))
+        # `predict` of Keras traces every model anew, and TensorFlow warns of that in a grid of them
+        parts = np.array_split(pixels, max(1, -(-len(pixels) // PREDICTION_BATCH)))
+        answers = [self.model_(part.astype(np.float32), training=False) for part in parts]
+        return np.concatenate([np.asarray(answer) for answer in answers])
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
         """The likeliest class of each picture, (n,).
