@@ -41,6 +41,7 @@ from tl_keras.data.rows import Rows
 from tl_keras.data.splits import Draw
 from tl_keras.models.backbone import Depth, seed_random_layers
 from tl_keras.models.blocks import set_trainable, unfrozen_range
+from tl_keras.models.fused import fused, gains
 from tl_keras.transfer.early_stopping import as_good
 from tl_keras.transfer.optimizers import make_optimizer
 from tl_keras.transfer.recipe import Recipe, depth_of
@@ -142,6 +143,7 @@ class Network:
         """Build what trains these blocks of the trainer's backbone, and the head."""
         self._backbone, self._head = trainer.network(HEAD)
         blocks = self._backbone.blocks
+        self._gains = gains(fused(self._backbone.model))
         set_trainable(self._backbone.model, blocks, depth)
         self._model = self._backbone.trained_part(depth, self._head)
         own = {id(variable) for variable in self._head.variables}
@@ -175,9 +177,9 @@ class Network:
         for variable, value in zip(self._optimizer.variables, self._state, strict=True):
             variable.assign(value)
         seed_random_layers(self._model, seed)
-        factors = rate_factors(self._backbone, variant.layer_decay)
-        if variant.multiplied:
-            factors = {}
+        factors = {}
+        if not variant.multiplied:
+            factors = rate_factors(self._backbone, variant.layer_decay, self._gains)
         for variable in self._variables:
             self._factors[id(variable)].assign(factors.get(id(variable), 1.0))
         for variable in self._kernels if variant.norms_alone else self._norms:

@@ -22,8 +22,11 @@ from tl_keras.reporting import page_scripts
 from tl_keras.results_layout import TABLES, place
 from tl_keras.safe_text import one_line, unguard
 
-# KerasTuner asks for the current thread by its old name.
-pytestmark = pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    # KerasTuner asks for the current thread by its old name.
+    pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning"),
+]
 
 CLASSES = ("\x1b[31mred\x1b[0m\x9b", "=1+1|`b`<script>c<", "[bold]d\u202e\u200b[]")
 SETTINGS = ("backbone.name=Tiny", "backbone.weights=null", "backbone.image_size=32", "seeds=1")

@@ -21,6 +21,8 @@ from tl_keras.serving.decision_record import other_decision, read_rule
 from tl_keras.serving.exported_classifier import Answers, ExportedClassifier
 from tl_keras.serving.versions import EXTRA
 
+pytestmark = pytest.mark.slow
+
 Configure = Callable[..., dict[str, Any]]
 # the rule that is handed over is the one that was measured
 MEASURED = {"train_on": "training"}
@@ -109,7 +111,6 @@ def test_the_export_says_how_to_decide(exported: ExperimentResult) -> None:
     assert "not calibrated" not in card
 
 
-@pytest.mark.slow
 def test_another_decision_trains_nothing_and_is_exported(
     configure: Configure, exported: ExperimentResult, tmp_path: Path
 ) -> None:
@@ -134,7 +135,6 @@ def test_another_decision_trains_nothing_and_is_exported(
     assert export_experiment(again.folder).name == "3"
 
 
-@pytest.mark.slow
 def test_a_version_with_another_decision_than_its_experiment_is_said(
     configure: Configure, exported: ExperimentResult, tmp_path: Path
 ) -> None:
@@ -182,7 +182,6 @@ def test_a_majority_class_decides_nothing(configure: Configure, tmp_path: Path) 
     assert not place(result.folder, "decision.json").exists()
 
 
-@pytest.mark.slow
 def test_test_labels_change_neither_temperature_nor_threshold_nor_band(
     exported: ExperimentResult,
     configure: Configure,
@@ -253,7 +252,6 @@ def of_parts(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> 
     return run_experiment(configure(results, **keys))
 
 
-@pytest.mark.slow
 def test_shots_of_one_part_count_as_few_in_a_decision(of_parts: ExperimentResult) -> None:
     test = record(of_parts)["test"]
     of_all = test["review"]["accuracy_of_all"]

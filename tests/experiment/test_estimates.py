@@ -18,6 +18,7 @@ from tl_keras.results_layout import place
 
 # KerasTuner asks for the current thread by its old name.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning"),
     pytest.mark.usefixtures("without_report"),
 ]
@@ -132,7 +133,6 @@ def test_the_export_is_checked_on_its_own_fold_and_says_so(result: ExperimentRes
     assert division in (result.export / "assets.extra" / "MODEL_CARD.md").read_text()
 
 
-@pytest.mark.slow
 def test_a_fold_is_no_hint_to_the_search_of_another(
     configure: Configure, result: ExperimentResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,7 +180,6 @@ def test_a_source_with_a_test_split_is_refused(
         run_experiment(configure(tmp_path, data=data, strategies=["majority_class"]))
 
 
-@pytest.mark.slow
 def test_two_classes_are_ranked(configure: Configure, photos: Path, tmp_path: Path) -> None:
     for label in ("amber", "blue"):
         (tmp_path / "two").mkdir(exist_ok=True)
@@ -195,7 +194,6 @@ def test_two_classes_are_ranked(configure: Configure, photos: Path, tmp_path: Pa
     assert auroc["linear_probe"] > 0.5
 
 
-@pytest.mark.slow
 def test_the_class_to_be_found_is_the_one_that_is_asked_for(
     configure: Configure, photos: Path, tmp_path: Path
 ) -> None:

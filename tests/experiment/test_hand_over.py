@@ -19,7 +19,7 @@ from tl_keras.experiment.strategies.fitted import Refitted
 from tl_keras.reporting.handed_over_words import handed_in_words
 from tl_keras.results_layout import place
 
-pytestmark = pytest.mark.usefixtures("without_report")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_report")]
 
 Configure = Callable[..., dict[str, Any]]
 
@@ -76,7 +76,6 @@ def test_it_learned_every_photo_that_the_experiment_used(exported: ExperimentRes
     assert stored["sound"]
 
 
-@pytest.mark.slow
 def test_the_measured_figures_stay_those_of_the_measured_run(
     exported: ExperimentResult, configure: Configure, tmp_path: Path
 ) -> None:
@@ -124,7 +123,6 @@ def test_the_card_says_both(exported: ExperimentResult) -> None:
     assert low <= facts["expected"]["estimate"] <= high
 
 
-@pytest.mark.slow
 def test_no_accuracy_is_given_on_photos_that_it_learned(
     configure: Configure, tmp_path: Path
 ) -> None:
@@ -135,7 +133,6 @@ def test_no_accuracy_is_given_on_photos_that_it_learned(
     assert (table["labels_equal"] == 1).all()
 
 
-@pytest.mark.slow
 def test_it_is_fitted_once(configure: Configure, tmp_path: Path) -> None:
     config = configure(tmp_path)
     first = run_experiment(config)
@@ -150,7 +147,6 @@ def refuse(*given: Any) -> Any:
     raise AssertionError("fitted again")
 
 
-@pytest.mark.slow
 def test_what_is_handed_over_can_be_changed(configure: Configure, tmp_path: Path) -> None:
     measured = run_experiment(configure(tmp_path, export={"train_on": "training"}))
     everything = run_experiment(configure(tmp_path, export={"train_on": "all"}))
@@ -166,7 +162,6 @@ def test_what_is_handed_over_can_be_changed(configure: Configure, tmp_path: Path
     assert all((one == other).all() for one, other in same)
 
 
-@pytest.mark.slow
 def test_results_of_before_stay_as_they_are(configure: Configure, tmp_path: Path) -> None:
     first = run_experiment(configure(tmp_path, export={"train_on": "training"}))
     stored = first.folder / "config.json"
@@ -177,7 +172,6 @@ def test_results_of_before_stay_as_they_are(configure: Configure, tmp_path: Path
     assert again.export == first.export
 
 
-@pytest.mark.slow
 def test_a_fit_that_answers_otherwise_is_not_handed_over(
     configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +195,6 @@ def test_a_fit_that_answers_otherwise_is_not_handed_over(
     assert any(weights.shape == kernel.shape and (weights == kernel).all() for weights in served)
 
 
-@pytest.mark.slow
 def test_trained_networks_are_trained_on_every_photo(
     configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,7 +223,6 @@ def test_trained_networks_are_trained_on_every_photo(
         assert result.decision["validation_images"] == tested
 
 
-@pytest.mark.slow
 def test_a_damaged_fit_is_made_again(configure: Configure, tmp_path: Path) -> None:
     config = configure(tmp_path)
     first = run_experiment(config)
@@ -241,7 +233,6 @@ def test_a_damaged_fit_is_made_again(configure: Configure, tmp_path: Path) -> No
     assert place(first.folder, "refitted.npz").read_bytes() == whole
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["handed_over.json", "refitted.npz"])
 def test_what_is_said_comes_back_with_it(configure: Configure, tmp_path: Path, name: str) -> None:
     config = configure(tmp_path)

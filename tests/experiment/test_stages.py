@@ -958,6 +958,7 @@ def from_faces(configure: Configure, faces: ExperimentResult, tmp_path: Path) ->
     return lambda **more: configure(tmp_path, **(keys | more))
 
 
+@pytest.mark.slow
 def test_a_run_from_scratch_leaves_a_source_model(faces: ExperimentResult) -> None:
     card = read_card(faces.folder)
     run = faces.runs.set_index("run_id").loc["from_scratch-n3-s0"]
@@ -989,6 +990,7 @@ def test_a_run_from_scratch_leaves_a_source_model(faces: ExperimentResult) -> No
     }
 
 
+@pytest.mark.slow
 def test_the_source_model_has_the_weights_of_the_chosen_run(faces: ExperimentResult) -> None:
     with np.load(place(faces.folder, "runs") / "from_scratch-n3-s0" / "weights.npz") as stored:
         trained = [stored[name] for name in sorted(stored) if name.startswith("backbone")]
@@ -997,6 +999,7 @@ def test_the_source_model_has_the_weights_of_the_chosen_run(faces: ExperimentRes
         np.testing.assert_array_equal(weight, expected)
 
 
+@pytest.mark.slow
 def test_block_statistics_are_those_of_the_training_images(
     faces: ExperimentResult, photos: Path
 ) -> None:
@@ -1070,6 +1073,7 @@ def test_a_run_from_scratch_owes_nothing_to_the_source(from_faces: Configure) ->
     assert (card["images"], card["started_from"]) == (15, None)
 
 
+@pytest.mark.slow
 def test_a_finished_experiment_keeps_its_source_model(faces: ExperimentResult) -> None:
     def written() -> dict[str, int]:
         folder = place(faces.folder, "source_model")
@@ -1095,6 +1099,7 @@ def test_a_kill_before_the_record_of_the_export_loses_no_source_model(
     assert read_card(result.folder)["started_from"] == "faces"
 
 
+@pytest.mark.slow
 def test_feature_extraction_leaves_no_source_model_and_names_what_it_used(
     from_faces: Configure, faces: ExperimentResult
 ) -> None:
@@ -1189,6 +1194,7 @@ def test_a_cut_leaves_out_what_lies_above(cut: ExperimentResult) -> None:
     assert parameters["fine_tuning", "all"] == head + block + stem
 
 
+@pytest.mark.slow
 def test_a_cut_classifier_is_smaller_than_the_whole(cut: ExperimentResult) -> None:
     size = cut.runs.groupby("strategy")["parameters"].first()
     assert size["from_scratch"] - size["feature_extraction"] == 54 * 6 + 6 + 4 * 6
@@ -1197,6 +1203,7 @@ def test_a_cut_classifier_is_smaller_than_the_whole(cut: ExperimentResult) -> No
     np.testing.assert_allclose(cut.runs["classifier_megabytes"], megabytes)
 
 
+@pytest.mark.slow
 def test_from_scratch_trains_the_whole_network_beside_a_cut(cut: ExperimentResult) -> None:
     row = cut.runs[cut.runs["strategy"] == "from_scratch"].iloc[0]
     assert row["cut"] == "top"
@@ -1323,6 +1330,7 @@ def test_a_searched_run_ends_at_the_cut_of_the_winner(low: ExperimentResult) -> 
     assert set(low.trials["cut"]) == {"block1"}
 
 
+@pytest.mark.slow
 def test_a_range_of_blocks_is_a_run_with_a_name_for_every_system(low: ExperimentResult) -> None:
     runs = low.runs.set_index("strategy")
     assert runs.loc["fine_tuning", "run_id"] == "fine_tuning-stem-to-block1-n5-s0"

@@ -16,6 +16,8 @@ from tl_keras.results_layout import place
 from tl_keras.serving.exported_classifier import ExportedClassifier
 from tl_keras.serving.versions import EXTRA
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from tl_keras.experiment.prepare import Prepared
     from tl_keras.results.runs_table import FinishedRun
@@ -85,7 +87,6 @@ def test_photos_unlike_the_labelled_ones_are_unknown(
     assert not any(each["decision"] == "unknown" for each in test)
 
 
-@pytest.mark.slow
 def test_test_photos_are_judged_by_what_was_fitted_to_the_others(
     run: Run, exported: ExperimentResult, tmp_path: Path, photos: Path
 ) -> None:
@@ -118,7 +119,6 @@ def test_what_is_known_of_strangers_is_in_the_folder_and_on_the_card(
     assert "## Strangers" in (exported.export / EXTRA / "MODEL_CARD.md").read_text()
 
 
-@pytest.mark.slow
 def test_a_trained_backbone_is_asked_by_photos_that_it_has_not_learned(
     run: Run, tmp_path: Path, photos: Path
 ) -> None:
@@ -131,7 +131,6 @@ def test_a_trained_backbone_is_asked_by_photos_that_it_has_not_learned(
     assert refused == pytest.approx(facts["refused_test"]["estimate"])
 
 
-@pytest.mark.slow
 def test_a_backbone_that_learned_all_is_asked_by_those_that_the_measured_one_did_not(
     run: Run, tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +144,6 @@ def test_a_backbone_that_learned_all_is_asked_by_those_that_the_measured_one_did
     assert len({round(each["familiar"], 6) for each in answers(result, test)}) > 1
 
 
-@pytest.mark.slow
 def test_blocks_that_fine_tuning_left_as_they_were_are_those_of_the_source(
     run: Run, tmp_path: Path, photos: Path
 ) -> None:
@@ -155,7 +153,6 @@ def test_blocks_that_fine_tuning_left_as_they_were_are_those_of_the_source(
     assert set(facts["refused_classes"]) == {"amber", "blue", "green"}
 
 
-@pytest.mark.slow
 def test_zero_turns_it_off_and_on_again(run: Run, tmp_path: Path, photos: Path) -> None:
     off = run(tmp_path, "feature_extraction", decision={"stranger_share": 0})
     (answer,) = answers(off, photos_of(off, "test", photos)[:1])
@@ -170,7 +167,6 @@ def test_zero_turns_it_off_and_on_again(run: Run, tmp_path: Path, photos: Path) 
     assert not place(again.folder, "strangers.json").exists()
 
 
-@pytest.mark.slow
 def test_a_record_that_is_gone_comes_back_from_the_card(run: Run, tmp_path: Path) -> None:
     facts = facts_of(result := run(tmp_path))
     place(result.folder, "strangers.json").unlink()

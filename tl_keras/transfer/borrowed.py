@@ -1,11 +1,13 @@
 """The backbone that trainings share: cut where a recipe says, and put back after each."""
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tl_keras.models.backbone import Backbone
+from tl_keras.models.fused import fused, gains
 
 
 class BorrowedBackbone:
@@ -21,6 +23,11 @@ class BorrowedBackbone:
         self._variables = list(backbone.model.weights)
         self._position = {id(variable): at for at, variable in enumerate(self._variables)}
         self._changed: set[int] = set()
+
+    @cached_property
+    def gains(self) -> dict[int, float]:
+        """By how much BatchNorm multiplies kernels; see `fused.gains`. No training changes it."""
+        return gains(fused(self.whole.model))
 
     def up_to(self, cut: str | None) -> Backbone:
         """The part up to and with the block `cut`; None is the whole. All share their layers."""

@@ -16,7 +16,6 @@ from tl_keras.data.rows import ChosenRows, Rows
 from tl_keras.data.splits import Draw
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.blocks import block_of_variable, set_trainable, unfrozen_range
-from tl_keras.models.fused import fused, gains
 from tl_keras.models.heads import build_head
 from tl_keras.models.pooling import Pooling
 from tl_keras.transfer.batch_norm import BatchNormStatistics
@@ -356,7 +355,9 @@ class Trainer:
             return TrainingGraph.of(model, self.training, BatchNormStatistics(backbone))
         depth, backbone = recipe.unfrozen_blocks, self._borrowed.up_to(recipe.cut)
         part = backbone.trained_part(depth, head, pooling)
-        factors = rate_factors(backbone, recipe.layer_decay)
+        factors = {}
+        if depth:
+            factors = rate_factors(backbone, recipe.layer_decay, self._borrowed.gains)
         if recipe.augmentation == "none":
             return TrainingGraph.of(part, self.training, rate_factors=factors)
         model = backbone.augmented(depth, head, recipe.augmentation, pooling)
@@ -410,15 +411,22 @@ def _trained_layers(backbone: Backbone) -> int:
     return sum(bool(layer.trainable_weights) for layer in backbone.model.layers)
 
 
-def rate_factors(backbone: Backbone, decay: float) -> dict[int, float]:
+def rate_factors(
+    backbone: Backbone, decay: float, multiplied: Mapping[int, float]
+) -> dict[int, float]:
     """Of the learning rate in phase 2, for every variable that has another, by its `id`.
 
     The block below the head has the factor `decay`. And a step of Adam has one size whatever the
     gradient is, but BatchNorm with statistics that stand still multiplies what it changes, in
     networks as they are published up to tens of times: such a kernel takes steps as much smaller,
     so that they are those of the network with its normalisation within its kernels.
+
+    Args:
+        backbone: up to the block that the head reads.
+        decay: from one block to the one below it.
+        multiplied: by how much, as `gains` of all of the network.
     """
-    top, multiplied = len(backbone.blocks), gains(fused(backbone.model))
+    top = len(backbone.blocks)
     factors = {
         variable: decay ** (top - block) / max(1.0, multiplied.get(variable, 1.0))
         for variable, block in block_of_variable(backbone.blocks).items()
