@@ -10,10 +10,14 @@ import pandas as pd
 from tl_keras.config.schema import BackboneConfig, ExperimentConfig
 from tl_keras.data.corrections import counted
 from tl_keras.data.corrections import in_words as corrections_in_words
+from tl_keras.data.rows import spread
 from tl_keras.experiment.expected_time import expected_seconds
 from tl_keras.experiment.first_look import FirstLook
 from tl_keras.experiment.monitor import Warned
+from tl_keras.experiment.network_choice import scaling_doubt
 from tl_keras.experiment.prepare import Images, load_backbone, prepare_images
+from tl_keras.experiment.workbench import Workbench
+from tl_keras.models.own_network.scaling_fit import MOST_PHOTOS
 from tl_keras.models.sources.source_places import read_source_card
 from tl_keras.results.test_results import strategy_name
 from tl_keras.safe_text import one_line
@@ -60,7 +64,7 @@ def make_plan(looked: FirstLook) -> Plan:
     images = prepare_images(looked, monitor)
     splits, runs = images.splits, plan_runs(config)
     trained = [len(splits.draws[run.seed, run.train_per_class].train) for run in runs]
-    for note in _about_source(config, max(trained)):
+    for note in _about_source(config, images, max(trained)):
         monitor.warn(note)
     each = (config.with_network(one) for one in config.backbone.candidates.values())
     longest = max(sum(expected_seconds(one, splits, runs).values()) for one in each)
@@ -182,19 +186,23 @@ def _either(choices: Sequence[object]) -> str:
     return " or ".join(map(str, choices))
 
 
-def _about_source(config: ExperimentConfig, training_images: int) -> tuple[str, ...]:
+def _about_source(config: ExperimentConfig, images: Images, trained: int) -> tuple[str, ...]:
     """What speaks against the source weights, which are loaded unless that is a download.
 
     Raises:
         WeightsError: they do not fit the network.
     """
     notes: list[str] = []
+    rows = spread(images.splits.labelled(seed=0), MOST_PHOTOS)
     for network in config.backbone.networks.values():
+        single = config.with_network(network.at_largest)
         if network.weights == "imagenet":
-            card = read_source_card(network.network, network.weights)
-        else:
-            _, card = load_backbone(config.with_network(network.at_largest))
-        notes += source_notes(card, training_images)
+            notes += source_notes(read_source_card(network.network, network.weights), trained)
+            continue
+        backbone, card = load_backbone(single)
+        notes += source_notes(card, trained)
+        doubt = scaling_doubt(Workbench(single, backbone, images.table, rows, Warned()), rows)
+        notes += [] if doubt is None else [doubt]
     return tuple(dict.fromkeys(notes))
 
 
