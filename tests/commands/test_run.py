@@ -382,24 +382,22 @@ def test_on_a_full_disk_it_stops_in_a_sentence_and_goes_on_with_room(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("sent", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_process_that_is_stopped_goes_on_afterwards(
-    experiment: Write, results: Path, sent: str, code: int
-) -> None:
+def test_a_process_that_is_stopped_goes_on_afterwards(experiment: Write, results: Path) -> None:
     training = {"from_scratch": {"epochs": 3}}
     path = experiment(strategies=["majority_class", "from_scratch"], training=training)
-    with subprocess.Popen(
-        command(path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "Decoding the images" in line:
-                process.send_signal(getattr(signal, sent))
-                break
-        _, message = process.communicate()
-    assert process.returncode == code
-    assert message.endswith("stopped; the same command goes on where it was\n")
-    assert "Traceback" not in message
+    for sent, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        with subprocess.Popen(
+            command(path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if "Decoding the images" in line:
+                    process.send_signal(sent)
+                    break
+            _, message = process.communicate()
+        assert process.returncode == code
+        assert message.endswith("stopped; the same command goes on where it was\n")
+        assert "Traceback" not in message
     ended = subprocess.run(command(path), capture_output=True, text=True, check=True)
     assert "2 of 4 runs were finished before." in ended.stdout
     assert len(pd.read_csv(place(results / "colours", "runs.csv"))) == 4
