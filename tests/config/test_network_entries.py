@@ -55,6 +55,8 @@ def test_a_list_is_every_network_at_every_size() -> None:
     ("keys", "said"),
     [
         ({"name": "VGG17"}, 'did you mean "VGG16"'),
+        ({"name": "own.kears"}, "ends in .keras or .h5"),
+        ({"name": "own.keras", "alpha": 0.5}, "alpha"),
         ({"name": "MobileNetV2="}, 'got "MobileNetV2="'),
         ({"name": "VGG16-0.5"}, "alpha must be .* for VGG16; got 0.5"),
         ({"name": ["VGG16", "VGG17"]}, r"backbone.name\[1\] must be"),

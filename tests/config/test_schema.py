@@ -405,6 +405,23 @@ def test_an_impossible_network_from_a_file_is_refused(
     assert refusal(raw) == f"configuration: backbone.{message}"
 
 
+@pytest.mark.parametrize("key", ["mean", "std", "scale"])
+@pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0], [1.0, 2.0, 3.0, 4.0]])
+def test_a_list_of_another_length_is_refused_by_its_key(key: str, values: list[float]) -> None:
+    scaling = {"mean": 1.0, "std": 1.0} | {key: values}
+    section = {"name": "file", "weights": "a.keras", "scaling": scaling}
+    message = refusal({"name": "parts", "data": {"folder": "a"}, "backbone": section})
+    assert f"backbone.scaling.{key} must" in message
+    assert "missing" not in message
+
+
+def test_a_misspelt_key_of_what_may_be_a_word_too_is_named() -> None:
+    section = {"name": "file", "weights": "a.keras", "scaling": {"mean": 1.0, "stdd": 1.0}}
+    message = refusal({"name": "parts", "data": {"folder": "a"}, "backbone": section})
+    assert "backbone.scaling.stdd;" in message
+    assert message.endswith("backbone.scaling.std?")
+
+
 def test_blocks_of_a_network_from_a_file_are_checked_when_they_are_known() -> None:
     raw = {
         "name": "parts",

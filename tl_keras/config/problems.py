@@ -209,13 +209,12 @@ def _path_in(raw: Any, details: ErrorDetails, schema: Schema) -> KeyPath:
     """Pydantic's location without the names of union branches."""
     path: KeyPath = ()
     value = raw
-    for part in details["loc"]:
-        if isinstance(value, dict) and part in _keys(schema_at(schema, path)):
+    for at, part in enumerate(details["loc"], 1):
+        unknown = details["type"] == "extra_forbidden" and at == len(details["loc"])
+        if isinstance(value, dict) and (unknown or part in _keys(schema_at(schema, path))):
             value = value.get(part)
-        elif isinstance(value, list) and isinstance(part, int):
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]
-        elif details["type"] == "extra_forbidden" and isinstance(value, dict):
-            value = value.get(part)
         else:
             continue
         path = (*path, part)
@@ -226,7 +225,7 @@ def _worded(path: KeyPath, details: ErrorDetails, raw: Any, schema: Schema) -> I
     allowed = schema_at(schema, path)
     if details["type"] == "extra_forbidden":
         yield unknown_key(schema, path)
-    elif details["type"] == "missing":
+    elif details["type"] == "missing" and isinstance(details["loc"][-1], str):
         yield Problem(path, f"{dotted(path)} is missing; it must be {describe(allowed)}")
     elif details["type"] == "value_error" and "enum" not in allowed:
         for line in str(details["ctx"]["error"]).split("\n"):

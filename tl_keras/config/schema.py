@@ -389,6 +389,8 @@ class BackboneConfig(_Section):
     def _become(self, entry: str) -> None:
         """Take over the network that one entry names, whichever of its forms was given."""
         named = read_entry(entry)
+        if self.alpha is not None and named.get("alpha", self.alpha) is None:
+            del named["alpha"]  # one that was given is refused, not forgotten
         if self.name != named["name"]:
             for key, value in named.items():
                 object.__setattr__(self, key, value)
