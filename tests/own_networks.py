@@ -84,13 +84,14 @@ def shades() -> np.ndarray:
     return np.asarray(0.6 * squares + 0.4 * rng.uniform(0, 255, (16, 1, 1, 1)))
 
 
-def network_for(scaling: Scaling) -> keras.Model:
+def network_for(scaling: Scaling, pictures: np.ndarray | None = None) -> keras.Model:
     """With kernels at random and the statistics that photos in a scaling give them."""
+    seen = shades() if pictures is None else pictures
     images = keras.Input((64, 64, 3))
     network = keras.Model(images, convolved(images, 16, strides=2))
     convolution, norm = network.layers[1:3]
     convolution.set_weights([np.random.default_rng(0).normal(0, 0.2, (3, 3, 3, 16))])
-    values = np.asarray(convolution(scaling_layer(scaling)(shades().astype("float32"))))
+    values = np.asarray(convolution(scaling_layer(scaling)(seen.astype("float32"))))
     norm.moving_mean.assign(values.mean(axis=(0, 1, 2)))
     norm.moving_variance.assign(values.var(axis=(0, 1, 2)))
     return network

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from tl_keras.transfer.source_checks import (
     check_input,
     check_similarity,
     check_size,
+    scaling_note,
     scaling_taken,
     source_notes,
 )
@@ -84,6 +86,28 @@ def test_the_lower_half_of_the_blocks_tells_similarity(lower: float, finding: st
 
 def test_similarity_cannot_be_told_without_batch_norm() -> None:
     assert check_similarity(None).finding == "not available"
+
+
+def test_of_an_unknown_source_no_colours_are_told() -> None:
+    gray = np.repeat(colours(96)[..., :1], 3, axis=-1)
+    check = check_input(card(None), gray)
+    assert check.finding == "doubtful"
+    assert "in colour" not in check.sentence
+
+
+def test_pixels_that_are_scaled_twice_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "own.keras"
+    images = keras.Input((64, 64, 3))
+    scaled = keras.layers.Rescaling(1 / 127.5, -1)(images)
+    keras.Model(images, keras.layers.Conv2D(4, 3, name="block1_conv")(scaled)).save(path)
+
+    def told(scaling: Scaling | None) -> str | None:
+        model, spec = load_network(path, image_size=64, scaling=scaling, trust_code=False)
+        return scaling_note(Backbone.wrap(spec, None, model), colours(64))
+
+    assert told(None) is None
+    assert told("none") is None
+    assert "tf" in (told("tf") or "")
 
 
 def test_how_pixels_are_scaled_is_told_with_its_reason(tmp_path: Path) -> None:

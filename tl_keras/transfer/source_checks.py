@@ -13,6 +13,7 @@ from tl_keras.models.own_network.scaling_fit import (
     better_scaling,
     own_scaling,
     scales_inside,
+    scaling_distances,
     scaling_of_source,
 )
 from tl_keras.models.sources.source_card import SourceCard
@@ -76,7 +77,9 @@ def source_notes(card: SourceCard | None, training_images: int) -> tuple[str, ..
 
 
 def scaling_note(backbone: Backbone, pixels: np.ndarray) -> str | None:
-    """A sentence on the scaling of a network from a file, where another one fits clearly better.
+    """A sentence on the scaling of a network from a file, where another fits clearly better.
+
+    So does none of a network without BatchNorm that scales pixels itself.
 
     Args:
         backbone: with its source weights.
@@ -87,7 +90,13 @@ def scaling_note(backbone: Backbone, pixels: np.ndarray) -> str | None:
         return None
     fits = better_scaling(backbone.model, given, pixels[:MOST_PHOTOS])
     if fits is None:
-        return None
+        remembers = scaling_distances(backbone.model, (given,)) is not None
+        if remembers or given == "none" or not scales_inside(backbone.model):
+            return None
+        return (
+            f"{backbone.spec.name} scales pixels itself, and backbone.scaling, "
+            f"{as_setting(given)}, scales them before: leave it out, unless you know better."
+        )
     # of several networks each may want another
     found = own_scaling(backbone.model) == fits
     mend = "Leave backbone.scaling out, or set it" if found else "Set backbone.scaling"
@@ -143,7 +152,10 @@ def check_input(
     doubts = []
     gray = float(np.mean((pixels == pixels[..., :1]).all(axis=(1, 2, 3))))
     if gray > MOSTLY:
-        doubts.append("your images are gray and the source's were in colour")
+        theirs = "the source's were in colour"
+        if card.images is None:
+            theirs = "whether the source's were is not known"
+        doubts.append(f"your images are gray and {theirs}")
     size = pixels.shape[1]
     if card.image_size and not 1 / OTHER_SCALE <= size / card.image_size <= OTHER_SCALE:
         doubts.append(f"images are {size} px here and were {card.image_size} px there")

@@ -31,6 +31,16 @@ def test_the_scaling_of_a_network_is_found(scaling: Scaling) -> None:
         assert better_scaling(network, given, photos(dark=True)) == expected
 
 
+@pytest.mark.parametrize("scaling", USUAL, ids=str)
+def test_photos_like_those_it_learned_from_tell_a_scaling_too(scaling: Scaling) -> None:
+    # pale and nearly gray, as no others
+    pale = 205 + 0.15 * shades().mean(axis=-1, keepdims=True).repeat(3, axis=-1)
+    network = network_for(scaling, pale)
+    for given in USUAL:
+        expected = None if given == scaling else scaling
+        assert better_scaling(network, given, pale.astype(np.uint8)) == expected
+
+
 def test_nearly_the_same_scaling_is_no_other() -> None:
     network = network_for("tf")
     assert better_scaling(network, MeanAndStd((127.0,) * 3, (128.0,) * 3), photos()) is None

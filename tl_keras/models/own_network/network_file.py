@@ -15,7 +15,7 @@ from tl_keras.errors import ConfigError, WeightsError
 from tl_keras.invocation import settings
 from tl_keras.models.own_network.graph_blocks import blocks_of_graph
 from tl_keras.models.own_network.open_network import UnfitError, copied, is_graph, opened
-from tl_keras.models.own_network.scaling_fit import own_scaling
+from tl_keras.models.own_network.scaling_fit import USUAL, own_scaling, scaling_distances
 from tl_keras.models.stored.layer_match import match
 from tl_keras.models.stored.network_facts import description, network_facts
 from tl_keras.models.stored.older_networks import is_older, modern
@@ -81,10 +81,12 @@ def _spec(path: Path, digest: str, scaling: Scaling | None, trust_code: bool) ->
 def _scaling(path: Path, network: keras.Model) -> Scaling:
     found = own_scaling(network)
     if found is None:
+        why = "it has no BatchNorm layer that tells how it wants pixels scaled"
+        if scaling_distances(network, USUAL[:1]) is not None:
+            why = "no usual scaling fits its first BatchNorm layer clearly better than the others"
         raise ConfigError(
-            f"backbone.scaling must be given for {path}: nothing in the network says how it wants "
-            'pixels scaled. Set it to "tf" (-1 to 1), "torch", "caffe", "none" (0 to 255), or '
-            'such as {"mean": 127, "std": 128}.'
+            f'backbone.scaling must be given for {path}: {why}. Set it to "tf" (-1 to 1), '
+            '"torch", "caffe", "none" (0 to 255), or such as {"mean": 127, "std": 128}.'
         )
     return found
 

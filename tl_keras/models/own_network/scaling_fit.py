@@ -67,6 +67,8 @@ def scaling_of_source(network: keras.Model) -> Scaling | None:
 def better_scaling(network: keras.Model, scaling: Scaling, photos: np.ndarray) -> Scaling | None:
     """The usual scaling that fits a network clearly better than the one it has; None if none does.
 
+    It learned from photos like ImageNet's or like those at hand: what counts is the nearer of both.
+
     Args:
         network: from scaled images.
         scaling: that it has.
@@ -76,9 +78,9 @@ def better_scaling(network: keras.Model, scaling: Scaling, photos: np.ndarray) -
     drawn, seen = (scaling_distances(network, scalings, given) for given in (None, photos))
     if drawn is None or seen is None:
         return None
-    sums = {each: drawn[each] + seen[each] for each in scalings}
-    best = min(sums, key=lambda each: sums[each])
-    return best if sums[scaling] - sums[best] > CLEARLY else None
+    nearer = {each: min(drawn[each], seen[each]) for each in scalings}
+    best = min(scalings, key=lambda each: nearer[each])
+    return best if nearer[scaling] - nearer[best] > CLEARLY else None
 
 
 def scaling_distances(
