@@ -201,6 +201,14 @@ def test_copies_across_classes(plain: Path) -> None:
     assert len(checked.findings) == 1
 
 
+def test_many_copies_are_shown_with_each_of_their_labels(plain: Path) -> None:
+    for name in ("a/copy1.png", "a/copy2.png", "a/copy3.png", "b/copy.png"):
+        (plain / name).write_bytes((plain / "a/0.png").read_bytes())
+    found = finding(check(plain), "duplicates_across_classes")
+    assert len(found.image_ids) == 5
+    assert "b/copy.png" in found.message
+
+
 @pytest.mark.slow
 def test_a_whole_folder_of_hostile_files(tmp_path: Path) -> None:
     for label, files in (("sound", SOUND), ("broken", BROKEN)):

@@ -141,9 +141,10 @@ def _look(paths: list[str], reading: PictureReading) -> list[tuple[FileFacts, Fi
 
 def _unreadable(broken: pd.DataFrame) -> str:
     names = (f"{row.image_id} ({row.error})" for row in broken.itertuples())
+    images, them = ("images", "them") if len(broken) > 1 else ("image", "it")
     return (
-        f"{len(broken)} images cannot be read: {some_of(names)}. Replace or remove them, or leave "
-        f"them out: {again({'data.skip_unreadable': True})}"
+        f"{len(broken)} {images} cannot be read: {some_of(names)}. Replace or remove {them}, or "
+        f"leave {them} out: {again({'data.skip_unreadable': True})}"
     )
 
 

@@ -174,9 +174,12 @@ def _duplicates(duplicates: pd.DataFrame) -> Iterator[Finding]:
         ("near copies", "near_", duplicates[several], "group"),
     ):
         across = part.groupby(key)["label"].transform("nunique") > 1
+        # one of each class first: of a large set no more than the first are named
+        mixed = part[across]
+        turn = mixed.groupby([key, "label"]).cumcount().to_numpy()
         yield from _grouped(
             f"{prefix}duplicates_across_classes",
-            part[across],
+            mixed.iloc[turn.argsort(kind="stable")],
             key,
             f"{{n}} images are {word} with different labels, so some labels are probably wrong",
         )

@@ -213,7 +213,8 @@ def _against(row: Row, other: str, sign: int) -> str:
     name = STRATEGIES[row[other]].noun or str(row[f"{other}_name"])
     gap = sign * row["difference"]
     ends = sorted(sign * row[f"difference_{end}"] for end in ("low", "high"))
-    if row["verdict"] == "not distinguishable":
+    unclear = row["verdict"] == "not distinguishable"
+    if unclear and ends[0] <= 0 <= ends[1]:
         return (
             f"not distinguishable from {name} ({points(gap)} points [{points(ends[0])}, "
             f"{points(ends[1])}])"
@@ -221,7 +222,9 @@ def _against(row: Row, other: str, sign: int) -> str:
     outcome = "better"
     if gap < 0:
         outcome, gap, ends = "worse", -gap, [-ends[1], -ends[0]]
-    return f"{outcome} than {name} by {points(gap)} points [{points(ends[0])}, {points(ends[1])}]"
+    numbers = f"{points(gap)} points [{points(ends[0])}, {points(ends[1])}]"
+    alone = " with its one seed, which another may turn round" if unclear else ""
+    return f"{outcome} than {name} by {numbers}{alone}"
 
 
 def _cautions(results: FinishedExperiment) -> Iterator[str]:
@@ -337,10 +340,12 @@ def _doubtful_labels(results: FinishedExperiment) -> Iterator[str]:
         count, verb = len(errors), "looks" if len(errors) == 1 else "look"
         labels = "label" if count == 1 else "labels"
         among = int(errors["image_id"].isin(_tested(results, splits)).sum())
+        where = "none of them among the test photos"
+        if among:
+            where = f"{among} of them among the test photos, which the figures take as right"
         yield (
-            f"{count} {labels} {verb} wrong (see The photos), {among} of them among the test "
-            "photos, which the figures take as right: mark there which are, save corrections.csv "
-            "and run again with data.corrections."
+            f"{count} {labels} {verb} wrong (see The photos), {where}: mark there which are, save "
+            "corrections.csv and run again with data.corrections."
         )
 
 

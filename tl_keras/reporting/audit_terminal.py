@@ -25,8 +25,9 @@ def show_audit(console: SafeConsole, report: AuditReport) -> None:
     if report.labels is not None and report.labels.checked:
         _show_labels(console, report)
     if report.matches is not None and len(report.matches):
+        pairs = "pair" if len(report.matches) == 1 else "pairs"
         console.print(
-            f"{len(report.matches)} pairs of images far more alike to the network than others; "
+            f"{len(report.matches)} {pairs} of images far more alike to the network than others; "
             "they may show the same thing."
         )
     for note in report.notes:
