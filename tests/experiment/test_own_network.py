@@ -143,9 +143,11 @@ def test_a_wrong_scaling_is_told(configure: Configure, file: str, photos: Path) 
     (check,) = (check for check in found.checks if check.name == "same kind of input")
     assert check.finding == "not fulfilled"
     assert '{"mean": 0, "std": 255}' in check.sentence
-    assert check.sentence in make_plan(look_before(experiment_config(configure(backbone)))).warnings
+    planned = experiment_config(configure(backbone, name="scaled"))
+    assert check.sentence in make_plan(look_before(planned)).warnings
     unset = {k: v for k, v in backbone.items() if k != "scaling"}
-    assert not make_plan(look_before(experiment_config(configure(unset)))).warnings
+    planned = experiment_config(configure(unset, name="scaled"))
+    assert not make_plan(look_before(planned)).warnings
     right = advise(configure(unset))
     assert all(
         check.finding != "not fulfilled" or "scal" not in check.sentence for check in right.checks

@@ -24,6 +24,8 @@ from tl_keras.engine.tasks import Answer, Load
 from tl_keras.invocation import settings
 from tl_keras.quiet import no_standard_error
 
+# How long to wait for what belongs to a process that was ended.
+_PATIENCE_SECONDS = 5.0
 # How often a process looks whether the one that started it is still there.
 _WATCH_SECONDS = 1.0
 
@@ -82,7 +84,13 @@ class WorkerProcess:
             process.terminate()
         with suppress(OSError, RuntimeError):
             _see_to_the_trackers()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        # Waiting without end could be for ever. Without any, Python may complain where it ends
+        # meanwhile: it wakes the executor's thread by a pipe that this thread is about to close.
+        ending = threading.Thread(
+            target=self._executor.shutdown, kwargs={"cancel_futures": True}, daemon=True
+        )
+        ending.start()
+        ending.join(_PATIENCE_SECONDS)
 
     def _start(self) -> None:
         with starting(_remedy()) as self._started:

@@ -137,7 +137,14 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):
         pixels = resized(given_pixels(X), self.image_size, self.resize)
         # `predict` of Keras traces every model anew, and TensorFlow warns of that in a grid of them
         parts = np.array_split(pixels, max(1, -(-len(pixels) // PREDICTION_BATCH)))
-        answers = [self.model_(part.astype(np.float32), training=False) for part in parts]
+        # Keras 3.10 gives a model that was stored a list of one input
+        answers = [
+            self.model_(
+                keras.tree.pack_sequence_as(self.model_.input, [part.astype(np.float32)]),
+                training=False,
+            )
+            for part in parts
+        ]
         return np.concatenate([np.asarray(answer) for answer in answers])
 
     def predict(self, X: Any) -> np.ndarray:  # noqa: N803
