@@ -18,7 +18,7 @@ from tl_keras.experiment import prepare
 from tl_keras.experiment.advise import advise
 from tl_keras.experiment.inputs import experiment_config
 from tl_keras.experiment.monitor import Warned
-from tl_keras.experiment.network_choice import choose_among, side_by_side
+from tl_keras.experiment.network_choice import choose_among, costs_of, side_by_side
 from tl_keras.experiment.stages import ExperimentResult, run_experiment
 from tl_keras.reporting.report import write_report
 from tl_keras.results_layout import place
@@ -177,6 +177,18 @@ def test_the_cheapest_of_those_as_good_is_taken() -> None:
     assert place == 1
     assert excess == pytest.approx([0.5, 0, 0.001])
     assert error == pytest.approx([0.1 / 200**0.5, 0, 0.3 / 200**0.5], rel=0.01)
+
+
+def test_a_larger_size_is_the_cheaper_where_it_takes_fewer_passes() -> None:
+    # the second reads the mirror image too; the third was timed too fast
+    found = pd.DataFrame(
+        {
+            "network": ["a", "a", "a", "b"],
+            "views": ["none", "flip", "none", "none"],
+            "milliseconds_per_image": [2.0, 7.0, 3.0, 1.0],
+        }
+    )
+    assert costs_of(found).tolist() == [2.0, 7.0, 3.5, 1.0]
 
 
 def test_two_networks_side_by_side_are_told_where_they_pay() -> None:

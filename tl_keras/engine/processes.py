@@ -86,17 +86,25 @@ class WorkerProcess:
             _see_to_the_trackers()
         # Waiting without end could be for ever. Without any, Python may complain where it ends
         # meanwhile: it wakes the executor's thread by a pipe that this thread is about to close.
-        ending = threading.Thread(
-            target=self._executor.shutdown, kwargs={"cancel_futures": True}, daemon=True
-        )
-        ending.start()
-        ending.join(_PATIENCE_SECONDS)
+        ending = threading.Thread(target=_end, args=(self._executor,), daemon=True)
+        try:
+            ending.start()
+            ending.join(_PATIENCE_SECONDS)
+        except RuntimeError:  # no thread can be started
+            self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _start(self) -> None:
         with starting(_remedy()) as self._started:
             _see_to_the_trackers()
             self._executor = ProcessPoolExecutor(1, get_context("loky"), _begin, self._begins)
             self._executor.submit(self._warm_up)
+
+
+def _end(executor: ProcessPoolExecutor) -> None:
+    try:
+        executor.shutdown(cancel_futures=True)
+    except RuntimeError:  # its thread could not be started
+        executor.shutdown(wait=False)
 
 
 def _see_to_the_trackers() -> None:

@@ -25,6 +25,7 @@ from tl_keras.experiment.strategies.duration import forward_seconds, training_se
 from tl_keras.experiment.workbench import Workbench
 from tl_keras.models.backbone import Backbone
 from tl_keras.models.own_network.scaling_fit import MOST_PHOTOS
+from tl_keras.models.pooling import Pooling
 from tl_keras.transfer.probing import AVERAGE, average_weights
 from tl_keras.transfer.representation import Chosen, cheapest_within
 from tl_keras.transfer.source_checks import scaling_note
@@ -79,8 +80,7 @@ def choose_network(
     found = pd.DataFrame(
         [_named(key, settings) | measured[key].facts for key, settings in candidates.items()]
     )
-    # of one network the larger size is the dearer one, whatever the clock said
-    costs = found.groupby("network")["milliseconds_per_image"].cummax().to_numpy()
+    costs = costs_of(found)
     probes = {key: measured[key].probes for key in candidates}
     losses = [chosen.folds.losses(chosen.found.average()) for chosen in probes.values()]
     groups = next(iter(probes.values())).folds.groups
@@ -88,6 +88,19 @@ def choose_network(
     found = found.assign(excess=excess, excess_se=error, chosen=np.arange(len(found)) == place)
     pair = side_by_side(found, costs, losses, probes)
     return pd.DataFrame([*found.to_dict("records"), *pair]).reindex(columns=COLUMNS)
+
+
+def costs_of(found: pd.DataFrame) -> np.ndarray:
+    """Milliseconds per image by which candidates are ranked, (candidates,).
+
+    Of one network a pass at a larger size is the dearer one, whatever the clock said.
+
+    Args:
+        found: network, views and milliseconds_per_image of each, sizes ascending.
+    """
+    passes = found["views"].map(lambda views: Pooling(views=views).passes)
+    each = found["milliseconds_per_image"] / passes
+    return np.asarray(each.groupby(found["network"]).cummax() * passes)
 
 
 @dataclass(frozen=True)

@@ -236,8 +236,8 @@ def show_networks(console: SafeConsole, networks: pd.DataFrame) -> None:
     console.print(table)
     console.print(
         "accuracy, loss: of a linear probe, cross-validated; the loss decides; MB, ms: its size, "
-        "and its time for a photo, up to the last block that it reads; minutes: to fine-tune the "
-        "whole network once",
+        "and its time for a photo, up to the last block that it reads, twice where it reads the "
+        "mirror image too; minutes: to fine-tune the whole network once",
         style="dim",
     )
 
