@@ -31,6 +31,19 @@ def test_what_is_no_table_is_refused(tmp_path: Path, name: str) -> None:
     assert len(str(error.value)) < 20_000
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_columns_of_other_names_are_told_whatever_separates_them(
+    tmp_path: Path, separator: str
+) -> None:
+    touch(tmp_path, "1.png")
+    table = tmp_path / "t.csv"
+    table.write_text(f"file{separator}klasse\n1.png{separator}x\n")
+    with pytest.raises(DataError) as error:
+        load_images(DataConfig(table=str(table), root=str(tmp_path)))
+    # among what is there, and in what would mend it
+    assert str(error.value).count("klasse") == 2
+
+
 def test_a_name_with_a_backslash_stays(tmp_path: Path) -> None:
     touch(tmp_path, "a\\1.png", "a/1.png", "b.png")
     (tmp_path / "t.csv").write_text("path,label\na\\1.png,x\na/1.png,y\nb.png,y\n")

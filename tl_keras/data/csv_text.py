@@ -67,7 +67,9 @@ def _decoded(content: bytes, columns: Sequence[str]) -> str:
 
 
 def _separator(text: str, columns: Sequence[str]) -> str:
-    return next((s for s in _SEPARATORS if set(columns) <= _header(text, s)), ",")
+    fits = (s for s in _SEPARATORS if set(columns) <= _header(text, s))
+    # with other names, the one that makes most columns of the header
+    return next(fits, max(_SEPARATORS, key=lambda s: len(_header(text, s))))
 
 
 def _header_fits(text: str, columns: Sequence[str]) -> bool:

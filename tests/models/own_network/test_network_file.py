@@ -225,6 +225,11 @@ def test_a_model_from_python_is_a_file_of_its_own(tmp_path: Path) -> None:
             load_backbone(**given)
     with pytest.raises(ConfigError, match="functional"):
         network_name(subclassed())
+    first, second = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+    with pytest.raises(ConfigError, match="2 inputs and 1 output"):
+        network_name(keras.Model([first, second], keras.layers.Add()([first, second])))
+    with pytest.raises(ConfigError, match="not built"):
+        network_name(keras.Sequential([keras.layers.Conv2D(2, 3)]))
 
 
 @pytest.mark.slow

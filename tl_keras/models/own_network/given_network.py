@@ -32,8 +32,7 @@ def network_name(model: Any) -> str:
     if not is_graph(model):
         raise ConfigError(
             "A network must be a functional or sequential Keras model with one input and one "
-            f"output; got a {type(model).__name__}. Build keras.Model(inputs, outputs) from its "
-            "layers."
+            f"output; got {_described(model)}. Build keras.Model(inputs, outputs) from its layers."
         )
     # such numbers are addresses in memory
     graph = re.sub(r'"shared_object_id": \d+', "", json.dumps(_plain(model).get_config()))
@@ -61,3 +60,12 @@ def _plain(model: Any) -> Any:
 
 def _letters(name: str) -> str:
     return "".join(each if each.isascii() and each.isalnum() else "_" for each in name)[:40]
+
+
+def _described(model: Any) -> str:
+    """What it is, for people."""
+    kind = f"a {type(model).__name__}"
+    if getattr(model, "built", True) is False:
+        return f"{kind} that is not built (let it begin with keras.Input((height, width, 3)))"
+    ends = [len(getattr(model, side, None) or ()) for side in ("inputs", "outputs")]
+    return f"{kind} with {ends[0]} inputs and {ends[1]} outputs" if all(ends) else kind
