@@ -104,7 +104,7 @@ def _is_number(text: str) -> bool:
 def meant(entry: str) -> str:
     """What was most likely meant by an entry, for the end of a sentence."""
     ending = PureWindowsPath(entry).suffix
-    if difflib.get_close_matches(ending.lower(), _ENDINGS, 1):
+    if ending not in _ENDINGS and difflib.get_close_matches(ending.lower(), _ENDINGS, 1):
         return f"; the name of such a file ends in {' or '.join(_ENDINGS)}, and not in {ending}"
     near = difflib.get_close_matches(entry.partition("=")[0].partition("-")[0], BACKBONES, 1)
     return f'; did you mean "{near[0]}"?' if near else ""
