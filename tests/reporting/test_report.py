@@ -295,8 +295,8 @@ def test_a_choice_that_is_not_fine_tuned_is_compared_with_the_best_depth(finish:
     write_json(place(folder, "choice.json"), choice | {"overruled": False})
     assert "worse than fine-tuning (2 blocks) by 15.0 points [" in answer_of(folder)[1]
     # as if more blocks had a lower loss on validation and made no difference on test
-    deeper = {"unfrozen_blocks": "all", "selection_loss_mean": 0.1}
-    unlike = {
+    deeper: dict[str, Any] = {"unfrozen_blocks": "all", "selection_loss_mean": 0.1}
+    unlike: dict[str, Any] = {
         "a_name": "fine-tuning (all blocks)",
         "verdict": "not distinguishable",
         "difference_low": -0.3,
