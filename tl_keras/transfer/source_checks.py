@@ -90,9 +90,10 @@ def scaling_note(backbone: Backbone, pixels: np.ndarray) -> str | None:
         return None
     fits = better_scaling(backbone.model, given, pixels[:MOST_PHOTOS])
     if fits is None:
-        remembers = scaling_distances(backbone.model, (given,)) is not None
-        if remembers or given == "none" or not scales_inside(backbone.model):
+        if given == "none" or not scales_inside(backbone.model):
             return None
+        if scaling_distances(backbone.model, (given,)) is not None:
+            return None  # its BatchNorm was asked
         return (
             f"{backbone.spec.name} scales pixels itself, and backbone.scaling, "
             f"{as_setting(given)}, scales them before: leave it out, unless you know better."
